@@ -1,0 +1,113 @@
+//! What the translator is told about the device it translates for.
+//!
+//! Plain data: no Vulkan handle, no I/O. The runtime fills it in from the physical device; tests use the profiles below.
+//! Everything in here takes part in the key of cached translations.
+
+use serde::{Deserialize, Serialize};
+
+/// How a 32-lane warp is made on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Warps {
+    /// The device runs subgroups of 32 invocations (required subgroup size): a warp is a subgroup.
+    Subgroup32,
+    /// Subgroups of 64: two warps in each.
+    Subgroup64,
+    /// Mesa's llvmpipe, whose subgroups have 4, 8 or 16 invocations: warps through memory, with workgroup barriers used
+    /// as yields. Sound only because of how that driver schedules.
+    Yield {
+        /// Invocations in a subgroup.
+        width: u32,
+    },
+}
+
+/// Where CUDA shared memory lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SharedMemory {
+    /// Vulkan workgroup memory, seen through aliased views (VK_KHR_workgroup_memory_explicit_layout).
+    ExplicitLayout,
+    /// The workgroup's slice of the scratch buffer.
+    Scratch,
+}
+
+/// A device as the translator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// How warps are made.
+    pub warps: Warps,
+    /// Where shared memory lives, unless a kernel needs more than `workgroup_memory` bytes of static shared memory.
+    pub shared_memory: SharedMemory,
+    /// `maxComputeSharedMemorySize`, bytes.
+    pub workgroup_memory: u32,
+    /// shaderFloat64.
+    pub float64: bool,
+    /// shaderMaximalReconvergence.
+    pub maximal_reconvergence: bool,
+    /// shaderDenormPreserveFloat32 (and that the driver honours it).
+    pub denorm_preserve_f32: bool,
+    /// shaderDenormFlushToZeroFloat32.
+    pub denorm_flush_f32: bool,
+    /// shaderRoundingModeRTEFloat32.
+    pub rounding_rte_f32: bool,
+    /// shaderSignedZeroInfNanPreserveFloat32.
+    pub nan_preserve_f32: bool,
+    /// Whether GLSL.std.450 Fma rounds once.
+    pub fused_fma: bool,
+    /// shaderBufferFloat32AtomicAdd.
+    pub atomic_f32_add: bool,
+    /// shaderBufferFloat64AtomicAdd.
+    pub atomic_f64_add: bool,
+    /// shaderBufferInt64Atomics.
+    pub atomic_i64: bool,
+    /// shaderSharedInt64Atomics.
+    pub shared_atomic_i64: bool,
+    /// shaderSubgroupClock.
+    pub subgroup_clock: bool,
+    /// vulkanMemoryModel and vulkanMemoryModelDeviceScope.
+    pub memory_model: bool,
+}
+
+impl Target {
+    /// Mesa lavapipe 25.0 with 8-wide subgroups.
+    pub fn lavapipe() -> Self {
+        Self {
+            warps: Warps::Yield { width: 8 },
+            shared_memory: SharedMemory::Scratch,
+            workgroup_memory: 32 << 10,
+            float64: true,
+            maximal_reconvergence: true,
+            denorm_preserve_f32: false,
+            denorm_flush_f32: false,
+            rounding_rte_f32: true,
+            nan_preserve_f32: true,
+            fused_fma: false,
+            atomic_f32_add: true,
+            atomic_f64_add: false,
+            atomic_i64: true,
+            shared_atomic_i64: true,
+            subgroup_clock: true,
+            memory_model: true,
+        }
+    }
+
+    /// A discrete GPU with 32-wide subgroups and every optional feature used.
+    pub fn subgroup32() -> Self {
+        Self {
+            warps: Warps::Subgroup32,
+            shared_memory: SharedMemory::ExplicitLayout,
+            workgroup_memory: 64 << 10,
+            float64: true,
+            maximal_reconvergence: true,
+            denorm_preserve_f32: true,
+            denorm_flush_f32: true,
+            rounding_rte_f32: true,
+            nan_preserve_f32: true,
+            fused_fma: true,
+            atomic_f32_add: true,
+            atomic_f64_add: true,
+            atomic_i64: true,
+            shared_atomic_i64: true,
+            subgroup_clock: true,
+            memory_model: true,
+        }
+    }
+}
