@@ -46,7 +46,7 @@ pub struct Driver {
 }
 
 /// Device limits that the CUDA attributes and the runtime need.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// maxComputeWorkGroupInvocations.
     pub workgroup_invocations: u32,
