@@ -1,0 +1,358 @@
+//! The structures of cuda.h that the implemented functions take, with the layout of its 64-bit C declarations.
+
+use crate::enums::*;
+use crate::handles::*;
+use std::ffi::c_void;
+use std::fmt;
+
+/// A device's UUID (`cuDeviceGetUuid`), or the name of an export table.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct CUuuid {
+    /// The bytes in the order they are printed.
+    pub bytes: [u8; 16],
+}
+
+impl fmt::Display for CUuuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.bytes.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CUuuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// `cuDeviceGetProperties`, deprecated since CUDA 5.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUdevprop {
+    pub maxThreadsPerBlock: i32,
+    pub maxThreadsDim: [i32; 3],
+    pub maxGridSize: [i32; 3],
+    pub sharedMemPerBlock: i32,
+    pub totalConstantMemory: i32,
+    pub SIMDWidth: i32,
+    pub memPitch: i32,
+    pub regsPerBlock: i32,
+    pub clockRate: i32,
+    pub textureAlign: i32,
+}
+
+/// A two-dimensional copy (`cuMemcpy2D`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMCPY2D {
+    pub srcXInBytes: usize,
+    pub srcY: usize,
+    pub srcMemoryType: CUmemorytype,
+    pub srcHost: *const c_void,
+    pub srcDevice: CUdeviceptr,
+    pub srcArray: CUarray,
+    pub srcPitch: usize,
+    pub dstXInBytes: usize,
+    pub dstY: usize,
+    pub dstMemoryType: CUmemorytype,
+    pub dstHost: *mut c_void,
+    pub dstDevice: CUdeviceptr,
+    pub dstArray: CUarray,
+    pub dstPitch: usize,
+    pub WidthInBytes: usize,
+    pub Height: usize,
+}
+
+/// A three-dimensional copy (`cuMemcpy3D`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMCPY3D {
+    pub srcXInBytes: usize,
+    pub srcY: usize,
+    pub srcZ: usize,
+    pub srcLOD: usize,
+    pub srcMemoryType: CUmemorytype,
+    pub srcHost: *const c_void,
+    pub srcDevice: CUdeviceptr,
+    pub srcArray: CUarray,
+    pub reserved0: *mut c_void,
+    pub srcPitch: usize,
+    pub srcHeight: usize,
+    pub dstXInBytes: usize,
+    pub dstY: usize,
+    pub dstZ: usize,
+    pub dstLOD: usize,
+    pub dstMemoryType: CUmemorytype,
+    pub dstHost: *mut c_void,
+    pub dstDevice: CUdeviceptr,
+    pub dstArray: CUarray,
+    pub reserved1: *mut c_void,
+    pub dstPitch: usize,
+    pub dstHeight: usize,
+    pub WidthInBytes: usize,
+    pub Height: usize,
+    pub Depth: usize,
+}
+
+/// A three-dimensional copy between contexts (`cuMemcpy3DPeer`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMCPY3D_PEER {
+    pub srcXInBytes: usize,
+    pub srcY: usize,
+    pub srcZ: usize,
+    pub srcLOD: usize,
+    pub srcMemoryType: CUmemorytype,
+    pub srcHost: *const c_void,
+    pub srcDevice: CUdeviceptr,
+    pub srcArray: CUarray,
+    pub srcContext: CUcontext,
+    pub srcPitch: usize,
+    pub srcHeight: usize,
+    pub dstXInBytes: usize,
+    pub dstY: usize,
+    pub dstZ: usize,
+    pub dstLOD: usize,
+    pub dstMemoryType: CUmemorytype,
+    pub dstHost: *mut c_void,
+    pub dstDevice: CUdeviceptr,
+    pub dstArray: CUarray,
+    pub dstContext: CUcontext,
+    pub dstPitch: usize,
+    pub dstHeight: usize,
+    pub WidthInBytes: usize,
+    pub Height: usize,
+    pub Depth: usize,
+}
+
+/// The value of a launch, stream or kernel-node attribute: 64 bytes, read by the attribute's id.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union CUlaunchAttributeValue {
+    /// The whole value.
+    pub bytes: [u8; 64],
+    /// Attributes that are one `int`.
+    pub int: i32,
+    /// Three dimensions (cluster dimension).
+    pub dimensions: [u32; 3],
+    /// Aligns the value as its largest member in C is aligned.
+    pub align: u64,
+}
+
+impl fmt::Debug for CUlaunchAttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: every bit pattern is an integer, and the first four bytes are always initialised by the caller.
+        write!(f, "{}", unsafe { self.int })
+    }
+}
+
+/// One attribute of a launch (`cuLaunchKernelEx`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUlaunchAttribute {
+    pub id: CUlaunchAttributeID,
+    pub pad: [u8; 4],
+    pub value: CUlaunchAttributeValue,
+}
+
+/// The value of a stream attribute.
+pub type CUstreamAttrValue = CUlaunchAttributeValue;
+/// The value of a kernel node's attribute.
+pub type CUkernelNodeAttrValue = CUlaunchAttributeValue;
+/// The id of a stream attribute.
+pub type CUstreamAttrID = CUlaunchAttributeID;
+/// The id of a kernel node's attribute.
+pub type CUkernelNodeAttrID = CUlaunchAttributeID;
+
+/// How to launch (`cuLaunchKernelEx`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUlaunchConfig {
+    pub gridDimX: u32,
+    pub gridDimY: u32,
+    pub gridDimZ: u32,
+    pub blockDimX: u32,
+    pub blockDimY: u32,
+    pub blockDimZ: u32,
+    pub sharedMemBytes: u32,
+    pub hStream: CUstream,
+    pub attrs: *mut CUlaunchAttribute,
+    pub numAttrs: u32,
+}
+
+/// The parameters of a kernel node, as of CUDA 12.0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_KERNEL_NODE_PARAMS {
+    pub func: CUfunction,
+    pub gridDimX: u32,
+    pub gridDimY: u32,
+    pub gridDimZ: u32,
+    pub blockDimX: u32,
+    pub blockDimY: u32,
+    pub blockDimZ: u32,
+    pub sharedMemBytes: u32,
+    pub kernelParams: *mut *mut c_void,
+    pub extra: *mut *mut c_void,
+    pub kern: CUkernel,
+    pub ctx: CUcontext,
+}
+
+/// The parameters of a memset node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMSET_NODE_PARAMS {
+    pub dst: CUdeviceptr,
+    pub pitch: usize,
+    pub value: u32,
+    pub elementSize: u32,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// A function called on the host in stream order.
+pub type CUhostFn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+/// A callback of `cuStreamAddCallback`.
+pub type CUstreamCallback =
+    Option<unsafe extern "C" fn(stream: CUstream, status: crate::CUresult, user_data: *mut c_void)>;
+/// Dynamic shared memory as a function of the block size (`cuOccupancyMaxPotentialBlockSize`).
+pub type CUoccupancyB2DSize = Option<unsafe extern "C" fn(block_size: i32) -> usize>;
+
+/// The parameters of a host node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_HOST_NODE_PARAMS {
+    pub r#fn: CUhostFn,
+    pub userData: *mut c_void,
+}
+
+/// A place where memory lives.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct CUmemLocation {
+    pub kind: CUmemLocationType,
+    pub id: i32,
+}
+
+/// How a pool is to be made (`cuMemPoolCreate`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUmemPoolProps {
+    pub allocType: u32,
+    pub handleTypes: u32,
+    pub location: CUmemLocation,
+    pub win32SecurityAttributes: *mut c_void,
+    pub maxSize: usize,
+    pub usage: u16,
+    pub gpuDirectRDMACapable: u8,
+    pub reserved: [u8; 53],
+}
+
+/// Who may reach a pool's memory, and how.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUmemAccessDesc {
+    pub location: CUmemLocation,
+    pub flags: CUmemAccess_flags,
+}
+
+/// What `cuGraphExecUpdate_v2` found.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUgraphExecUpdateResultInfo {
+    pub result: CUgraphExecUpdateResult,
+    pub errorNode: CUgraphNode,
+    pub errorFromNode: CUgraphNode,
+}
+
+/// Annotation of an edge; all zero is a full dependency, the only kind this library makes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct CUgraphEdgeData {
+    pub from_port: u8,
+    pub to_port: u8,
+    pub kind: u8,
+    pub reserved: [u8; 5],
+}
+
+/// How to instantiate a graph, and how it went.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_GRAPH_INSTANTIATE_PARAMS {
+    pub flags: u64,
+    pub hUploadStream: CUstream,
+    pub hErrNode_out: CUgraphNode,
+    pub result_out: CUgraphInstantiateResult,
+}
+
+/// Execution affinity of a context: how many multiprocessors it may use.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUexecAffinityParam {
+    pub kind: CUexecAffinityType,
+    pub sm_count: u32,
+}
+
+/// How to create a context (`cuCtxCreate_v4`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUctxCreateParams {
+    pub execAffinityParams: *mut CUexecAffinityParam,
+    pub numExecAffinityParams: i32,
+    pub cigParams: *mut c_void,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::{align_of, offset_of, size_of};
+
+    #[test]
+    fn layouts_are_those_of_the_c_declarations() {
+        assert_eq!(size_of::<CUDA_MEMCPY2D>(), 128);
+        assert_eq!(size_of::<CUDA_MEMCPY3D>(), 200);
+        assert_eq!(size_of::<CUDA_MEMCPY3D_PEER>(), 200);
+        assert_eq!(size_of::<CUlaunchAttribute>(), 72);
+        assert_eq!(align_of::<CUlaunchAttributeValue>(), 8);
+        assert_eq!(size_of::<CUlaunchConfig>(), 56);
+        assert_eq!(offset_of!(CUlaunchConfig, hStream), 32);
+        assert_eq!(size_of::<CUDA_KERNEL_NODE_PARAMS>(), 72);
+        assert_eq!(size_of::<CUDA_MEMSET_NODE_PARAMS>(), 40);
+        assert_eq!(size_of::<CUmemPoolProps>(), 88);
+        assert_eq!(size_of::<CUgraphEdgeData>(), 8);
+        assert_eq!(size_of::<CUDA_GRAPH_INSTANTIATE_PARAMS>(), 32);
+        assert_eq!(size_of::<CUctxCreateParams>(), 24);
+        assert_eq!(size_of::<CUdevprop>(), 56);
+    }
+
+    #[test]
+    fn uuids_print_as_usual() {
+        let uuid = CUuuid {
+            bytes: *b"\x6b\xd5\xfb\x6c\x5b\xf4\xe7\x4a\x89\x87\xd9\x39\x12\xfd\x9d\xf9",
+        };
+        assert_eq!(uuid.to_string(), "6bd5fb6c-5bf4-e74a-8987-d93912fd9df9");
+    }
+}
