@@ -106,7 +106,7 @@ spelled! {
         // Memory semantics and scope
         Weak = "weak", Volatile = "volatile", Relaxed = "relaxed", Acquire = "acquire", Release = "release",
         AcqRel = "acq_rel", Sc = "sc", Mmio = "mmio", Cta = "cta", Cluster = "cluster", Gpu = "gpu", Sys = "sys",
-        Gl = "gl", Proxy = "proxy", Alias = "alias", Async = "async", AsyncGlobal = "async.global", Unified = "unified",
+        Gl = "gl", Proxy = "proxy", Alias = "alias", Async = "async", Unified = "unified",
         MbarrierInit = "mbarrier_init", SyncRestrict = "sync_restrict", ProxyTensormap = "tensormap::generic",
         // Caching
         Nc = "nc", Ca = "ca", Cg = "cg", Cs = "cs", Lu = "lu", Cv = "cv", Wb = "wb", Wt = "wt",
@@ -125,7 +125,7 @@ spelled! {
         Ballot = "ballot", Wait = "wait", LaunchDependents = "launch_dependents", Trywait = "try_wait",
         TestWait = "test_wait", Init = "init", Inval = "inval", ArriveDrop = "arrive_drop", Parity = "parity",
         Noinc = "noinc", NoComplete = "noComplete", ExpectTx = "expect_tx", CompleteTx = "complete_tx",
-        PendingCount = "pending_count", Phase = "phase", Inc = "inc_sync",
+        PendingCount = "pending_count", Phase = "phase",
         // cp.async
         WaitAll = "wait_all", WaitGroup = "wait_group", CommitGroup = "commit_group", Bulk = "bulk",
         Mbarrier = "mbarrier", Tensor = "tensor", Reduce = "reduce", Prefetch = "prefetch",
@@ -180,8 +180,11 @@ impl Modifier {
         use Modifier::*;
         Some(match self {
             B8 | U8 | S8 | E4m3 | E5m2 | Ue8m0 | E3m2 | E2m3 => 1,
-            B16 | U16 | S16 | F16 | Bf16 | E4m3x2 | E5m2x2 | Ue8m0x2 | E2m3x2 | E3m2x2 | S2f6x2 => 2,
-            B32 | U32 | S32 | F32 | F16x2 | Bf16x2 | Tf32 | U16x2 | S16x2 | U8x4 | S8x4 | E4m3x4 | E5m2x4 => 4,
+            B16 | U16 | S16 | F16 | Bf16 | E4m3x2 | E5m2x2 | Ue8m0x2 | E2m3x2 | E3m2x2 | S2f6x2 => {
+                2
+            }
+            B32 | U32 | S32 | F32 | F16x2 | Bf16x2 | Tf32 | U16x2 | S16x2 | U8x4 | S8x4
+            | E4m3x4 | E5m2x4 => 4,
             B64 | U64 | S64 | F64 | F32x2 => 8,
             B128 => 16,
             _ => return None,
@@ -311,9 +314,19 @@ pub enum Operand {
     /// `%tid.x`
     Special(SpecialRegister),
     /// A variable or function named as a value: `mov.u64 %rd1, table;`, `table+8`.
-    Symbol { #[allow(missing_docs)] symbol: SymbolId, #[allow(missing_docs)] offset: i64 },
+    Symbol {
+        #[allow(missing_docs)]
+        symbol: SymbolId,
+        #[allow(missing_docs)]
+        offset: i64,
+    },
     /// `[%rd1+8]`, `[table+4]`, `[64]`.
-    Address { #[allow(missing_docs)] base: AddressBase, #[allow(missing_docs)] offset: i64 },
+    Address {
+        #[allow(missing_docs)]
+        base: AddressBase,
+        #[allow(missing_docs)]
+        offset: i64,
+    },
     /// `{%r1, %r2}`, also a vector register named whole.
     Vector(Box<[Operand]>),
     /// `(a, b)` of a call: its results or its arguments.
@@ -367,6 +380,9 @@ pub enum SymbolKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum StateSpace {
+    /// Parameters and results of a `.func` declared as registers: they are the first registers of its body, results
+    /// before parameters.
+    Reg,
     Const,
     Global,
     Local,
@@ -418,7 +434,14 @@ pub enum Initial {
     Bytes { offset: u64, bytes: Vec<u8> },
     /// The address of a symbol, plus an addend; `generic` if written `generic(name)`; `mask` selects one byte
     /// (`0xFF(name)`), with `size` 1.
-    Address { offset: u64, size: u32, symbol: Box<str>, addend: i64, generic: bool, mask: Option<u64> },
+    Address {
+        offset: u64,
+        size: u32,
+        symbol: Box<str>,
+        addend: i64,
+        generic: bool,
+        mask: Option<u64>,
+    },
 }
 
 /// A `.callprototype`.

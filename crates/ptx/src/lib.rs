@@ -22,6 +22,18 @@
 //! ```
 
 pub mod ast;
+mod body;
+mod constant;
+mod cursor;
+mod declaration;
+mod keywords;
+mod module;
+mod names;
+mod operand;
+
+use cursor::{Cursor, Fault};
+use module::Item;
+use rustc_hash::FxHashMap;
 
 pub use ast::*;
 
@@ -36,6 +48,104 @@ pub struct Module<'a> {
     pub variables: Vec<Variable>,
     /// Functions in order of declaration; a later definition replaces an earlier declaration of the same name.
     pub functions: Vec<Function>,
+    names: FxHashMap<Box<str>, Item>,
+}
+
+impl<'a> Module<'a> {
+    /// Reads the declarations of a module. Of function bodies only the ends are found.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is not PTX, or not known. Texts of 4 GiB and more are refused.
+    pub fn parse(text: &'a str) -> Result<Module<'a>, ParseError> {
+        if u32::try_from(text.len()).is_err() {
+            return Err(ParseError {
+                line: 1,
+                message: "a text of 4 GiB or more".into(),
+                unsupported: false,
+            });
+        }
+        let parsed = module::parse(Cursor {
+            text: text.as_bytes(),
+            pos: 0,
+        })
+        .map_err(|f| error(text, *f))?;
+        let module::Parsed {
+            header,
+            variables,
+            functions,
+            names,
+        } = parsed;
+        Ok(Module {
+            text,
+            header,
+            variables,
+            functions,
+            names,
+        })
+    }
+
+    /// The function with this (mangled) name: its definition where there is one, else its declaration.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        match *self.names.get(name)? {
+            Item::Function(index) => self.functions.get(index as usize),
+            Item::Variable(_) => None,
+        }
+    }
+
+    /// The module-level variable with this name.
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        match *self.names.get(name)? {
+            Item::Variable(index) => self.variables.get(index as usize),
+            Item::Function(_) => None,
+        }
+    }
+
+    /// Parses the body of one of this module's functions.
+    ///
+    /// # Errors
+    ///
+    /// The first thing in the body that is not PTX or not known, or that the function has no body.
+    pub fn parse_body(&self, function: &Function) -> Result<Body, ParseError> {
+        let text = match &function.body {
+            Some(range) if range.start <= range.end => self.text.as_bytes().get(..range.end),
+            _ => None,
+        };
+        let (Some(text), Some(range)) = (text, &function.body) else {
+            let message = format!("`{}` has no body", function.name);
+            return Err(ParseError {
+                line: self.line(function.span),
+                message,
+                unsupported: false,
+            });
+        };
+        body::parse(
+            self,
+            function,
+            Cursor {
+                text,
+                pos: range.start,
+            },
+        )
+        .map_err(|f| error(self.text, *f))
+    }
+
+    /// The line that a place is in, counted from 1.
+    pub fn line(&self, span: Span) -> u32 {
+        line(self.text, span.0 as usize)
+    }
+}
+
+fn line(text: &str, at: usize) -> u32 {
+    memchr::memchr_iter(b'\n', &text.as_bytes()[..at.min(text.len())]).count() as u32 + 1
+}
+
+fn error(text: &str, fault: Fault) -> ParseError {
+    ParseError {
+        line: line(text, fault.at),
+        message: fault.message,
+        unsupported: fault.unsupported,
+    }
 }
 
 /// Why a text is not PTX that this parser knows.
