@@ -4,6 +4,17 @@
 //! Input: blocks that end in a jump, a two-way branch or an exit. Output: a tree of [`Node`]s, each region a list.
 //! Where the graph does not nest, boolean flags remember which way was taken.
 
+mod cfg;
+mod emit;
+mod loops;
+mod place;
+mod regions;
+mod tails;
+mod text;
+mod verify;
+
+pub use verify::verify;
+
 /// A block: index into [`Graph::blocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockId(pub u32);
@@ -100,4 +111,20 @@ pub struct Structured {
     pub body: Vec<Node>,
     /// How many flags there are. None has an initial value: each is set before it is tested on every path.
     pub flags: u32,
+}
+
+/// Makes a control-flow graph structured.
+///
+/// Total: every graph works, reducible or not, with unreachable blocks (dropped) and loops without exit. Deterministic.
+/// Time grows as E log V.
+///
+/// # Panics
+/// When a block id is out of range.
+pub fn structurize(graph: &Graph) -> Structured {
+    let cfg = cfg::Cfg::new(graph);
+    let mut forest = loops::Forest::new(&cfg);
+    tails::absorb(&cfg, &mut forest);
+    let regions = regions::Regions::new(&cfg, &forest);
+    let placement = place::Placement::new(&cfg, &forest, &regions);
+    emit::emit(&cfg, &forest, &regions, &placement)
 }
