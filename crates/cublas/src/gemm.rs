@@ -1,0 +1,311 @@
+//! Matrix products: argument checks as cuBLAS documents them, and the choice and launch of a kernel.
+//!
+//! [`Gemm`] holds what the C functions take; [`Product`] is the same in terms of layouts and strides, general enough to
+//! express the products of levels 2 and 3 too (a vector with an increment is a matrix with one row and that leading
+//! dimension).
+
+use crate::handle::{Arguments, Handle, Scalar};
+use crate::kernels::gemm_direct::{self, Layout, Triangle, Vectors};
+use crate::kernels::Kernel;
+use crate::ptx::{Arithmetic, Element};
+use crate::types::{ComputeType, DataType, Operation, Status};
+
+/// The number formats of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
+    /// Of `A` and `B`.
+    pub ab: Element,
+    /// Of `C`.
+    pub c: Element,
+    /// Of `alpha` and `beta`.
+    pub scale: Element,
+    /// Of the sums.
+    pub arithmetic: Arithmetic,
+}
+
+impl Formats {
+    /// All operands of one type, computed in that type.
+    pub fn uniform(element: Element) -> Self {
+        let arithmetic = match element {
+            Element::F16 | Element::BF16 | Element::F32 => Arithmetic::F32,
+            Element::F64 => Arithmetic::F64,
+            Element::S8 | Element::S32 => Arithmetic::S32,
+            Element::C32 => Arithmetic::C32,
+            Element::C64 => Arithmetic::C64,
+        };
+        Self { ab: element, c: element, scale: element, arithmetic }
+    }
+
+    /// The combinations of `cublasGemmEx` (table "cublasGemmEx supports the following Compute Type, Scale Type,
+    /// Atype/Btype, and Ctype"). Sums of `CUBLAS_COMPUTE_16F` are kept in single precision.
+    ///
+    /// # Errors
+    /// `NOT_SUPPORTED` for the rest, which is logged.
+    pub fn of(a: DataType, b: DataType, c: DataType, compute: ComputeType) -> Result<Self, Status> {
+        use ComputeType as Compute;
+        use DataType as Data;
+        let formats = |ab, c, scale, arithmetic| Ok(Self { ab, c, scale, arithmetic });
+        let single = |ab, c| formats(ab, c, Element::F32, Arithmetic::F32);
+        match (compute, a, c) {
+            _ if a != b => Err(Status::NotSupported),
+            (Compute::C16F | Compute::C16FPedantic, Data::R16F, Data::R16F) => {
+                formats(Element::F16, Element::F16, Element::F16, Arithmetic::F32)
+            }
+            (Compute::C32I | Compute::C32IPedantic, Data::R8I, Data::R32I) => {
+                formats(Element::S8, Element::S32, Element::S32, Arithmetic::S32)
+            }
+            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R16BF) => single(Element::BF16, Element::BF16),
+            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R32F) => single(Element::BF16, Element::F32),
+            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R16F) => single(Element::F16, Element::F16),
+            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R32F) => single(Element::F16, Element::F32),
+            (Compute::C32F | Compute::C32FPedantic, Data::R8I, Data::R32F) => single(Element::S8, Element::F32),
+            (
+                Compute::C32F
+                | Compute::C32FPedantic
+                | Compute::C32FFast16F
+                | Compute::C32FFast16BF
+                | Compute::C32FFastTF32
+                | Compute::C32FEmulated16BFx9,
+                Data::R32F,
+                Data::R32F,
+            ) => Ok(Self::uniform(Element::F32)),
+            (
+                Compute::C32F
+                | Compute::C32FPedantic
+                | Compute::C32FFast16F
+                | Compute::C32FFast16BF
+                | Compute::C32FFastTF32
+                | Compute::C32FEmulated16BFx9,
+                Data::C32F,
+                Data::C32F,
+            ) => Ok(Self::uniform(Element::C32)),
+            (
+                Compute::C64F | Compute::C64FPedantic | Compute::C64FEmulatedFixedPoint,
+                Data::R64F,
+                Data::R64F,
+            ) => Ok(Self::uniform(Element::F64)),
+            (
+                Compute::C64F | Compute::C64FPedantic | Compute::C64FEmulatedFixedPoint,
+                Data::C64F,
+                Data::C64F,
+            ) => Ok(Self::uniform(Element::C64)),
+            _ => Err(Status::NotSupported),
+        }
+        .inspect_err(|_| tracing::warn!("unsupported product: A {a:?}, B {b:?}, C {c:?}, compute type {compute:?}"))
+    }
+}
+
+/// A matrix as the C functions take it.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix {
+    /// Address, or the address of the array of addresses of a batch.
+    pub address: u64,
+    /// Leading dimension, in numbers.
+    pub ld: i64,
+    /// Numbers from one matrix of the batch to the next.
+    pub batch: i64,
+}
+
+/// The arguments of a matrix product.
+#[derive(Clone, Copy, Debug)]
+pub struct Gemm {
+    /// What is done to `A` and `B`.
+    pub ops: (Operation, Operation),
+    /// Rows of `C`, columns of `C`, length of the sums.
+    pub size: (i64, i64, i64),
+    /// Number formats.
+    pub formats: Formats,
+    /// `alpha` and `beta`.
+    pub scalars: (Scalar, Scalar),
+    /// The matrices.
+    pub a: Matrix,
+    /// See `a`.
+    pub b: Matrix,
+    /// See `a`.
+    pub c: Matrix,
+    /// Products in the batch.
+    pub count: i64,
+    /// Whether the matrices' addresses are those of arrays of addresses.
+    pub pointers: bool,
+}
+
+impl Gemm {
+    /// Checks sizes, leading dimensions and pointers. `Ok(None)` means that there is nothing to do.
+    ///
+    /// # Errors
+    /// `INVALID_VALUE` where cuBLAS documents it, `NOT_SUPPORTED` for sizes of 2^31 and more.
+    pub fn product(&self) -> Result<Option<Product>, Status> {
+        let (m, n, k) = self.size;
+        let (op_a, op_b) = self.ops;
+        if m < 0 || n < 0 || k < 0 || self.count < 0 {
+            return Err(Status::InvalidValue);
+        }
+        let rows_a = if op_a.transposes() { k } else { m };
+        let rows_b = if op_b.transposes() { n } else { k };
+        if self.a.ld < rows_a.max(1) || self.b.ld < rows_b.max(1) || self.c.ld < m.max(1) {
+            return Err(Status::InvalidValue);
+        }
+        if m == 0 || n == 0 || self.count == 0 {
+            return Ok(None);
+        }
+        let reads = k > 0 && !self.scalars.0.is(0.0);
+        if self.c.address == 0 || (reads && (self.a.address == 0 || self.b.address == 0)) {
+            return Err(Status::InvalidValue);
+        }
+        let size = |value: i64| u32::try_from(value).ok().filter(|&value| value <= i32::MAX as u32);
+        let (Some(m), Some(n), Some(k)) = (size(m), size(n), size(k)) else {
+            tracing::warn!("a dimension of 2^31 or more is not supported");
+            return Err(Status::NotSupported);
+        };
+        let layout = |transposed| if transposed { Layout::Depth } else { Layout::Edge };
+        Ok(Some(Product {
+            size: (m, n, if reads { k } else { 0 }),
+            formats: self.formats,
+            scalars: self.scalars,
+            a: Operand { matrix: self.a, layout: layout(op_a.transposes()), conjugate: op_a.conjugates() },
+            b: Operand { matrix: self.b, layout: layout(!op_b.transposes()), conjugate: op_b.conjugates() },
+            c: self.c,
+            count: self.count as u64,
+            pointers: self.pointers,
+            fill: Triangle::All,
+            hermitian: false,
+        }))
+    }
+
+    /// Checks and launches.
+    pub fn run(&self, handle: &Handle) -> Result<(), Status> {
+        match self.product()? {
+            Some(product) => product.run(handle),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A factor of a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// Where it lies. The leading dimension may be negative or zero here.
+    pub matrix: Matrix,
+    /// The direction in which consecutive numbers run.
+    pub layout: Layout,
+    /// Whether it is conjugated.
+    pub conjugate: bool,
+}
+
+/// A matrix product in terms of layouts, with every size checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    /// Rows of `C`, columns of `C`, length of the sums.
+    pub size: (u32, u32, u32),
+    /// Number formats.
+    pub formats: Formats,
+    /// `alpha` and `beta`.
+    pub scalars: (Scalar, Scalar),
+    /// Left factor.
+    pub a: Operand,
+    /// Right factor.
+    pub b: Operand,
+    /// Result.
+    pub c: Matrix,
+    /// Products in the batch.
+    pub count: u64,
+    /// Whether the matrices' addresses are those of arrays of addresses.
+    pub pointers: bool,
+    /// The part of `C` that is written.
+    pub fill: Triangle,
+    /// Whether the diagonal of `C` is made real.
+    pub hermitian: bool,
+}
+
+impl Product {
+    /// Launches the kernels of the product on the handle's stream.
+    pub fn run(&self, handle: &Handle) -> Result<(), Status> {
+        let spec = self.direct();
+        let (m, n, _) = self.size;
+        let tiles_m = m.div_ceil(gemm_direct::BLOCK_ROWS * spec.rows as u32);
+        let tiles_n = n.div_ceil(gemm_direct::BLOCK_COLUMNS * spec.columns as u32);
+        let threads = gemm_direct::BLOCK_ROWS * gemm_direct::BLOCK_COLUMNS;
+        self.launch(handle, &Kernel::GemmDirect(spec), (tiles_m, tiles_n), threads)
+    }
+
+    /// Launches a kernel with the parameters of [`gemm_direct::Spec::ptx`], in slices of the batch that fit the grid.
+    fn launch(&self, handle: &Handle, kernel: &Kernel, tiles: (u32, u32), threads: u32) -> Result<(), Status> {
+        const MAX_GRID_Z: u64 = 65535;
+        let blocks = u64::from(tiles.0) * u64::from(tiles.1);
+        let (Ok(blocks), Ok(count)) = (i32::try_from(blocks), u32::try_from(self.count)) else {
+            tracing::warn!("a product of {blocks} tiles in a batch of {} is too large", self.count);
+            return Err(Status::NotSupported);
+        };
+        let (m, n, k) = self.size;
+        let (ab, c) = (self.formats.ab.size() as i64, self.formats.c.size() as i64);
+        let mut first = 0;
+        while first < count {
+            let slice = (count - first).min(MAX_GRID_Z as u32);
+            let mut arguments = Arguments::default();
+            arguments.word(self.a.matrix.address).word(self.b.matrix.address).word(self.c.address);
+            arguments.signed(self.a.matrix.ld * ab).signed(self.b.matrix.ld * ab).signed(self.c.ld * c);
+            arguments.signed(self.a.matrix.batch * ab).signed(self.b.matrix.batch * ab).signed(self.c.batch * c);
+            arguments.small(m).small(n).small(k).small(tiles.0).small(first);
+            arguments.scalar(self.formats.arithmetic, &self.scalars.0);
+            arguments.scalar(self.formats.arithmetic, &self.scalars.1);
+            handle.launch(kernel, [blocks as u32, 1, slice], threads, &mut arguments)?;
+            first += slice;
+        }
+        Ok(())
+    }
+
+    /// The register kernel for this product.
+    pub fn direct(&self) -> gemm_direct::Spec {
+        let (m, n, k) = self.size;
+        let tile = |count: u32, most: usize| match count {
+            0..=2 => 1,
+            3..=5 => 4,
+            _ => most,
+        };
+        let rows = tile(m, 8);
+        let columns = tile(n, if rows == 8 { 4 } else { 8 });
+        let complex = self.formats.arithmetic.is_complex();
+        let mut spec = gemm_direct::Spec {
+            a: self.a.layout,
+            b: self.b.layout,
+            conjugate_a: self.a.conjugate && complex,
+            conjugate_b: self.b.conjugate && complex,
+            element_ab: self.formats.ab,
+            element_c: self.formats.c,
+            scale: self.formats.scale,
+            arithmetic: self.formats.arithmetic,
+            // A complex sum takes two registers, a double two words.
+            rows: if complex { rows.min(4) } else { rows },
+            columns: if complex { columns.min(4) } else { columns },
+            vectors: Vectors::Never,
+            pointers: self.pointers,
+            fill: self.fill,
+            hermitian: self.hermitian && complex,
+        };
+        let fits = |operand: &Operand, tile: usize, count: u32| {
+            let size = spec.element_ab.size();
+            let line = match operand.layout {
+                Layout::Depth => spec.unroll(),
+                Layout::Edge => tile,
+            };
+            let bytes = (line * size).min(16) as i64;
+            let aligned = |value: i64| value % bytes == 0;
+            let shape = match operand.layout {
+                Layout::Depth => true,
+                Layout::Edge => count as usize >= tile && (count as usize * size) as i64 % bytes == 0,
+            };
+            let batch = self.pointers || (aligned(operand.matrix.batch * size as i64));
+            let base = self.pointers || aligned(operand.matrix.address as i64);
+            shape && batch && base && aligned(operand.matrix.ld * size as i64)
+        };
+        let unroll = spec.unroll();
+        if unroll > 1
+            && k as usize >= unroll
+            && fits(&self.a, spec.rows, m)
+            && fits(&self.b, spec.columns, n)
+        {
+            spec.vectors = if self.pointers { Vectors::Probe } else { Vectors::Always };
+        }
+        spec
+    }
+}

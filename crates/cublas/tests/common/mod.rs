@@ -1,0 +1,90 @@
+//! Kernels to test.
+
+use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
+use cublas::kernels::Kernel;
+use cublas::ptx::{Arithmetic, Element};
+
+/// The register kernels that ggml's calls select: transposed `A`, `B` as stored.
+pub fn snapshot_kernels() -> Vec<Kernel> {
+    let formats = [
+        (Element::F16, Element::F16, Element::F16, Vectors::Always, false),
+        (Element::F16, Element::F16, Element::F16, Vectors::Probe, true),
+        (Element::F16, Element::F32, Element::F32, Vectors::Probe, true),
+        (Element::BF16, Element::F32, Element::F32, Vectors::Always, false),
+        (Element::F32, Element::F32, Element::F32, Vectors::Always, false),
+        (Element::F32, Element::F32, Element::F32, Vectors::Never, false),
+    ];
+    formats
+        .into_iter()
+        .map(|(ab, c, scale, vectors, pointers)| {
+            Kernel::GemmDirect(Spec {
+                a: Layout::Depth,
+                b: Layout::Depth,
+                conjugate_a: false,
+                conjugate_b: false,
+                element_ab: ab,
+                element_c: c,
+                scale,
+                arithmetic: Arithmetic::F32,
+                rows: 8,
+                columns: 4,
+                vectors,
+                pointers,
+                fill: Triangle::All,
+                hermitian: false,
+            })
+        })
+        .collect()
+}
+
+/// Kernels of every family, format and layout.
+#[allow(dead_code)]
+pub fn all_kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    let formats = [
+        (Element::F16, Element::F16, Element::F16, Arithmetic::F32),
+        (Element::F16, Element::F32, Element::F32, Arithmetic::F32),
+        (Element::BF16, Element::BF16, Element::F32, Arithmetic::F32),
+        (Element::S8, Element::S32, Element::S32, Arithmetic::S32),
+        (Element::S8, Element::F32, Element::F32, Arithmetic::F32),
+        (Element::F32, Element::F32, Element::F32, Arithmetic::F32),
+        (Element::F64, Element::F64, Element::F64, Arithmetic::F64),
+        (Element::C32, Element::C32, Element::C32, Arithmetic::C32),
+        (Element::C64, Element::C64, Element::C64, Arithmetic::C64),
+    ];
+    let layouts = [Layout::Depth, Layout::Edge];
+    for (element_ab, element_c, scale, arithmetic) in formats {
+        for (a, b) in layouts.iter().flat_map(|&a| layouts.iter().map(move |&b| (a, b))) {
+            let complex = arithmetic.is_complex();
+            let mut spec = Spec {
+                a,
+                b,
+                conjugate_a: complex && a == Layout::Depth,
+                conjugate_b: complex && b == Layout::Edge,
+                element_ab,
+                element_c,
+                scale,
+                arithmetic,
+                rows: 4,
+                columns: 4,
+                vectors: Vectors::Never,
+                pointers: false,
+                fill: Triangle::All,
+                hermitian: false,
+            };
+            kernels.push(Kernel::GemmDirect(spec.clone()));
+            if complex {
+                let (fill, hermitian) = (Triangle::Upper, true);
+                kernels.push(Kernel::GemmDirect(Spec { fill, hermitian, ..spec.clone() }));
+            }
+            if spec.unroll() > 1 {
+                (spec.rows, spec.vectors) = (8, Vectors::Always);
+                kernels.push(Kernel::GemmDirect(spec.clone()));
+                (spec.rows, spec.columns, spec.fill) = (1, 8, Triangle::Lower);
+                (spec.vectors, spec.pointers) = (Vectors::Probe, true);
+                kernels.push(Kernel::GemmDirect(spec));
+            }
+        }
+    }
+    kernels
+}
