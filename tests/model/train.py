@@ -90,9 +90,11 @@ def logits(weights, tokens):
     return norm(x, weights["output_norm.weight"]) @ weights["output.weight"].T
 
 
-def loss(weights, tokens):
+def loss(weights, tokens, counts=1.0):
+    """Mean cross entropy of the next token; `counts` says which ones count."""
     p = jax.nn.log_softmax(logits(weights, tokens[:, :-1]))
-    return -jnp.mean(jnp.take_along_axis(p, tokens[:, 1:, None], -1))
+    counts = jnp.broadcast_to(counts, tokens[:, 1:].shape)
+    return -jnp.sum(jnp.take_along_axis(p, tokens[:, 1:, None], -1)[..., 0] * counts) / jnp.sum(counts)
 
 
 @partial(jax.jit, donate_argnums=(0, 1, 2))
@@ -150,10 +152,11 @@ def write(path, weights, tokenizer):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--output", required=True, help="GGUF file to write")
-    p.add_argument("--steps", type=int, default=600)
+    p.add_argument("--steps", type=int, default=1000)
     p.add_argument("--batch", type=int, default=8)
-    p.add_argument("--rate", type=float, default=2e-3)
-    p.add_argument("--stories", type=int, default=8000)
+    p.add_argument("--rate", type=float, default=3e-3)
+    p.add_argument("--stories", type=int, default=12000)
+    p.add_argument("--window", type=int, default=192, help="tokens of a sequence in training")
     a = p.parse_args()
 
     texts = [story(i) for i in range(a.stories)]
@@ -167,18 +170,19 @@ def main():
     first = {n: jnp.zeros_like(w) for n, w in weights.items()}
     second = {n: jnp.zeros_like(w) for n, w in weights.items()}
     starts = np.flatnonzero(stream == tokenizer.BOS)
-    starts = starts[starts + CONTEXT + 1 <= len(stream)]
+    starts = starts[starts + a.window + 1 <= len(stream)]
     begin, value = time.time(), None
     for i in range(a.steps):
         rate = a.rate * min(1.0, (i + 1) / 40) * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * i / a.steps)))
-        batch = np.stack([stream[s : s + CONTEXT + 1] for s in random.choice(starts, a.batch)])
+        batch = np.stack([stream[s : s + a.window + 1] for s in random.choice(starts, a.batch)])
         weights, first, second, value = step(weights, first, second, batch, rate, i + 1)
         if i % 20 == 0 or i + 1 == a.steps:
             print(f"step {i:4}  loss {float(value):.3f}  {time.time() - begin:.0f} s", flush=True)
 
     held = [tokenizer.encode(story(HELD_OUT + i)) for i in range(16)]
     rows = np.stack([[tokenizer.BOS, *(t + [tokenizer.EOS] * CONTEXT)[:CONTEXT]] for t in held]).astype(np.int32)
-    print(f"held-out loss {float(loss(weights, rows)):.3f}")
+    inside = np.arange(CONTEXT) < np.array([len(t) for t in held])[:, None]
+    print(f"held-out loss {float(loss(weights, rows, inside)):.3f}")
     ids = [tokenizer.BOS, *held[0][:100]]
     forward = jax.jit(logits)
     for _ in range(64):

@@ -63,7 +63,8 @@ pub struct ContextParams {
     pub yarn_beta_slow: f32,
     pub yarn_orig_ctx: u32,
     pub defrag_thold: f32,
-    pub cb_eval: *const c_void,
+    /// Asked before each node of the graph whether its result is wanted, and called with it.
+    pub cb_eval: Option<EvalCallback>,
     pub cb_eval_user_data: *mut c_void,
     /// `enum ggml_type` of the key cache: 1 is f16.
     pub type_k: c_int,
@@ -104,6 +105,10 @@ pub struct QuantizeParams {
     pub ftype: c_int,
     rest: [u64; 31],
 }
+
+/// `ggml_backend_sched_eval_callback`.
+pub type EvalCallback =
+    unsafe extern "C" fn(tensor: *mut c_void, ask: bool, user: *mut c_void) -> bool;
 
 /// `ggml_log_callback`.
 pub type LogCallback = unsafe extern "C" fn(level: c_int, text: *const c_char, user: *mut c_void);

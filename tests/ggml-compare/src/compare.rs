@@ -4,9 +4,14 @@
 //! ggml's own backend tests. Two runs agree when
 //!
 //! * every logit is a finite number,
-//! * the error is within the bound at every position, and
+//! * the mean of the errors is within the bound, and no position is over ten times the bound, and
 //! * both name the same most likely token wherever the reference is sure: where its first choice leads its second by more
 //!   than twice the root mean square error which the bound allows.
+//!
+//! The bounds come from ggml's own backends: with the models of `tests/model`, its Vulkan backend differs from its CPU
+//! backend by 1.6e-5 in the mean and 2.8e-4 at the worst position (16-bit floats), 3.2e-4 and 4.7e-3 (Q4_K_M); its CPU
+//! backend without flash attention from itself by 1.8e-4 and 2.3e-3 (Q4_K_M). The quantised model differs from the one
+//! of 16-bit floats by 7.2e-3 and 9.3e-2: that is more than either bound.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,10 +20,12 @@ use anyhow::{ensure, Result};
 
 use crate::record::{argmax, Record};
 
-/// Bound of the error for a model of 16-bit floats.
+/// Bound of the mean error for a model of 16-bit floats.
 pub const BOUND_FLOAT: f64 = 1e-4;
-/// Bound of the error for a quantised model: the backends round activations to eight bits in blocks of different size.
+/// Bound of the mean error for a quantised model: backends round activations to eight bits in blocks of different size.
 pub const BOUND_QUANTISED: f64 = 1e-3;
+/// How many times the bound the error of a single position may be.
+pub const POSITION: f64 = 10.0;
 
 /// What to compare.
 #[derive(clap::Args)]
@@ -27,7 +34,8 @@ pub struct Options {
     reference: PathBuf,
     /// Logits to judge.
     candidate: PathBuf,
-    /// Largest normalised mean square error of a position [default: 1e-3 for a quantised model, else 1e-4].
+    /// Largest mean of the normalised mean square errors [default: 1e-3 for a quantised model, else 1e-4]; no position
+    /// may be over ten times this.
     #[arg(long)]
     bound: Option<f64>,
     /// Damage the candidate first, by this relative error at one position in the middle: shows that a difference is found.
@@ -46,7 +54,7 @@ pub struct Verdict {
     mean: f64,
     /// Positions with a NaN or an infinity in the candidate.
     not_finite: usize,
-    /// Positions whose error is over the bound.
+    /// Positions whose error is over ten times the bound.
     over: usize,
     /// Positions where the reference is sure of its choice.
     sure: usize,
@@ -59,7 +67,7 @@ pub struct Verdict {
 impl Verdict {
     /// Whether the two runs agree.
     pub fn agrees(&self) -> bool {
-        self.not_finite == 0 && self.over == 0 && self.other.is_empty()
+        self.not_finite == 0 && self.mean <= self.bound && self.over == 0 && self.other.is_empty()
     }
 }
 
@@ -68,8 +76,13 @@ impl fmt::Display for Verdict {
         let n = self.positions;
         writeln!(
             f,
-            "error of the logits: mean {:.2e}, largest {:.2e} at position {} (bound {:.0e}; over it: {} of {n})",
-            self.mean, self.worst.0, self.worst.1, self.bound, self.over
+            "error of the logits: mean {:.2e} (bound {:.0e}), largest {:.2e} at position {} (bound {:.0e}; over it: {} of {n})",
+            self.mean,
+            self.bound,
+            self.worst.0,
+            self.worst.1,
+            self.bound * POSITION,
+            self.over
         )?;
         writeln!(
             f,
@@ -147,7 +160,7 @@ pub fn compare(reference: &Record, candidate: &Record, bound: f64) -> Result<Ver
         let (r, c) = (reference.row(position), candidate.row(position));
         let error = error(r, c);
         verdict.not_finite += usize::from(c.iter().any(|v| !v.is_finite()));
-        let within = error <= bound; // false for NaN
+        let within = error <= bound * POSITION; // false for NaN
         verdict.over += usize::from(!within);
         verdict.mean += error / verdict.positions as f64;
         // In this order a NaN is the worst of all.
@@ -233,13 +246,28 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_sharp() {
-        for (factor, agrees) in [(0.99, true), (1.01, false)] {
+    fn the_bound_of_a_position_is_sharp() {
+        // One of nine positions: its error shared among all stays below the bound of the mean only up to nine times it.
+        for (factor, agrees) in [(0.89, true), (1.01, false)] {
             let mut other = record();
-            perturb(&mut other, factor * 1e-4f32.sqrt());
+            perturb(&mut other, factor * 1e-3f32.sqrt());
             let verdict = compare(&record(), &other, 1e-4).unwrap();
             assert_eq!(verdict.agrees(), agrees, "{verdict}");
             assert_eq!(verdict.worst.1, 4);
+            assert_eq!(verdict.over, usize::from(!agrees));
+        }
+    }
+
+    #[test]
+    fn the_bound_of_the_mean_is_sharp() {
+        for (factor, agrees) in [(0.99, true), (1.01, false)] {
+            let mut other = record();
+            for (i, value) in other.logits.iter_mut().enumerate() {
+                *value *= 1.0 + if i % 2 == 0 { factor } else { -factor } * 1e-2;
+            }
+            let verdict = compare(&record(), &other, 1e-4).unwrap();
+            assert_eq!(verdict.agrees(), agrees, "{verdict}");
+            assert_eq!(verdict.over, 0);
         }
     }
 

@@ -42,6 +42,11 @@ functions! {
     fn ggml_backend_dev_name(*mut c_void) -> *const c_char;
     fn ggml_backend_dev_description(*mut c_void) -> *const c_char;
     fn ggml_backend_dev_memory(*mut c_void, *mut usize, *mut usize);
+    fn ggml_get_name(*const c_void) -> *const c_char;
+    fn ggml_op_desc(*const c_void) -> *const c_char;
+    fn ggml_is_contiguous(*const c_void) -> bool;
+    fn ggml_fp16_to_fp32_row(*const u16, *mut f32, i64);
+    fn ggml_backend_tensor_get(*const c_void, *mut c_void, usize, usize);
     fn ggml_log_set(LogCallback, *mut c_void);
     fn llama_log_set(LogCallback, *mut c_void);
     fn llama_version() -> *const c_char;
@@ -264,7 +269,7 @@ pub fn c_path(path: &Path) -> Result<CString> {
 }
 
 /// A Rust string from a C string of a library; empty if null.
-fn string(text: *const c_char) -> String {
+pub fn string(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }

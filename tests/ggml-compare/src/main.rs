@@ -16,6 +16,7 @@
 mod abi;
 mod compare;
 mod library;
+mod nodes;
 mod record;
 mod session;
 
@@ -53,6 +54,11 @@ enum Command {
         #[command(flatten)]
         options: compare::Options,
     },
+    /// Compares two files of single operations, written by `run --nodes`.
+    Nodes {
+        #[command(flatten)]
+        options: nodes::Options,
+    },
     /// Writes a quantised copy of a model with ggml's own quantiser.
     Quantize {
         #[command(flatten)]
@@ -88,6 +94,9 @@ impl Libraries {
 }
 
 fn main() -> ExitCode {
+    // A reader that has seen enough (`| head`) ends the program, as with any other tool.
+    // SAFETY: the default disposition of a signal, set before there is a second thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     match run(Arguments::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -121,6 +130,10 @@ fn run(command: Command) -> Result<bool> {
             let verdict = compare::compare_files(&options)?;
             print!("{verdict}");
             Ok(verdict.agrees())
+        }
+        Command::Nodes { options } => {
+            nodes::compare(&options)?;
+            Ok(true)
         }
         Command::Quantize {
             libraries,

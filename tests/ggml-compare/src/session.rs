@@ -11,6 +11,7 @@ use anyhow::{bail, ensure, Context, Result};
 
 use crate::abi::Batch;
 use crate::library::{c_path, Llama};
+use crate::nodes::{self, Collector};
 use crate::record::{argmax, Record};
 
 /// What to run, and where.
@@ -34,6 +35,15 @@ pub struct Options {
     /// Write tokens and logits to this file.
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Write the generated text to this file.
+    #[arg(long)]
+    text: Option<PathBuf>,
+    /// Write the result of every operation, for the prompt and one token, to this file.
+    #[arg(long)]
+    nodes: Option<PathBuf>,
+    /// Only of operations with this in their name.
+    #[arg(long, default_value = "", requires = "nodes")]
+    nodes_only: String,
     /// Turn flash attention off.
     #[arg(long)]
     no_flash_attention: bool,
@@ -139,7 +149,8 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
     };
     ensure!(prompt > 0 && total > prompt, "there is nothing to generate");
 
-    // SAFETY: as above; the context is freed before the model.
+    let mut collector = Collector::new(&llama.c, &options.nodes_only);
+    // SAFETY: as above; the context is freed before the model and the collector.
     let context = unsafe {
         let mut parameters = (llama.c.llama_context_default_params)();
         parameters.n_ctx = total.next_multiple_of(256) as u32;
@@ -149,17 +160,33 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         parameters.n_threads = options.threads;
         parameters.n_threads_batch = options.threads;
         parameters.flash_attn_type = i32::from(!options.no_flash_attention);
+        if options.nodes.is_some() {
+            parameters.cb_eval = Some(Collector::callback);
+            parameters.cb_eval_user_data = ptr::from_mut(&mut collector).cast();
+        }
         (llama.c.llama_init_from_model)(model, parameters)
     };
     ensure!(!context.is_null(), "could not make a context for the model");
     let context = Guard(context, llama.c.llama_free);
 
+    if let Some(path) = &options.nodes {
+        let mut runner = Runner::new(llama, context.0, size, prompt);
+        let logits = runner.decode(&tokens[..prompt], 0)?;
+        if !forced {
+            tokens.push(argmax(&logits[(prompt - 1) * size..]) as i32);
+        }
+        runner.decode(&tokens[prompt..=prompt], prompt)?;
+        println!("{} operations", collector.nodes.len());
+        return nodes::save(path, &collector.nodes);
+    }
+
+    let mut progress = Progress::new();
     let mut first: Option<Vec<f32>> = None;
     for pass in 1..=options.passes {
         tokens.truncate(if forced { total } else { prompt });
         let mut runner = Runner::new(llama, context.0, size, prompt);
         let begin = Instant::now();
-        progress(format_args!("reading the prompt of {prompt} tokens"));
+        progress.show(format_args!("reading the prompt of {prompt} tokens"));
         let mut logits = runner.decode(&tokens[..prompt], 0)?;
         let read = begin.elapsed();
         let mut chosen = Vec::new();
@@ -170,7 +197,7 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
             if !forced {
                 tokens.push(next);
             }
-            progress(format_args!(
+            progress.show(format_args!(
                 "token {} of {}",
                 position - prompt + 1,
                 total - prompt
@@ -178,16 +205,18 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
             logits.extend(runner.decode(&tokens[position..=position], position)?);
         }
         let written = begin.elapsed() - read;
-        progress(format_args!(""));
+        progress.end();
         if pass == 1 {
             println!(
                 "text: {}",
                 detokenize(llama, vocabulary, &tokens[..prompt])?
             );
-            println!(
-                "   -> {}",
-                detokenize(llama, vocabulary, &chosen)?.trim_start()
-            );
+            let text = detokenize(llama, vocabulary, &chosen)?;
+            println!("   -> {}", text.trim_start());
+            if let Some(path) = &options.text {
+                fs::write(path, &text)
+                    .with_context(|| format!("could not write {}", path.display()))?;
+            }
         }
         println!(
             "pass {pass}: prompt {}, generation {}",
@@ -353,11 +382,34 @@ fn speed(tokens: usize, time: Duration) -> String {
     )
 }
 
-/// Shows a line that the next one replaces; nothing where nobody watches.
-fn progress(line: std::fmt::Arguments<'_>) {
-    let mut out = io::stderr();
-    if out.is_terminal() {
-        let _ = write!(out, "\r\x1b[K{line}");
-        let _ = out.flush();
+/// Shows how far a run is: on a terminal in a line that the next one replaces, elsewhere a line every ten seconds.
+struct Progress {
+    terminal: bool,
+    shown: Instant,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            terminal: io::stderr().is_terminal(),
+            shown: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, line: std::fmt::Arguments<'_>) {
+        // Whether stderr can be written to makes no difference to the run.
+        if self.terminal {
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+        } else if self.shown.elapsed() > Duration::from_secs(10) {
+            self.shown = Instant::now();
+            let _ = writeln!(io::stderr(), "  {line}");
+        }
+    }
+
+    /// Clears the line.
+    fn end(&self) {
+        if self.terminal {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
     }
 }
