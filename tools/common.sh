@@ -41,8 +41,9 @@ assemble() {
     rm -f "$folder"/*
     cp "$target/release/libcuda.so" "$folder/libcuda.so.1"
     cp "$target/release/libnvidia_ml.so" "$folder/libnvidia-ml.so.1"
-    cp "$target/release/libcublas.so" "$folder/libcublas.so.13"
-    ln -s libcublas.so.13 "$folder/libcublas.so.12"
+    for version in 12 13; do
+        cp "$target/release/libcublas$version.so" "$folder/libcublas.so.$version"
+    done
     for version in 12.8.90 13.0.96; do
         cp "$cudart/$version"/libcudart.so.* "$folder/"
     done
