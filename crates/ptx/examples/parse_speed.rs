@@ -1,9 +1,15 @@
 //! How fast modules and bodies are parsed: `parse_speed FILE.ptx...` prints MB/s for heads and for bodies.
+//!
+//! With `--round-trip` each body is printed, parsed again and compared instead.
 
 use std::time::{Duration, Instant};
 
 fn main() {
-    let files: Vec<_> = std::env::args().skip(1).collect();
+    let mut files: Vec<_> = std::env::args().skip(1).collect();
+    let round_trip = files.first().is_some_and(|first| first == "--round-trip");
+    if round_trip {
+        files.remove(0);
+    }
     let (mut heads, mut bodies) = (Duration::ZERO, Duration::ZERO);
     let (mut bytes, mut functions, mut statements, mut failed) = (0usize, 0usize, 0usize, 0usize);
     for file in &files {
@@ -27,6 +33,12 @@ fn main() {
                 continue;
             }
         };
+        if round_trip {
+            if let Err(error) = compare(&module) {
+                eprintln!("{file}: {error}");
+                failed += 1;
+            }
+        }
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
             let start = Instant::now();
             let body = module.parse_body(function);
@@ -57,4 +69,37 @@ fn main() {
         println!("{failed} failed");
         std::process::exit(1);
     }
+}
+
+/// Prints the module, parses the text and compares the bodies.
+fn compare(module: &ptx::Module<'_>) -> Result<(), String> {
+    let text = ptx::printer::module(module).map_err(|e| e.to_string())?;
+    let again = ptx::Module::parse(&text).map_err(|e| format!("printed module: {e}"))?;
+    if again.variables.len() != module.variables.len()
+        || again.functions.len() != module.functions.len()
+    {
+        return Err("other declarations".into());
+    }
+    for (function, other) in module
+        .functions
+        .iter()
+        .zip(&again.functions)
+        .filter(|(f, _)| f.body.is_some())
+    {
+        let mut body = module.parse_body(function).map_err(|e| e.to_string())?;
+        let mut printed = again
+            .parse_body(other)
+            .map_err(|e| format!("printed {}: {e}", function.name))?;
+        for body in [&mut body, &mut printed] {
+            for statement in &mut body.statements {
+                if let ptx::Statement::Instruction(instruction) = statement {
+                    instruction.span = ptx::Span(0);
+                }
+            }
+        }
+        if body.statements != printed.statements || body.registers != printed.registers {
+            return Err(format!("{} changed", function.name));
+        }
+    }
+    Ok(())
 }

@@ -79,7 +79,7 @@ spelled! {
         F16x2 = "f16x2", F32 = "f32", F32x2 = "f32x2", F64 = "f64", Bf16 = "bf16", Bf16x2 = "bf16x2", Tf32 = "tf32",
         E4m3 = "e4m3", E5m2 = "e5m2", E4m3x2 = "e4m3x2", E5m2x2 = "e5m2x2", E4m3x4 = "e4m3x4", E5m2x4 = "e5m2x4",
         E3m2 = "e3m2", E2m3 = "e2m3", E2m1 = "e2m1", E2m1x2 = "e2m1x2", E2m3x2 = "e2m3x2", E3m2x2 = "e3m2x2",
-        E2m1x4 = "e2m1x4", E2m3x4 = "e2m3x4", E3m2x4 = "e3m2x4", Ue8m0 = "ue8m0", Ue8m0x2 = "ue8m0x2",
+        E2m1x4 = "e2m1x4", E2m3x4 = "e2m3x4", E3m2x4 = "e3m2x4", Ue8m0 = "ue8m0", Ue8m0x2 = "ue8m0x2", Ue4m3 = "ue4m3",
         U16x2 = "u16x2", S16x2 = "s16x2", U8x4 = "u8x4", S8x4 = "s8x4", S2f6x2 = "s2f6x2", Pred = "pred",
         // Vectors
         V2 = "v2", V4 = "v4", V8 = "v8",
@@ -107,7 +107,9 @@ spelled! {
         Weak = "weak", Volatile = "volatile", Relaxed = "relaxed", Acquire = "acquire", Release = "release",
         AcqRel = "acq_rel", Sc = "sc", Mmio = "mmio", Cta = "cta", Cluster = "cluster", Gpu = "gpu", Sys = "sys",
         Gl = "gl", Proxy = "proxy", Alias = "alias", Async = "async", Unified = "unified",
-        MbarrierInit = "mbarrier_init", SyncRestrict = "sync_restrict", ProxyTensormap = "tensormap::generic",
+        MbarrierInit = "mbarrier_init", SyncRestrictSharedCta = "sync_restrict::shared::cta",
+        SyncRestrictSharedCluster = "sync_restrict::shared::cluster", AsyncGeneric = "async::generic",
+        ProxyTensormap = "tensormap::generic",
         // Caching
         Nc = "nc", Ca = "ca", Cg = "cg", Cs = "cs", Lu = "lu", Cv = "cv", Wb = "wb", Wt = "wt",
         L1EvictNormal = "L1::evict_normal", L1EvictUnchanged = "L1::evict_unchanged", L1EvictFirst = "L1::evict_first",
@@ -116,7 +118,8 @@ spelled! {
         L2CacheHint = "L2::cache_hint", L2_64B = "L2::64B", L2_128B = "L2::128B", L2_256B = "L2::256B", L1 = "L1",
         L2 = "L2", EvictLast = "evict_last", EvictNormal = "evict_normal", Fractional = "fractional", Range = "range",
         // Atomics and reductions
-        AddMod = "add", IncMod = "inc", DecMod = "dec", MinMod = "min", MaxMod = "max", ExchMod = "exch", CasMod = "cas",
+        AddMod = "add", IncMod = "inc", DecMod = "dec", MinMod = "min", MaxMod = "max", ExchMod = "exch",
+        CasMod = "cas",
         // Address conversion
         To = "to",
         // Control flow, barriers and warp operations
@@ -145,6 +148,38 @@ spelled! {
         AddrMode0 = "addr_mode_0", AddrMode1 = "addr_mode_1", AddrMode2 = "addr_mode_2", ArraySize = "array_size",
         NumMipmapLevels = "num_mipmap_levels", NumSamples = "num_samples", Samplerref = "samplerref",
         Surfref = "surfref", Texref = "texref", G = "g",
+        MemoryLayout = "memory_layout",
+        // Bulk copies, tensor maps and completion by mbarrier
+        FourD = "4d", FiveD = "5d", Tile = "tile", TileGather4 = "tile::gather4", TileScatter4 = "tile::scatter4",
+        Im2col = "im2col", Im2colW = "im2col::w", Im2colW128 = "im2col::w::128", Im2colNoOffs = "im2col_no_offs",
+        BulkGroup = "bulk_group", CpMask = "cp_mask", Read = "read", MulticastCluster = "multicast::cluster",
+        MulticastClusterAll = "multicast::cluster::all", MbarrierCompleteTxBytes = "mbarrier::complete_tx::bytes",
+        MbarrierArriveOne = "mbarrier::arrive::one", Tensormap = "tensormap", Replace = "replace",
+        CpFenceproxy = "cp_fenceproxy", GlobalAddress = "global_address", Rank = "rank", BoxDim = "box_dim",
+        GlobalDim = "global_dim", GlobalStride = "global_stride", ElementStride = "element_stride",
+        Elemtype = "elemtype", InterleaveLayout = "interleave_layout", SwizzleMode = "swizzle_mode",
+        SwizzleAtomicity = "swizzle_atomicity", FillMode = "fill_mode", B1024 = "b1024",
+        // multimem, createpolicy, pmevent, clusterlaunchcontrol
+        LdReduce = "ld_reduce", AccF16 = "acc::f16", AccF32 = "acc::f32", Cvt = "cvt", Mask = "mask",
+        TryCancel = "try_cancel", QueryCancel = "query_cancel", IsCanceled = "is_canceled",
+        GetFirstCtaid = "get_first_ctaid", GetFirstCtaidX = "get_first_ctaid::x",
+        GetFirstCtaidY = "get_first_ctaid::y", GetFirstCtaidZ = "get_first_ctaid::z",
+        // Block-scaled matrix products and tcgen05
+        B8x16 = "b8x16", B6x16P32 = "b6x16_p32", B4x16P64 = "b4x16_p64", BlockScale = "block_scale",
+        ScaleVec1x = "scale_vec::1X", ScaleVec2x = "scale_vec::2X", ScaleVec4x = "scale_vec::4X",
+        ScaledN2Ue8m0 = "scaled::n2::ue8m0", KindF16 = "kind::f16", KindTf32 = "kind::tf32", KindI8 = "kind::i8",
+        KindF8f6f4 = "kind::f8f6f4", KindMxf8f6f4 = "kind::mxf8f6f4", KindMxf4 = "kind::mxf4",
+        KindMxf4nvf4 = "kind::mxf4nvf4", CtaGroup1 = "cta_group::1", CtaGroup2 = "cta_group::2", Alloc = "alloc",
+        Dealloc = "dealloc", RelinquishAllocPermit = "relinquish_alloc_permit", Ld = "ld", St = "st", Cp = "cp",
+        WaitLd = "wait::ld", WaitSt = "wait::st", Shift = "shift", Commit = "commit", Ws = "ws", Ashift = "ashift",
+        FenceBeforeThreadSync = "fence::before_thread_sync", FenceAfterThreadSync = "fence::after_thread_sync",
+        Pack16b = "pack::16b", Unpack16b = "unpack::16b", Block16 = "block16", Block32 = "block32",
+        Shape16x64b = "16x64b", Shape16x128b = "16x128b", Shape16x256b = "16x256b", Shape32x32b = "32x32b",
+        Shape16x32bx2 = "16x32bx2", Shape4x256b = "4x256b", Shape128x256b = "128x256b", Shape128x128b = "128x128b",
+        Shape64x128b = "64x128b", Shape32x128b = "32x128b", X8 = "x8", X16 = "x16", X32 = "x32", X64 = "x64",
+        X128 = "x128", Warpx2_02_13 = "warpx2::02_13", Warpx2_01_23 = "warpx2::01_23", Warpx4 = "warpx4",
+        CollectorAFill = "collector::a::fill", CollectorAUse = "collector::a::use",
+        CollectorALastuse = "collector::a::lastuse", CollectorADiscard = "collector::a::discard",
     }
 }
 
@@ -167,6 +202,16 @@ spelled! {
         ReservedSmemOffsetBegin = "reserved_smem_offset_begin", ReservedSmemOffsetEnd = "reserved_smem_offset_end",
         ReservedSmemOffsetCap = "reserved_smem_offset_cap", Envreg0 = "envreg0", Envreg1 = "envreg1",
         Envreg2 = "envreg2", Pm0 = "pm0", Pm1 = "pm1", Pm2 = "pm2", Pm3 = "pm3",
+        Pm4 = "pm4", Pm5 = "pm5", Pm6 = "pm6", Pm7 = "pm7", Pm0_64 = "pm0_64", Pm1_64 = "pm1_64", Pm2_64 = "pm2_64",
+        Pm3_64 = "pm3_64", Pm4_64 = "pm4_64", Pm5_64 = "pm5_64", Pm6_64 = "pm6_64", Pm7_64 = "pm7_64",
+        Envreg3 = "envreg3", Envreg4 = "envreg4", Envreg5 = "envreg5", Envreg6 = "envreg6", Envreg7 = "envreg7",
+        Envreg8 = "envreg8", Envreg9 = "envreg9", Envreg10 = "envreg10", Envreg11 = "envreg11", Envreg12 = "envreg12",
+        Envreg13 = "envreg13", Envreg14 = "envreg14", Envreg15 = "envreg15", Envreg16 = "envreg16",
+        Envreg17 = "envreg17", Envreg18 = "envreg18", Envreg19 = "envreg19", Envreg20 = "envreg20",
+        Envreg21 = "envreg21", Envreg22 = "envreg22", Envreg23 = "envreg23", Envreg24 = "envreg24",
+        Envreg25 = "envreg25", Envreg26 = "envreg26", Envreg27 = "envreg27", Envreg28 = "envreg28",
+        Envreg29 = "envreg29", Envreg30 = "envreg30", Envreg31 = "envreg31",
+        ReservedSmemOffset0 = "reserved_smem_offset_0", ReservedSmemOffset1 = "reserved_smem_offset_1",
     }
 }
 
@@ -179,12 +224,12 @@ impl Modifier {
     pub const fn size(self) -> Option<u32> {
         use Modifier::*;
         Some(match self {
-            B8 | U8 | S8 | E4m3 | E5m2 | Ue8m0 | E3m2 | E2m3 => 1,
+            B8 | U8 | S8 | E4m3 | E5m2 | Ue8m0 | Ue4m3 | E3m2 | E2m3 | E2m1x2 => 1,
             B16 | U16 | S16 | F16 | Bf16 | E4m3x2 | E5m2x2 | Ue8m0x2 | E2m3x2 | E3m2x2 | S2f6x2 => {
                 2
             }
             B32 | U32 | S32 | F32 | F16x2 | Bf16x2 | Tf32 | U16x2 | S16x2 | U8x4 | S8x4
-            | E4m3x4 | E5m2x4 => 4,
+            | E4m3x4 | E5m2x4 | E2m3x4 | E3m2x4 => 4,
             B64 | U64 | S64 | F64 | F32x2 => 8,
             B128 => 16,
             _ => return None,

@@ -203,6 +203,9 @@ impl<'m> Parser<'m, '_> {
             return Err(self.cursor.fault_at(at, "a second declaration of"));
         }
         let prefix = text(name);
+        if total == 0 {
+            return Ok(());
+        }
         if width == 1 {
             let count = count.map(|count| count as u32);
             self.body

@@ -98,7 +98,6 @@ impl Cursor<'_> {
                 b"const" | b"global" | b"local" | b"shared" if pointer => {}
                 b"v2" => declared.width = 2,
                 b"v4" => declared.width = 4,
-                b"v8" => declared.width = 8,
                 b"texref" | b"samplerref" | b"surfref" => opaque = true,
                 word => match keywords::modifier(word) {
                     Some(m) if m == Modifier::Pred || m.is_type() && m.size().is_some() => {

@@ -30,6 +30,7 @@ mod keywords;
 mod module;
 mod names;
 mod operand;
+pub mod printer;
 
 use cursor::{Cursor, Fault};
 use module::Item;
