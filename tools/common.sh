@@ -14,6 +14,8 @@ cudart=$deps/cudart
 target=${CARGO_TARGET_DIR:-$root/target}
 
 started=$SECONDS
+# No script ends without saying where.
+trap 'printf "%s: line %s failed\n" "$0" "$LINENO" >&2' ERR
 
 # step TEXT: a heading with the time since the start.
 step() {
