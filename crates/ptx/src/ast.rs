@@ -328,7 +328,7 @@ impl Instruction {
     }
 
     /// The type modifiers, in order.
-    pub fn types(&self) -> impl Iterator<Item = ScalarType> + '_ {
+    pub fn types(&self) -> impl DoubleEndedIterator<Item = ScalarType> + '_ {
         self.modifiers.iter().copied().filter(|m| m.is_type())
     }
 

@@ -117,7 +117,17 @@ impl<'m> Parser<'m, '_> {
     fn elements(&mut self, end: u8) -> Result<Box<[Operand]>> {
         let mut elements = smallvec::SmallVec::<[Operand; 8]>::new();
         loop {
-            elements.push(self.simple_operand(Opcode::Mov)?);
+            self.cursor.skip_space();
+            let at = self.cursor.pos;
+            // Arguments may be vectors; vectors hold scalars only.
+            let element = match self.cursor.peek() {
+                b'{' if end == b')' => self.vector()?,
+                _ => self.simple_operand(Opcode::Mov)?,
+            };
+            if end == b'}' && matches!(element, Operand::Vector(_)) {
+                return Err(self.cursor.fault_at(at, "a vector within a vector:"));
+            }
+            elements.push(element);
             if !self.cursor.eat(b',') {
                 self.cursor.expect(end)?;
                 return Ok(elements.into_vec().into_boxed_slice());

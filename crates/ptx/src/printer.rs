@@ -175,12 +175,12 @@ fn value(out: &mut String, element: ScalarType, bytes: &[u8]) {
     }
 }
 
-/// `+8`, `-8` or nothing.
+/// `+8`, `+-8` or nothing.
 fn offset(out: &mut String, offset: i64) {
     match offset {
         0 => {}
-        1.. => write(out, format_args!("+{offset}")),
-        _ => write(out, format_args!("{offset}")),
+        // `+-8` is the spelling that ptxas takes too.
+        _ => write(out, format_args!("+{offset}")),
     }
 }
 

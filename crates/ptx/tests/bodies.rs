@@ -325,6 +325,7 @@ fn vectors() {
     );
     error(".reg .v2 .f32 %v; mov.f32 %v.x, %v.z;");
     error(".reg .b32 %r<2>; mov.b64 {%r0, {%r1}}, 0;");
+    error(".reg .v2 .b32 %v; mov.b64 {%v}, 0;");
     assert!(
         error(".reg .b32 %r<3>; vadd.s32.s32.s32 %r0, %r1.b0, %r2.h1;")
             .message
