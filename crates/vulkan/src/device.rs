@@ -1,10 +1,17 @@
 //! An open device.
 
-use crate::{
-    Allocation, Error, Found, MemoryKind, Node, PhysicalDevice, Recording, Shader, Stream,
-};
+use crate::error::Error;
+use crate::kernels;
+use crate::memory::{Allocation, Found, MemoryInfo, MemoryKind};
+use crate::pipeline::{Pipeline, Shader};
+use crate::raw::Raw;
+use crate::recording::{Node, Recording};
+use crate::shared::Shared;
+use crate::stream::Stream;
+use crate::target::FusedFma;
+use crate::{DeviceKind, PhysicalDevice};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// `code` of the fault record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,12 +45,23 @@ impl fmt::Debug for Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.code)
+        let name = match self.code {
+            FaultCode::Trap => "trap",
+            FaultCode::Assert => "failed assertion",
+            FaultCode::Timeout => "a wait that never ended",
+            FaultCode::Address => "misaligned or illegal address",
+            FaultCode::Other(code) => return write!(f, "code {code}"),
+        };
+        f.write_str(name)
     }
 }
 
 /// An open Vulkan device: what a CUDA context owns. All methods may be called from any thread.
-pub struct Device {}
+pub struct Device {
+    shared: Arc<Shared>,
+    target: ptx_spirv::Target,
+    copy: OnceLock<Option<Arc<Pipeline>>>,
+}
 
 impl Device {
     /// Opens the device with every feature the translator can use. Takes milliseconds; starts one background thread.
@@ -51,18 +69,46 @@ impl Device {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], or [`Error::Vulkan`] naming the call.
     pub fn open(physical: &Arc<PhysicalDevice>) -> Result<Arc<Self>, Error> {
-        let _ = physical;
-        todo!()
+        let shared = Shared::new(Raw::open(physical)?)?;
+        let mut device = Arc::new(Self {
+            shared,
+            target: physical.target().clone(),
+            copy: OnceLock::new(),
+        });
+        if physical.fma == FusedFma::Unknown {
+            let fused = kernels::probe_fused_fma(&device)?;
+            tracing::debug!(device = physical.name(), fused, "GLSL.std.450 Fma");
+            // The probe's objects are gone, so this is the only handle.
+            if let Some(device) = Arc::get_mut(&mut device) {
+                device.target.fused_fma = fused;
+            }
+        }
+        tracing::info!(
+            device = physical.name(),
+            queues = physical.limits().queues,
+            "device opened"
+        );
+        Ok(device)
     }
 
     /// The physical device.
     pub fn physical(&self) -> &Arc<PhysicalDevice> {
-        todo!()
+        &self.shared.raw.physical
     }
 
     /// What the translator has to know: [`PhysicalDevice::target`], corrected by what was measured when the device opened.
     pub fn target(&self) -> &ptx_spirv::Target {
-        todo!()
+        &self.target
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Free and total memory, as [`PhysicalDevice::memory_info`], after memory that is no longer in use was given back.
+    pub fn memory_info(&self) -> MemoryInfo {
+        self.shared.memory.reclaim();
+        self.physical().memory_info()
     }
 
     /// Allocates memory, 256-byte aligned, uninitialised.
@@ -74,8 +120,13 @@ impl Device {
     /// [`Error::OutOfMemory`]; [`Error::InvalidArgument`] for 0 bytes; [`Error::Unsupported`] for `Managed` memory where
     /// the driver cannot make host and device addresses equal.
     pub fn allocate(self: &Arc<Self>, size: u64, kind: MemoryKind) -> Result<Allocation, Error> {
-        let _ = (size, kind);
-        todo!()
+        if kind == MemoryKind::Imported {
+            return Err(Error::InvalidArgument(
+                "imported memory is made by import_host".to_owned(),
+            ));
+        }
+        self.shared.raw.check_lost()?;
+        self.shared.memory.allocate(size, kind)
     }
 
     /// Makes existing host memory reachable by kernels and copies (`cuMemHostRegister`). Any pointer and length; the pages
@@ -91,20 +142,18 @@ impl Device {
         pointer: *mut u8,
         size: u64,
     ) -> Result<Allocation, Error> {
-        let _ = (pointer, size);
-        todo!()
+        self.shared.raw.check_lost()?;
+        self.shared.memory.import_host(pointer, size)
     }
 
     /// The allocation that holds a device address.
     pub fn find(&self, address: u64) -> Option<Found> {
-        let _ = address;
-        todo!()
+        self.shared.memory.find(address)
     }
 
     /// The allocation whose host mapping holds this pointer (pinned, imported and, on unified memory, any allocation).
     pub fn find_host(&self, pointer: *const u8) -> Option<Found> {
-        let _ = pointer;
-        todo!()
+        self.shared.memory.find_host(pointer as u64)
     }
 
     /// A new stream, on the least used queue.
@@ -112,7 +161,8 @@ impl Device {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn create_stream(self: &Arc<Self>) -> Result<Arc<Stream>, Error> {
-        todo!()
+        self.shared.raw.check_lost()?;
+        Stream::new(self)
     }
 
     /// Takes a translated kernel. The SPIR-V is compiled at [`Shader::pipeline`].
@@ -123,8 +173,12 @@ impl Device {
         self: &Arc<Self>,
         translated: &ptx_spirv::Translated,
     ) -> Result<Arc<Shader>, Error> {
-        let _ = translated;
-        todo!()
+        Shader::new(
+            &self.shared.raw,
+            &self.shared.pipeline_cache,
+            &translated.spirv,
+            &translated.info,
+        )
     }
 
     /// Records operations for replay (`cuGraphInstantiate`). They run in order, each after the one before it.
@@ -132,8 +186,7 @@ impl Device {
     /// # Errors
     /// [`Error::InvalidAddress`], [`Error::OutOfMemory`].
     pub fn record(self: &Arc<Self>, nodes: Vec<Node>) -> Result<Arc<Recording>, Error> {
-        let _ = nodes;
-        todo!()
+        Recording::new(self, nodes)
     }
 
     /// Waits for all work of all streams (`cuCtxSynchronize`).
@@ -141,7 +194,7 @@ impl Device {
     /// # Errors
     /// The sticky error, if there is one.
     pub fn synchronize(&self) -> Result<(), Error> {
-        todo!()
+        self.shared.synchronize()
     }
 
     /// The sticky error of the device: a lost device or a kernel's fault. `Ok` otherwise. Cheap: reads mapped memory.
@@ -149,16 +202,38 @@ impl Device {
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::Fault`].
     pub fn check(&self) -> Result<(), Error> {
-        todo!()
+        self.shared.raw.check()
     }
 
     /// Clears the fault record. The caller has synchronised.
     pub fn clear_fault(&self) {
-        todo!()
+        self.shared.raw.clear_fault();
     }
 
     /// Writes the pipeline cache to disk if it changed. Also done in the background and when the device is dropped.
     pub fn save_caches(&self) {
-        todo!()
+        self.shared.pipeline_cache.save();
+    }
+
+    /// Whether vkCmdCopyBuffer is as fast as a kernel: it is a memcpy on CPU devices.
+    pub(crate) fn prefers_copy_commands(&self) -> bool {
+        self.physical().kind() == DeviceKind::Cpu
+    }
+
+    /// The built-in copy kernel, compiled at its first use; `None` if the driver refuses it.
+    pub(crate) fn copy_pipeline(&self) -> Option<Arc<Pipeline>> {
+        self.copy
+            .get_or_init(|| {
+                kernels::copy_pipeline(&self.shared)
+                    .inspect_err(|error| tracing::warn!(%error, "copies use vkCmdCopyBuffer"))
+                    .ok()
+            })
+            .clone()
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.shared.shut_down();
     }
 }

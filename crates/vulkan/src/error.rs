@@ -35,7 +35,7 @@ pub enum Error {
     /// A kernel reported a fault. Sticky until [`crate::Device::clear_fault`] (CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_ASSERT,
     /// CUDA_ERROR_ILLEGAL_ADDRESS, ...).
     #[error("kernel fault: {0}")]
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// VK_ERROR_DEVICE_LOST. Sticky for the life of the device (CUDA_ERROR_ILLEGAL_ADDRESS, as on NVIDIA: a wild access is
     /// the usual cause).
     #[error("the device is lost")]

@@ -27,15 +27,24 @@
 
 pub mod cache;
 mod device;
+mod encoder;
 mod error;
 mod event;
+mod features;
+mod host_memory;
 mod instance;
+mod kernels;
 mod launch;
 mod memory;
 mod physical;
 mod pipeline;
+mod pipeline_cache;
+mod raw;
 mod recording;
+mod shared;
 mod stream;
+mod target;
+mod timeline;
 
 pub use device::{Device, Fault, FaultCode};
 pub use error::Error;

@@ -1,6 +1,15 @@
 //! What a physical device is and can do.
+//!
+//! Everything is read once, when the instance is loaded; only the memory budget is asked for again at each call.
 
-use crate::memory::MemoryInfo;
+use crate::features::{Extensions, Features};
+use crate::host_memory;
+use crate::instance::{RawInstance, Refused};
+use crate::memory::{MemoryInfo, MemoryKind};
+use crate::target;
+use ash::{ext, vk};
+use std::fmt;
+use std::sync::Arc;
 
 /// `domain:bus:device.function` of VK_EXT_pci_bus_info. `Display` writes it as `0000:03:00.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +24,16 @@ pub struct PciAddress {
     pub function: u32,
 }
 
+impl fmt::Display for PciAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:04x}:{:02x}:{:02x}.{:x}",
+            self.domain, self.bus, self.device, self.function
+        )
+    }
+}
+
 /// `VkPhysicalDeviceType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceKind {
@@ -24,10 +43,10 @@ pub enum DeviceKind {
     Integrated,
     /// A GPU seen through virtualisation.
     Virtual,
-    /// Runs on the CPU (lavapipe).
-    Cpu,
     /// Anything else.
     Other,
+    /// Runs on the CPU (lavapipe).
+    Cpu,
 }
 
 /// The Vulkan driver (VkPhysicalDeviceDriverProperties).
@@ -85,69 +104,434 @@ pub struct Subgroup {
     pub required: bool,
 }
 
+/// Where queues and memory come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The family of the compute queues.
+    pub(crate) compute_family: u32,
+    /// How many queues of it.
+    pub(crate) compute_queues: u32,
+    /// timestampValidBits of that family.
+    pub(crate) timestamp_bits: u32,
+    /// A family for vkQueueBindSparse, where there is one; preferably the compute family.
+    pub(crate) sparse_family: Option<u32>,
+    /// Memory type of [`MemoryKind::Device`].
+    pub(crate) device_type: u32,
+    /// Memory type of [`MemoryKind::Host`].
+    pub(crate) host_type: u32,
+    /// Memory type of small blocks that the host writes and kernels read: parameters.
+    pub(crate) upload_type: u32,
+}
+
+/// Most queues a device is opened with.
+const MAX_QUEUES: u32 = 8;
+
 /// A usable Vulkan device, not opened.
-pub struct PhysicalDevice {}
+pub struct PhysicalDevice {
+    pub(crate) instance: Arc<RawInstance>,
+    pub(crate) handle: vk::PhysicalDevice,
+    pub(crate) extensions: Extensions,
+    pub(crate) features: Features,
+    pub(crate) memory: vk::PhysicalDeviceMemoryProperties,
+    pub(crate) plan: Plan,
+    pub(crate) pipeline_cache_uuid: [u8; 16],
+    pub(crate) fma: target::FusedFma,
+    name: String,
+    uuid: [u8; 16],
+    pci: Option<PciAddress>,
+    vendor_id: u32,
+    device_id: u32,
+    kind: DeviceKind,
+    driver: Driver,
+    limits: Limits,
+    subgroup: Subgroup,
+    target: ptx_spirv::Target,
+}
 
 impl PhysicalDevice {
     /// `deviceName`.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.name
     }
 
     /// `VkPhysicalDeviceIDProperties::deviceUUID`.
     pub fn uuid(&self) -> [u8; 16] {
-        todo!()
+        self.uuid
     }
 
     /// The PCI address; `None` where the driver has no VK_EXT_pci_bus_info (lavapipe).
     pub fn pci(&self) -> Option<PciAddress> {
-        todo!()
+        self.pci
     }
 
     /// PCI vendor id.
     pub fn vendor_id(&self) -> u32 {
-        todo!()
+        self.vendor_id
     }
 
     /// PCI device id.
     pub fn device_id(&self) -> u32 {
-        todo!()
+        self.device_id
     }
 
     /// Discrete, integrated or CPU.
     pub fn kind(&self) -> DeviceKind {
-        todo!()
+        self.kind
     }
 
     /// The driver.
     pub fn driver(&self) -> &Driver {
-        todo!()
+        &self.driver
     }
 
     /// The limits.
     pub fn limits(&self) -> &Limits {
-        todo!()
+        &self.limits
     }
 
     /// Subgroup properties.
     pub fn subgroup(&self) -> Subgroup {
-        todo!()
+        self.subgroup
     }
 
     /// What the translator has to know, as far as properties and a table of drivers tell. An open device may know more:
     /// prefer [`crate::Device::target`] where there is one.
     pub fn target(&self) -> &ptx_spirv::Target {
-        todo!()
+        &self.target
     }
 
     /// Free and total device memory, bytes, now (`cuMemGetInfo`). Costs one Vulkan query; on devices that share memory
     /// with the host it takes the host's available memory into account.
     pub fn memory_info(&self) -> MemoryInfo {
-        todo!()
+        let heap = self.memory.memory_types[self.plan.device_type as usize].heap_index as usize;
+        let total = self.memory.memory_heaps[heap].size;
+        let mut free = total;
+        if self.extensions.has(ext::memory_budget::NAME) {
+            let mut budget = vk::PhysicalDeviceMemoryBudgetPropertiesEXT::default();
+            let mut properties =
+                vk::PhysicalDeviceMemoryProperties2::default().push_next(&mut budget);
+            // SAFETY: the handle comes from the instance, the chained structure from an extension the device has.
+            unsafe {
+                self.instance
+                    .vk
+                    .get_physical_device_memory_properties2(self.handle, &mut properties)
+            };
+            free = budget.heap_budget[heap].saturating_sub(budget.heap_usage[heap]);
+        }
+        if self.unified_memory() {
+            if let Some(available) = host_memory::available() {
+                // lavapipe counts the whole machine's memory use against its budget: the host's own figure is the truth.
+                free = if self.kind == DeviceKind::Cpu {
+                    available.min(total)
+                } else {
+                    free.min(available)
+                };
+            }
+        }
+        MemoryInfo {
+            free: free.min(total),
+            total,
+        }
     }
 
     /// Whether device memory is the host's (integrated and CPU devices).
     pub fn unified_memory(&self) -> bool {
-        todo!()
+        matches!(self.kind, DeviceKind::Integrated | DeviceKind::Cpu)
     }
+
+    /// Memory type for a kind.
+    pub(crate) fn memory_type(&self, kind: MemoryKind) -> u32 {
+        match kind {
+            MemoryKind::Device => self.plan.device_type,
+            MemoryKind::Host | MemoryKind::Managed | MemoryKind::Imported => self.plan.host_type,
+        }
+    }
+
+    /// Property flags of a memory type.
+    pub(crate) fn memory_flags(&self, memory_type: u32) -> vk::MemoryPropertyFlags {
+        self.memory.memory_types[memory_type as usize].property_flags
+    }
+
+    /// Whether this is Mesa's llvmpipe.
+    pub(crate) fn is_llvmpipe(&self) -> bool {
+        self.driver.id == vk::DriverId::MESA_LLVMPIPE.as_raw()
+    }
+}
+
+/// Reads everything there is to know about a device, and refuses it where something needed is missing.
+pub(crate) fn inspect(
+    instance: &Arc<RawInstance>,
+    handle: vk::PhysicalDevice,
+) -> Result<PhysicalDevice, Refused> {
+    let vk = &instance.vk;
+    // SAFETY (here and below): the handle comes from this instance; chained structures are core in the versions checked.
+    let basic = unsafe { vk.get_physical_device_properties(handle) };
+    let name = basic.device_name_as_c_str().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let refuse = |reasons: Vec<String>| Refused {
+        name: name.clone(),
+        reasons,
+    };
+    if basic.api_version < vk::API_VERSION_1_3 {
+        let (major, minor) = (
+            vk::api_version_major(basic.api_version),
+            vk::api_version_minor(basic.api_version),
+        );
+        return Err(refuse(vec![format!(
+            "Vulkan 1.3 (the device has {major}.{minor})"
+        )]));
+    }
+    let extensions = Extensions::query(vk, handle);
+    let available = Features::query(vk, handle, &extensions);
+    let mut reasons = available.missing();
+
+    let mut v11 = vk::PhysicalDeviceVulkan11Properties::default();
+    let mut v12 = vk::PhysicalDeviceVulkan12Properties::default();
+    let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
+    let mut pci = vk::PhysicalDevicePCIBusInfoPropertiesEXT::default();
+    let mut host = vk::PhysicalDeviceExternalMemoryHostPropertiesEXT::default();
+    let mut properties = vk::PhysicalDeviceProperties2::default()
+        .push_next(&mut v11)
+        .push_next(&mut v12)
+        .push_next(&mut v13);
+    if extensions.has(ext::pci_bus_info::NAME) {
+        properties = properties.push_next(&mut pci);
+    }
+    if extensions.has(ext::external_memory_host::NAME) {
+        properties = properties.push_next(&mut host);
+    }
+    // SAFETY: see above.
+    unsafe { vk.get_physical_device_properties2(handle, &mut properties) };
+
+    let needed_operations = vk::SubgroupFeatureFlags::BASIC
+        | vk::SubgroupFeatureFlags::VOTE
+        | vk::SubgroupFeatureFlags::BALLOT
+        | vk::SubgroupFeatureFlags::SHUFFLE
+        | vk::SubgroupFeatureFlags::ARITHMETIC;
+    if !v11
+        .subgroup_supported_stages
+        .contains(vk::ShaderStageFlags::COMPUTE)
+    {
+        reasons.push("subgroup operations in compute shaders".to_owned());
+    }
+    let missing_operations = needed_operations & !v11.subgroup_supported_operations;
+    if !missing_operations.is_empty() {
+        reasons.push(format!("subgroup operations {missing_operations:?}"));
+    }
+
+    // SAFETY: see above.
+    let memory = unsafe { vk.get_physical_device_memory_properties(handle) };
+    let kind = match basic.device_type {
+        vk::PhysicalDeviceType::DISCRETE_GPU => DeviceKind::Discrete,
+        vk::PhysicalDeviceType::INTEGRATED_GPU => DeviceKind::Integrated,
+        vk::PhysicalDeviceType::VIRTUAL_GPU => DeviceKind::Virtual,
+        vk::PhysicalDeviceType::CPU => DeviceKind::Cpu,
+        _ => DeviceKind::Other,
+    };
+    let sparse = available.core.sparse_binding == vk::TRUE;
+    let plan = match plan(instance, handle, kind, &memory, sparse) {
+        Ok(plan) => Some(plan),
+        Err(reason) => {
+            reasons.push(reason);
+            None
+        }
+    };
+
+    let subgroup = Subgroup {
+        size: v11.subgroup_size,
+        min: v13.min_subgroup_size,
+        max: v13.max_subgroup_size,
+        required: v13
+            .required_subgroup_size_stages
+            .contains(vk::ShaderStageFlags::COMPUTE),
+    };
+    let driver = Driver {
+        id: v12.driver_id.as_raw(),
+        name: c_text(v12.driver_name_as_c_str()),
+        info: c_text(v12.driver_info_as_c_str()),
+        version: basic.driver_version,
+        uuid: v11.driver_uuid,
+    };
+    let facts = target::Facts {
+        driver_id: v12.driver_id,
+        subgroup,
+        workgroup_memory: basic.limits.max_compute_shared_memory_size,
+        features: &available,
+        v12: &v12,
+    };
+    let target = match target::derive(&facts) {
+        Ok(target) => Some(target),
+        Err(reason) => {
+            reasons.push(reason);
+            None
+        }
+    };
+    let (true, Some(plan), Some(target)) = (reasons.is_empty(), plan, target) else {
+        return Err(refuse(reasons));
+    };
+
+    let limits = Limits {
+        workgroup_invocations: basic.limits.max_compute_work_group_invocations,
+        workgroup_size: basic.limits.max_compute_work_group_size,
+        workgroup_count: basic.limits.max_compute_work_group_count,
+        shared_memory: basic.limits.max_compute_shared_memory_size,
+        workgroup_subgroups: v13.max_compute_workgroup_subgroups,
+        memory_allocation: v11.max_memory_allocation_size,
+        buffer_size: v13.max_buffer_size,
+        sparse_address_space: if plan.sparse_family.is_some() {
+            basic.limits.sparse_address_space_size
+        } else {
+            0
+        },
+        host_pointer_alignment: host.min_imported_host_pointer_alignment,
+        timestamp_period: if plan.timestamp_bits == 0 {
+            0.0
+        } else {
+            basic.limits.timestamp_period
+        },
+        queues: plan.compute_queues,
+    };
+    Ok(PhysicalDevice {
+        instance: Arc::clone(instance),
+        handle,
+        fma: target::fused_fma(v12.driver_id),
+        pci: extensions
+            .has(ext::pci_bus_info::NAME)
+            .then_some(PciAddress {
+                domain: pci.pci_domain,
+                bus: pci.pci_bus,
+                device: pci.pci_device,
+                function: pci.pci_function,
+            }),
+        features: available.wanted(),
+        extensions,
+        memory,
+        plan,
+        pipeline_cache_uuid: basic.pipeline_cache_uuid,
+        uuid: v11.device_uuid,
+        vendor_id: basic.vendor_id,
+        device_id: basic.device_id,
+        kind,
+        driver,
+        limits,
+        subgroup,
+        target,
+        name,
+    })
+}
+
+fn c_text(text: Result<&std::ffi::CStr, std::ffi::FromBytesUntilNulError>) -> String {
+    text.map_or_else(
+        |_| String::new(),
+        |text| text.to_string_lossy().into_owned(),
+    )
+}
+
+/// Chooses queue families and memory types.
+fn plan(
+    instance: &RawInstance,
+    handle: vk::PhysicalDevice,
+    kind: DeviceKind,
+    memory: &vk::PhysicalDeviceMemoryProperties,
+    sparse: bool,
+) -> Result<Plan, String> {
+    // SAFETY: the handle comes from this instance.
+    let families = unsafe {
+        instance
+            .vk
+            .get_physical_device_queue_family_properties(handle)
+    };
+    // A family without graphics takes submissions faster (docs: half the cost on NVIDIA); timestamps matter more.
+    let compute_family = (0..families.len())
+        .filter(|&index| {
+            families[index]
+                .queue_flags
+                .contains(vk::QueueFlags::COMPUTE)
+                && families[index].queue_count > 0
+        })
+        .min_by_key(|&index| {
+            let family = &families[index];
+            (
+                family.timestamp_valid_bits == 0,
+                family.queue_flags.contains(vk::QueueFlags::GRAPHICS),
+                index,
+            )
+        })
+        .ok_or("a compute queue")?;
+    let binds = |index: &usize| {
+        families[*index]
+            .queue_flags
+            .contains(vk::QueueFlags::SPARSE_BINDING)
+    };
+    let sparse_family = if !sparse {
+        None
+    } else if binds(&compute_family) {
+        Some(compute_family)
+    } else {
+        (0..families.len()).find(binds)
+    };
+
+    use vk::MemoryPropertyFlags as Flags;
+    let types = &memory.memory_types[..memory.memory_type_count as usize];
+    let heap_size = |index: usize| memory.memory_heaps[types[index].heap_index as usize].size;
+    let excluded = Flags::PROTECTED
+        | Flags::LAZILY_ALLOCATED
+        | Flags::DEVICE_COHERENT_AMD
+        | Flags::RDMA_CAPABLE_NV;
+    let usable = |index: &usize| !types[*index].property_flags.intersects(excluded);
+    let unified = matches!(kind, DeviceKind::Integrated | DeviceKind::Cpu);
+    let visible = Flags::HOST_VISIBLE | Flags::HOST_COHERENT;
+    // Device memory: the biggest device-local heap; mapped and cached where memory is the host's anyway, not mapped on cards.
+    let device_type = (0..types.len())
+        .filter(usable)
+        .filter(|&index| types[index].property_flags.contains(Flags::DEVICE_LOCAL))
+        .max_by_key(|&index| {
+            let flags = types[index].property_flags;
+            let mapped = flags.contains(visible);
+            let cached = flags.contains(Flags::HOST_CACHED);
+            (
+                heap_size(index),
+                mapped == unified,
+                cached == unified,
+                std::cmp::Reverse(index),
+            )
+        })
+        .ok_or("device-local memory")?;
+    let host_type = (0..types.len())
+        .filter(usable)
+        .filter(|&index| types[index].property_flags.contains(visible))
+        .max_by_key(|&index| {
+            let flags = types[index].property_flags;
+            let local = flags.contains(Flags::DEVICE_LOCAL);
+            (
+                flags.contains(Flags::HOST_CACHED),
+                local == unified,
+                heap_size(index),
+                std::cmp::Reverse(index),
+            )
+        })
+        .ok_or("host-visible coherent memory")?;
+    let upload_type = (0..types.len())
+        .filter(usable)
+        .filter(|&index| types[index].property_flags.contains(visible))
+        .max_by_key(|&index| {
+            let flags = types[index].property_flags;
+            (
+                flags.contains(Flags::DEVICE_LOCAL),
+                heap_size(index),
+                std::cmp::Reverse(index),
+            )
+        })
+        .ok_or("host-visible coherent memory")?;
+    Ok(Plan {
+        compute_family: compute_family as u32,
+        compute_queues: families[compute_family].queue_count.min(MAX_QUEUES),
+        timestamp_bits: families[compute_family].timestamp_valid_bits,
+        sparse_family: sparse_family.map(|index| index as u32),
+        device_type: device_type as u32,
+        host_type: host_type as u32,
+        upload_type: upload_type as u32,
+    })
 }

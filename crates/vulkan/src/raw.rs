@@ -1,0 +1,396 @@
+//! The VkDevice with what every object of it needs, and the calls that make buffers and memory.
+//!
+//! Memory blocks, timelines, pipelines and streams each hold an `Arc<Raw>`: the VkDevice goes when the last of them is gone,
+//! in whatever order the owner drops them.
+
+use crate::error::Error;
+use crate::{Fault, FaultCode, PhysicalDevice};
+use ash::{ext, khr, vk};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// Bytes of the fault record.
+const FAULT_BYTES: usize = 256;
+
+/// A VkQueue; the lock is Vulkan's "externally synchronised".
+pub(crate) struct Queue {
+    pub(crate) handle: Mutex<vk::Queue>,
+    /// Streams that submit here.
+    pub(crate) streams: AtomicU32,
+}
+
+/// A buffer with its own mapped memory: the fault record.
+struct MappedBuffer {
+    buffer: vk::Buffer,
+    memory: vk::DeviceMemory,
+    address: u64,
+    pointer: *mut u32,
+}
+
+/// The VkDevice.
+pub(crate) struct Raw {
+    pub(crate) vk: ash::Device,
+    pub(crate) physical: Arc<PhysicalDevice>,
+    pub(crate) external_host: Option<ext::external_memory_host::Device>,
+    /// Loaded only where memory can also be mapped at a chosen place.
+    pub(crate) map_placed: Option<khr::map_memory2::Device>,
+    /// The compute queues.
+    pub(crate) queues: Vec<Queue>,
+    /// The queue for sparse binding: an index into `queues` or a queue of its own.
+    pub(crate) sparse_queue: Option<SparseQueue>,
+    /// The one pipeline layout: no sets, 96 bytes of push constants.
+    pub(crate) layout: vk::PipelineLayout,
+    /// `%gridid` of the next launch.
+    pub(crate) grid_id: AtomicU64,
+    lost: AtomicBool,
+    fault: MappedBuffer,
+}
+
+/// Where sparse bindings are submitted.
+pub(crate) enum SparseQueue {
+    /// The first compute queue.
+    Compute,
+    /// A queue of another family.
+    Own(Mutex<vk::Queue>),
+}
+
+// SAFETY: the raw pointer is mapped memory that is accessed by volatile reads and writes only; Vulkan handles may cross
+// threads, and queues are locked.
+unsafe impl Send for Raw {}
+// SAFETY: as above.
+unsafe impl Sync for Raw {}
+
+impl Raw {
+    pub(crate) fn open(physical: &Arc<PhysicalDevice>) -> Result<Self, Error> {
+        let plan = &physical.plan;
+        let priorities = vec![0.5f32; plan.compute_queues as usize];
+        let mut families = vec![vk::DeviceQueueCreateInfo::default()
+            .queue_family_index(plan.compute_family)
+            .queue_priorities(&priorities)];
+        let other_sparse_family = plan
+            .sparse_family
+            .filter(|&family| family != plan.compute_family);
+        if let Some(family) = other_sparse_family {
+            families.push(
+                vk::DeviceQueueCreateInfo::default()
+                    .queue_family_index(family)
+                    .queue_priorities(&priorities[..1]),
+            );
+        }
+        let extensions = physical.extensions.pointers();
+        let mut features = physical.features;
+        let vk = features
+            .linked(&physical.extensions, |head| {
+                let info = vk::DeviceCreateInfo::default()
+                    .queue_create_infos(&families)
+                    .enabled_extension_names(&extensions)
+                    .push_next(head);
+                // SAFETY: the handle belongs to the instance; only features and extensions the device reported are enabled.
+                unsafe {
+                    physical
+                        .instance
+                        .vk
+                        .create_device(physical.handle, &info, None)
+                }
+            })
+            .map_err(|result| Error::from_vulkan("vkCreateDevice", result))?;
+        // From here on the device must be destroyed on failure.
+        Self::finish(physical, &vk).map_err(|error| {
+            // SAFETY: `finish` has destroyed what it made.
+            unsafe { vk.destroy_device(None) };
+            error
+        })
+    }
+
+    fn finish(physical: &Arc<PhysicalDevice>, vk: &ash::Device) -> Result<Self, Error> {
+        let plan = &physical.plan;
+        let instance = &physical.instance.vk;
+        let queues = (0..plan.compute_queues)
+            .map(|index| Queue {
+                // SAFETY: these queues were created with the device.
+                handle: Mutex::new(unsafe { vk.get_device_queue(plan.compute_family, index) }),
+                streams: AtomicU32::new(0),
+            })
+            .collect();
+        let sparse_queue = plan.sparse_family.map(|family| {
+            if family == plan.compute_family {
+                SparseQueue::Compute
+            } else {
+                // SAFETY: as above.
+                SparseQueue::Own(Mutex::new(unsafe { vk.get_device_queue(family, 0) }))
+            }
+        });
+        let range = vk::PushConstantRange::default()
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            .size(ptx_spirv::PUSH_CONSTANT_BYTES);
+        let info = vk::PipelineLayoutCreateInfo::default()
+            .push_constant_ranges(std::slice::from_ref(&range));
+        // SAFETY: the device is alive.
+        let layout = unsafe { vk.create_pipeline_layout(&info, None) }
+            .map_err(|result| Error::from_vulkan("vkCreatePipelineLayout", result))?;
+        let fault = create_fault_buffer(physical, vk).map_err(|error| {
+            // SAFETY: nothing uses the layout.
+            unsafe { vk.destroy_pipeline_layout(layout, None) };
+            error
+        })?;
+        let has = |name| physical.extensions.has(name);
+        let placed = has(ext::map_memory_placed::NAME)
+            && physical.features.map_placed.memory_map_placed == vk::TRUE;
+        Ok(Self {
+            external_host: has(ext::external_memory_host::NAME)
+                .then(|| ext::external_memory_host::Device::new(instance, vk)),
+            map_placed: placed.then(|| khr::map_memory2::Device::new(instance, vk)),
+            vk: vk.clone(),
+            physical: Arc::clone(physical),
+            queues,
+            sparse_queue,
+            layout,
+            grid_id: AtomicU64::new(1),
+            lost: AtomicBool::new(false),
+            fault,
+        })
+    }
+
+    /// An error of a call, with a lost device remembered.
+    pub(crate) fn error(&self, call: &'static str, result: vk::Result) -> Error {
+        if result == vk::Result::ERROR_DEVICE_LOST && !self.lost.swap(true, Ordering::Relaxed) {
+            tracing::error!(device = self.physical.name(), call, "device lost");
+        }
+        Error::from_vulkan(call, result)
+    }
+
+    /// Treats a failed call as the loss of the device: work that others may wait for will never run.
+    pub(crate) fn mark_lost(&self, call: &'static str, result: vk::Result) {
+        tracing::error!(device = self.physical.name(), call, %result, "the device is given up");
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The sticky error: a lost device or a kernel's fault.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.check_lost()?;
+        match self.fault() {
+            Some(fault) => Err(Error::Fault(Box::new(fault))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_lost(&self) -> Result<(), Error> {
+        if self.lost.load(Ordering::Relaxed) {
+            Err(Error::DeviceLost)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The fault record, if a kernel wrote one.
+    fn fault(&self) -> Option<Fault> {
+        // SAFETY: the pointer is to FAULT_BYTES of mapped memory that lives as long as self.
+        let word = |index: usize| unsafe { self.fault.pointer.add(index).read_volatile() };
+        let code = match word(0) {
+            0 => return None,
+            1 => FaultCode::Trap,
+            2 => FaultCode::Assert,
+            3 => FaultCode::Timeout,
+            4 => FaultCode::Address,
+            other => FaultCode::Other(other),
+        };
+        Some(Fault {
+            code,
+            data: std::array::from_fn(|index| word(index + 2)),
+        })
+    }
+
+    pub(crate) fn fault_address(&self) -> u64 {
+        self.fault.address
+    }
+
+    pub(crate) fn clear_fault(&self) {
+        for index in 0..FAULT_BYTES / 4 {
+            // SAFETY: as in `fault`.
+            unsafe { self.fault.pointer.add(index).write_volatile(0) };
+        }
+    }
+
+    /// A buffer for every use there is, without memory.
+    pub(crate) fn create_buffer(
+        &self,
+        size: u64,
+        flags: vk::BufferCreateFlags,
+        imported: bool,
+    ) -> Result<vk::Buffer, Error> {
+        create_buffer(&self.vk, size, flags, imported)
+    }
+
+    pub(crate) fn requirements(&self, buffer: vk::Buffer) -> vk::MemoryRequirements {
+        // SAFETY: the buffer is alive.
+        unsafe { self.vk.get_buffer_memory_requirements(buffer) }
+    }
+
+    pub(crate) fn buffer_address(&self, buffer: vk::Buffer) -> u64 {
+        // SAFETY: the buffer has the usage flag and, unless sparse, memory.
+        unsafe {
+            self.vk
+                .get_buffer_device_address(&vk::BufferDeviceAddressInfo::default().buffer(buffer))
+        }
+    }
+
+    /// Memory whose buffers have addresses; `import` takes it from the host.
+    pub(crate) fn allocate_memory(
+        &self,
+        size: u64,
+        memory_type: u32,
+        import: Option<*mut u8>,
+    ) -> Result<vk::DeviceMemory, Error> {
+        let mut flags =
+            vk::MemoryAllocateFlagsInfo::default().flags(vk::MemoryAllocateFlags::DEVICE_ADDRESS);
+        let mut host = vk::ImportMemoryHostPointerInfoEXT::default()
+            .handle_type(vk::ExternalMemoryHandleTypeFlags::HOST_ALLOCATION_EXT);
+        let mut info = vk::MemoryAllocateInfo::default()
+            .allocation_size(size)
+            .memory_type_index(memory_type)
+            .push_next(&mut flags);
+        if let Some(pointer) = import {
+            host = host.host_pointer(pointer.cast());
+            info = info.push_next(&mut host);
+        }
+        // SAFETY: the memory type exists; an imported pointer is mapped and aligned (the caller's part).
+        unsafe { self.vk.allocate_memory(&info, None) }.map_err(|result| match result {
+            vk::Result::ERROR_OUT_OF_DEVICE_MEMORY
+            | vk::Result::ERROR_OUT_OF_HOST_MEMORY
+            | vk::Result::ERROR_TOO_MANY_OBJECTS => Error::OutOfMemory { requested: size },
+            vk::Result::ERROR_INVALID_EXTERNAL_HANDLE => Error::Unsupported(
+                "this host memory cannot be imported by the Vulkan driver".to_owned(),
+            ),
+            result => self.error("vkAllocateMemory", result),
+        })
+    }
+
+    pub(crate) fn bind(
+        &self,
+        buffer: vk::Buffer,
+        memory: vk::DeviceMemory,
+        offset: u64,
+    ) -> Result<(), Error> {
+        // SAFETY: both are alive and unbound; offset and size satisfy the requirements (the caller's part).
+        unsafe { self.vk.bind_buffer_memory(buffer, memory, offset) }
+            .map_err(|result| self.error("vkBindBufferMemory", result))
+    }
+
+    /// Waits until the device is idle; errors are only noted.
+    pub(crate) fn wait_idle(&self) {
+        let queues: Vec<_> = self
+            .queues
+            .iter()
+            .map(|queue| queue.handle.lock())
+            .collect();
+        // SAFETY: all compute queues are locked; the sparse queue is used under its own fence only.
+        if let Err(result) = unsafe { self.vk.device_wait_idle() } {
+            let _ = self.error("vkDeviceWaitIdle", result);
+        }
+        drop(queues);
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // SAFETY: every object of the device holds an Arc of self, so none is left and nothing is running.
+        unsafe {
+            self.vk.destroy_pipeline_layout(self.layout, None);
+            self.vk.destroy_buffer(self.fault.buffer, None);
+            self.vk.free_memory(self.fault.memory, None);
+            self.vk.destroy_device(None);
+        }
+    }
+}
+
+impl Error {
+    /// The error for a failed call.
+    pub(crate) fn from_vulkan(call: &'static str, result: vk::Result) -> Self {
+        match result {
+            vk::Result::ERROR_DEVICE_LOST => Self::DeviceLost,
+            vk::Result::ERROR_OUT_OF_DEVICE_MEMORY | vk::Result::ERROR_OUT_OF_HOST_MEMORY => {
+                tracing::warn!(call, %result, "out of memory");
+                Self::OutOfMemory { requested: 0 }
+            }
+            result => Self::Vulkan { call, result },
+        }
+    }
+}
+
+fn create_buffer(
+    vk: &ash::Device,
+    size: u64,
+    flags: vk::BufferCreateFlags,
+    imported: bool,
+) -> Result<vk::Buffer, Error> {
+    let mut external = vk::ExternalMemoryBufferCreateInfo::default()
+        .handle_types(vk::ExternalMemoryHandleTypeFlags::HOST_ALLOCATION_EXT);
+    let mut info = vk::BufferCreateInfo::default()
+        .size(size)
+        .flags(flags)
+        .usage(
+            vk::BufferUsageFlags::STORAGE_BUFFER
+                | vk::BufferUsageFlags::TRANSFER_SRC
+                | vk::BufferUsageFlags::TRANSFER_DST
+                | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS,
+        );
+    if imported {
+        info = info.push_next(&mut external);
+    }
+    // SAFETY: the device is alive; sparse flags are passed only where the feature is on.
+    unsafe { vk.create_buffer(&info, None) }
+        .map_err(|result| Error::from_vulkan("vkCreateBuffer", result))
+}
+
+fn create_fault_buffer(physical: &PhysicalDevice, vk: &ash::Device) -> Result<MappedBuffer, Error> {
+    let buffer = create_buffer(
+        vk,
+        FAULT_BYTES as u64,
+        vk::BufferCreateFlags::empty(),
+        false,
+    )?;
+    // SAFETY: all handles are made here; on failure each is destroyed once.
+    unsafe {
+        let requirements = vk.get_buffer_memory_requirements(buffer);
+        let mut flags =
+            vk::MemoryAllocateFlagsInfo::default().flags(vk::MemoryAllocateFlags::DEVICE_ADDRESS);
+        let info = vk::MemoryAllocateInfo::default()
+            .allocation_size(requirements.size)
+            .memory_type_index(physical.plan.host_type)
+            .push_next(&mut flags);
+        let memory = match vk.allocate_memory(&info, None) {
+            Ok(memory) => memory,
+            Err(result) => {
+                vk.destroy_buffer(buffer, None);
+                return Err(Error::from_vulkan("vkAllocateMemory", result));
+            }
+        };
+        let mapped = vk
+            .bind_buffer_memory(buffer, memory, 0)
+            .map_err(|result| Error::from_vulkan("vkBindBufferMemory", result))
+            .and_then(|()| {
+                vk.map_memory(memory, 0, vk::WHOLE_SIZE, vk::MemoryMapFlags::empty())
+                    .map_err(|result| Error::from_vulkan("vkMapMemory", result))
+            });
+        match mapped {
+            Ok(pointer) => {
+                pointer.write_bytes(0, FAULT_BYTES);
+                let address = vk.get_buffer_device_address(
+                    &vk::BufferDeviceAddressInfo::default().buffer(buffer),
+                );
+                Ok(MappedBuffer {
+                    buffer,
+                    memory,
+                    address,
+                    pointer: pointer.cast(),
+                })
+            }
+            Err(error) => {
+                vk.destroy_buffer(buffer, None);
+                vk.free_memory(memory, None);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! From Vulkan properties to the translator's [`Target`].
+//!
+//! A 32-lane warp needs subgroups of 32 that a pipeline can ask for, or Mesa's llvmpipe, whose scheduling the translator
+//! knows. Everything else is refused by name: a wrong result is worse than none.
+
+use crate::features::Features;
+use crate::physical::Subgroup;
+use ash::vk;
+use ptx_spirv::{SharedMemory, Target, Warps};
+
+/// What the table of drivers says about GLSL.std.450 Fma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FusedFma {
+    /// Rounds once.
+    Yes,
+    /// Is a multiplication and an addition.
+    No,
+    /// Not known: measured when the device opens.
+    Unknown,
+}
+
+/// What is known of a driver's Fma. NVIDIA's, NVK's and Intel's compilers have one multiply-add instruction, which rounds once;
+/// llvmpipe multiplies and adds; on AMD it depends on the generation.
+pub(crate) fn fused_fma(driver: vk::DriverId) -> FusedFma {
+    match driver {
+        vk::DriverId::NVIDIA_PROPRIETARY
+        | vk::DriverId::MESA_NVK
+        | vk::DriverId::INTEL_OPEN_SOURCE_MESA
+        | vk::DriverId::INTEL_PROPRIETARY_WINDOWS => FusedFma::Yes,
+        vk::DriverId::MESA_LLVMPIPE => FusedFma::No,
+        _ => FusedFma::Unknown,
+    }
+}
+
+/// The inputs of [`derive`].
+pub(crate) struct Facts<'a> {
+    pub(crate) driver_id: vk::DriverId,
+    pub(crate) subgroup: Subgroup,
+    pub(crate) workgroup_memory: u32,
+    pub(crate) features: &'a Features,
+    pub(crate) v12: &'a vk::PhysicalDeviceVulkan12Properties<'a>,
+}
+
+/// The target for a device, or why it cannot have one.
+pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
+    let warps = warps(facts.driver_id, facts.subgroup)?;
+    let features = facts.features;
+    let shared_memory = match warps {
+        Warps::Yield { .. } => SharedMemory::Scratch,
+        _ if features.aliased_workgroup_memory() => SharedMemory::ExplicitLayout,
+        _ => SharedMemory::Scratch,
+    };
+    let on = |feature: vk::Bool32| feature == vk::TRUE;
+    // What no property tells is as in the profile of such devices.
+    let mut target = match warps {
+        Warps::Yield { .. } => Target::lavapipe(),
+        _ => Target::subgroup32(),
+    };
+    target.warps = warps;
+    target.shared_memory = shared_memory;
+    target.workgroup_memory = facts.workgroup_memory;
+    target.float64 = on(features.core.shader_float64);
+    target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
+    target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);
+    target.denorm_flush_f32 = on(facts.v12.shader_denorm_flush_to_zero_float32);
+    target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);
+    target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
+    target.fused_fma = fused_fma(facts.driver_id) == FusedFma::Yes;
+    target.atomic_f32_add = on(features.atomic_float.shader_buffer_float32_atomic_add);
+    target.atomic_f64_add = on(features.atomic_float.shader_buffer_float64_atomic_add);
+    target.atomic_i64 = on(features.v12.shader_buffer_int64_atomics);
+    target.shared_atomic_i64 = on(features.v12.shader_shared_int64_atomics);
+    target.subgroup_clock = on(features.clock.shader_subgroup_clock);
+    target.memory_model =
+        on(features.v12.vulkan_memory_model) && on(features.v12.vulkan_memory_model_device_scope);
+    Ok(target)
+}
+
+/// How warps are made, or why they cannot be.
+fn warps(driver: vk::DriverId, subgroup: Subgroup) -> Result<Warps, String> {
+    if driver == vk::DriverId::MESA_LLVMPIPE {
+        // With LP_NATIVE_VECTOR_WIDTH=1024 llvmpipe reports 32 and compiles for 16: results would be wrong.
+        return match subgroup.size {
+            width @ (4 | 8 | 16) => Ok(Warps::Yield { width }),
+            width => Err(format!(
+                "llvmpipe with subgroups of 4, 8 or 16 invocations (it reports {width})"
+            )),
+        };
+    }
+    let possible = subgroup.min <= 32 && 32 <= subgroup.max;
+    if possible && (subgroup.required || subgroup.min == subgroup.max) {
+        return Ok(Warps::Subgroup32);
+    }
+    Err(if subgroup.min == 64 {
+        "subgroups of 32 invocations (this device has 64 only: AMD GCN)".to_owned()
+    } else {
+        format!(
+            "subgroups of 32 invocations by requiredSubgroupSize (this device has {} to {})",
+            subgroup.min, subgroup.max
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subgroup(min: u32, max: u32, required: bool) -> Subgroup {
+        Subgroup {
+            size: max,
+            min,
+            max,
+            required,
+        }
+    }
+
+    #[test]
+    fn warps_of_real_devices() {
+        let nvidia = vk::DriverId::NVIDIA_PROPRIETARY;
+        assert_eq!(warps(nvidia, subgroup(32, 32, true)), Ok(Warps::Subgroup32));
+        assert_eq!(
+            warps(vk::DriverId::MESA_RADV, subgroup(32, 64, true)),
+            Ok(Warps::Subgroup32)
+        );
+        assert_eq!(
+            warps(vk::DriverId::INTEL_OPEN_SOURCE_MESA, subgroup(8, 32, true)),
+            Ok(Warps::Subgroup32)
+        );
+        assert!(warps(vk::DriverId::MESA_RADV, subgroup(64, 64, true))
+            .unwrap_err()
+            .contains("GCN"));
+        assert!(warps(vk::DriverId::MESA_V3DV, subgroup(16, 16, true)).is_err());
+        assert!(warps(vk::DriverId::MESA_RADV, subgroup(32, 64, false)).is_err());
+    }
+
+    #[test]
+    fn llvmpipe_is_believed_up_to_16() {
+        let llvmpipe = vk::DriverId::MESA_LLVMPIPE;
+        assert_eq!(
+            warps(llvmpipe, subgroup(8, 8, true)),
+            Ok(Warps::Yield { width: 8 })
+        );
+        assert!(warps(llvmpipe, subgroup(32, 32, true)).is_err());
+    }
+}
