@@ -154,9 +154,9 @@ def main():
     p.add_argument("--output", required=True, help="GGUF file to write")
     p.add_argument("--steps", type=int, default=1000)
     p.add_argument("--batch", type=int, default=8)
-    p.add_argument("--rate", type=float, default=3e-3)
+    p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--stories", type=int, default=12000)
-    p.add_argument("--window", type=int, default=192, help="tokens of a sequence in training")
+    p.add_argument("--window", type=int, default=224, help="tokens of a sequence in training")
     a = p.parse_args()
 
     texts = [story(i) for i in range(a.stories)]

@@ -9,9 +9,9 @@
 //!   than twice the root mean square error which the bound allows.
 //!
 //! The bounds come from ggml's own backends: with the models of `tests/model`, its Vulkan backend differs from its CPU
-//! backend by 1.6e-5 in the mean and 2.8e-4 at the worst position (16-bit floats), 3.2e-4 and 4.7e-3 (Q4_K_M); its CPU
-//! backend without flash attention from itself by 1.8e-4 and 2.3e-3 (Q4_K_M). The quantised model differs from the one
-//! of 16-bit floats by 7.2e-3 and 9.3e-2: that is more than either bound.
+//! backend by 1.4e-5 in the mean and 2.0e-4 at the worst position (16-bit floats), 2.7e-4 and 2.0e-3 (Q4_K_M); its CPU
+//! backend without flash attention from itself by 2.5e-4 and 2.6e-3 (Q4_K_M). The quantised model differs from the one
+//! of 16-bit floats by 1.4e-2 and 7.1e-1: that is more than either bound.
 
 use std::fmt;
 use std::path::PathBuf;

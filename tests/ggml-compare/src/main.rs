@@ -11,12 +11,13 @@
 //! ggml-compare compare cpu.logits cuda.logits
 //! ```
 //!
-//! `compare` leaves with status 0 when the two agree, 1 when they differ, 2 when it could not compare them.
+//! `nodes` and `operations` look closer, at single operations of a model or of a list. `compare` leaves with status 0 when the two agree, 1 when they differ, 2 when it could not compare them.
 
 mod abi;
 mod compare;
 mod library;
 mod nodes;
+mod operations;
 mod record;
 mod session;
 
@@ -58,6 +59,13 @@ enum Command {
     Nodes {
         #[command(flatten)]
         options: nodes::Options,
+    },
+    /// Runs single operations on a device and on the CPU, and compares the results.
+    Operations {
+        #[command(flatten)]
+        libraries: Libraries,
+        #[command(flatten)]
+        options: operations::Options,
     },
     /// Writes a quantised copy of a model with ggml's own quantiser.
     Quantize {
@@ -131,6 +139,7 @@ fn run(command: Command) -> Result<bool> {
             print!("{verdict}");
             Ok(verdict.agrees())
         }
+        Command::Operations { libraries, options } => operations::run(&libraries.open()?, &options),
         Command::Nodes { options } => {
             nodes::compare(&options)?;
             Ok(true)
