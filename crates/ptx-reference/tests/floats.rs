@@ -2,29 +2,68 @@
 
 use proptest::prelude::*;
 use ptx::{Modifier as M, Opcode as O};
-use ptx_reference::semantics::softfloat::{self, Format, Rounding, BF16, E2M1, E4M3, E5M2, F16, F32, F64, TF32};
+use ptx_reference::semantics::softfloat::{
+    self, Format, Rounding, BF16, E2M1, E4M3, E5M2, F16, F32, F64, TF32,
+};
 use ptx_reference::semantics::{evaluate, Form};
 
 fn eval(opcode: O, modifiers: &[M], operands: &[u64]) -> u64 {
-    evaluate(&Form::new(opcode, modifiers), operands, false).unwrap().value
+    evaluate(&Form::new(opcode, modifiers), operands, false)
+        .unwrap()
+        .value
 }
 
 /// Bits of single-precision numbers that are likely to go wrong.
 const NASTY: [u32; 24] = [
-    0x0000_0000, 0x8000_0000, 0x0000_0001, 0x8000_0001, 0x007f_ffff, 0x807f_ffff, 0x0080_0000, 0x8080_0000,
-    0x3f80_0000, 0xbf80_0000, 0x3f80_0001, 0x3f7f_ffff, 0x3f00_0000, 0x7f7f_ffff, 0xff7f_ffff, 0x7f80_0000,
-    0xff80_0000, 0x7fc0_0000, 0x7f80_0001, 0xffff_ffff, 0x4b00_0000, 0x4b00_0001, 0x5f00_0000, 0xcf00_0000,
+    0x0000_0000,
+    0x8000_0000,
+    0x0000_0001,
+    0x8000_0001,
+    0x007f_ffff,
+    0x807f_ffff,
+    0x0080_0000,
+    0x8080_0000,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x3f80_0001,
+    0x3f7f_ffff,
+    0x3f00_0000,
+    0x7f7f_ffff,
+    0xff7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    0x7fc0_0000,
+    0x7f80_0001,
+    0xffff_ffff,
+    0x4b00_0000,
+    0x4b00_0001,
+    0x5f00_0000,
+    0xcf00_0000,
 ];
 
 fn single() -> impl Strategy<Value = u32> {
-    prop_oneof![any::<u32>(), prop::sample::select(&NASTY[..]), (0x3f00_0000u32..0x4100_0000)]
+    prop_oneof![
+        any::<u32>(),
+        prop::sample::select(&NASTY[..]),
+        (0x3f00_0000u32..0x4100_0000)
+    ]
 }
 
 fn double() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
         single().prop_map(|v| f64::from(f32::from_bits(v)).to_bits()),
-        prop::sample::select(&[0, 1, 1 << 63, (1 << 52) - 1, 1 << 52, 0x7fef_ffff_ffff_ffff, 0x7ff0_0000_0000_0000][..]),
+        prop::sample::select(
+            &[
+                0,
+                1,
+                1 << 63,
+                (1 << 52) - 1,
+                1 << 52,
+                0x7fef_ffff_ffff_ffff,
+                0x7ff0_0000_0000_0000
+            ][..]
+        ),
     ]
 }
 
@@ -34,7 +73,12 @@ fn same(format: Format, a: u64, b: u64) -> bool {
 }
 
 /// Checks a result rounded with each mode against the exact value, which lies `side` of the nearest double `value`.
-fn brackets(format: Format, value: f64, side: std::cmp::Ordering, rounded: impl Fn(Rounding) -> u64) {
+fn brackets(
+    format: Format,
+    value: f64,
+    side: std::cmp::Ordering,
+    rounded: impl Fn(Rounding) -> u64,
+) {
     use std::cmp::Ordering::*;
     let down = format.to_f64(rounded(Rounding::Down));
     let up = format.to_f64(rounded(Rounding::Up));
@@ -45,12 +89,18 @@ fn brackets(format: Format, value: f64, side: std::cmp::Ordering, rounded: impl 
     assert!(at_least(up), "{up:e} is below {value:e} {side:?}");
     // Nothing of the format lies between.
     if down != up {
-        let next = format.to_f64(if down < 0.0 || down == 0.0 && rounded(Rounding::Down) >> (format.width() - 1) == 1 {
-            let bits = rounded(Rounding::Down);
-            if bits == format.sign_bit() { 1 } else { bits - 1 }
-        } else {
-            rounded(Rounding::Down) + 1
-        });
+        let next = format.to_f64(
+            if down < 0.0 || down == 0.0 && rounded(Rounding::Down) >> (format.width() - 1) == 1 {
+                let bits = rounded(Rounding::Down);
+                if bits == format.sign_bit() {
+                    1
+                } else {
+                    bits - 1
+                }
+            } else {
+                rounded(Rounding::Down) + 1
+            },
+        );
         assert_eq!(next, up, "{down:e} {up:e}");
     }
     let zero = format.to_f64(rounded(Rounding::Zero));
@@ -215,17 +265,38 @@ proptest! {
 
 #[test]
 fn every_small_encoding_survives() {
-    for format in [F16, BF16, E4M3, E5M2, E2M1, softfloat::E2M3, softfloat::E3M2] {
+    for format in [
+        F16,
+        BF16,
+        E4M3,
+        E5M2,
+        E2M1,
+        softfloat::E2M3,
+        softfloat::E3M2,
+    ] {
         for bits in 0..1 << format.width() {
-            for rounding in [Rounding::NearestEven, Rounding::Zero, Rounding::Up, Rounding::Down] {
+            for rounding in [
+                Rounding::NearestEven,
+                Rounding::Zero,
+                Rounding::Up,
+                Rounding::Down,
+            ] {
                 let again = format.round(format.unpack(bits), rounding);
                 assert!(same(format, again, bits), "{format:?} {bits:#x} {again:#x}");
             }
         }
     }
     for bits in 0..1 << 16 {
-        assert!(same(F64, F16.to_f64(bits).to_bits(), f64::from(half::f16::from_bits(bits as u16)).to_bits()));
-        assert!(same(F64, BF16.to_f64(bits).to_bits(), f64::from(half::bf16::from_bits(bits as u16)).to_bits()));
+        assert!(same(
+            F64,
+            F16.to_f64(bits).to_bits(),
+            f64::from(half::f16::from_bits(bits as u16)).to_bits()
+        ));
+        assert!(same(
+            F64,
+            BF16.to_f64(bits).to_bits(),
+            f64::from(half::bf16::from_bits(bits as u16)).to_bits()
+        ));
     }
 }
 
@@ -243,29 +314,82 @@ fn narrow_formats_have_the_documented_ranges() {
 #[test]
 fn narrow_conversions() {
     let f = |v: f32| u64::from(v.to_bits());
-    let e4m3 = |a: f32, b: f32| eval(O::Cvt, &[M::Rn, M::Satfinite, M::E4m3x2, M::F32], &[f(a), f(b)]);
+    let e4m3 = |a: f32, b: f32| {
+        eval(
+            O::Cvt,
+            &[M::Rn, M::Satfinite, M::E4m3x2, M::F32],
+            &[f(a), f(b)],
+        )
+    };
     // The first source goes to the upper half.
     assert_eq!(e4m3(1.0, -2.0), 0x38c0);
     assert_eq!(e4m3(f32::INFINITY, -1e9), 0x7efe);
     assert_eq!(e4m3(f32::NAN, 464.0) >> 8 & 0x7f, 0x7f);
     assert_eq!(e4m3(0.0, 465.0), 0x007e);
-    let e5m2 = |a: f32, b: f32| eval(O::Cvt, &[M::Rn, M::Satfinite, M::E5m2x2, M::F32], &[f(a), f(b)]);
+    let e5m2 = |a: f32, b: f32| {
+        eval(
+            O::Cvt,
+            &[M::Rn, M::Satfinite, M::E5m2x2, M::F32],
+            &[f(a), f(b)],
+        )
+    };
     assert_eq!(e5m2(1.0, f32::INFINITY), 0x3c7b);
-    let relu = eval(O::Cvt, &[M::Rn, M::Satfinite, M::Relu, M::E4m3x2, M::F32], &[f(-1.0), f(1.0)]);
+    let relu = eval(
+        O::Cvt,
+        &[M::Rn, M::Satfinite, M::Relu, M::E4m3x2, M::F32],
+        &[f(-1.0), f(1.0)],
+    );
     assert_eq!(relu, 0x0038);
     // And back: upper to upper.
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::F16x2, M::E4m3x2], &[0x38c0]), 0x3c00_c000);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::F16x2, M::E5m2x2], &[0x3c7c]), 0x3c00_7c00);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::F16x2, M::F32], &[f(1.0), f(2.0)]), 0x3c00_4000);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::Bf16x2, M::F32], &[f(1.0), f(2.0)]), 0x3f80_4000);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::Satfinite, M::E2m1x2, M::F32], &[f(6.5), f(-0.5)]), 0x79);
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::F16x2, M::E4m3x2], &[0x38c0]),
+        0x3c00_c000
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::F16x2, M::E5m2x2], &[0x3c7c]),
+        0x3c00_7c00
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::F16x2, M::F32], &[f(1.0), f(2.0)]),
+        0x3c00_4000
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::Bf16x2, M::F32], &[f(1.0), f(2.0)]),
+        0x3f80_4000
+    );
+    assert_eq!(
+        eval(
+            O::Cvt,
+            &[M::Rn, M::Satfinite, M::E2m1x2, M::F32],
+            &[f(6.5), f(-0.5)]
+        ),
+        0x79
+    );
     // Ties go away from zero in .rna, and the lower 13 bits are zero.
-    assert_eq!(eval(O::Cvt, &[M::Rna, M::Tf32, M::F32], &[0x3f80_1000]), 0x3f80_2000);
-    assert_eq!(eval(O::Cvt, &[M::Rna, M::Tf32, M::F32], &[0x3f80_0fff]), 0x3f80_0000);
-    assert_eq!(TF32.round(F32.unpack(0x3f80_1000), Rounding::NearestEven), 0x3f80_0000);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::Satfinite, M::F16, M::F32], &[f(1e6)]), 0x7bff);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::F16, M::F32], &[f(65519.9)]), 0x7bff);
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::F16, M::F32], &[f(65520.0)]), 0x7c00);
+    assert_eq!(
+        eval(O::Cvt, &[M::Rna, M::Tf32, M::F32], &[0x3f80_1000]),
+        0x3f80_2000
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rna, M::Tf32, M::F32], &[0x3f80_0fff]),
+        0x3f80_0000
+    );
+    assert_eq!(
+        TF32.round(F32.unpack(0x3f80_1000), Rounding::NearestEven),
+        0x3f80_0000
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::Satfinite, M::F16, M::F32], &[f(1e6)]),
+        0x7bff
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::F16, M::F32], &[f(65519.9)]),
+        0x7bff
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Rn, M::F16, M::F32], &[f(65520.0)]),
+        0x7c00
+    );
     assert_eq!(eval(O::Cvt, &[M::Rz, M::F16, M::F32], &[f(1e6)]), 0x7bff);
 }
 
@@ -274,22 +398,47 @@ fn flushing_and_saturation() {
     let f = |v: f32| u64::from(v.to_bits());
     let tiny = 0x0000_0001;
     assert_eq!(eval(O::Add, &[M::Ftz, M::F32], &[tiny, tiny]), 0);
-    assert_eq!(eval(O::Add, &[M::Ftz, M::F32], &[0x8000_0001, 0x8000_0001]), 0x8000_0000);
+    assert_eq!(
+        eval(O::Add, &[M::Ftz, M::F32], &[0x8000_0001, 0x8000_0001]),
+        0x8000_0000
+    );
     assert_eq!(eval(O::Add, &[M::F32], &[tiny, tiny]), 2);
-    assert_eq!(eval(O::Mul, &[M::Ftz, M::F32], &[0x0080_0000, f(-0.5)]), 0x8000_0000);
+    assert_eq!(
+        eval(O::Mul, &[M::Ftz, M::F32], &[0x0080_0000, f(-0.5)]),
+        0x8000_0000
+    );
     assert_eq!(eval(O::Abs, &[M::Ftz, M::F32], &[0x8000_0001]), 0);
     assert_eq!(eval(O::Neg, &[M::Ftz, M::F32], &[tiny]), 0x8000_0000);
     assert_eq!(eval(O::Add, &[M::Sat, M::F32], &[f(0.75), f(0.75)]), f(1.0));
     assert_eq!(eval(O::Add, &[M::Sat, M::F32], &[f(-0.75), f(0.5)]), 0);
     assert_eq!(eval(O::Mul, &[M::Sat, M::F32], &[f(f32::NAN), f(0.5)]), 0);
     assert_eq!(eval(O::Mul, &[M::Sat, M::F32], &[f(-0.0), f(0.5)]), 0);
-    assert_eq!(eval(O::Cvt, &[M::Sat, M::F32, M::F32], &[f(f32::INFINITY)]), f(1.0));
+    assert_eq!(
+        eval(O::Cvt, &[M::Sat, M::F32, M::F32], &[f(f32::INFINITY)]),
+        f(1.0)
+    );
     assert_eq!(eval(O::Cvt, &[M::Ftz, M::F32, M::F32], &[tiny]), 0);
-    assert_eq!(eval(O::Cvt, &[M::Ftz, M::F64, M::F32], &[0x8000_0001]), (-0.0f64).to_bits());
+    assert_eq!(
+        eval(O::Cvt, &[M::Ftz, M::F64, M::F32], &[0x8000_0001]),
+        (-0.0f64).to_bits()
+    );
     // Half precision is not touched by .ftz.
-    assert_eq!(eval(O::Cvt, &[M::Rn, M::Ftz, M::F16, M::F32], &[f(2f32.powi(-24))]), 1);
-    assert_eq!(eval(O::Fma, &[M::Rn, M::Relu, M::F16], &[0x3c00, 0xbc00, 0]), 0);
-    assert_eq!(eval(O::Fma, &[M::Rn, M::Relu, M::F16], &[0x7c00, 0, 0]), 0x7fff);
+    assert_eq!(
+        eval(
+            O::Cvt,
+            &[M::Rn, M::Ftz, M::F16, M::F32],
+            &[f(2f32.powi(-24))]
+        ),
+        1
+    );
+    assert_eq!(
+        eval(O::Fma, &[M::Rn, M::Relu, M::F16], &[0x3c00, 0xbc00, 0]),
+        0
+    );
+    assert_eq!(
+        eval(O::Fma, &[M::Rn, M::Relu, M::F16], &[0x7c00, 0, 0]),
+        0x7fff
+    );
 }
 
 #[test]
@@ -317,9 +466,22 @@ fn extrema() {
     assert_eq!(eval(O::Min, &[M::F32], &[f(-3.0), nan]), f(-3.0));
     assert_eq!(eval(O::Min, &[M::F32], &[nan, 0xff80_0001]), 0x7fff_ffff);
     assert_eq!(eval(O::Max, &[M::Nan, M::F32], &[f(1.0), nan]), 0x7fff_ffff);
-    assert_eq!(eval(O::Min, &[M::Xorsign, M::AbsMod, M::F32], &[f(-3.0), f(2.0)]), f(-2.0));
-    assert_eq!(eval(O::Max, &[M::Xorsign, M::AbsMod, M::F32], &[f(-3.0), f(-2.0)]), f(3.0));
-    assert_eq!(eval(O::Max, &[M::F16x2], &[0x8000_7e00, 0x0000_3c00]), 0x0000_3c00);
+    assert_eq!(
+        eval(O::Min, &[M::Xorsign, M::AbsMod, M::F32], &[f(-3.0), f(2.0)]),
+        f(-2.0)
+    );
+    assert_eq!(
+        eval(
+            O::Max,
+            &[M::Xorsign, M::AbsMod, M::F32],
+            &[f(-3.0), f(-2.0)]
+        ),
+        f(3.0)
+    );
+    assert_eq!(
+        eval(O::Max, &[M::F16x2], &[0x8000_7e00, 0x0000_3c00]),
+        0x0000_3c00
+    );
     assert_eq!(eval(O::Max, &[M::Ftz, M::F32], &[1, f(-1.0)]), 0);
     assert_eq!(eval(O::Max, &[M::F32], &[f(1.0), f(2.0), f(3.0)]), f(3.0));
 }
@@ -339,12 +501,30 @@ fn comparisons_with_nan() {
         assert_eq!(setp(cmp, nan, f(1.0)), (1, 0), "{cmp}");
     }
     assert_eq!(setp(M::Eq, f(0.0), f(-0.0)), (1, 0));
-    assert_eq!(eval(O::Setp, &[M::Eq, M::Ftz, M::F32], &[1, 0x8000_0002]), 1);
+    assert_eq!(
+        eval(O::Setp, &[M::Eq, M::Ftz, M::F32], &[1, 0x8000_0002]),
+        1
+    );
     assert_eq!(eval(O::Setp, &[M::Gtu, M::F32], &[f(1.0), f(2.0)]), 0);
-    assert_eq!(eval(O::Set, &[M::Lt, M::F32, M::S32], &[-1i32 as u32 as u64, 1]), f(1.0));
-    assert_eq!(eval(O::Set, &[M::Lt, M::And, M::U32, M::F32], &[f(0.0), f(1.0), 0]), 0);
+    assert_eq!(
+        eval(O::Set, &[M::Lt, M::F32, M::S32], &[-1i32 as u32 as u64, 1]),
+        f(1.0)
+    );
+    assert_eq!(
+        eval(
+            O::Set,
+            &[M::Lt, M::And, M::U32, M::F32],
+            &[f(0.0), f(1.0), 0]
+        ),
+        0
+    );
     // The two results of a packed comparison.
-    let output = evaluate(&Form::new(O::Setp, &[M::Gt, M::F16x2]), &[0x3c00_0000, 0x0000_3c00], false).unwrap();
+    let output = evaluate(
+        &Form::new(O::Setp, &[M::Gt, M::F16x2]),
+        &[0x3c00_0000, 0x0000_3c00],
+        false,
+    )
+    .unwrap();
     assert_eq!((output.value, output.second), (0, Some(1)));
 }
 
@@ -353,12 +533,19 @@ fn double_precision_fma_keeps_every_bit() {
     let f = |v: f64| v.to_bits();
     let a = 1.0 + f64::EPSILON;
     // (1 + e)^2 - 1 - 2e = e^2
-    let d = eval(O::Fma, &[M::Rn, M::F64], &[f(a), f(a), f(-(1.0 + 2.0 * f64::EPSILON))]);
+    let d = eval(
+        O::Fma,
+        &[M::Rn, M::F64],
+        &[f(a), f(a), f(-(1.0 + 2.0 * f64::EPSILON))],
+    );
     assert_eq!(f64::from_bits(d), f64::EPSILON * f64::EPSILON);
     // A term far below only matters to directed rounding.
     assert_eq!(eval(O::Add, &[M::Rp, M::F64], &[f(1.0), 1]), f(1.0) + 1);
     assert_eq!(eval(O::Add, &[M::Rm, M::F64], &[f(1.0), 1]), f(1.0));
-    assert_eq!(eval(O::Add, &[M::Rz, M::F64], &[f(1.0), 1 | 1 << 63]), f(1.0) - 1);
+    assert_eq!(
+        eval(O::Add, &[M::Rz, M::F64], &[f(1.0), 1 | 1 << 63]),
+        f(1.0) - 1
+    );
     assert_eq!(eval(O::Sub, &[M::Rm, M::F64], &[f(1.0), f(1.0)]), f(-0.0));
 }
 
@@ -375,12 +562,28 @@ fn approximations_are_near() {
         (O::Rsqrt, 2.0, 0.5f64.sqrt()),
     ] {
         let ours = eval(opcode, &[M::Approx, M::F32], &[f(x)]);
-        assert!(Bound::Ulp(0.5).allows(exact, F32.to_f64(ours), F32), "{opcode}");
+        assert!(
+            Bound::Ulp(0.5).allows(exact, F32.to_f64(ours), F32),
+            "{opcode}"
+        );
         assert!(bound(opcode, F32, f(x)).allows(exact, F32.to_f64(ours), F32));
         assert!(!bound(opcode, F32, f(x)).allows(exact, F32.to_f64(ours) * 1.01, F32));
     }
     assert_eq!(eval(O::Ex2, &[M::Approx, M::Ftz, M::F32], &[f(-200.0)]), 0);
-    assert_eq!(eval(O::Lg2, &[M::Approx, M::Ftz, M::F32], &[1]), f(f32::NEG_INFINITY));
-    assert_eq!(eval(O::Div, &[M::Approx, M::F32], &[f(2.0), f(2f32.powi(127))]), 0);
-    assert_eq!(eval(O::Div, &[M::Full, M::F32], &[f(2f32.powi(100)), f(2f32.powi(127))]), f(2f32.powi(-27)));
+    assert_eq!(
+        eval(O::Lg2, &[M::Approx, M::Ftz, M::F32], &[1]),
+        f(f32::NEG_INFINITY)
+    );
+    assert_eq!(
+        eval(O::Div, &[M::Approx, M::F32], &[f(2.0), f(2f32.powi(127))]),
+        0
+    );
+    assert_eq!(
+        eval(
+            O::Div,
+            &[M::Full, M::F32],
+            &[f(2f32.powi(100)), f(2f32.powi(127))]
+        ),
+        f(2f32.powi(-27))
+    );
 }

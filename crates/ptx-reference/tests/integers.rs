@@ -15,7 +15,21 @@ fn eval(opcode: O, modifiers: &[M], operands: &[u64]) -> u64 {
 fn word() -> impl Strategy<Value = u32> {
     prop_oneof![
         any::<u32>(),
-        prop::sample::select(&[0u32, 1, 2, 31, 32, 33, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, u32::MAX, u32::MAX - 1][..]),
+        prop::sample::select(
+            &[
+                0u32,
+                1,
+                2,
+                31,
+                32,
+                33,
+                0x7fff_ffff,
+                0x8000_0000,
+                0x8000_0001,
+                u32::MAX,
+                u32::MAX - 1
+            ][..]
+        ),
         0u32..256,
     ]
 }
@@ -32,8 +46,18 @@ fn long() -> impl Strategy<Value = u64> {
 fn bfe(a: u64, b: u32, c: u32, bits: u32, signed: bool) -> u64 {
     let msb = bits - 1;
     let (pos, len) = (b & 0xff, c & 0xff);
-    let sign = if !signed || len == 0 { 0 } else { a >> (pos + len - 1).min(msb) & 1 };
-    (0..=msb).fold(0, |d, i| d | (if i < len && pos + i <= msb { a >> (pos + i) & 1 } else { sign }) << i)
+    let sign = if !signed || len == 0 {
+        0
+    } else {
+        a >> (pos + len - 1).min(msb) & 1
+    };
+    (0..=msb).fold(0, |d, i| {
+        d | (if i < len && pos + i <= msb {
+            a >> (pos + i) & 1
+        } else {
+            sign
+        }) << i
+    })
 }
 
 /// `bfi` as the ISA's pseudocode has it.
@@ -200,11 +224,19 @@ fn edges() {
     assert_eq!(eval(O::Szext, &[M::Wrap, M::U32], &[minus_one, 0]), 0);
     assert_eq!(eval(O::Szext, &[M::Clamp, M::S32], &[0x80, 8]), 0xffff_ff80);
     assert_eq!(eval(O::Szext, &[M::Clamp, M::S32], &[0x80, 40]), 0x80);
-    for (mask, base, offset, found) in
-        [(0xaaaa_aaaau64, 3u64, 1i32, 3u32), (0xaaaa_aaaa, 3, -1, 3), (0xaaaa_aaaa, 2, 1, 3), (0xaaaa_aaaa, 2, -1, 1),
-         (0xaaaa_aaaa, 2, 0, u32::MAX), (0xaaaa_aaaa, 3, 0, 3), (1, 0, 2, u32::MAX)]
-    {
-        assert_eq!(eval(O::Fns, &[M::B32], &[mask, base, offset as u32 as u64]), u64::from(found));
+    for (mask, base, offset, found) in [
+        (0xaaaa_aaaau64, 3u64, 1i32, 3u32),
+        (0xaaaa_aaaa, 3, -1, 3),
+        (0xaaaa_aaaa, 2, 1, 3),
+        (0xaaaa_aaaa, 2, -1, 1),
+        (0xaaaa_aaaa, 2, 0, u32::MAX),
+        (0xaaaa_aaaa, 3, 0, 3),
+        (1, 0, 2, u32::MAX),
+    ] {
+        assert_eq!(
+            eval(O::Fns, &[M::B32], &[mask, base, offset as u32 as u64]),
+            u64::from(found)
+        );
     }
     let modes = [
         (M::F4e, [0x3210u64, 0x4321, 0x5432, 0x6543]),
@@ -226,14 +258,30 @@ fn edges() {
     }
     assert_eq!(eval(O::Slct, &[M::U32, M::S32], &[1, 2, minus_one]), 2);
     assert_eq!(eval(O::Slct, &[M::U32, M::F32], &[1, 2, 0x8000_0000]), 1);
-    assert_eq!(eval(O::Cvt, &[M::Pack, M::Sat, M::U8, M::S32, M::B32], &[300, minus_one, 0x1234]), 0x1234_ff00);
-    assert_eq!(eval(O::Cvt, &[M::Pack, M::Sat, M::S16, M::S32], &[0x8000, min]), 0x7fff_8000);
+    assert_eq!(
+        eval(
+            O::Cvt,
+            &[M::Pack, M::Sat, M::U8, M::S32, M::B32],
+            &[300, minus_one, 0x1234]
+        ),
+        0x1234_ff00
+    );
+    assert_eq!(
+        eval(O::Cvt, &[M::Pack, M::Sat, M::S16, M::S32], &[0x8000, min]),
+        0x7fff_8000
+    );
     // 16-bit results are cut to 16 bits; their shifts are bounded by 16.
     assert_eq!(eval(O::Shr, &[M::S16], &[0x8000, 20]), 0xffff);
     assert_eq!(eval(O::Shl, &[M::B16], &[0x1, 16]), 0);
-    assert_eq!(eval(O::Mul, &[M::Wide, M::U16], &[0xffff, 0xffff]), 0xfffe_0001);
+    assert_eq!(
+        eval(O::Mul, &[M::Wide, M::U16], &[0xffff, 0xffff]),
+        0xfffe_0001
+    );
     assert_eq!(eval(O::Mul, &[M::Lo, M::S16], &[0x7fff, 2]), 0xfffe);
-    assert_eq!(eval(O::Add, &[M::S16x2], &[0x7fff_ffff, 0x0001_0001]), 0x8000_0000);
+    assert_eq!(
+        eval(O::Add, &[M::S16x2], &[0x7fff_ffff, 0x0001_0001]),
+        0x8000_0000
+    );
 }
 
 #[test]

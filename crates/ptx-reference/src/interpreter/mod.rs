@@ -31,6 +31,7 @@
 
 mod atomics;
 mod block;
+mod coverage;
 mod decode;
 mod mbarrier;
 mod printf;
@@ -40,6 +41,7 @@ mod warp;
 use crate::error::Error;
 use crate::memory::Memory;
 use block::{Block, Progress};
+pub use coverage::unsupported;
 use decode::Program;
 pub use decode::{FUNCTIONS, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use ptx::{Initial, Module, Span, StateSpace, Variable};
@@ -176,14 +178,11 @@ pub fn run_with(
     let [gx, gy, gz] = launch.grid;
     let mut ids = (0..gz).flat_map(|z| (0..gy).flat_map(move |y| (0..gx).map(move |x| [x, y, z])));
     let mut waiting: VecDeque<Block> = VecDeque::new();
-    loop {
-        let Some(mut block) = ids
-            .next()
-            .map(|id| Block::new(&world, id))
-            .or_else(|| waiting.pop_front())
-        else {
-            break;
-        };
+    while let Some(mut block) = ids
+        .next()
+        .map(|id| Block::new(&world, id))
+        .or_else(|| waiting.pop_front())
+    {
         match block.run(&mut world)? {
             Progress::Done => {}
             Progress::Fault => break,

@@ -42,6 +42,9 @@ pub struct Thread {
     pub carry: bool,
 }
 
+/// The functions that the driver provides and this interpreter has.
+pub const BUILTINS: [&str; 4] = ["vprintf", "__assertfail", "malloc", "free"];
+
 /// Why a thread stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {

@@ -130,26 +130,23 @@ pub fn execute(form: &Form, lanes: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
         if registers.len() != a_count + b_count + elements / c_per {
             return None;
         }
-        for r in 0..a_count {
+        let (of_a, rest) = registers.split_at(a_count);
+        let (of_b, of_c) = rest.split_at(b_count);
+        for (r, register) in of_a.iter().enumerate() {
             for j in 0..a_per {
-                a.set(
-                    shape.a(lane, r, j, a_per),
-                    decode(registers[r] >> (j * a_bits), types.a)?,
-                );
+                let value = decode(register >> (j * a_bits), types.a)?;
+                a.set(shape.a(lane, r, j, a_per), value);
             }
         }
-        for r in 0..b_count {
+        for (r, register) in of_b.iter().enumerate() {
             for j in 0..b_per {
-                let bits = registers[a_count + r] >> (j * b_bits);
-                b.set(shape.b(lane, r, j, b_per), decode(bits, types.b)?);
+                let value = decode(register >> (j * b_bits), types.b)?;
+                b.set(shape.b(lane, r, j, b_per), value);
             }
         }
         for i in 0..elements {
-            let register = registers[a_count + b_count + i / c_per];
-            c.set(
-                shape.accumulator(lane, i),
-                decode(register >> (i % c_per * 16), types.c)?,
-            );
+            let value = decode(of_c[i / c_per] >> (i % c_per * 16), types.c)?;
+            c.set(shape.accumulator(lane, i), value);
         }
     }
     let d = multiply(form, &a, &b, &c, shape)?;

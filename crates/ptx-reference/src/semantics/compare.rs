@@ -110,11 +110,11 @@ pub fn evaluate(form: &Form, operands: &[u64]) -> Result<Output, Unsupported> {
                 0x3f80
             };
             let high = combine(form, elements(1)?, c);
-            u64::from(t) * one | u64::from(high) * one << 16
+            (u64::from(t) * one) | ((u64::from(high) * one) << 16)
         }
         // The form with two elements and an integer result gives a mask of each half.
         M::U32 | M::S32 if packed(ty).is_some() => {
-            u64::from(t) * 0xffff | u64::from(combine(form, elements(1)?, c)) * 0xffff_0000
+            (u64::from(t) * 0xffff) | (u64::from(combine(form, elements(1)?, c)) * 0xffff_0000)
         }
         M::U16 | M::S16 if t => 0xffff,
         M::U32 | M::S32 if t => 0xffff_ffff,

@@ -329,7 +329,7 @@ impl Number {
                 Finite {
                     negative: x != y,
                     exponent: ex - shift as i32 - ey,
-                    significand: dividend / sy | sticky,
+                    significand: (dividend / sy) | sticky,
                 }
             }
         }
