@@ -14,8 +14,8 @@
 //! ```
 //!
 //! * `ready`: implemented. In the twin, a null `stream` means the calling thread's default stream.
-//! * `sync`: implemented, without a stream argument, on the default stream that the symbol implies. The implementation
-//!   gets that stream as an additional first argument.
+//! * `sync`: implemented, without a stream argument (or with one inside a structure), on the default stream that the symbol
+//!   implies. The implementation gets that stream as an additional first argument.
 //! * `absent`: exported, answers `CUDA_ERROR_NOT_SUPPORTED` and says so in the log. First versions that speak of 32-bit
 //!   addresses are among them.
 //!
@@ -296,7 +296,7 @@ macro_rules! driver_functions {
 
             // Launches.
             ready cuLaunchKernel 4000 cuLaunchKernel, 7000 cuLaunchKernel_ptsz (function: CUfunction, grid_dim_x: u32, grid_dim_y: u32, grid_dim_z: u32, block_dim_x: u32, block_dim_y: u32, block_dim_z: u32, shared_mem_bytes: u32, stream: CUstream, kernel_params: *mut *mut c_void, extra: *mut *mut c_void);
-            ready cuLaunchKernelEx 11060 cuLaunchKernelEx, 11060 cuLaunchKernelEx_ptsz (config: *const CUlaunchConfig, function: CUfunction, kernel_params: *mut *mut c_void, extra: *mut *mut c_void);
+            sync cuLaunchKernelEx 11060 cuLaunchKernelEx, 11060 cuLaunchKernelEx_ptsz (config: *const CUlaunchConfig, function: CUfunction, kernel_params: *mut *mut c_void, extra: *mut *mut c_void);
             ready cuLaunchCooperativeKernel 9000 cuLaunchCooperativeKernel, 9000 cuLaunchCooperativeKernel_ptsz (function: CUfunction, grid_dim_x: u32, grid_dim_y: u32, grid_dim_z: u32, block_dim_x: u32, block_dim_y: u32, block_dim_z: u32, shared_mem_bytes: u32, stream: CUstream, kernel_params: *mut *mut c_void);
             ready cuLaunchHostFunc 10000 cuLaunchHostFunc, 10000 cuLaunchHostFunc_ptsz (stream: CUstream, function: CUhostFn, user_data: *mut c_void);
             ready cuLaunchHostFunc 13010 cuLaunchHostFunc_v2, 13010 cuLaunchHostFunc_v2_ptsz (stream: CUstream, function: CUhostFn, user_data: *mut c_void, sync_mode: u32);

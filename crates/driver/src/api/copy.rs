@@ -1,0 +1,406 @@
+//! Copies.
+
+use crate::boundary::{In, Result};
+use crate::core::context::Context;
+use crate::core::copy::{place, Copy, Named, Place, Side};
+use crate::core::operation::Operation;
+use crate::core::stream::Stream;
+use cuda_abi::*;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// Copies bytes in a stream; `wait` says whether the call returns only once they are there. Copies within the device do
+/// not wait in any case.
+fn linear(
+    stream: CUstream,
+    destination: (u64, Named),
+    source: (u64, Named),
+    bytes: usize,
+    wait: bool,
+) -> Result {
+    let stream = Stream::from_handle(stream)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let vulkan = &stream.group.vulkan;
+    let destination = place(vulkan, destination.0, destination.1)?;
+    let source = place(vulkan, source.0, source.1)?;
+    run(
+        &stream,
+        Copy::linear(destination, source, bytes as u64),
+        wait,
+    )
+}
+
+fn run(stream: &Arc<Stream>, copy: Copy, wait: bool) -> Result {
+    if wait {
+        // A call that waits cannot be captured.
+        stream.refuse_while_capturing()?;
+    }
+    let done = Operation::Copy(copy).enqueue(stream)?;
+    if wait && !done {
+        stream.synchronize()?;
+    }
+    Ok(())
+}
+
+fn host(pointer: *const c_void) -> (u64, Named) {
+    (pointer as u64, Named::Host)
+}
+
+fn device(address: CUdeviceptr) -> (u64, Named) {
+    (address, Named::Device)
+}
+
+fn unified(address: CUdeviceptr) -> (u64, Named) {
+    (address, Named::Unified)
+}
+
+pub fn cuMemcpy(
+    default_stream: CUstream,
+    dst: CUdeviceptr,
+    src: CUdeviceptr,
+    byte_count: usize,
+) -> Result {
+    linear(default_stream, unified(dst), unified(src), byte_count, true)
+}
+
+pub fn cuMemcpyAsync(
+    dst: CUdeviceptr,
+    src: CUdeviceptr,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    linear(stream, unified(dst), unified(src), byte_count, false)
+}
+
+pub fn cuMemcpyHtoD_v2(
+    default_stream: CUstream,
+    dst: CUdeviceptr,
+    src: *const c_void,
+    byte_count: usize,
+) -> Result {
+    linear(default_stream, device(dst), host(src), byte_count, true)
+}
+
+pub fn cuMemcpyHtoDAsync_v2(
+    dst: CUdeviceptr,
+    src: *const c_void,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    linear(stream, device(dst), host(src), byte_count, false)
+}
+
+pub fn cuMemcpyDtoH_v2(
+    default_stream: CUstream,
+    dst: *mut c_void,
+    src: CUdeviceptr,
+    byte_count: usize,
+) -> Result {
+    linear(default_stream, host(dst), device(src), byte_count, true)
+}
+
+pub fn cuMemcpyDtoHAsync_v2(
+    dst: *mut c_void,
+    src: CUdeviceptr,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    linear(stream, host(dst), device(src), byte_count, false)
+}
+
+pub fn cuMemcpyDtoD_v2(
+    default_stream: CUstream,
+    dst: CUdeviceptr,
+    src: CUdeviceptr,
+    byte_count: usize,
+) -> Result {
+    linear(default_stream, device(dst), device(src), byte_count, false)
+}
+
+pub fn cuMemcpyDtoDAsync_v2(
+    dst: CUdeviceptr,
+    src: CUdeviceptr,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    linear(stream, device(dst), device(src), byte_count, false)
+}
+
+/// Copies between contexts. Those of one device share its memory; between devices the bytes go through the host, with
+/// both sides waited for.
+fn peer(
+    stream: CUstream,
+    dst: (CUdeviceptr, CUcontext),
+    src: (CUdeviceptr, CUcontext),
+    byte_count: usize,
+) -> Result {
+    let (to, from) = (
+        Context::from_handle(dst.1)?.state()?,
+        Context::from_handle(src.1)?.state()?,
+    );
+    if Arc::ptr_eq(&to.vulkan, &from.vulkan) {
+        return linear(stream, device(dst.0), device(src.0), byte_count, false);
+    }
+    let stream = Stream::from_handle(stream)?;
+    stream.synchronize()?;
+    if byte_count == 0 {
+        return Ok(());
+    }
+    let mut bytes = vec![0u8; byte_count];
+    let buffer = Place::Host(bytes.as_mut_ptr() as usize);
+    let source = place(&from.vulkan, src.0, Named::Device)?;
+    Copy::linear(buffer, source, byte_count as u64).run(&from.legacy)?;
+    let destination = place(&to.vulkan, dst.0, Named::Device)?;
+    Copy::linear(destination, buffer, byte_count as u64).run(&to.legacy)?;
+    to.legacy.synchronize()
+}
+
+pub fn cuMemcpyPeer(
+    default_stream: CUstream,
+    dst_device: CUdeviceptr,
+    dst_context: CUcontext,
+    src_device: CUdeviceptr,
+    src_context: CUcontext,
+    byte_count: usize,
+) -> Result {
+    peer(
+        default_stream,
+        (dst_device, dst_context),
+        (src_device, src_context),
+        byte_count,
+    )
+}
+
+pub fn cuMemcpyPeerAsync(
+    dst_device: CUdeviceptr,
+    dst_context: CUcontext,
+    src_device: CUdeviceptr,
+    src_context: CUcontext,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    peer(
+        stream,
+        (dst_device, dst_context),
+        (src_device, src_context),
+        byte_count,
+    )
+}
+
+/// One side of a copy of rows as the API gives it.
+struct Rows {
+    kind: CUmemorytype,
+    host: u64,
+    device: CUdeviceptr,
+    /// Bytes, rows and slices to skip.
+    skip: [usize; 3],
+    /// 0 where the rows lie close together.
+    pitch: usize,
+    /// Rows of a slice.
+    height: usize,
+}
+
+impl Rows {
+    fn side(&self, stream: &Stream, size: [usize; 3]) -> Result<Side> {
+        let named = match self.kind {
+            CUmemorytype::HOST => (self.host, Named::Host),
+            CUmemorytype::DEVICE => (self.device, Named::Device),
+            CUmemorytype::UNIFIED => (self.device, Named::Unified),
+            other => {
+                tracing::warn!("a copy from or to {other:?}: arrays are not supported");
+                return Err(CUresult::NOT_SUPPORTED);
+            }
+        };
+        let [width, height, depth] = size;
+        // Pitch and height count only where there are several rows and slices.
+        let pitch = if self.pitch == 0 { width } else { self.pitch };
+        if (height > 1 || depth > 1) && pitch < width {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let rows = if self.height == 0 {
+            height
+        } else {
+            self.height
+        };
+        if depth > 1 && rows < height {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let slice = pitch.checked_mul(rows).ok_or(CUresult::INVALID_VALUE)?;
+        let [x, y, z] = self.skip;
+        let skip = z
+            .checked_mul(slice)
+            .and_then(|z| y.checked_mul(pitch)?.checked_add(z)?.checked_add(x));
+        let start = named
+            .0
+            .checked_add(skip.ok_or(CUresult::INVALID_VALUE)? as u64)
+            .ok_or(CUresult::INVALID_VALUE)?;
+        let place = place(&stream.group.vulkan, start, named.1)?;
+        Ok(Side {
+            place,
+            pitch: pitch as u64,
+            slice: slice as u64,
+        })
+    }
+}
+
+fn rows(stream: CUstream, destination: Rows, source: Rows, size: [usize; 3], wait: bool) -> Result {
+    let stream = Stream::from_handle(stream)?;
+    if let Some(copy) = resolve(&stream, destination, source, size)? {
+        // Only copies that touch the host wait.
+        run(&stream, copy, wait && !copy.is_on_device())?;
+    }
+    Ok(())
+}
+
+fn resolve(
+    stream: &Stream,
+    destination: Rows,
+    source: Rows,
+    size: [usize; 3],
+) -> Result<Option<Copy>> {
+    if size.contains(&0) {
+        return Ok(None);
+    }
+    let [width, height, depth] = size.map(|n| n as u64);
+    let (destination, source) = (destination.side(stream, size)?, source.side(stream, size)?);
+    Ok(Some(Copy {
+        destination,
+        source,
+        width,
+        height,
+        depth,
+    }))
+}
+
+fn copy_2d(stream: CUstream, copy: In<CUDA_MEMCPY2D>, wait: bool) -> Result {
+    let copy = copy.get()?;
+    let destination = Rows {
+        kind: copy.dstMemoryType,
+        host: copy.dstHost as u64,
+        device: copy.dstDevice,
+        skip: [copy.dstXInBytes, copy.dstY, 0],
+        pitch: copy.dstPitch,
+        height: 0,
+    };
+    let source = Rows {
+        kind: copy.srcMemoryType,
+        host: copy.srcHost as u64,
+        device: copy.srcDevice,
+        skip: [copy.srcXInBytes, copy.srcY, 0],
+        pitch: copy.srcPitch,
+        height: 0,
+    };
+    rows(
+        stream,
+        destination,
+        source,
+        [copy.WidthInBytes, copy.Height, 1],
+        wait,
+    )
+}
+
+pub fn cuMemcpy2D_v2(default_stream: CUstream, copy: In<CUDA_MEMCPY2D>) -> Result {
+    copy_2d(default_stream, copy, true)
+}
+
+pub use cuMemcpy2D_v2 as cuMemcpy2DUnaligned_v2;
+
+pub fn cuMemcpy2DAsync_v2(copy: In<CUDA_MEMCPY2D>, stream: CUstream) -> Result {
+    copy_2d(stream, copy, false)
+}
+
+fn sides_3d(copy: &CUDA_MEMCPY3D) -> (Rows, Rows, [usize; 3]) {
+    let destination = Rows {
+        kind: copy.dstMemoryType,
+        host: copy.dstHost as u64,
+        device: copy.dstDevice,
+        skip: [copy.dstXInBytes, copy.dstY, copy.dstZ],
+        pitch: copy.dstPitch,
+        height: copy.dstHeight,
+    };
+    let source = Rows {
+        kind: copy.srcMemoryType,
+        host: copy.srcHost as u64,
+        device: copy.srcDevice,
+        skip: [copy.srcXInBytes, copy.srcY, copy.srcZ],
+        pitch: copy.srcPitch,
+        height: copy.srcHeight,
+    };
+    (
+        destination,
+        source,
+        [copy.WidthInBytes, copy.Height, copy.Depth],
+    )
+}
+
+/// A graph node's copy.
+///
+/// # Errors
+/// As `cuMemcpy3D`.
+pub(super) fn node_copy(stream: &Stream, copy: &CUDA_MEMCPY3D) -> Result<Copy> {
+    let (destination, source, size) = sides_3d(copy);
+    resolve(stream, destination, source, size)?.ok_or(CUresult::INVALID_VALUE)
+}
+
+fn copy_3d(stream: CUstream, copy: &CUDA_MEMCPY3D, wait: bool) -> Result {
+    let (destination, source, size) = sides_3d(copy);
+    rows(stream, destination, source, size, wait)
+}
+
+pub fn cuMemcpy3D_v2(default_stream: CUstream, copy: In<CUDA_MEMCPY3D>) -> Result {
+    copy_3d(default_stream, &copy.get()?, true)
+}
+
+pub fn cuMemcpy3DAsync_v2(copy: In<CUDA_MEMCPY3D>, stream: CUstream) -> Result {
+    copy_3d(stream, &copy.get()?, false)
+}
+
+/// A copy between contexts: within one device, since devices do not reach each other's memory in rows.
+fn within_device(copy: In<CUDA_MEMCPY3D_PEER>) -> Result<CUDA_MEMCPY3D> {
+    let copy = copy.get()?;
+    let (to, from) = (
+        Context::from_handle(copy.dstContext)?,
+        Context::from_handle(copy.srcContext)?,
+    );
+    if to.device.ordinal != from.device.ordinal {
+        tracing::warn!("cuMemcpy3DPeer between two devices is not supported");
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    Ok(CUDA_MEMCPY3D {
+        srcXInBytes: copy.srcXInBytes,
+        srcY: copy.srcY,
+        srcZ: copy.srcZ,
+        srcLOD: copy.srcLOD,
+        srcMemoryType: copy.srcMemoryType,
+        srcHost: copy.srcHost,
+        srcDevice: copy.srcDevice,
+        srcArray: copy.srcArray,
+        reserved0: std::ptr::null_mut(),
+        srcPitch: copy.srcPitch,
+        srcHeight: copy.srcHeight,
+        dstXInBytes: copy.dstXInBytes,
+        dstY: copy.dstY,
+        dstZ: copy.dstZ,
+        dstLOD: copy.dstLOD,
+        dstMemoryType: copy.dstMemoryType,
+        dstHost: copy.dstHost,
+        dstDevice: copy.dstDevice,
+        dstArray: copy.dstArray,
+        reserved1: std::ptr::null_mut(),
+        dstPitch: copy.dstPitch,
+        dstHeight: copy.dstHeight,
+        WidthInBytes: copy.WidthInBytes,
+        Height: copy.Height,
+        Depth: copy.Depth,
+    })
+}
+
+pub fn cuMemcpy3DPeer(default_stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>) -> Result {
+    copy_3d(default_stream, &within_device(copy)?, true)
+}
+
+pub fn cuMemcpy3DPeerAsync(copy: In<CUDA_MEMCPY3D_PEER>, stream: CUstream) -> Result {
+    copy_3d(stream, &within_device(copy)?, false)
+}

@@ -1,0 +1,50 @@
+//! Event management.
+
+use crate::boundary::{Out, Result};
+use crate::core::capture;
+use crate::core::event::{Event, EVENTS};
+use crate::core::stack;
+use crate::core::stream::Stream;
+use cuda_abi::*;
+
+pub fn cuEventCreate(event: Out<CUevent>, flags: u32) -> Result {
+    event.required()?;
+    event.set(Event::create(&*stack::state()?, flags)?.handle())
+}
+
+pub fn cuEventRecord(event: CUevent, stream: CUstream) -> Result {
+    cuEventRecordWithFlags(event, stream, 0)
+}
+
+pub fn cuEventRecordWithFlags(event: CUevent, stream: CUstream, flags: u32) -> Result {
+    if flags & !CU_EVENT_EXTERNAL != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let (event, stream) = (EVENTS.get(event.0)?, Stream::from_handle(stream)?);
+    capture::record_event(&stream, &event, flags & CU_EVENT_EXTERNAL != 0)
+}
+
+pub fn cuEventQuery(event: CUevent) -> Result {
+    match EVENTS.get(event.0)?.is_complete()? {
+        true => Ok(()),
+        false => Err(CUresult::NOT_READY),
+    }
+}
+
+pub fn cuEventSynchronize(event: CUevent) -> Result {
+    EVENTS.get(event.0)?.synchronize()
+}
+
+pub fn cuEventDestroy_v2(event: CUevent) -> Result {
+    EVENTS.remove(event.0).map(|_| ())
+}
+
+pub use cuEventDestroy_v2 as cuEventDestroy;
+
+pub fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: CUevent, end: CUevent) -> Result {
+    milliseconds.required()?;
+    let (start, end) = (EVENTS.get(start.0)?, EVENTS.get(end.0)?);
+    milliseconds.set(end.milliseconds_since(&start)?)
+}
+
+pub use cuEventElapsedTime_v2 as cuEventElapsedTime;

@@ -1,0 +1,160 @@
+//! Instantiated graphs.
+
+use super::graph_node;
+use crate::boundary::{In, Out, Result};
+use crate::core::graph::Graph;
+use crate::core::graph_exec::{GraphExec, GRAPH_EXECS};
+use crate::core::operation::Operation;
+use crate::core::stack;
+use crate::core::stream::Stream;
+use cuda_abi::*;
+use std::ffi::c_char;
+
+pub fn cuGraphInstantiateWithFlags(
+    graph_exec: Out<CUgraphExec>,
+    graph: CUgraph,
+    flags: u64,
+) -> Result {
+    graph_exec.required()?;
+    let state = stack::state()?;
+    graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
+}
+
+pub fn cuGraphInstantiate_v2(
+    graph_exec: Out<CUgraphExec>,
+    graph: CUgraph,
+    error_node: Out<CUgraphNode>,
+    log_buffer: Out<c_char>,
+    buffer_size: usize,
+) -> Result {
+    let result = cuGraphInstantiateWithFlags(graph_exec, graph, 0);
+    error_node.set_if(CUgraphNode::NULL);
+    if let (Err(status), true) = (result, buffer_size > 0 && !log_buffer.is_null()) {
+        log_buffer.set_text(&status.to_string(), buffer_size)?;
+    }
+    result
+}
+
+pub use cuGraphInstantiate_v2 as cuGraphInstantiate;
+
+pub fn cuGraphInstantiateWithParams(
+    graph_exec: Out<CUgraphExec>,
+    graph: CUgraph,
+    instantiate_params: Out<CUDA_GRAPH_INSTANTIATE_PARAMS>,
+) -> Result {
+    let mut params = instantiate_params.get()?;
+    let result = cuGraphInstantiateWithFlags(graph_exec, graph, params.flags);
+    params.hErrNode_out = CUgraphNode::NULL;
+    params.result_out = match result {
+        Ok(()) => CUgraphInstantiateResult::SUCCESS,
+        Err(_) => CUgraphInstantiateResult::ERROR,
+    };
+    instantiate_params.set(params)?;
+    result
+}
+
+pub fn cuGraphExecGetFlags(graph_exec: CUgraphExec, flags: Out<u64>) -> Result {
+    flags.set(GraphExec::from_handle(graph_exec)?.flags)
+}
+
+pub fn cuGraphExecDestroy(graph_exec: CUgraphExec) -> Result {
+    GRAPH_EXECS
+        .remove(graph_exec.0)
+        .map(|_| ())
+        .map_err(|_| CUresult::INVALID_VALUE)
+}
+
+/// Recordings are on the device as soon as they are made.
+pub fn cuGraphUpload(graph: CUgraphExec, stream: CUstream) -> Result {
+    GraphExec::from_handle(graph)?;
+    Stream::from_handle(stream).map(|_| ())
+}
+
+pub fn cuGraphLaunch(graph: CUgraphExec, stream: CUstream) -> Result {
+    let (exec, stream) = (GraphExec::from_handle(graph)?, Stream::from_handle(stream)?);
+    match stream.capture.is_active() {
+        true => Operation::Child(exec.to_graph()?)
+            .enqueue(&stream)
+            .map(|_| ()),
+        false => exec.launch(&stream),
+    }
+}
+
+fn update(graph_exec: CUgraphExec, graph: CUgraph) -> Result<CUgraphExecUpdateResultInfo> {
+    let (exec, graph) = (
+        GraphExec::from_handle(graph_exec)?,
+        Graph::from_handle(graph)?,
+    );
+    let (result, node) = match exec.update(&graph) {
+        Ok(()) => (CUgraphExecUpdateResult::SUCCESS, CUgraphNode::NULL),
+        Err(error) => (error.result, error.node),
+    };
+    Ok(CUgraphExecUpdateResultInfo {
+        result,
+        errorNode: node,
+        errorFromNode: CUgraphNode::NULL,
+    })
+}
+
+fn update_status(info: &CUgraphExecUpdateResultInfo) -> Result {
+    match info.result {
+        CUgraphExecUpdateResult::SUCCESS => Ok(()),
+        _ => Err(CUresult::GRAPH_EXEC_UPDATE_FAILURE),
+    }
+}
+
+pub fn cuGraphExecUpdate(
+    graph_exec: CUgraphExec,
+    graph: CUgraph,
+    error_node_out: Out<CUgraphNode>,
+    update_result_out: Out<CUgraphExecUpdateResult>,
+) -> Result {
+    let info = update(graph_exec, graph)?;
+    error_node_out.set_if(info.errorNode);
+    update_result_out.set_if(info.result);
+    update_status(&info)
+}
+
+pub fn cuGraphExecUpdate_v2(
+    graph_exec: CUgraphExec,
+    graph: CUgraph,
+    result_info: Out<CUgraphExecUpdateResultInfo>,
+) -> Result {
+    let info = update(graph_exec, graph)?;
+    result_info.set_if(info);
+    update_status(&info)
+}
+
+pub fn cuGraphExecKernelNodeSetParams_v2(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS>,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set(node, graph_node::kernel(node_params)?)
+}
+
+pub fn cuGraphExecMemcpyNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    copy_params: In<CUDA_MEMCPY3D>,
+    ctx: CUcontext,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set(node, graph_node::copy(copy_params, ctx)?)
+}
+
+pub fn cuGraphExecMemsetNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    memset_params: In<CUDA_MEMSET_NODE_PARAMS>,
+    ctx: CUcontext,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set(node, graph_node::fill(memset_params, ctx)?)
+}
+
+pub fn cuGraphExecHostNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    node_params: In<CUDA_HOST_NODE_PARAMS>,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set(node, graph_node::host(node_params)?)
+}

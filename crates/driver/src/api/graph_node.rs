@@ -1,0 +1,342 @@
+//! Graph nodes by type.
+//!
+//! Copies and fills are kept as what they do, not as the structure they came in: reading a copy node back gives a structure
+//! that means the same.
+
+use super::copy::node_copy;
+use crate::boundary::{Accept, In, Out, Result};
+use crate::core::context::Context;
+use crate::core::copy::{Copy, Fill, Place, Side};
+use crate::core::function::Function;
+use crate::core::graph::{Graph, Node};
+use crate::core::launch::{self, Shape};
+use crate::core::operation::{HostCall, Operation};
+use crate::core::stack;
+use cuda_abi::*;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+fn add(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    count: usize,
+    operation: impl FnOnce() -> Result<Operation>,
+) -> Result {
+    graph_node.required()?;
+    let graph = Graph::from_handle(graph)?;
+    graph_node.set(graph.add(operation()?, &dependencies.all(count)?)?)
+}
+
+/// Replaces a node's operation by one of the same type.
+fn set(node: CUgraphNode, operation: Operation) -> Result {
+    let node = Node::from_handle(node)?;
+    if node.operation().node_type() != operation.node_type() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    node.set_operation(operation);
+    Ok(())
+}
+
+/// The launch that a kernel node's parameters describe.
+pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
+    let params = params.get()?;
+    let handle = if params.func.is_null() {
+        CUfunction(params.kern.0)
+    } else {
+        params.func
+    };
+    let function = Function::from_handle(handle)?;
+    let shape = Shape {
+        grid: [params.gridDimX, params.gridDimY, params.gridDimZ],
+        block: [params.blockDimX, params.blockDimY, params.blockDimZ],
+        dynamic_shared: params.sharedMemBytes,
+    };
+    shape.check()?;
+    // SAFETY: by the API's contract these are what `cuLaunchKernel` takes.
+    let (arguments, extra) = unsafe { (In::accept(params.kernelParams), In::accept(params.extra)) };
+    let parameters = launch::pack(&function, arguments, extra)?;
+    Ok(launch::node(&function, shape, &parameters))
+}
+
+/// The copy that a copy node's parameters describe, in a context (the current one for null).
+pub(super) fn copy(params: In<CUDA_MEMCPY3D>, ctx: CUcontext) -> Result<Operation> {
+    let state = match ctx {
+        CUcontext::NULL => stack::state()?,
+        _ => Context::from_handle(ctx)?.state()?,
+    };
+    node_copy(&state.legacy, &params.get()?).map(Operation::Copy)
+}
+
+/// The fill that a memset node's parameters describe.
+pub(super) fn fill(params: In<CUDA_MEMSET_NODE_PARAMS>, ctx: CUcontext) -> Result<Operation> {
+    let params = params.get()?;
+    let state = match ctx {
+        CUcontext::NULL => stack::state()?,
+        _ => Context::from_handle(ctx)?.state()?,
+    };
+    if !matches!(params.elementSize, 1 | 2 | 4) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let fill = Fill {
+        address: params.dst,
+        pitch: params.pitch as u64,
+        value: params.value,
+        element: params.elementSize,
+        count: params.width as u64,
+        rows: params.height as u64,
+    };
+    fill.resolved(&state.vulkan).map(Operation::Fill)
+}
+
+/// The call that a host node's parameters describe.
+pub(super) fn host(params: In<CUDA_HOST_NODE_PARAMS>) -> Result<Operation> {
+    let params = params.get()?;
+    let function = params.r#fn.ok_or(CUresult::INVALID_VALUE)?;
+    Ok(Operation::Host(HostCall {
+        function,
+        user_data: params.userData as usize,
+    }))
+}
+
+pub fn cuGraphAddKernelNode_v2(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS>,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        kernel(node_params)
+    })
+}
+
+/// The parameters come back without their argument arrays: a node keeps the arguments packed, and no array of pointers.
+pub fn cuGraphKernelNodeGetParams_v2(
+    node: CUgraphNode,
+    node_params: Out<CUDA_KERNEL_NODE_PARAMS>,
+) -> Result {
+    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    node_params.set(CUDA_KERNEL_NODE_PARAMS {
+        func: launch.function.handle(),
+        gridDimX: launch.grid[0],
+        gridDimY: launch.grid[1],
+        gridDimZ: launch.grid[2],
+        blockDimX: launch.block[0],
+        blockDimY: launch.block[1],
+        blockDimZ: launch.block[2],
+        sharedMemBytes: launch.dynamic_shared,
+        kernelParams: std::ptr::null_mut(),
+        extra: std::ptr::null_mut(),
+        kern: CUkernel::NULL,
+        ctx: CUcontext::NULL,
+    })
+}
+
+pub fn cuGraphKernelNodeSetParams_v2(
+    node: CUgraphNode,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS>,
+) -> Result {
+    set(node, kernel(node_params)?)
+}
+
+pub fn cuGraphAddMemcpyNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    copy_params: In<CUDA_MEMCPY3D>,
+    ctx: CUcontext,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        copy(copy_params, ctx)
+    })
+}
+
+pub fn cuGraphMemcpyNodeGetParams(node: CUgraphNode, node_params: Out<CUDA_MEMCPY3D>) -> Result {
+    let Operation::Copy(copy) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    node_params.set(described(&copy))
+}
+
+/// A copy as the structure that describes it.
+fn described(copy: &Copy) -> CUDA_MEMCPY3D {
+    let side = |side: &Side| match side.place {
+        Place::Device(address) => (CUmemorytype::DEVICE, 0, address),
+        Place::Host(pointer) => (CUmemorytype::HOST, pointer, 0),
+    };
+    let rows = |side: &Side| (side.slice / side.pitch.max(1)) as usize;
+    let (source, destination) = (side(&copy.source), side(&copy.destination));
+    CUDA_MEMCPY3D {
+        srcXInBytes: 0,
+        srcY: 0,
+        srcZ: 0,
+        srcLOD: 0,
+        srcMemoryType: source.0,
+        srcHost: source.1 as *const c_void,
+        srcDevice: source.2,
+        srcArray: CUarray::NULL,
+        reserved0: std::ptr::null_mut(),
+        srcPitch: copy.source.pitch as usize,
+        srcHeight: rows(&copy.source),
+        dstXInBytes: 0,
+        dstY: 0,
+        dstZ: 0,
+        dstLOD: 0,
+        dstMemoryType: destination.0,
+        dstHost: destination.1 as *mut c_void,
+        dstDevice: destination.2,
+        dstArray: CUarray::NULL,
+        reserved1: std::ptr::null_mut(),
+        dstPitch: copy.destination.pitch as usize,
+        dstHeight: rows(&copy.destination),
+        WidthInBytes: copy.width as usize,
+        Height: copy.height as usize,
+        Depth: copy.depth as usize,
+    }
+}
+
+pub fn cuGraphMemcpyNodeSetParams(node: CUgraphNode, node_params: In<CUDA_MEMCPY3D>) -> Result {
+    set(node, copy(node_params, CUcontext::NULL)?)
+}
+
+pub fn cuGraphAddMemsetNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    memset_params: In<CUDA_MEMSET_NODE_PARAMS>,
+    ctx: CUcontext,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        fill(memset_params, ctx)
+    })
+}
+
+pub fn cuGraphMemsetNodeGetParams(
+    node: CUgraphNode,
+    node_params: Out<CUDA_MEMSET_NODE_PARAMS>,
+) -> Result {
+    let Operation::Fill(fill) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    node_params.set(CUDA_MEMSET_NODE_PARAMS {
+        dst: fill.address,
+        pitch: fill.pitch as usize,
+        value: fill.value,
+        elementSize: fill.element,
+        width: fill.count as usize,
+        height: fill.rows as usize,
+    })
+}
+
+pub fn cuGraphMemsetNodeSetParams(
+    node: CUgraphNode,
+    node_params: In<CUDA_MEMSET_NODE_PARAMS>,
+) -> Result {
+    set(node, fill(node_params, CUcontext::NULL)?)
+}
+
+pub fn cuGraphAddHostNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    node_params: In<CUDA_HOST_NODE_PARAMS>,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        host(node_params)
+    })
+}
+
+pub fn cuGraphHostNodeGetParams(
+    node: CUgraphNode,
+    node_params: Out<CUDA_HOST_NODE_PARAMS>,
+) -> Result {
+    let Operation::Host(call) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    node_params.set(CUDA_HOST_NODE_PARAMS {
+        r#fn: Some(call.function),
+        userData: call.user_data as *mut c_void,
+    })
+}
+
+pub fn cuGraphHostNodeSetParams(
+    node: CUgraphNode,
+    node_params: In<CUDA_HOST_NODE_PARAMS>,
+) -> Result {
+    set(node, host(node_params)?)
+}
+
+/// The node gets a copy of the graph as it is now.
+pub fn cuGraphAddChildGraphNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    child_graph: CUgraph,
+) -> Result {
+    let child = Graph::from_handle(child_graph)?;
+    if child_graph == graph {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        Ok(Operation::Child(child.duplicate()?))
+    })
+}
+
+pub fn cuGraphChildGraphNodeGetGraph(node: CUgraphNode, graph: Out<CUgraph>) -> Result {
+    let Operation::Child(child) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    graph.set(Arc::clone(&child).handle())
+}
+
+pub fn cuGraphAddEmptyNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        Ok(Operation::Empty)
+    })
+}
+
+/// A kernel node's attributes are read like a launch's: hints pass, promises that cannot be kept are refused.
+pub fn cuGraphKernelNodeSetAttribute(
+    node: CUgraphNode,
+    attribute: CUkernelNodeAttrID,
+    value: In<CUkernelNodeAttrValue>,
+) -> Result {
+    let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    let list = [CUlaunchAttribute {
+        id: attribute,
+        pad: [0; 4],
+        value: value.get()?,
+    }];
+    // SAFETY: the list outlives the call.
+    let list = unsafe { In::accept(list.as_ptr()) };
+    match launch::attributes(list, 1)?.cooperative {
+        true => Err(CUresult::NOT_SUPPORTED),
+        false => Ok(()),
+    }
+}
+
+/// No attribute is kept, so each has its initial value, which is zero.
+pub fn cuGraphKernelNodeGetAttribute(
+    node: CUgraphNode,
+    _attribute: CUkernelNodeAttrID,
+    value_out: Out<CUkernelNodeAttrValue>,
+) -> Result {
+    let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    value_out.set(CUlaunchAttributeValue { bytes: [0; 64] })
+}

@@ -1,0 +1,91 @@
+//! Kernels of libraries.
+
+use crate::boundary::{Out, Result};
+use crate::core::function::Function;
+use crate::core::kernel::Kernel;
+use crate::core::platform::device;
+use crate::core::stack;
+use cuda_abi::*;
+use std::ffi::c_char;
+use std::sync::Arc;
+
+/// The kernel's function for calls that name a device: in the current context if that is the device's, else in the
+/// device's primary context.
+fn on_device(kernel: CUkernel, dev: CUdevice) -> Result<Arc<Function>> {
+    let kernel = Kernel::from_handle(kernel)?;
+    match stack::current() {
+        Ok(current) if current.device.ordinal == dev => kernel.function_in(&*current.state()?),
+        _ => kernel.function_in(&*device(dev)?.primary().state()?),
+    }
+}
+
+pub fn cuKernelGetFunction(function: Out<CUfunction>, kernel: CUkernel) -> Result {
+    function.required()?;
+    function.set(Kernel::from_handle(kernel)?.function()?.handle())
+}
+
+pub fn cuKernelGetLibrary(library: Out<CUlibrary>, kernel: CUkernel) -> Result {
+    library.set(Kernel::from_handle(kernel)?.library()?.handle())
+}
+
+pub fn cuKernelGetAttribute(
+    value: Out<i32>,
+    attribute: CUfunction_attribute,
+    kernel: CUkernel,
+    dev: CUdevice,
+) -> Result {
+    value.set(on_device(kernel, dev)?.attribute(attribute)?)
+}
+
+pub fn cuKernelSetAttribute(
+    attribute: CUfunction_attribute,
+    value: i32,
+    kernel: CUkernel,
+    dev: CUdevice,
+) -> Result {
+    on_device(kernel, dev)?.set_attribute(attribute, value)
+}
+
+/// A hint that changes nothing here.
+pub fn cuKernelSetCacheConfig(kernel: CUkernel, config: CUfunc_cache, dev: CUdevice) -> Result {
+    device(dev)?;
+    config.name().ok_or(CUresult::INVALID_VALUE)?;
+    Kernel::from_handle(kernel).map(|_| ())
+}
+
+pub fn cuKernelGetName(name: Out<*const c_char>, kernel: CUkernel) -> Result {
+    // The handle keeps the kernel, and so the text, until its library is unloaded.
+    name.set(Kernel::from_handle(kernel)?.name.as_ptr())
+}
+
+pub fn cuKernelGetParamInfo(
+    kernel: CUkernel,
+    param_index: usize,
+    param_offset: Out<usize>,
+    param_size: Out<usize>,
+) -> Result {
+    let kernel = Kernel::from_handle(kernel)?;
+    let library = kernel.library()?;
+    let head = library
+        .program()?
+        .kernel(kernel.name.to_str().unwrap_or_default())
+        .map_err(|e| e.status)?;
+    let offset = *head
+        .parameter_offsets()
+        .0
+        .get(param_index)
+        .ok_or(CUresult::INVALID_VALUE)?;
+    param_offset.set(offset as usize)?;
+    param_size.set_if(head.parameters[param_index].size as usize);
+    Ok(())
+}
+
+pub fn cuKernelGetParamCount(kernel: CUkernel, param_count: Out<usize>) -> Result {
+    let kernel = Kernel::from_handle(kernel)?;
+    let library = kernel.library()?;
+    let head = library
+        .program()?
+        .kernel(kernel.name.to_str().unwrap_or_default())
+        .map_err(|e| e.status)?;
+    param_count.set(head.parameters.len())
+}

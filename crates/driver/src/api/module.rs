@@ -1,0 +1,108 @@
+//! Module management.
+
+use crate::boundary::{In, Out, Result};
+use crate::core::image::Image;
+use crate::core::jit::JitOptions;
+use crate::core::module::{self, Module};
+use crate::core::stack;
+use cuda_abi::*;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+fn load(module: Out<CUmodule>, image: Image, options: &JitOptions) -> Result {
+    module.required()?;
+    let state = stack::state()?;
+    let program = options.report(image.program())?;
+    module.set(Module::load(&state, Arc::new(program)).handle())
+}
+
+pub fn cuModuleLoad(module: Out<CUmodule>, file_name: In<c_char>) -> Result {
+    load(
+        module,
+        Image::read(&file_name.text()?)?,
+        &JitOptions::none(),
+    )
+}
+
+pub fn cuModuleLoadData(module: Out<CUmodule>, image: *const c_void) -> Result {
+    load(module, Image::borrowed(image)?, &JitOptions::none())
+}
+
+pub fn cuModuleLoadDataEx(
+    module: Out<CUmodule>,
+    image: *const c_void,
+    num_options: u32,
+    options: In<CUjit_option>,
+    option_values: Out<*mut c_void>,
+) -> Result {
+    load(
+        module,
+        Image::borrowed(image)?,
+        &JitOptions::read(num_options as usize, options, option_values)?,
+    )
+}
+
+pub fn cuModuleLoadFatBinary(module: Out<CUmodule>, fat_cubin: *const c_void) -> Result {
+    load(module, Image::borrowed(fat_cubin)?, &JitOptions::none())
+}
+
+pub fn cuModuleUnload(handle: CUmodule) -> Result {
+    stack::current()?;
+    let module = module::from_handle(handle)?;
+    module.unload();
+    Ok(())
+}
+
+/// Kernels are translated when they are first used.
+pub fn cuModuleGetLoadingMode(mode: Out<CUmoduleLoadingMode>) -> Result {
+    mode.set(CUmoduleLoadingMode::LAZY_LOADING)
+}
+
+pub fn cuModuleGetFunction(
+    function: Out<CUfunction>,
+    module: CUmodule,
+    name: In<c_char>,
+) -> Result {
+    function.required()?;
+    function.set(
+        module::from_handle(module)?
+            .function(&name.text()?)?
+            .handle(),
+    )
+}
+
+pub fn cuModuleGetFunctionCount(count: Out<u32>, module: CUmodule) -> Result {
+    count.set(module::from_handle(module)?.code.program.kernels().count() as u32)
+}
+
+pub fn cuModuleEnumerateFunctions(
+    functions: Out<CUfunction>,
+    num_functions: u32,
+    module: CUmodule,
+) -> Result {
+    let module = module::from_handle(module)?;
+    let names: Vec<_> = module
+        .code
+        .program
+        .kernels()
+        .take(num_functions as usize)
+        .map(str::to_owned)
+        .collect();
+    let handles: Result<Vec<_>> = names
+        .iter()
+        .map(|name| Ok(module.function(name)?.handle()))
+        .collect();
+    functions.set_all(handles?)
+}
+
+pub fn cuModuleGetGlobal_v2(
+    dptr: Out<CUdeviceptr>,
+    bytes: Out<usize>,
+    module: CUmodule,
+    name: In<c_char>,
+) -> Result {
+    let (address, size) = module::from_handle(module)?.variable(&name.text()?)?;
+    dptr.set_if(address);
+    bytes.set_if(size);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Unified addressing.
+
+use crate::boundary::{In, Result};
+use crate::core::pointer::{find, unknown, Value};
+use crate::core::stack;
+use cuda_abi::*;
+use std::ffi::c_void;
+
+/// Writes an attribute to the place that the caller made for it.
+fn write(data: *mut c_void, value: Value) -> Result {
+    if data.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    // SAFETY: by the API's contract the place has the attribute's type.
+    unsafe {
+        match value {
+            Value::Int(value) => (data as *mut i32).write_unaligned(value),
+            Value::Long(value) => (data as *mut u64).write_unaligned(value),
+            Value::Bool(value) => (data as *mut u8).write(u8::from(value)),
+        }
+    }
+    Ok(())
+}
+
+pub fn cuPointerGetAttribute(
+    data: *mut c_void,
+    attribute: CUpointer_attribute,
+    dptr: CUdeviceptr,
+) -> Result {
+    stack::current()?;
+    let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
+    write(data, known.attribute(attribute)?)
+}
+
+/// Unlike for one attribute, an unknown address is no error: it has no context, no type and no device.
+pub fn cuPointerGetAttributes(
+    num_attributes: u32,
+    attributes: In<CUpointer_attribute>,
+    data: In<*mut c_void>,
+    dptr: CUdeviceptr,
+) -> Result {
+    stack::current()?;
+    let known = find(dptr);
+    for (index, attribute) in attributes
+        .all(num_attributes as usize)?
+        .into_iter()
+        .enumerate()
+    {
+        let value = known
+            .as_ref()
+            .and_then(|known| known.attribute(attribute).ok())
+            .or_else(|| unknown(attribute));
+        write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
+    }
+    Ok(())
+}
+
+/// Copies from and to this memory are ordered as the API says in any case, which is what the only attribute that can be set
+/// asks for.
+pub fn cuPointerSetAttribute(
+    value: In<c_void>,
+    attribute: CUpointer_attribute,
+    dptr: CUdeviceptr,
+) -> Result {
+    let _ = value;
+    find(dptr).ok_or(CUresult::INVALID_VALUE)?;
+    match attribute {
+        CUpointer_attribute::SYNC_MEMOPS => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}

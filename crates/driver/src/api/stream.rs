@@ -1,0 +1,168 @@
+//! Stream management.
+
+use crate::boundary::{In, Out, Result};
+use crate::core::capture;
+use crate::core::event::EVENTS;
+use crate::core::registry::Registry;
+use crate::core::stack;
+use crate::core::status::IntoCuda;
+use crate::core::stream::{Stream, STREAMS};
+use cuda_abi::*;
+use std::ffi::c_void;
+
+pub fn cuStreamCreate(stream: Out<CUstream>, flags: u32) -> Result {
+    cuStreamCreateWithPriority(stream, flags, 0)
+}
+
+/// Streams have no priorities: any is clamped to 0, the only one.
+pub fn cuStreamCreateWithPriority(stream: Out<CUstream>, flags: u32, _priority: i32) -> Result {
+    stream.required()?;
+    stream.set(Stream::create(&*stack::state()?, flags, 0)?.handle())
+}
+
+pub fn cuStreamGetPriority(stream: CUstream, priority: Out<i32>) -> Result {
+    priority.set(Stream::from_handle(stream)?.priority)
+}
+
+pub fn cuStreamGetFlags(stream: CUstream, flags: Out<u32>) -> Result {
+    flags.set(Stream::from_handle(stream)?.flags)
+}
+
+pub fn cuStreamGetId(stream: CUstream, stream_id: Out<u64>) -> Result {
+    stream_id.set(Stream::from_handle(stream)?.id)
+}
+
+pub fn cuStreamGetDevice(stream: CUstream, device: Out<CUdevice>) -> Result {
+    device.set(Stream::from_handle(stream)?.group.device.ordinal)
+}
+
+pub fn cuStreamGetCtx(stream: CUstream, ctx: Out<CUcontext>) -> Result {
+    ctx.set(Stream::from_handle(stream)?.group.context)
+}
+
+pub fn cuStreamGetCtx_v2(
+    stream: CUstream,
+    ctx: Out<CUcontext>,
+    green_ctx: Out<CUgreenCtx>,
+) -> Result {
+    green_ctx.set_if(CUgreenCtx::NULL);
+    cuStreamGetCtx(stream, ctx)
+}
+
+/// The stream's work goes on; what it holds is dropped once that is done.
+pub fn cuStreamDestroy_v2(handle: CUstream) -> Result {
+    stack::current()?;
+    let stream = STREAMS.get(handle.0)?;
+    stream.capture.invalidate();
+    STREAMS.remove(Registry::handle(&stream))?;
+    stream.vulkan.flush().cuda()
+}
+
+pub use cuStreamDestroy_v2 as cuStreamDestroy;
+
+pub fn cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: u32) -> Result {
+    if flags & !CU_EVENT_EXTERNAL != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let (stream, event) = (Stream::from_handle(stream)?, EVENTS.get(event.0)?);
+    capture::wait_event(&stream, &event, flags & CU_EVENT_EXTERNAL != 0)
+}
+
+pub fn cuStreamAddCallback(
+    stream: CUstream,
+    callback: CUstreamCallback,
+    user_data: *mut c_void,
+    flags: u32,
+) -> Result {
+    let callback = callback.ok_or(CUresult::INVALID_VALUE)?;
+    if flags != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let found = Stream::from_handle(stream)?;
+    found.refuse_while_capturing()?;
+    let user_data = user_data as usize;
+    let device = found.group.vulkan.clone();
+    found.run(|vulkan| {
+        vulkan.host_function(Box::new(move || {
+            let status = device.check().err().map_or(CUresult::SUCCESS, |error| {
+                crate::core::status::status(&error)
+            });
+            // SAFETY: the application gave the function with its argument to be called in stream order.
+            unsafe { callback(stream, status, user_data as *mut c_void) }
+        }))
+    })
+}
+
+pub fn cuStreamSynchronize(stream: CUstream) -> Result {
+    Stream::from_handle(stream)?.synchronize()
+}
+
+pub fn cuStreamQuery(stream: CUstream) -> Result {
+    match Stream::from_handle(stream)?.is_idle()? {
+        true => Ok(()),
+        false => Err(CUresult::NOT_READY),
+    }
+}
+
+/// Managed memory is reachable from every stream and from the host at all times.
+pub fn cuStreamAttachMemAsync(
+    stream: CUstream,
+    dptr: CUdeviceptr,
+    _length: usize,
+    flags: u32,
+) -> Result {
+    Stream::from_handle(stream)?;
+    if !matches!(
+        flags,
+        CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST | CU_MEM_ATTACH_SINGLE
+    ) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    crate::core::pointer::find(dptr)
+        .map(|_| ())
+        .ok_or(CUresult::INVALID_VALUE)
+}
+
+/// The attributes are hints of which none is kept, so there is nothing to copy.
+pub fn cuStreamCopyAttributes(dst_stream: CUstream, src_stream: CUstream) -> Result {
+    Stream::from_handle(dst_stream)?;
+    Stream::from_handle(src_stream).map(|_| ())
+}
+
+fn is_stream_attribute(attribute: CUstreamAttrID) -> bool {
+    use CUlaunchAttributeID as A;
+    matches!(
+        attribute,
+        A::ACCESS_POLICY_WINDOW
+            | A::SYNCHRONIZATION_POLICY
+            | A::PRIORITY
+            | A::MEM_SYNC_DOMAIN_MAP
+            | A::MEM_SYNC_DOMAIN
+    )
+}
+
+pub fn cuStreamGetAttribute(
+    stream: CUstream,
+    attribute: CUstreamAttrID,
+    value: Out<CUstreamAttrValue>,
+) -> Result {
+    Stream::from_handle(stream)?;
+    if !is_stream_attribute(attribute) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    value.set(CUlaunchAttributeValue { bytes: [0; 64] })
+}
+
+/// Every stream attribute is a hint: a cache window, a way to wait, a priority, a domain.
+pub fn cuStreamSetAttribute(
+    stream: CUstream,
+    attribute: CUstreamAttrID,
+    param: In<CUstreamAttrValue>,
+) -> Result {
+    Stream::from_handle(stream)?;
+    param.get()?;
+    if !is_stream_attribute(attribute) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! Stream capture: operations become nodes of a graph instead of running.
+//!
+//! A capture begins in one stream. A stream that waits for an event recorded in the capture joins it; when the capture
+//! ends in its first stream, all that joined must have been waited for (CUDA C++ Programming Guide, "Stream Capture").
+
+use crate::boundary::Result;
+use crate::core::event::{Event, Mark};
+use crate::core::graph::{Graph, GRAPHS};
+use crate::core::operation::Operation;
+use crate::core::registry::Registry;
+use crate::core::stream::{Kind, Stream};
+use cuda_abi::*;
+use parking_lot::Mutex;
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::ThreadId;
+
+/// A capture under way.
+pub struct Capture {
+    /// `cuStreamGetCaptureInfo`'s id.
+    pub id: u64,
+    /// How strict it is.
+    pub mode: CUstreamCaptureMode,
+    /// What it fills.
+    pub graph: Arc<Graph>,
+    thread: ThreadId,
+    origin: u64,
+    /// Whether the graph existed before (`cuStreamBeginCaptureToGraph`).
+    foreign_graph: bool,
+    invalid: AtomicBool,
+    members: Mutex<Vec<Weak<Stream>>>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// The captures under way in the process; the count lets everyone else pass without the lock.
+static CAPTURES: Mutex<Vec<Weak<Capture>>> = Mutex::new(Vec::new());
+static CAPTURE_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static THREAD_MODE: Cell<CUstreamCaptureMode> = const { Cell::new(CUstreamCaptureMode::GLOBAL) };
+}
+
+impl Capture {
+    /// Makes the capture fail when it ends.
+    pub fn invalidate(&self) {
+        self.invalid.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result {
+        if self.invalid.load(Ordering::Relaxed) {
+            Err(CUresult::STREAM_CAPTURE_INVALIDATED)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        CAPTURE_COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether and what a stream captures.
+#[derive(Default)]
+pub struct StreamCapture {
+    active: AtomicBool,
+    member: Mutex<Option<Member>>,
+}
+
+struct Member {
+    capture: Arc<Capture>,
+    /// What the next node depends on.
+    dependencies: Vec<CUgraphNode>,
+    /// The same, at a place that stays until the next call: what `cuStreamGetCaptureInfo` points to.
+    reported: Box<[CUgraphNode]>,
+}
+
+/// What `cuStreamGetCaptureInfo` tells.
+pub struct Info {
+    /// Active or invalidated.
+    pub status: CUstreamCaptureStatus,
+    /// The capture's id.
+    pub id: u64,
+    /// The graph it fills.
+    pub graph: CUgraph,
+    /// What the next node depends on; the place is valid until the next call on the stream.
+    pub dependencies: *const CUgraphNode,
+    /// How many.
+    pub count: usize,
+}
+
+impl StreamCapture {
+    /// Whether the stream captures, validly or not.
+    pub fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Makes the capture fail when it ends.
+    pub fn invalidate(&self) {
+        if let Some(member) = &*self.member.lock() {
+            member.capture.invalidate();
+        }
+    }
+
+    /// What it captures; `None` where it does not.
+    pub fn info(&self) -> Option<Info> {
+        let mut member = self.member.lock();
+        let member = member.as_mut()?;
+        member.reported = member.dependencies.clone().into();
+        let valid = member.capture.check().is_ok();
+        Some(Info {
+            status: if valid {
+                CUstreamCaptureStatus::ACTIVE
+            } else {
+                CUstreamCaptureStatus::INVALIDATED
+            },
+            id: member.capture.id,
+            graph: member.capture.graph.handle(),
+            dependencies: member.reported.as_ptr(),
+            count: member.reported.len(),
+        })
+    }
+
+    /// `cuStreamUpdateCaptureDependencies`: adds to or replaces what the next node depends on.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_ILLEGAL_STATE` where the stream does not capture; `CUDA_ERROR_INVALID_VALUE` for nodes of another graph.
+    pub fn update(&self, nodes: &[CUgraphNode], replace: bool) -> Result {
+        let mut member = self.member.lock();
+        let member = member.as_mut().ok_or(CUresult::ILLEGAL_STATE)?;
+        member.capture.check()?;
+        member.capture.graph.check_nodes(nodes)?;
+        if replace {
+            member.dependencies.clear();
+        }
+        join(&mut member.dependencies, nodes);
+        Ok(())
+    }
+
+    fn set(&self, member: Option<Member>) {
+        let active = member.is_some();
+        *self.member.lock() = member;
+        self.active.store(active, Ordering::Release);
+    }
+}
+
+fn join(dependencies: &mut Vec<CUgraphNode>, more: &[CUgraphNode]) {
+    for node in more {
+        if !dependencies.contains(node) {
+            dependencies.push(*node);
+        }
+    }
+}
+
+/// `cuStreamBeginCapture`, into a new graph or after nodes of an existing one.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` for the legacy default stream, `CUDA_ERROR_ILLEGAL_STATE` where the stream captures
+/// already, `CUDA_ERROR_INVALID_VALUE` for an unknown mode or nodes of another graph.
+pub fn begin(
+    stream: &Arc<Stream>,
+    mode: CUstreamCaptureMode,
+    graph: Option<(Arc<Graph>, Vec<CUgraphNode>)>,
+) -> Result {
+    if mode.name().is_none() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    if stream.kind == Kind::Legacy {
+        return Err(CUresult::STREAM_CAPTURE_UNSUPPORTED);
+    }
+    if stream.capture.is_active() {
+        return Err(CUresult::ILLEGAL_STATE);
+    }
+    let foreign_graph = graph.is_some();
+    let (graph, dependencies) = match graph {
+        Some((graph, dependencies)) => {
+            graph.check_nodes(&dependencies)?;
+            (graph, dependencies)
+        }
+        None => (Graph::create(), Vec::new()),
+    };
+    let capture = Arc::new(Capture {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        mode,
+        graph,
+        thread: std::thread::current().id(),
+        origin: stream.id,
+        foreign_graph,
+        invalid: AtomicBool::new(false),
+        members: Mutex::new(vec![Arc::downgrade(stream)]),
+    });
+    CAPTURE_COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut captures = CAPTURES.lock();
+    captures.retain(|capture| capture.strong_count() > 0);
+    captures.push(Arc::downgrade(&capture));
+    drop(captures);
+    stream.capture.set(Some(Member {
+        capture,
+        dependencies,
+        reported: Box::default(),
+    }));
+    Ok(())
+}
+
+/// `cuStreamEndCapture`: the graph that was captured.
+///
+/// # Errors
+/// `CUDA_ERROR_ILLEGAL_STATE` where the stream does not capture; `CUDA_ERROR_STREAM_CAPTURE_UNMATCHED`, `_WRONG_THREAD`,
+/// `_UNJOINED`, `_INVALIDATED`.
+pub fn end(stream: &Arc<Stream>) -> Result<Arc<Graph>> {
+    let (capture, dependencies) = match &*stream.capture.member.lock() {
+        Some(member) => (member.capture.clone(), member.dependencies.clone()),
+        None => return Err(CUresult::ILLEGAL_STATE),
+    };
+    if capture.origin != stream.id {
+        capture.invalidate();
+        return Err(CUresult::STREAM_CAPTURE_UNMATCHED);
+    }
+    if capture.mode != CUstreamCaptureMode::RELAXED && capture.thread != std::thread::current().id()
+    {
+        return Err(CUresult::STREAM_CAPTURE_WRONG_THREAD);
+    }
+    let joined = capture.graph.with_ancestors(&dependencies);
+    let mut unjoined = false;
+    for member in capture.members.lock().iter().filter_map(Weak::upgrade) {
+        if let Some(tips) = member
+            .capture
+            .member
+            .lock()
+            .as_ref()
+            .map(|m| &m.dependencies)
+        {
+            unjoined |= member.id != stream.id && tips.iter().any(|node| !joined.contains(node));
+        }
+        member.capture.set(None);
+    }
+    let result = match capture.check() {
+        Err(status) => Err(status),
+        Ok(()) if unjoined => Err(CUresult::STREAM_CAPTURE_UNJOINED),
+        Ok(()) => Ok(capture.graph.clone()),
+    };
+    if result.is_err() && !capture.foreign_graph {
+        if let Ok(graph) = GRAPHS.remove(Registry::handle(&capture.graph)) {
+            graph.end_nodes();
+        }
+    }
+    result
+}
+
+/// Adds an operation to what a stream captures.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_INVALIDATED`, `CUDA_ERROR_ILLEGAL_STATE` where the stream does not capture.
+pub fn add(stream: &Stream, operation: Operation) -> Result<CUgraphNode> {
+    let mut member = stream.capture.member.lock();
+    let member = member.as_mut().ok_or(CUresult::ILLEGAL_STATE)?;
+    member.capture.check()?;
+    let node = member.capture.graph.add(operation, &member.dependencies)?;
+    member.dependencies = vec![node];
+    Ok(node)
+}
+
+/// `cuEventRecord`: in a capturing stream the event marks nodes, else a point in time. `external` makes recording a node.
+///
+/// # Errors
+/// Those of recording.
+pub fn record_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Result {
+    if !stream.capture.is_active() {
+        return event.record(stream);
+    }
+    if external {
+        return add(stream, Operation::EventRecord(event.clone())).map(|_| ());
+    }
+    let member = stream.capture.member.lock();
+    let member = member.as_ref().ok_or(CUresult::ILLEGAL_STATE)?;
+    member.capture.check()?;
+    event.set_mark(Mark::Captured(
+        member.capture.clone(),
+        member.dependencies.clone(),
+    ));
+    Ok(())
+}
+
+/// `cuStreamWaitEvent`: an event of a capture takes the stream into it.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_MERGE`, `_ISOLATION`, `_IMPLICIT`, `_INVALIDATED`; sticky errors.
+pub fn wait_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Result {
+    if external && stream.capture.is_active() {
+        return add(stream, Operation::EventWait(event.clone())).map(|_| ());
+    }
+    let (capture, nodes) = match event.mark() {
+        Mark::None => return Ok(()),
+        Mark::Point(_) if stream.capture.is_active() => {
+            stream.capture.invalidate();
+            return Err(CUresult::STREAM_CAPTURE_ISOLATION);
+        }
+        Mark::Point(point) => return stream.run(|vulkan| vulkan.wait(&point)),
+        Mark::Captured(capture, nodes) => (capture, nodes),
+    };
+    capture.check()?;
+    if stream.kind == Kind::Legacy {
+        capture.invalidate();
+        return Err(CUresult::STREAM_CAPTURE_IMPLICIT);
+    }
+    let mut member = stream.capture.member.lock();
+    match &mut *member {
+        Some(member) if Arc::ptr_eq(&member.capture, &capture) => {
+            join(&mut member.dependencies, &nodes)
+        }
+        Some(member) => {
+            member.capture.invalidate();
+            capture.invalidate();
+            return Err(CUresult::STREAM_CAPTURE_MERGE);
+        }
+        None => {
+            capture.members.lock().push(Arc::downgrade(stream));
+            *member = Some(Member {
+                capture,
+                dependencies: nodes,
+                reported: Box::default(),
+            });
+            stream.capture.active.store(true, Ordering::Release);
+        }
+    }
+    Ok(())
+}
+
+/// `cuThreadExchangeStreamCaptureMode`: the mode the thread had before.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for an unknown mode.
+pub fn exchange_thread_mode(mode: CUstreamCaptureMode) -> Result<CUstreamCaptureMode> {
+    if mode.name().is_none() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    Ok(THREAD_MODE.replace(mode))
+}
+
+/// Refuses a call that is not safe during a capture, such as an allocation, where one is under way that forbids it.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`; the capture is invalid then.
+pub fn refuse_unsafe_call() -> Result {
+    if CAPTURE_COUNT.load(Ordering::Relaxed) == 0 {
+        return Ok(());
+    }
+    let (thread, mode) = (std::thread::current().id(), THREAD_MODE.get());
+    let mut result = Ok(());
+    if mode == CUstreamCaptureMode::RELAXED {
+        return result;
+    }
+    let captures: Vec<_> = CAPTURES.lock().iter().filter_map(Weak::upgrade).collect();
+    for capture in captures {
+        // A capture that has ended lives on in events that marked it.
+        let under_way = capture
+            .members
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .any(|stream| {
+                stream
+                    .capture
+                    .member
+                    .lock()
+                    .as_ref()
+                    .is_some_and(|member| Arc::ptr_eq(&member.capture, &capture))
+            });
+        let own = capture.thread == thread && capture.mode != CUstreamCaptureMode::RELAXED;
+        let global =
+            mode == CUstreamCaptureMode::GLOBAL && capture.mode == CUstreamCaptureMode::GLOBAL;
+        if under_way && (own || global) {
+            capture.invalidate();
+            result = Err(CUresult::STREAM_CAPTURE_UNSUPPORTED);
+        }
+    }
+    result
+}
+
+/// The set that [`Graph::with_ancestors`] gives.
+pub type NodeSet = HashSet<CUgraphNode>;

@@ -1,0 +1,97 @@
+//! A device: a Vulkan physical device with its primary context.
+
+use crate::boundary::Result;
+use crate::core::context::Context;
+use crate::core::pool::Pool;
+use crate::core::status::IntoCuda;
+use cuda_abi::{CUdevice, CUuuid};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock, Weak};
+use vulkan::{PciAddress, PhysicalDevice};
+
+/// A visible device.
+pub struct Device {
+    /// Its number in this process.
+    pub ordinal: CUdevice,
+    /// The Vulkan device.
+    pub physical: Arc<PhysicalDevice>,
+    index: usize,
+    primary: OnceLock<Arc<Context>>,
+    open: Mutex<Weak<vulkan::Device>>,
+    default_pool: OnceLock<Arc<Pool>>,
+    pool: Mutex<Option<Arc<Pool>>>,
+}
+
+impl Device {
+    /// A device not yet opened. `index` is its place among all usable devices, hidden ones included.
+    pub fn new(ordinal: CUdevice, index: usize, physical: Arc<PhysicalDevice>) -> Self {
+        Self {
+            ordinal,
+            physical,
+            index,
+            primary: OnceLock::new(),
+            open: Mutex::new(Weak::new()),
+            default_pool: OnceLock::new(),
+            pool: Mutex::new(None),
+        }
+    }
+
+    /// The primary context, open or not. The same for the life of the process.
+    pub fn primary(&'static self) -> &'static Arc<Context> {
+        self.primary.get_or_init(|| Context::primary(self))
+    }
+
+    /// The open Vulkan device, which all contexts of the device share.
+    ///
+    /// # Errors
+    /// What opening it gives.
+    pub fn open(&self) -> Result<Arc<vulkan::Device>> {
+        let mut open = self.open.lock();
+        // A lost device stays lost: who opens it again gets a new one.
+        if let Some(device) = open
+            .upgrade()
+            .filter(|device| device.check() != Err(vulkan::Error::DeviceLost))
+        {
+            return Ok(device);
+        }
+        let device = vulkan::Device::open(&self.physical).cuda()?;
+        *open = Arc::downgrade(&device);
+        Ok(device)
+    }
+
+    /// The UUID, the Vulkan device's.
+    pub fn uuid(&self) -> CUuuid {
+        CUuuid {
+            bytes: self.physical.uuid(),
+        }
+    }
+
+    /// The PCI address. Where the Vulkan driver tells none (CPU devices), one in domain ffff, which no PCI bus has, whose
+    /// device number is the device's place in the list of all devices: the same in every process.
+    pub fn pci(&self) -> PciAddress {
+        self.physical.pci().unwrap_or(PciAddress {
+            domain: 0xffff,
+            bus: 0,
+            device: self.index as u32,
+            function: 0,
+        })
+    }
+
+    /// The pool that the device starts out with.
+    pub fn default_pool(&'static self) -> &'static Arc<Pool> {
+        self.default_pool.get_or_init(|| Pool::new(self))
+    }
+
+    /// The pool that `cuMemAllocAsync` allocates from.
+    pub fn pool(&'static self) -> Arc<Pool> {
+        self.pool
+            .lock()
+            .clone()
+            .unwrap_or_else(|| self.default_pool().clone())
+    }
+
+    /// Replaces it; `None` is the default pool.
+    pub fn set_pool(&self, pool: Option<Arc<Pool>>) {
+        *self.pool.lock() = pool;
+    }
+}

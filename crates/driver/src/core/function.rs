@@ -1,0 +1,249 @@
+//! A function: a kernel of a module in a context, translated when it is first launched or measured.
+
+use crate::boundary::Result;
+use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
+use crate::core::jit::JitError;
+use crate::core::kernel;
+use crate::core::module::Code;
+use crate::core::registry::Registry;
+use crate::core::status::IntoCuda;
+use crate::settings::settings;
+use cuda_abi::*;
+use ptx_spirv::{KernelInfo, SharedMemory};
+use smallvec::SmallVec;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+use vulkan::{Pipeline, Shader};
+
+/// Every function by handle.
+pub static FUNCTIONS: Registry<Function> = Registry::new();
+
+type ShaderSlot = OnceLock<std::result::Result<Arc<Shader>, JitError>>;
+
+/// A kernel in a context.
+pub struct Function {
+    /// Its module's part that outlives the module.
+    pub code: Arc<Code>,
+    /// Its module's handle.
+    pub module: CUmodule,
+    /// Its name, for C.
+    pub name: CString,
+    /// Offset and size of each parameter.
+    pub parameters: SmallVec<[(u32, u32); 16]>,
+    /// Bytes of the parameter block.
+    pub parameter_bytes: u32,
+    /// Dynamic shared memory allowed, bytes; -1 where never set.
+    max_dynamic_shared: AtomicI32,
+    carveout: AtomicI32,
+    non_portable_cluster: AtomicI32,
+    cluster_policy: AtomicI32,
+    shader: ShaderSlot,
+    /// The kernel with shared memory in scratch memory, for launches that need more than the device has.
+    large_shader: ShaderSlot,
+}
+
+impl Function {
+    /// A kernel that the module is known to have.
+    pub fn new(code: Arc<Code>, module: CUmodule, name: &str) -> Arc<Self> {
+        let (parameters, parameter_bytes) = match code.program.kernel(name) {
+            Ok(head) => {
+                let (offsets, bytes) = head.parameter_offsets();
+                let sizes = head.parameters.iter().map(|p| p.size as u32);
+                (offsets.into_iter().zip(sizes).collect(), bytes)
+            }
+            Err(_) => (SmallVec::new(), 0),
+        };
+        let function = Arc::new(Self {
+            code,
+            module,
+            name: CString::new(name).unwrap_or_default(),
+            parameters,
+            parameter_bytes,
+            max_dynamic_shared: AtomicI32::new(-1),
+            carveout: AtomicI32::new(-1),
+            non_portable_cluster: AtomicI32::new(0),
+            cluster_policy: AtomicI32::new(0),
+            shader: OnceLock::new(),
+            large_shader: OnceLock::new(),
+        });
+        FUNCTIONS.insert(function.clone());
+        function
+    }
+
+    /// The function of a handle, which may be a `CUkernel`'s: then its function in the current context.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_HANDLE`; those of loading the kernel's library.
+    pub fn from_handle(handle: CUfunction) -> Result<Arc<Self>> {
+        match FUNCTIONS.get(handle.0) {
+            Ok(function) => Ok(function),
+            Err(_) => kernel::KERNELS.get(handle.0)?.function(),
+        }
+    }
+
+    /// Its handle.
+    pub fn handle(self: &Arc<Self>) -> CUfunction {
+        CUfunction(Registry::handle(self))
+    }
+
+    fn text(&self) -> &str {
+        self.name.to_str().unwrap_or_default()
+    }
+
+    fn translated(&self, large: bool) -> Result<&Arc<Shader>> {
+        let slot = if large {
+            &self.large_shader
+        } else {
+            &self.shader
+        };
+        let shader = slot.get_or_init(|| {
+            let shader = self.code.shader(self.text(), large);
+            if let Err(error) = &shader {
+                tracing::error!("kernel {} cannot be had: {error}", self.text());
+            }
+            shader
+        });
+        shader.as_ref().map_err(|error| error.status)
+    }
+
+    /// What the translator says about the kernel. Translates it at the first call.
+    ///
+    /// # Errors
+    /// Those of the translator.
+    pub fn info(&self) -> Result<&KernelInfo> {
+        Ok(self.translated(false)?.info())
+    }
+
+    /// Whether it is translated already.
+    pub fn is_loaded(&self) -> bool {
+        matches!(self.shader.get(), Some(Ok(_)))
+    }
+
+    /// The pipeline for a block and an amount of dynamic shared memory.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for a block or an amount of shared memory that the kernel was not set up for;
+    /// `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; those of the translator and of the Vulkan driver.
+    pub fn pipeline(&self, block: [u32; 3], dynamic_shared: u32) -> Result<Arc<Pipeline>> {
+        let mut shader = self.translated(false)?;
+        let info = shader.info();
+        let limit = self.max_dynamic_shared(info);
+        if dynamic_shared as i32 > limit {
+            tracing::info!(
+                "{}: {dynamic_shared} bytes of dynamic shared memory, {limit} allowed",
+                self.text()
+            );
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let threads = block.iter().map(|&n| u64::from(n)).product::<u64>();
+        if threads > u64::from(self.max_threads(info)) {
+            tracing::info!(
+                "{}: {threads} threads in a block, {} allowed",
+                self.text(),
+                self.max_threads(info)
+            );
+            return Err(CUresult::INVALID_VALUE);
+        }
+        if info
+            .required_threads
+            .is_some_and(|required| required != block)
+        {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let target = self.code.vulkan.target();
+        if target.shared_memory != SharedMemory::Scratch
+            && !info.shared_in_scratch
+            && info.total_shared(dynamic_shared) > target.workgroup_memory
+        {
+            shader = self.translated(true)?;
+        }
+        shader.pipeline(block, dynamic_shared).cuda()
+    }
+
+    fn max_threads(&self, info: &KernelInfo) -> u32 {
+        info.max_threads
+            .min(self.code.device.max_threads_per_block())
+    }
+
+    fn max_dynamic_shared(&self, info: &KernelInfo) -> i32 {
+        match self.max_dynamic_shared.load(Ordering::Relaxed) {
+            -1 => DEFAULT_SHARED_MEMORY.saturating_sub(info.static_shared) as i32,
+            set => set,
+        }
+    }
+
+    /// `cuFuncGetAttribute`.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for an unknown one; those of the translator for what only a translation tells.
+    pub fn attribute(&self, attribute: CUfunction_attribute) -> Result<i32> {
+        use CUfunction_attribute as A;
+        let (major, minor) = settings().compute_capability;
+        Ok(match attribute {
+            A::MAX_THREADS_PER_BLOCK => self.max_threads(self.info()?) as i32,
+            A::SHARED_SIZE_BYTES => self.info()?.static_shared as i32,
+            A::CONST_SIZE_BYTES => self.code.program.constant_bytes() as i32,
+            A::LOCAL_SIZE_BYTES => self.info()?.local_bytes as i32,
+            A::NUM_REGS => self.info()?.registers.max(1) as i32,
+            A::PTX_VERSION => self.code.program.module().header.target as i32,
+            A::BINARY_VERSION => (major * 10 + minor) as i32,
+            A::CACHE_MODE_CA => 0,
+            A::MAX_DYNAMIC_SHARED_SIZE_BYTES => self.max_dynamic_shared(self.info()?),
+            A::PREFERRED_SHARED_MEMORY_CARVEOUT => self.carveout.load(Ordering::Relaxed),
+            A::CLUSTER_SIZE_MUST_BE_SET
+            | A::REQUIRED_CLUSTER_WIDTH
+            | A::REQUIRED_CLUSTER_HEIGHT
+            | A::REQUIRED_CLUSTER_DEPTH => 0,
+            A::NON_PORTABLE_CLUSTER_SIZE_ALLOWED => {
+                self.non_portable_cluster.load(Ordering::Relaxed)
+            }
+            A::CLUSTER_SCHEDULING_POLICY_PREFERENCE => self.cluster_policy.load(Ordering::Relaxed),
+            _ => return Err(CUresult::INVALID_VALUE),
+        })
+    }
+
+    /// `cuFuncSetAttribute`. Dynamic shared memory is accepted up to compute capability 9.0's 227 KiB, whatever the device
+    /// has: more than that lives in scratch memory.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn set_attribute(&self, attribute: CUfunction_attribute, value: i32) -> Result {
+        use CUfunction_attribute as A;
+        match attribute {
+            A::MAX_DYNAMIC_SHARED_SIZE_BYTES if (0..=MAX_SHARED_MEMORY as i32).contains(&value) => {
+                self.max_dynamic_shared.store(value, Ordering::Relaxed);
+            }
+            A::PREFERRED_SHARED_MEMORY_CARVEOUT if (-1..=100).contains(&value) => {
+                self.carveout.store(value, Ordering::Relaxed);
+            }
+            A::NON_PORTABLE_CLUSTER_SIZE_ALLOWED => {
+                self.non_portable_cluster.store(value, Ordering::Relaxed)
+            }
+            A::CLUSTER_SCHEDULING_POLICY_PREFERENCE => {
+                self.cluster_policy.store(value, Ordering::Relaxed)
+            }
+            _ => return Err(CUresult::INVALID_VALUE),
+        }
+        Ok(())
+    }
+
+    /// Offset and size of a parameter.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` where it has no such parameter.
+    pub fn parameter(&self, index: usize) -> Result<(usize, usize)> {
+        let (offset, size) = *self.parameters.get(index).ok_or(CUresult::INVALID_VALUE)?;
+        Ok((offset as usize, size as usize))
+    }
+}
+
+/// Ends the handles of an unloaded module's functions.
+pub fn end_of_module(module_id: u64) {
+    FUNCTIONS.remove_if(|function| function.code.id == module_id);
+}
+
+/// Ends the handles of a closed context's functions.
+pub fn end_of_context(context_id: u64) {
+    FUNCTIONS.remove_if(|function| function.code.context_id == context_id);
+}

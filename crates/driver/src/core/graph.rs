@@ -1,0 +1,337 @@
+//! Graphs: operations and what each has to wait for.
+
+use crate::boundary::Result;
+use crate::core::capture::NodeSet;
+use crate::core::operation::Operation;
+use crate::core::registry::Registry;
+use cuda_abi::*;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, Weak};
+
+/// Every graph by handle.
+pub static GRAPHS: Registry<Graph> = Registry::new();
+/// Every node by handle.
+pub static NODES: Registry<Node> = Registry::new();
+
+/// A graph.
+pub struct Graph {
+    /// In the order they were added.
+    nodes: Mutex<Vec<Arc<Node>>>,
+}
+
+/// A node.
+pub struct Node {
+    graph: Weak<Graph>,
+    /// The node of the graph that this one's graph was cloned from.
+    pub cloned_from: CUgraphNode,
+    operation: Mutex<Operation>,
+    dependencies: Mutex<Vec<CUgraphNode>>,
+}
+
+impl Node {
+    /// The node of a handle.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn from_handle(handle: CUgraphNode) -> Result<Arc<Self>> {
+        NODES.get(handle.0).map_err(|_| CUresult::INVALID_VALUE)
+    }
+
+    /// Its handle.
+    pub fn handle(self: &Arc<Self>) -> CUgraphNode {
+        CUgraphNode(Registry::handle(self))
+    }
+
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        self.operation.lock().clone()
+    }
+
+    /// Makes it do something else.
+    pub fn set_operation(&self, operation: Operation) {
+        *self.operation.lock() = operation;
+    }
+
+    /// What it waits for.
+    pub fn dependencies(&self) -> Vec<CUgraphNode> {
+        self.dependencies.lock().clone()
+    }
+
+    /// Its graph.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` once that is destroyed.
+    pub fn graph(&self) -> Result<Arc<Graph>> {
+        self.graph.upgrade().ok_or(CUresult::INVALID_VALUE)
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn create() -> Arc<Self> {
+        let graph = Arc::new(Self {
+            nodes: Mutex::default(),
+        });
+        GRAPHS.insert(graph.clone());
+        graph
+    }
+
+    /// The graph of a handle.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn from_handle(handle: CUgraph) -> Result<Arc<Self>> {
+        GRAPHS.get(handle.0).map_err(|_| CUresult::INVALID_VALUE)
+    }
+
+    /// Its handle.
+    pub fn handle(self: &Arc<Self>) -> CUgraph {
+        CUgraph(Registry::handle(self))
+    }
+
+    /// Its nodes in the order they were added.
+    pub fn nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes.lock().clone()
+    }
+
+    /// Checks that nodes belong to the graph.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn check_nodes(&self, nodes: &[CUgraphNode]) -> Result {
+        let own = self.nodes.lock();
+        let known = |handle: &CUgraphNode| own.iter().any(|node| node.handle() == *handle);
+        // A node may be far back, so look from the end where captures add.
+        if nodes
+            .iter()
+            .all(|handle| own.iter().rev().take(8).any(|n| n.handle() == *handle) || known(handle))
+        {
+            Ok(())
+        } else {
+            Err(CUresult::INVALID_VALUE)
+        }
+    }
+
+    /// Adds a node that waits for others.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for dependencies that are not the graph's or appear twice.
+    pub fn add(
+        self: &Arc<Self>,
+        operation: Operation,
+        dependencies: &[CUgraphNode],
+    ) -> Result<CUgraphNode> {
+        self.add_clone(operation, dependencies, CUgraphNode::NULL)
+    }
+
+    fn add_clone(
+        self: &Arc<Self>,
+        operation: Operation,
+        dependencies: &[CUgraphNode],
+        cloned_from: CUgraphNode,
+    ) -> Result<CUgraphNode> {
+        self.check_nodes(dependencies)?;
+        if dependencies
+            .iter()
+            .enumerate()
+            .any(|(i, node)| dependencies[..i].contains(node))
+        {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let node = Arc::new(Node {
+            graph: Arc::downgrade(self),
+            cloned_from,
+            operation: Mutex::new(operation),
+            dependencies: Mutex::new(dependencies.to_vec()),
+        });
+        let handle = CUgraphNode(NODES.insert(node.clone()));
+        self.nodes.lock().push(node);
+        Ok(handle)
+    }
+
+    /// The edges as pairs: the second waits for the first.
+    pub fn edges(&self) -> Vec<(CUgraphNode, CUgraphNode)> {
+        let nodes = self.nodes();
+        nodes
+            .iter()
+            .flat_map(|node| {
+                node.dependencies()
+                    .into_iter()
+                    .map(|from| (from, node.handle()))
+            })
+            .collect()
+    }
+
+    /// `cuGraphAddDependencies`.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for foreign nodes, an edge that exists, or one that closes a cycle.
+    pub fn add_edge(&self, from: CUgraphNode, to: CUgraphNode) -> Result {
+        self.check_nodes(&[from, to])?;
+        if self.with_ancestors(&[from]).contains(&to) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let node = Node::from_handle(to)?;
+        let mut dependencies = node.dependencies.lock();
+        if dependencies.contains(&from) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        dependencies.push(from);
+        Ok(())
+    }
+
+    /// `cuGraphRemoveDependencies`.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` where there is no such edge.
+    pub fn remove_edge(&self, from: CUgraphNode, to: CUgraphNode) -> Result {
+        self.check_nodes(&[from, to])?;
+        let node = Node::from_handle(to)?;
+        let mut dependencies = node.dependencies.lock();
+        let before = dependencies.len();
+        dependencies.retain(|&node| node != from);
+        if dependencies.len() < before {
+            Ok(())
+        } else {
+            Err(CUresult::INVALID_VALUE)
+        }
+    }
+
+    /// `cuGraphDestroyNode`: the node and its edges.
+    pub fn remove(&self, handle: CUgraphNode) {
+        let mut nodes = self.nodes.lock();
+        nodes.retain(|node| node.handle() != handle);
+        for node in &*nodes {
+            node.dependencies.lock().retain(|&from| from != handle);
+        }
+        let _ = NODES.remove(handle.0);
+    }
+
+    /// Nodes and everything they wait for, directly or not.
+    pub fn with_ancestors(&self, nodes: &[CUgraphNode]) -> NodeSet {
+        let mut seen = NodeSet::new();
+        let mut open = nodes.to_vec();
+        while let Some(handle) = open.pop() {
+            if seen.insert(handle) {
+                if let Ok(node) = Node::from_handle(handle) {
+                    open.extend(node.dependencies());
+                }
+            }
+        }
+        seen
+    }
+
+    /// The nodes in an order in which each comes after what it waits for; otherwise as they were added.
+    pub fn ordered(&self) -> Vec<Arc<Node>> {
+        let nodes = self.nodes();
+        let index: FxHashMap<_, _> = nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| (node.handle(), i))
+            .collect();
+        let mut done = vec![false; nodes.len()];
+        let mut ordered = Vec::with_capacity(nodes.len());
+        // Depth first without recursion: a captured graph is a chain of a thousand nodes.
+        for start in 0..nodes.len() {
+            let mut open = vec![start];
+            while let Some(&current) = open.last() {
+                let missing = nodes[current]
+                    .dependencies()
+                    .iter()
+                    .filter_map(|handle| index.get(handle).copied())
+                    .find(|&dependency| !done[dependency]);
+                match missing {
+                    _ if done[current] => {
+                        open.pop();
+                    }
+                    Some(dependency) => open.push(dependency),
+                    None => {
+                        done[current] = true;
+                        ordered.push(nodes[current].clone());
+                        open.pop();
+                    }
+                }
+            }
+        }
+        ordered
+    }
+
+    /// `cuGraphClone`.
+    ///
+    /// # Errors
+    /// None that the graph itself can cause.
+    pub fn duplicate(&self) -> Result<Arc<Self>> {
+        let clone = Graph::create();
+        let mut clones = FxHashMap::default();
+        for node in self.ordered() {
+            let dependencies: Vec<_> = node
+                .dependencies()
+                .iter()
+                .filter_map(|d| clones.get(d).copied())
+                .collect();
+            let operation = match node.operation() {
+                Operation::Child(child) => Operation::Child(child.duplicate()?),
+                other => other,
+            };
+            clones.insert(
+                node.handle(),
+                clone.add_clone(operation, &dependencies, node.handle())?,
+            );
+        }
+        Ok(clone)
+    }
+
+    /// `cuGraphDestroy`: ends the handles of the graph and its nodes.
+    pub fn destroy(self: &Arc<Self>) {
+        let _ = GRAPHS.remove(Registry::handle(self));
+        self.end_nodes();
+    }
+
+    /// Ends the handles of the nodes, and the graphs of its child nodes.
+    pub fn end_nodes(&self) {
+        for node in std::mem::take(&mut *self.nodes.lock()) {
+            let _ = NODES.remove(Registry::handle(&node));
+            if let Operation::Child(child) = node.operation() {
+                child.destroy();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_follows_dependencies() {
+        let graph = Graph::create();
+        let a = graph.add(Operation::Empty, &[]).unwrap();
+        let b = graph.add(Operation::Empty, &[]).unwrap();
+        let c = graph.add(Operation::Empty, &[a, b]).unwrap();
+        graph.add_edge(b, a).unwrap();
+        let order: Vec<_> = graph.ordered().iter().map(|n| n.handle()).collect();
+        assert_eq!(order, [b, a, c]);
+        assert_eq!(
+            graph.add_edge(c, b),
+            Err(CUresult::INVALID_VALUE),
+            "a cycle"
+        );
+        assert_eq!(graph.add_edge(b, a), Err(CUresult::INVALID_VALUE), "twice");
+        assert_eq!(graph.edges().len(), 3);
+        assert!(graph.with_ancestors(&[a]).contains(&b));
+        let clone = graph.duplicate().unwrap();
+        assert_eq!(clone.edges().len(), 3);
+        assert_eq!(clone.nodes().len(), 3);
+        assert_eq!(
+            graph.add(Operation::Empty, &[clone.nodes()[0].handle()]),
+            Err(CUresult::INVALID_VALUE)
+        );
+        graph.remove(a);
+        assert_eq!(graph.edges(), [(b, c)]);
+        graph.destroy();
+        assert!(Node::from_handle(b).is_err());
+        assert!(Graph::from_handle(graph.handle()).is_err());
+        clone.destroy();
+    }
+}

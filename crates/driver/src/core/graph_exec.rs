@@ -1,0 +1,469 @@
+//! Instantiated graphs.
+//!
+//! A graph becomes a list of steps in an order that respects its edges. Steps that the device can do are gathered into
+//! recordings, which are replayed at the cost of a submission each; calls of host functions, events and pageable host
+//! memory come between them.
+
+use crate::boundary::Result;
+use crate::core::context::State;
+use crate::core::copy::{device_rows, Copy, Place, Staging};
+use crate::core::event::Event;
+use crate::core::graph::Graph;
+use crate::core::operation::{HostCall, Operation};
+use crate::core::registry::Registry;
+use crate::core::status::IntoCuda;
+use crate::core::stream::Stream;
+use cuda_abi::*;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use vulkan::{EventPoint, Node as DeviceNode, Recording};
+
+/// Every instantiated graph by handle.
+pub static GRAPH_EXECS: Registry<GraphExec> = Registry::new();
+
+/// An instantiated graph.
+pub struct GraphExec {
+    /// `Context::id`.
+    pub context_id: u64,
+    /// `CUDA_GRAPH_INSTANTIATE_FLAG_`s.
+    pub flags: u64,
+    vulkan: Arc<vulkan::Device>,
+    plan: Mutex<Plan>,
+}
+
+/// A node as it was when the graph was instantiated or updated.
+#[derive(Clone)]
+struct Flat {
+    source: CUgraphNode,
+    operation: Operation,
+    /// Indices of what it waits for.
+    dependencies: Vec<usize>,
+}
+
+struct Plan {
+    nodes: Vec<Flat>,
+    segments: Vec<Segment>,
+    /// Where each node's steps are: segment, and index in its recording.
+    places: Vec<Vec<(usize, usize)>>,
+    /// The end of the last launch, where launches have to be kept from overlapping by hand.
+    last: Option<EventPoint>,
+}
+
+enum Segment {
+    Recording(Arc<Recording>),
+    Call(Call),
+    EventRecord(Arc<Event>),
+    EventWait(Arc<Event>),
+}
+
+type Call = Arc<dyn Fn() + Send + Sync>;
+
+enum Step {
+    Device(DeviceNode),
+    Call(Call),
+    EventRecord(Arc<Event>),
+    EventWait(Arc<Event>),
+}
+
+/// Why an update was refused.
+pub struct UpdateError {
+    /// The reason.
+    pub result: CUgraphExecUpdateResult,
+    /// The node of the graph given that does not fit.
+    pub node: CUgraphNode,
+}
+
+impl GraphExec {
+    /// `cuGraphInstantiateWithFlags` in a context.
+    ///
+    /// # Errors
+    /// Those of the nodes' kernels and addresses; `CUDA_ERROR_INVALID_VALUE` for unknown flags; `CUDA_ERROR_NOT_SUPPORTED` for
+    /// launches from the device.
+    pub fn instantiate(state: &State, graph: &Graph, flags: u64) -> Result<Arc<Self>> {
+        if flags & !CUDA_GRAPH_INSTANTIATE_FLAGS_MASK != 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        if flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH != 0 {
+            tracing::warn!("graphs cannot be launched from the device");
+            return Err(CUresult::NOT_SUPPORTED);
+        }
+        let plan = Plan::new(&state.vulkan, flatten(graph))?;
+        let exec = Arc::new(Self {
+            context_id: state.context_id,
+            flags,
+            vulkan: state.vulkan.clone(),
+            plan: Mutex::new(plan),
+        });
+        GRAPH_EXECS.insert(exec.clone());
+        Ok(exec)
+    }
+
+    /// The instantiated graph of a handle.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn from_handle(handle: CUgraphExec) -> Result<Arc<Self>> {
+        GRAPH_EXECS
+            .get(handle.0)
+            .map_err(|_| CUresult::INVALID_VALUE)
+    }
+
+    /// Its handle.
+    pub fn handle(self: &Arc<Self>) -> CUgraphExec {
+        CUgraphExec(Registry::handle(self))
+    }
+
+    /// `cuGraphLaunch` on a stream that does not capture.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for a stream of another device; sticky errors.
+    pub fn launch(&self, stream: &Arc<Stream>) -> Result {
+        if !Arc::ptr_eq(&self.vulkan, &stream.group.vulkan) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let mut plan = self.plan.lock();
+        // Replays of one recording do not overlap by themselves. With steps in between, whole launches must not.
+        let several = plan.segments.len() > 1;
+        if several {
+            if let Some(last) = &plan.last {
+                stream.vulkan.wait(last).cuda()?;
+            }
+        }
+        for segment in &plan.segments {
+            match segment {
+                Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
+                Segment::Call(call) => {
+                    let call = call.clone();
+                    stream.run(|vulkan| vulkan.host_function(Box::new(move || call())))?;
+                }
+                Segment::EventRecord(event) => event.record(stream)?,
+                Segment::EventWait(event) => {
+                    Operation::EventWait(event.clone()).enqueue(stream)?;
+                }
+            }
+        }
+        if several {
+            plan.last = Some(stream.vulkan.record_event(false).cuda()?);
+        }
+        Ok(())
+    }
+
+    /// The instantiated nodes as a graph of their own, for a launch in a capturing stream.
+    ///
+    /// # Errors
+    /// None that an instantiated graph can cause.
+    pub fn to_graph(&self) -> Result<Arc<Graph>> {
+        let graph = Graph::create();
+        let mut handles = Vec::new();
+        for node in &self.plan.lock().nodes {
+            let dependencies: Vec<_> = node
+                .dependencies
+                .iter()
+                .map(|&index| handles[index])
+                .collect();
+            handles.push(graph.add(node.operation.clone(), &dependencies)?);
+        }
+        Ok(graph)
+    }
+
+    /// `cuGraphExecUpdate`: takes the operations of a graph that has the same shape.
+    ///
+    /// # Errors
+    /// What does not fit, and where. Nothing is changed then, unless the device refuses an operation.
+    pub fn update(&self, graph: &Graph) -> std::result::Result<(), UpdateError> {
+        let new = flatten(graph);
+        let mut plan = self.plan.lock();
+        let error = |result, node| Err(UpdateError { result, node });
+        if new.len() != plan.nodes.len() {
+            return error(
+                CUgraphExecUpdateResult::ERROR_TOPOLOGY_CHANGED,
+                CUgraphNode::NULL,
+            );
+        }
+        for (old, new) in plan.nodes.iter().zip(&new) {
+            if old.dependencies != new.dependencies {
+                return error(CUgraphExecUpdateResult::ERROR_TOPOLOGY_CHANGED, new.source);
+            }
+            if old.operation.node_type() != new.operation.node_type() {
+                return error(CUgraphExecUpdateResult::ERROR_NODE_TYPE_CHANGED, new.source);
+            }
+        }
+        for (index, node) in new.into_iter().enumerate() {
+            if let Err(status) = plan.set(&self.vulkan, index, node.operation) {
+                tracing::warn!("cuGraphExecUpdate: a node cannot be changed: {status}");
+                return error(
+                    CUgraphExecUpdateResult::ERROR_PARAMETERS_CHANGED,
+                    node.source,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the operation of one node, named by the node of the graph that was instantiated.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for an unknown node or another type of operation; those of the operation.
+    pub fn set(&self, node: CUgraphNode, operation: Operation) -> Result {
+        let mut plan = self.plan.lock();
+        let index = plan
+            .nodes
+            .iter()
+            .position(|flat| flat.source == node)
+            .ok_or(CUresult::INVALID_VALUE)?;
+        if plan.nodes[index].operation.node_type() != operation.node_type() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        plan.set(&self.vulkan, index, operation)
+    }
+}
+
+/// Ends the handles of a closed context's instantiated graphs.
+pub fn end_of_context(context_id: u64) {
+    GRAPH_EXECS.remove_if(|exec| exec.context_id == context_id);
+}
+
+/// The nodes in order, those of child graphs in place of the node that has them, which stays as an empty one after them.
+fn flatten(graph: &Graph) -> Vec<Flat> {
+    let mut flat = Vec::new();
+    flatten_into(&mut flat, graph, &[]);
+    flat
+}
+
+fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
+    let mut index = FxHashMap::default();
+    for node in graph.ordered() {
+        let mut dependencies: Vec<usize> = node
+            .dependencies()
+            .iter()
+            .filter_map(|handle| index.get(handle).copied())
+            .collect();
+        if dependencies.is_empty() {
+            dependencies = before.to_vec();
+        }
+        let mut operation = node.operation();
+        if let Operation::Child(child) = &operation {
+            let start = flat.len();
+            flatten_into(flat, child, &dependencies);
+            dependencies.extend(start..flat.len());
+            operation = Operation::Empty;
+        }
+        index.insert(node.handle(), flat.len());
+        flat.push(Flat {
+            source: node.handle(),
+            operation,
+            dependencies,
+        });
+    }
+}
+
+impl Plan {
+    fn new(vulkan: &Arc<vulkan::Device>, nodes: Vec<Flat>) -> Result<Self> {
+        let mut segments = Vec::new();
+        let mut places = Vec::new();
+        let mut run: Vec<DeviceNode> = Vec::new();
+        let close = |run: &mut Vec<DeviceNode>, segments: &mut Vec<Segment>| -> Result {
+            if !run.is_empty() {
+                segments.push(Segment::Recording(
+                    vulkan.record(std::mem::take(run)).cuda()?,
+                ));
+            }
+            Ok(())
+        };
+        for node in &nodes {
+            let mut own = Vec::new();
+            for step in steps(vulkan, &node.operation)? {
+                let segment = match step {
+                    Step::Device(device) => {
+                        own.push((segments.len(), run.len()));
+                        run.push(device);
+                        continue;
+                    }
+                    Step::Call(call) => Segment::Call(call),
+                    Step::EventRecord(event) => Segment::EventRecord(event),
+                    Step::EventWait(event) => Segment::EventWait(event),
+                };
+                close(&mut run, &mut segments)?;
+                own.push((segments.len(), 0));
+                segments.push(segment);
+            }
+            places.push(own);
+        }
+        close(&mut run, &mut segments)?;
+        Ok(Self {
+            nodes,
+            segments,
+            places,
+            last: None,
+        })
+    }
+
+    /// Replaces a node's operation by one of the same type: in place where it has as many steps, else by a new plan.
+    fn set(&mut self, vulkan: &Arc<vulkan::Device>, index: usize, operation: Operation) -> Result {
+        if same(&self.nodes[index].operation, &operation) {
+            return Ok(());
+        }
+        let steps = steps(vulkan, &operation)?;
+        let places = &self.places[index];
+        let fits = steps.len() == places.len()
+            && steps.iter().zip(places).all(|(step, &(segment, _))| {
+                matches!(
+                    (step, &self.segments[segment]),
+                    (Step::Device(_), Segment::Recording(_))
+                        | (Step::Call(_), Segment::Call(_))
+                        | (Step::EventRecord(_), Segment::EventRecord(_))
+                        | (Step::EventWait(_), Segment::EventWait(_))
+                )
+            });
+        if !fits {
+            let mut nodes = self.nodes.clone();
+            nodes[index].operation = operation;
+            let last = self.last.take();
+            *self = Plan {
+                last,
+                ..Plan::new(vulkan, nodes)?
+            };
+            return Ok(());
+        }
+        for (step, &(segment, place)) in steps.into_iter().zip(places) {
+            let segment = &mut self.segments[segment];
+            match (step, segment) {
+                (Step::Device(node), Segment::Recording(recording)) => {
+                    recording.set(place, node).cuda()?
+                }
+                (Step::Call(call), segment) => *segment = Segment::Call(call),
+                (Step::EventRecord(event), segment) => *segment = Segment::EventRecord(event),
+                (Step::EventWait(event), segment) => *segment = Segment::EventWait(event),
+                (Step::Device(_), _) => return Err(CUresult::INVALID_VALUE),
+            }
+        }
+        self.nodes[index].operation = operation;
+        Ok(())
+    }
+}
+
+/// Whether two operations do the same.
+fn same(a: &Operation, b: &Operation) -> bool {
+    match (a, b) {
+        (Operation::Launch(a), Operation::Launch(b)) => {
+            Arc::ptr_eq(&a.function, &b.function)
+                && (a.grid, a.block, a.dynamic_shared) == (b.grid, b.block, b.dynamic_shared)
+                && a.parameters == b.parameters
+        }
+        (Operation::Copy(a), Operation::Copy(b)) => a == b,
+        (Operation::Fill(a), Operation::Fill(b)) => a == b,
+        (Operation::Host(a), Operation::Host(b)) => {
+            a.function as usize == b.function as usize && a.user_data == b.user_data
+        }
+        (Operation::Empty, Operation::Empty) => true,
+        (Operation::EventRecord(a), Operation::EventRecord(b)) => Arc::ptr_eq(a, b),
+        (Operation::EventWait(a), Operation::EventWait(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
+}
+
+fn steps(vulkan: &Arc<vulkan::Device>, operation: &Operation) -> Result<Vec<Step>> {
+    Ok(match operation {
+        Operation::Launch(launch) => {
+            if !Arc::ptr_eq(&launch.function.code.vulkan, vulkan) {
+                return Err(CUresult::INVALID_HANDLE);
+            }
+            vec![Step::Device(DeviceNode::Launch {
+                pipeline: launch
+                    .function
+                    .pipeline(launch.block, launch.dynamic_shared)?,
+                grid: launch.grid,
+                parameters: launch.parameters.clone(),
+                module: launch.function.code.variables_address()?,
+                printf: 0,
+            })]
+        }
+        Operation::Copy(copy) => copy_steps(vulkan, copy)?,
+        Operation::Fill(fill) => {
+            if fill.count == 0 || fill.rows == 0 {
+                return Ok(Vec::new());
+            }
+            vec![Step::Device(DeviceNode::Fill {
+                destination: fill.address,
+                pitch: if fill.rows == 1 { 0 } else { fill.pitch },
+                pattern: fill.value,
+                width: fill.element,
+                count: fill.count,
+                rows: fill.rows,
+            })]
+        }
+        Operation::Host(host) => {
+            let host: HostCall = *host;
+            vec![Step::Call(Arc::new(move || host.call()))]
+        }
+        Operation::Empty => Vec::new(),
+        Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
+        Operation::EventRecord(event) => vec![Step::EventRecord(event.clone())],
+        Operation::EventWait(event) => vec![Step::EventWait(event.clone())],
+    })
+}
+
+/// A copy's steps. Pageable host memory is read and written by host calls when the graph runs, by way of staging memory
+/// that lives as long as the steps.
+fn copy_steps(vulkan: &Arc<vulkan::Device>, copy: &Copy) -> Result<Vec<Step>> {
+    let copy = copy.simplified();
+    if copy.is_empty() {
+        return Ok(Vec::new());
+    }
+    match (copy.destination.place, copy.source.place) {
+        (Place::Device(_), Place::Device(_)) => Ok(device_steps(&copy)),
+        (Place::Device(_), Place::Host(_)) => {
+            let staging = Staging::on(vulkan, copy.bytes())?;
+            let mut steps = device_steps(&Copy {
+                source: staging.side(&copy),
+                ..copy
+            });
+            // SAFETY: the staging memory is as long as the copy; by the API's contract the source is readable whenever the
+            // graph runs.
+            steps.insert(
+                0,
+                Step::Call(Arc::new(move || unsafe { staging.gather(&copy) })),
+            );
+            Ok(steps)
+        }
+        (Place::Host(_), Place::Device(_)) => {
+            let staging = Staging::on(vulkan, copy.bytes())?;
+            let mut steps = device_steps(&Copy {
+                destination: staging.side(&copy),
+                ..copy
+            });
+            // SAFETY: as above, for the destination.
+            steps.push(Step::Call(Arc::new(move || unsafe {
+                staging.scatter(&copy)
+            })));
+            Ok(steps)
+        }
+        (Place::Host(_), Place::Host(_)) => {
+            // SAFETY: by the API's contract both sides are valid whenever the graph runs.
+            Ok(vec![Step::Call(Arc::new(move || unsafe {
+                crate::core::copy::copy_on_host(&copy)
+            }))])
+        }
+    }
+}
+
+fn device_steps(copy: &Copy) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for slice in copy.simplified().slices() {
+        if let (Place::Device(destination), Place::Device(source)) =
+            (slice.destination.place, slice.source.place)
+        {
+            steps.push(Step::Device(if slice.height == 1 {
+                DeviceNode::Copy {
+                    destination,
+                    source,
+                    size: slice.width,
+                }
+            } else {
+                DeviceNode::Copy2d(device_rows(&slice, destination, source))
+            }));
+        }
+    }
+    steps
+}

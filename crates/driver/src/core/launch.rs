@@ -1,0 +1,260 @@
+//! Kernel launches as the API gives them: dimensions, parameters, attributes.
+
+use crate::boundary::{In, Pointers, Result};
+use crate::core::capture;
+use crate::core::function::Function;
+use crate::core::operation::{self, Launch, Operation};
+use crate::core::stream::Stream;
+use cuda_abi::*;
+use smallvec::SmallVec;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// Dimensions of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// Dynamic shared memory, bytes.
+    pub dynamic_shared: u32,
+}
+
+impl Shape {
+    /// Checks the dimensions against the limits that the device attributes tell.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE`.
+    pub fn check(&self) -> Result {
+        let [x, y, z] = self.grid;
+        let grid = (1..=i32::MAX as u32).contains(&x)
+            && (1..=65535).contains(&y)
+            && (1..=65535).contains(&z);
+        let [x, y, z] = self.block;
+        let block = (1..=1024).contains(&x)
+            && (1..=1024).contains(&y)
+            && (1..=64).contains(&z)
+            && x * y * z <= 1024;
+        if grid && block {
+            Ok(())
+        } else {
+            Err(CUresult::INVALID_VALUE)
+        }
+    }
+}
+
+/// The parameter block of a launch: usually short, so without an allocation.
+pub type Parameters = SmallVec<[u8; 512]>;
+
+/// Packs a kernel's arguments: `kernelParams` holds a pointer to each; `extra` a list that ends in 0 with a pointer to all
+/// of them packed (1) and one to their size (2).
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` where neither or both are given, or too little is.
+pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Result<Parameters> {
+    let mut packed = Parameters::from_elem(0, function.parameter_bytes as usize);
+    if !extra.is_null() {
+        if !kernel_params.is_null() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let (mut buffer, mut size) = (0usize, None);
+        for index in (0..).step_by(2) {
+            let value = match extra.at(index)? as usize {
+                CU_LAUNCH_PARAM_END => break,
+                key => (key, extra.at(index + 1)? as usize),
+            };
+            match value {
+                (CU_LAUNCH_PARAM_BUFFER_POINTER, pointer) => buffer = pointer,
+                (CU_LAUNCH_PARAM_BUFFER_SIZE, pointer) if pointer != 0 => {
+                    // SAFETY: by the API's contract this entry points to a size_t.
+                    size = Some(unsafe { (pointer as *const usize).read_unaligned() });
+                }
+                _ => return Err(CUresult::INVALID_VALUE),
+            }
+        }
+        let size = size.unwrap_or(0);
+        // The last parameter's padding may be missing.
+        let needed = function
+            .parameters
+            .last()
+            .map_or(0, |&(offset, size)| (offset + size) as usize);
+        if size < needed || size > 0 && buffer == 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let length = size.min(packed.len());
+        // SAFETY: by the API's contract the buffer holds `size` bytes.
+        unsafe { std::ptr::copy_nonoverlapping(buffer as *const u8, packed.as_mut_ptr(), length) };
+        return Ok(packed);
+    }
+    for (index, &(offset, size)) in function.parameters.iter().enumerate() {
+        let argument: *mut c_void = kernel_params.at(index)?;
+        if argument.is_null() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let place = &mut packed[offset as usize..(offset + size) as usize];
+        // SAFETY: by the API's contract each pointer is to an argument of the parameter's size.
+        unsafe {
+            std::ptr::copy_nonoverlapping(argument as *const u8, place.as_mut_ptr(), place.len())
+        };
+    }
+    Ok(packed)
+}
+
+/// Launches a kernel in a stream, or adds it to the graph that the stream captures.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for dimensions or arguments; those of [`Function::pipeline`]; sticky errors.
+pub fn launch(
+    stream: &Arc<Stream>,
+    function: &Arc<Function>,
+    shape: Shape,
+    kernel_params: Pointers,
+    extra: Pointers,
+) -> Result {
+    shape.check()?;
+    let parameters = pack(function, kernel_params, extra)?;
+    if stream.capture.is_active() {
+        return capture::add(stream, node(function, shape, &parameters)).map(|_| ());
+    }
+    operation::launch(
+        stream,
+        function,
+        shape.grid,
+        shape.block,
+        shape.dynamic_shared,
+        &parameters,
+    )
+}
+
+/// A launch as an operation.
+pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8]) -> Operation {
+    Operation::Launch(Launch {
+        function: function.clone(),
+        grid: shape.grid,
+        block: shape.block,
+        dynamic_shared: shape.dynamic_shared,
+        parameters: parameters.to_vec(),
+    })
+}
+
+/// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block, and the
+/// device attribute says that there are no cooperative launches.
+///
+/// # Errors
+/// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE` for more than one block; those of [`launch`].
+pub fn cooperative(
+    stream: &Arc<Stream>,
+    function: &Arc<Function>,
+    shape: Shape,
+    kernel_params: Pointers,
+    extra: Pointers,
+) -> Result {
+    shape.check()?;
+    if shape.grid != [1, 1, 1] {
+        tracing::warn!(
+            "{}: cooperative launch of {:?} blocks: only one block is known to be resident",
+            function.name.to_string_lossy(),
+            shape.grid
+        );
+        return Err(CUresult::COOPERATIVE_LAUNCH_TOO_LARGE);
+    }
+    launch(stream, function, shape, kernel_params, extra)
+}
+
+/// What the attributes of a launch ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// All blocks have to be resident at once.
+    pub cooperative: bool,
+}
+
+/// Reads the attributes of `cuLaunchKernelEx`.
+///
+/// Work of a stream runs in order here, which is all that programmatic serialisation allows to relax; priorities, memory
+/// synchronisation domains, cache windows and carve-outs are hints.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_CLUSTER_SIZE` for clusters of more than one block; `CUDA_ERROR_NOT_SUPPORTED` for attributes that
+/// promise something that would not happen.
+pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attributes> {
+    use CUlaunchAttributeID as A;
+    let mut found = Attributes::default();
+    for attribute in list.all(count)? {
+        // SAFETY: every bit pattern is an integer; the caller sets the member that the id says.
+        let (int, dimensions) = unsafe { (attribute.value.int, attribute.value.dimensions) };
+        match attribute.id {
+            A::COOPERATIVE => found.cooperative |= int != 0,
+            A::CLUSTER_DIMENSION if dimensions.iter().any(|&n| n > 1) => {
+                tracing::warn!(
+                    "cuLaunchKernelEx: clusters of {dimensions:?} blocks are not supported"
+                );
+                return Err(CUresult::INVALID_CLUSTER_SIZE);
+            }
+            A::IGNORE
+            | A::ACCESS_POLICY_WINDOW
+            | A::SYNCHRONIZATION_POLICY
+            | A::CLUSTER_DIMENSION
+            | A::CLUSTER_SCHEDULING_POLICY_PREFERENCE
+            | A::PROGRAMMATIC_STREAM_SERIALIZATION
+            | A::PRIORITY
+            | A::MEM_SYNC_DOMAIN_MAP
+            | A::MEM_SYNC_DOMAIN
+            | A::PREFERRED_CLUSTER_DIMENSION
+            | A::PREFERRED_SHARED_MEMORY_CARVEOUT
+            | A::NVLINK_UTIL_CENTRIC_SCHEDULING => {}
+            other => {
+                tracing::warn!("cuLaunchKernelEx: attribute {other:?} is not supported");
+                return Err(CUresult::NOT_SUPPORTED);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_limits() {
+        let shape = Shape {
+            grid: [1, 1, 1],
+            block: [32, 8, 4],
+            dynamic_shared: 0,
+        };
+        assert_eq!(shape.check(), Ok(()));
+        assert!(Shape {
+            grid: [1, 65536, 1],
+            ..shape
+        }
+        .check()
+        .is_err());
+        assert!(Shape {
+            grid: [0, 1, 1],
+            ..shape
+        }
+        .check()
+        .is_err());
+        assert!(Shape {
+            block: [1024, 2, 1],
+            ..shape
+        }
+        .check()
+        .is_err());
+        assert!(Shape {
+            block: [1, 1, 65],
+            ..shape
+        }
+        .check()
+        .is_err());
+        assert_eq!(
+            Shape {
+                grid: [300_000, 1, 1],
+                ..shape
+            }
+            .check(),
+            Ok(())
+        );
+    }
+}

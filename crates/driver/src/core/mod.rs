@@ -1,0 +1,43 @@
+//! The objects behind the handles, in safe Rust.
+//!
+//! ```text
+//! Platform ── Device ── Context ── State: the open vulkan::Device and what lives in it
+//!                                    ├── StreamGroup ── Stream      (order among default and blocking streams)
+//!                                    ├── Memory                     (address -> allocation)
+//!                                    └── Module ── Function         (PTX -> shaders, on first use)
+//! Library ── Kernel   (no context: finds its Module and Function in the current one)
+//! Graph ── GraphExec  (operations, captured or added; replayed)
+//! ```
+//!
+//! A handle that the application holds is a key of a [`registry::Registry`]: a stale or foreign handle is an error, never
+//! a wild access.
+
+pub mod capture;
+pub mod context;
+pub mod copy;
+pub mod device;
+pub mod device_attributes;
+pub mod event;
+pub mod function;
+pub mod graph;
+pub mod graph_exec;
+pub mod image;
+pub mod jit;
+pub mod kernel;
+pub mod launch;
+pub mod library;
+pub mod link;
+pub mod local_storage;
+pub mod memory;
+pub mod module;
+pub mod occupancy;
+pub mod operation;
+pub mod platform;
+pub mod pointer;
+pub mod pool;
+pub mod program;
+pub mod registry;
+pub mod stack;
+pub mod status;
+pub mod stream;
+pub mod visible;

@@ -1,0 +1,204 @@
+//! A module: a program in a context, with memory for its variables.
+
+use crate::boundary::Result;
+use crate::core::context::State;
+use crate::core::function::{self, Function};
+use crate::core::jit::JitError;
+use crate::core::program::Program;
+use crate::core::registry::Registry;
+use crate::core::status::{status, IntoCuda};
+use cuda_abi::*;
+use parking_lot::Mutex;
+use ptx_spirv::{RelocationTarget, SharedMemory, Target};
+use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use vulkan::{Allocation, MemoryKind};
+
+/// Every module by handle.
+pub static MODULES: Registry<Module> = Registry::new();
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A loaded module.
+pub struct Module {
+    /// What its functions use.
+    pub code: Arc<Code>,
+    functions: Mutex<FxHashMap<String, Arc<Function>>>,
+}
+
+/// The part of a module that outlives its handle as long as one of its functions is in use.
+pub struct Code {
+    /// A number that no other module has.
+    pub id: u64,
+    /// `Context::id`.
+    pub context_id: u64,
+    /// The device.
+    pub device: &'static crate::core::device::Device,
+    /// The open Vulkan device.
+    pub vulkan: Arc<vulkan::Device>,
+    /// The PTX.
+    pub program: Arc<Program>,
+    variables: OnceLock<std::result::Result<Option<Allocation>, JitError>>,
+}
+
+impl Module {
+    /// Loads a program into a context. Memory for variables is allocated when something needs it.
+    pub fn load(state: &State, program: Arc<Program>) -> Arc<Self> {
+        let code = Code {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            context_id: state.context_id,
+            device: state.device,
+            vulkan: state.vulkan.clone(),
+            program,
+            variables: OnceLock::new(),
+        };
+        let module = Arc::new(Self {
+            code: Arc::new(code),
+            functions: Mutex::default(),
+        });
+        MODULES.insert(module.clone());
+        module
+    }
+
+    /// Its handle.
+    pub fn handle(self: &Arc<Self>) -> CUmodule {
+        CUmodule(Registry::handle(self))
+    }
+
+    /// The kernel of a name.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_FOUND`.
+    pub fn function(self: &Arc<Self>, name: &str) -> Result<Arc<Function>> {
+        if let Some(function) = self.functions.lock().get(name) {
+            return Ok(function.clone());
+        }
+        self.code.program.kernel(name).map_err(|error| {
+            tracing::info!("{error}");
+            error.status
+        })?;
+        let mut functions = self.functions.lock();
+        let function = functions
+            .entry(name.to_owned())
+            .or_insert_with(|| Function::new(self.code.clone(), self.handle(), name));
+        Ok(function.clone())
+    }
+
+    /// The address and size of a variable.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_FOUND`; those of allocating and filling the variables.
+    pub fn variable(&self, name: &str) -> Result<(u64, usize)> {
+        let layout = self.code.program.layout().map_err(|error| error.status)?;
+        let place = layout.variables.get(name).ok_or(CUresult::NOT_FOUND)?;
+        Ok((
+            self.code.variables_address()? + place.offset,
+            place.size as usize,
+        ))
+    }
+
+    /// `cuModuleUnload`: ends the handles of the module and its functions.
+    pub fn unload(self: &Arc<Self>) {
+        let _ = MODULES.remove(Registry::handle(self));
+        function::end_of_module(self.code.id);
+    }
+}
+
+impl Code {
+    /// The address of the module buffer, 0 for a module without variables.
+    ///
+    /// # Errors
+    /// Those of the translator's layout and of the allocation.
+    pub fn variables_address(&self) -> Result<u64> {
+        match self.variables.get_or_init(|| self.make_variables()) {
+            Ok(allocation) => Ok(allocation.as_ref().map_or(0, Allocation::address)),
+            Err(error) => {
+                tracing::warn!("{error}");
+                Err(error.status)
+            }
+        }
+    }
+
+    fn make_variables(&self) -> std::result::Result<Option<Allocation>, JitError> {
+        let layout = self.program.layout()?;
+        if layout.size == 0 {
+            return Ok(None);
+        }
+        let failed = |error: vulkan::Error| {
+            JitError::new(status(&error), format!("a module's variables: {error}"))
+        };
+        let allocation = self
+            .vulkan
+            .allocate(layout.size, MemoryKind::Device)
+            .map_err(failed)?;
+        let mut image = layout.image.clone();
+        image.resize(layout.size as usize, 0);
+        for relocation in &layout.relocations {
+            let value = match relocation.target {
+                RelocationTarget::Offset(offset) => allocation.address().wrapping_add(offset),
+                RelocationTarget::Function(index) => u64::from(index) + 1,
+            };
+            let bytes = value.wrapping_add_signed(relocation.addend).to_le_bytes();
+            let (start, size) = (relocation.offset as usize, relocation.size as usize);
+            match image.get_mut(start..start + size) {
+                Some(place) if size <= 8 => place.copy_from_slice(&bytes[..size]),
+                _ => {
+                    return Err(JitError::new(
+                        CUresult::INVALID_IMAGE,
+                        "an initialiser lies outside its module",
+                    ))
+                }
+            }
+        }
+        let stream = self.vulkan.create_stream().map_err(failed)?;
+        stream.write(allocation.address(), &image).map_err(failed)?;
+        stream.synchronize().map_err(failed)?;
+        Ok(Some(allocation))
+    }
+
+    /// The device as the translator sees it, with shared memory where the device has it or in scratch memory.
+    pub fn target(&self, shared_in_scratch: bool) -> Target {
+        let mut target = self.vulkan.target().clone();
+        if shared_in_scratch {
+            target.shared_memory = SharedMemory::Scratch;
+        }
+        target
+    }
+
+    /// Translates a kernel and gives it to the device.
+    ///
+    /// # Errors
+    /// Those of the translator and of the Vulkan driver.
+    pub fn shader(
+        &self,
+        kernel: &str,
+        shared_in_scratch: bool,
+    ) -> std::result::Result<Arc<vulkan::Shader>, JitError> {
+        let translated = self
+            .program
+            .translate(kernel, &self.target(shared_in_scratch))?;
+        self.vulkan
+            .create_shader(&translated)
+            .map_err(|error| JitError::new(status(&error), format!("{kernel}: {error}")))
+    }
+}
+
+/// Ends the handles of a closed context's modules.
+pub fn end_of_context(context_id: u64) {
+    MODULES.remove_if(|module| module.code.context_id == context_id);
+    function::end_of_context(context_id);
+}
+
+/// The module of a handle.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_HANDLE`.
+pub fn from_handle(handle: CUmodule) -> Result<Arc<Module>> {
+    MODULES.get(handle.0)
+}
+
+/// Synchronises a device before something of it goes away, as unloading does.
+pub fn synchronize(vulkan: &vulkan::Device) -> Result {
+    vulkan.synchronize().cuda()
+}

@@ -1,0 +1,129 @@
+//! Occupancy: how many blocks of a kernel a multiprocessor holds, by the limits that the device attributes tell.
+//!
+//! A multiprocessor is a notion of CUDA's; the numbers steer how programs shape their grids and nothing else. A kernel that
+//! can be launched never has an occupancy of 0.
+
+use crate::boundary::Result;
+use crate::core::device_attributes::{MAX_SHARED_MEMORY, RESERVED_SHARED_MEMORY};
+use crate::core::function::Function;
+use cuda_abi::{CUfunction_attribute, CUresult};
+
+/// The limits of a multiprocessor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multiprocessor {
+    /// Resident threads.
+    pub threads: u32,
+    /// Resident blocks.
+    pub blocks: u32,
+    /// Shared memory, bytes.
+    pub shared: u32,
+}
+
+impl Multiprocessor {
+    /// Resident blocks of so many threads and so much shared memory (static and dynamic).
+    pub fn resident(&self, threads: u32, shared: u32) -> u32 {
+        if threads == 0 {
+            return 0;
+        }
+        let by_threads = self.threads / threads.next_multiple_of(32);
+        let by_shared = self.shared / (shared + RESERVED_SHARED_MEMORY);
+        // What exceeds the device's shared memory is in scratch memory and runs block by block.
+        self.blocks.min(by_threads).min(by_shared.max(1))
+    }
+
+    /// Dynamic shared memory that lets `blocks` blocks be resident, bytes.
+    pub fn available_shared(&self, blocks: u32, static_shared: u32, limit: u32) -> u32 {
+        let share = self.shared / blocks.max(1);
+        share
+            .saturating_sub(RESERVED_SHARED_MEMORY + static_shared)
+            .min(limit)
+    }
+}
+
+/// A multiprocessor of a function's device.
+pub fn multiprocessor(function: &Function) -> Multiprocessor {
+    let device = function.code.device;
+    Multiprocessor {
+        threads: device.max_threads_per_multiprocessor(),
+        blocks: device.max_blocks_per_multiprocessor(),
+        shared: device.shared_memory_per_multiprocessor(),
+    }
+}
+
+/// `cuOccupancyMaxActiveBlocksPerMultiprocessor`.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for a negative block size or too much shared memory; those of the translator.
+pub fn max_active_blocks(
+    function: &Function,
+    block_size: i32,
+    dynamic_shared: usize,
+) -> Result<u32> {
+    let threads = u32::try_from(block_size)
+        .ok()
+        .filter(|&n| n > 0)
+        .ok_or(CUresult::INVALID_VALUE)?;
+    let dynamic = u32::try_from(dynamic_shared).map_err(|_| CUresult::INVALID_VALUE)?;
+    if dynamic > MAX_SHARED_MEMORY {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let limit = function.attribute(CUfunction_attribute::MAX_THREADS_PER_BLOCK)?;
+    if block_size > limit {
+        return Ok(0);
+    }
+    Ok(multiprocessor(function).resident(threads, function.info()?.total_shared(dynamic)))
+}
+
+/// `cuOccupancyMaxPotentialBlockSize`: the smallest grid that fills the device and the block size that does so best, where
+/// `dynamic_shared` tells the dynamic shared memory of a block size and `limit` bounds it unless 0.
+///
+/// # Errors
+/// Those of [`max_active_blocks`].
+pub fn max_potential_block_size(
+    function: &Function,
+    dynamic_shared: impl Fn(i32) -> usize,
+    limit: i32,
+) -> Result<(u32, u32)> {
+    let most = function.attribute(CUfunction_attribute::MAX_THREADS_PER_BLOCK)?;
+    let most = if limit > 0 { limit.min(most) } else { most };
+    let (mut best, mut best_threads) = ((0, 0), 0);
+    // From the largest block down in whole warps, as larger blocks win among equals.
+    let sizes = std::iter::successors(Some(most), |&size| Some((size - 1) / 32 * 32))
+        .take_while(|&size| size > 0);
+    for size in sizes {
+        let blocks = max_active_blocks(function, size, dynamic_shared(size))?;
+        if blocks * size as u32 > best_threads {
+            best_threads = blocks * size as u32;
+            best = (blocks, size as u32);
+        }
+    }
+    let (blocks, size) = best;
+    Ok((blocks * function.code.device.multiprocessors(), size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_binds() {
+        let sm = Multiprocessor {
+            threads: 2048,
+            blocks: 32,
+            shared: 65 << 10,
+        };
+        assert_eq!(sm.resident(256, 0), 8, "threads");
+        assert_eq!(sm.resident(32, 0), 32, "blocks");
+        assert_eq!(sm.resident(33, 0), 32, "whole warps");
+        assert_eq!(sm.resident(128, 31 << 10), 2, "shared memory");
+        assert_eq!(
+            sm.resident(128, 97_024),
+            1,
+            "more shared memory than there is"
+        );
+        assert_eq!(
+            sm.available_shared(2, 1024, 48 << 10),
+            (65 << 10) / 2 - 2048
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! What can be done in a stream or be a node of a graph.
+
+use crate::boundary::Result;
+use crate::core::capture;
+use crate::core::copy::{Copy, Fill};
+use crate::core::event::{Event, Mark};
+use crate::core::function::Function;
+use crate::core::graph::Graph;
+use crate::core::stream::Stream;
+use cuda_abi::*;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// One operation, with everything it needs to run at any later time.
+#[derive(Clone)]
+pub enum Operation {
+    /// A kernel launch.
+    Launch(Launch),
+    /// A copy.
+    Copy(Copy),
+    /// A fill.
+    Fill(Fill),
+    /// A call of a function on the host.
+    Host(HostCall),
+    /// Nothing: a point where dependencies meet.
+    Empty,
+    /// The nodes of another graph.
+    Child(Arc<Graph>),
+    /// Recording an event.
+    EventRecord(Arc<Event>),
+    /// Waiting for an event.
+    EventWait(Arc<Event>),
+}
+
+/// A kernel launch.
+#[derive(Clone)]
+pub struct Launch {
+    /// The kernel.
+    pub function: Arc<Function>,
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// Dynamic shared memory, bytes.
+    pub dynamic_shared: u32,
+    /// The parameter block.
+    pub parameters: Vec<u8>,
+}
+
+/// A call of a function on the host.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCall {
+    /// The function.
+    pub function: unsafe extern "C" fn(*mut c_void),
+    /// Its argument.
+    pub user_data: usize,
+}
+
+impl HostCall {
+    /// Calls it.
+    pub fn call(self) {
+        // SAFETY: the application gave the function together with its argument to be called in stream order.
+        unsafe { (self.function)(self.user_data as *mut c_void) }
+    }
+}
+
+impl Operation {
+    /// The type that `cuGraphNodeGetType` gives.
+    pub fn node_type(&self) -> CUgraphNodeType {
+        match self {
+            Operation::Launch(_) => CUgraphNodeType::KERNEL,
+            Operation::Copy(_) => CUgraphNodeType::MEMCPY,
+            Operation::Fill(_) => CUgraphNodeType::MEMSET,
+            Operation::Host(_) => CUgraphNodeType::HOST,
+            Operation::Empty => CUgraphNodeType::EMPTY,
+            Operation::Child(_) => CUgraphNodeType::GRAPH,
+            Operation::EventRecord(_) => CUgraphNodeType::EVENT_RECORD,
+            Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
+        }
+    }
+
+    /// Appends the operation to a stream, or to the graph that the stream captures. Returns whether it is complete when
+    /// the call returns.
+    ///
+    /// # Errors
+    /// The operation's error.
+    pub fn enqueue(self, stream: &Arc<Stream>) -> Result<bool> {
+        if stream.capture.is_active() {
+            capture::add(stream, self)?;
+            return Ok(true);
+        }
+        self.run(stream)
+    }
+
+    fn run(self, stream: &Arc<Stream>) -> Result<bool> {
+        match self {
+            Operation::Launch(launch) => launch.run(stream)?,
+            Operation::Copy(copy) => return copy.run(stream),
+            Operation::Fill(fill) => fill.run(stream)?,
+            Operation::Host(host) => {
+                stream.run(|vulkan| vulkan.host_function(Box::new(move || host.call())))?
+            }
+            Operation::Empty => {}
+            Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
+            Operation::EventRecord(event) => event.record(stream)?,
+            Operation::EventWait(event) => {
+                if let Mark::Point(point) = event.mark() {
+                    stream.run(|vulkan| vulkan.wait(&point))?;
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Launch {
+    /// Appends the launch to a stream.
+    ///
+    /// # Errors
+    /// Those of [`Function::pipeline`]; sticky errors.
+    pub fn run(&self, stream: &Stream) -> Result {
+        launch(
+            stream,
+            &self.function,
+            self.grid,
+            self.block,
+            self.dynamic_shared,
+            &self.parameters,
+        )
+    }
+}
+
+/// Appends a kernel launch to a stream that does not capture.
+///
+/// # Errors
+/// As [`Launch::run`].
+pub fn launch(
+    stream: &Stream,
+    function: &Function,
+    grid: [u32; 3],
+    block: [u32; 3],
+    dynamic_shared: u32,
+    parameters: &[u8],
+) -> Result {
+    if !Arc::ptr_eq(&function.code.vulkan, &stream.group.vulkan) {
+        return Err(CUresult::INVALID_HANDLE);
+    }
+    let pipeline = function.pipeline(block, dynamic_shared)?;
+    let module = function.code.variables_address()?;
+    stream.run(|vulkan| {
+        vulkan.launch(
+            &pipeline,
+            &vulkan::Launch {
+                grid,
+                parameters,
+                module,
+                ..Default::default()
+            },
+        )
+    })
+}

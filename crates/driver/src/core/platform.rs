@@ -1,0 +1,140 @@
+//! The Vulkan instance and the devices that CUDA sees: what `cuInit` makes.
+
+use crate::boundary::Result;
+use crate::core::device::Device;
+use crate::core::visible;
+use crate::settings::settings;
+use cuda_abi::{CUdevice, CUresult, CUuuid};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use vulkan::Instance;
+
+/// Everything that `cuInit` finds. Lives as long as the process.
+pub struct Platform {
+    /// The Vulkan library.
+    pub instance: Arc<Instance>,
+    /// The visible devices by ordinal; at least one.
+    pub devices: Vec<Device>,
+}
+
+static PLATFORM: OnceLock<Result<Platform>> = OnceLock::new();
+static FORKED: AtomicBool = AtomicBool::new(false);
+static EXITING: AtomicBool = AtomicBool::new(false);
+
+/// `cuInit`: loads Vulkan and lists the devices, once. Opens none.
+///
+/// # Errors
+/// `CUDA_ERROR_NO_DEVICE`; `CUDA_ERROR_NOT_INITIALIZED` in a child process forked after it.
+pub fn initialize() -> Result<&'static Platform> {
+    if FORKED.load(Ordering::Relaxed) {
+        tracing::warn!("CUDA was initialised before this process was forked: use the spawn method");
+        return Err(CUresult::NOT_INITIALIZED);
+    }
+    PLATFORM
+        .get_or_init(find_devices)
+        .as_ref()
+        .map_err(|&status| status)
+}
+
+/// What [`initialize`] made.
+///
+/// # Errors
+/// `CUDA_ERROR_NOT_INITIALIZED` before `cuInit`, `CUDA_ERROR_DEINITIALIZED` while the process ends, or `cuInit`'s error.
+pub fn platform() -> Result<&'static Platform> {
+    if FORKED.load(Ordering::Relaxed) {
+        return Err(CUresult::NOT_INITIALIZED);
+    }
+    if EXITING.load(Ordering::Relaxed) {
+        return Err(CUresult::DEINITIALIZED);
+    }
+    match PLATFORM.get() {
+        Some(platform) => platform.as_ref().map_err(|&status| status),
+        None => Err(CUresult::NOT_INITIALIZED),
+    }
+}
+
+/// The device with an ordinal.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_DEVICE`; those of [`platform`].
+pub fn device(ordinal: CUdevice) -> Result<&'static Device> {
+    let devices = &platform()?.devices;
+    usize::try_from(ordinal)
+        .ok()
+        .and_then(|index| devices.get(index))
+        .ok_or(CUresult::INVALID_DEVICE)
+}
+
+fn find_devices() -> Result<Platform> {
+    // SAFETY: the handlers only store to atomics and close contexts; they stay loaded as long as the process.
+    unsafe {
+        libc::pthread_atfork(None, None, Some(forked));
+    }
+    let instance = Instance::load().map_err(|error| {
+        tracing::warn!("no CUDA device: {error}");
+        CUresult::NO_DEVICE
+    })?;
+    let physical = instance.physical_devices();
+    let uuids: Vec<_> = physical
+        .iter()
+        .map(|device| CUuuid {
+            bytes: device.uuid(),
+        })
+        .collect();
+    let shown = match &settings().visible_devices {
+        Some(value) => visible::select(value, &uuids),
+        None => (0..physical.len()).collect(),
+    };
+    if shown.is_empty() {
+        for refused in instance.refused() {
+            tracing::warn!(
+                "{} cannot be used: {}",
+                refused.name,
+                refused.reasons.join(", ")
+            );
+        }
+        match &settings().visible_devices {
+            Some(value) if !physical.is_empty() => {
+                tracing::warn!(
+                    "no CUDA device: CUDA_VISIBLE_DEVICES={value} hides all {}",
+                    physical.len()
+                )
+            }
+            _ => tracing::warn!("no CUDA device: no usable Vulkan device"),
+        }
+        return Err(CUresult::NO_DEVICE);
+    }
+    let devices = shown
+        .iter()
+        .enumerate()
+        .map(|(ordinal, &index)| Device::new(ordinal as CUdevice, index, physical[index].clone()))
+        .collect();
+    Ok(Platform { instance, devices })
+}
+
+extern "C" fn forked() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Makes the process close what is open before the Vulkan driver's own exit handlers run. Called when a context opens,
+/// which is after that driver was loaded.
+pub fn close_at_exit() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        // SAFETY: `exiting` stays loaded as long as the process and does not unwind.
+        unsafe {
+            libc::atexit(exiting);
+        }
+    });
+}
+
+extern "C" fn exiting() {
+    if FORKED.load(Ordering::Relaxed) {
+        return;
+    }
+    // No panic may leave an exit handler.
+    let _ = std::panic::catch_unwind(|| {
+        crate::core::context::close_all();
+        EXITING.store(true, Ordering::Relaxed);
+    });
+}

@@ -1,0 +1,117 @@
+//! What is known about an address: `cuPointerGetAttribute`.
+
+use crate::boundary::Result;
+use crate::core::context::{self, State};
+use crate::core::stack;
+use cuda_abi::*;
+use std::sync::Arc;
+use vulkan::{Found, MemoryKind};
+
+/// An address that lies in an allocation of this library's.
+pub struct Known {
+    /// The context whose allocation it is.
+    pub state: Arc<State>,
+    /// The allocation.
+    pub found: Found,
+    /// The device address.
+    pub address: u64,
+}
+
+/// Looks an address up in the current context, then in the others. Host addresses of pinned memory are known, too.
+pub fn find(address: u64) -> Option<Known> {
+    let current = stack::state().ok();
+    let others = context::open_states().into_iter();
+    current.into_iter().chain(others).find_map(|state| {
+        if let Some(found) = state.vulkan.find(address) {
+            return Some(Known {
+                state,
+                found,
+                address,
+            });
+        }
+        let found = state.vulkan.find_host(address as *const u8)?;
+        let host = found.host? as u64;
+        Some(Known {
+            found,
+            address: found.base + (address - host),
+            state,
+        })
+    })
+}
+
+/// The value of an attribute, in the bytes that the caller's place has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// `unsigned int`, `int`, `CUdevice` or an enumeration.
+    Int(i32),
+    /// A pointer, size or handle.
+    Long(u64),
+    /// `bool`.
+    Bool(bool),
+}
+
+impl Known {
+    fn is_host(&self) -> bool {
+        matches!(self.found.kind, MemoryKind::Host | MemoryKind::Imported)
+    }
+
+    /// An attribute.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for what the address does not have or nobody knows.
+    pub fn attribute(&self, attribute: CUpointer_attribute) -> Result<Value> {
+        use CUpointer_attribute as A;
+        let offset = self.address - self.found.base;
+        Ok(match attribute {
+            A::CONTEXT => Value::Long(self.state.context.0 as u64),
+            A::MEMORY_TYPE => Value::Int(match self.is_host() {
+                true => CUmemorytype::HOST.0 as i32,
+                false => CUmemorytype::DEVICE.0 as i32,
+            }),
+            A::DEVICE_POINTER => Value::Long(self.address),
+            A::HOST_POINTER => match (self.found.kind, self.found.host) {
+                (MemoryKind::Device, _) | (_, None) => return Err(CUresult::INVALID_VALUE),
+                (_, Some(host)) => Value::Long(host as u64 + offset),
+            },
+            A::SYNC_MEMOPS => Value::Int(0),
+            A::BUFFER_ID | A::MEMORY_BLOCK_ID => Value::Long(self.found.base),
+            A::IS_MANAGED => Value::Bool(self.found.kind == MemoryKind::Managed),
+            A::DEVICE_ORDINAL => Value::Int(self.state.device.ordinal),
+            A::IS_LEGACY_CUDA_IPC_CAPABLE
+            | A::IS_GPU_DIRECT_RDMA_CAPABLE
+            | A::IS_HW_DECOMPRESS_CAPABLE => Value::Bool(false),
+            A::RANGE_START_ADDR | A::MAPPING_BASE_ADDR => Value::Long(self.found.base),
+            A::RANGE_SIZE | A::MAPPING_SIZE => Value::Long(self.found.size),
+            A::MAPPED => Value::Bool(true),
+            A::ALLOWED_HANDLE_TYPES => Value::Long(0),
+            // CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE
+            A::ACCESS_FLAGS => Value::Int(3),
+            A::MEMPOOL_HANDLE => {
+                let pool = self.state.memory.pool_of(self.found.base);
+                Value::Long(pool.map_or(0, |bytes| bytes.pool().handle().0 as u64))
+            }
+            _ => return Err(CUresult::INVALID_VALUE),
+        })
+    }
+}
+
+/// What `cuPointerGetAttributes` gives for an address that is not known.
+pub fn unknown(attribute: CUpointer_attribute) -> Option<Value> {
+    use CUpointer_attribute as A;
+    Some(match attribute {
+        A::CONTEXT
+        | A::DEVICE_POINTER
+        | A::HOST_POINTER
+        | A::RANGE_START_ADDR
+        | A::RANGE_SIZE
+        | A::BUFFER_ID => Value::Long(0),
+        A::MEMPOOL_HANDLE | A::ALLOWED_HANDLE_TYPES => Value::Long(0),
+        A::MEMORY_TYPE | A::SYNC_MEMOPS | A::ACCESS_FLAGS => Value::Int(0),
+        A::DEVICE_ORDINAL => Value::Int(CU_DEVICE_INVALID),
+        A::IS_MANAGED
+        | A::IS_LEGACY_CUDA_IPC_CAPABLE
+        | A::MAPPED
+        | A::IS_GPU_DIRECT_RDMA_CAPABLE => Value::Bool(false),
+        _ => return None,
+    })
+}

@@ -1,0 +1,195 @@
+//! A program: the PTX of a module, parsed, before any context.
+
+use crate::core::jit::JitError;
+use cuda_abi::CUresult;
+use ptx::Module;
+use ptx_spirv::{KernelInfo, ModuleLayout, Target, Translated};
+use self_cell::self_cell;
+use sha2::{Digest, Sha256};
+use std::sync::OnceLock;
+use vulkan::cache::Cache;
+
+self_cell!(
+    struct Parsed {
+        owner: Box<str>,
+        #[covariant]
+        dependent: Module,
+    }
+);
+
+/// A module's PTX: its declarations, the layout of its variables, its kernels' translations.
+pub struct Program {
+    parsed: Parsed,
+    layout: OnceLock<Result<ModuleLayout, JitError>>,
+    hash: OnceLock<[u8; 32]>,
+}
+
+impl Program {
+    /// Reads the declarations of a PTX module.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_PTX` and `CUDA_ERROR_UNSUPPORTED_PTX_VERSION` with the parser's message.
+    pub fn parse(text: String) -> Result<Self, JitError> {
+        let parsed = Parsed::try_new(text.into_boxed_str(), |text| Module::parse(text))?;
+        Ok(Self {
+            parsed,
+            layout: OnceLock::new(),
+            hash: OnceLock::new(),
+        })
+    }
+
+    /// The declarations.
+    pub fn module(&self) -> &Module<'_> {
+        self.parsed.borrow_dependent()
+    }
+
+    /// Names of the kernels in order of declaration.
+    pub fn kernels(&self) -> impl Iterator<Item = &str> {
+        self.module()
+            .functions
+            .iter()
+            .filter(|f| f.is_entry && f.body.is_some())
+            .map(|f| &*f.name)
+    }
+
+    /// The declaration of a kernel.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_FOUND`.
+    pub fn kernel(&self, name: &str) -> Result<&ptx::Function, JitError> {
+        self.module()
+            .function(name)
+            .filter(|f| f.is_entry && f.body.is_some())
+            .ok_or_else(|| {
+                JitError::new(
+                    CUresult::NOT_FOUND,
+                    format!("the module has no kernel {name}"),
+                )
+            })
+    }
+
+    /// Where the module's variables lie.
+    ///
+    /// # Errors
+    /// Those of the translator.
+    pub fn layout(&self) -> Result<&ModuleLayout, JitError> {
+        self.layout
+            .get_or_init(|| Ok(ModuleLayout::new(self.module())?))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Bytes of `.const` variables.
+    pub fn constant_bytes(&self) -> u64 {
+        self.module()
+            .variables
+            .iter()
+            .filter(|v| v.space == ptx::StateSpace::Const)
+            .map(|v| v.size)
+            .sum()
+    }
+
+    /// Translates a kernel, or takes its translation from the cache on disk.
+    ///
+    /// # Errors
+    /// Those of the translator.
+    pub fn translate(&self, kernel: &str, target: &Target) -> Result<Translated, JitError> {
+        let key = self.cache_key(kernel, target);
+        let cache = cache();
+        if let Some(translated) = cache.get(&key).and_then(|bytes| unpack(&bytes)) {
+            tracing::debug!("{kernel}: translation found in the cache");
+            return Ok(translated);
+        }
+        let started = std::time::Instant::now();
+        let translated = ptx_spirv::translate(self.module(), self.layout()?, kernel, target)?;
+        tracing::debug!(
+            "{kernel}: translated to {} SPIR-V words in {:.1} ms",
+            translated.spirv.len(),
+            started.elapsed().as_secs_f64() * 1e3
+        );
+        if let Some(bytes) = pack(&translated) {
+            cache.put(&key, &bytes);
+        }
+        Ok(translated)
+    }
+
+    fn cache_key(&self, kernel: &str, target: &Target) -> Vec<u8> {
+        let hash = self
+            .hash
+            .get_or_init(|| Sha256::digest(self.parsed.borrow_owner().as_bytes()).into());
+        let mut key = hash.to_vec();
+        key.extend_from_slice(&ptx_spirv::REVISION.to_le_bytes());
+        key.extend_from_slice(kernel.as_bytes());
+        key.push(0);
+        key.extend_from_slice(&serde_json::to_vec(target).unwrap_or_default());
+        key
+    }
+}
+
+fn cache() -> &'static Cache {
+    static CACHE: OnceLock<Cache> = OnceLock::new();
+    CACHE.get_or_init(|| Cache::open("spirv"))
+}
+
+/// Length of the description, the description as JSON, the words little endian.
+fn pack(translated: &Translated) -> Option<Vec<u8>> {
+    let info = serde_json::to_vec(&translated.info).ok()?;
+    let mut bytes = (info.len() as u32).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&info);
+    for word in &translated.spirv {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    Some(bytes)
+}
+
+fn unpack(bytes: &[u8]) -> Option<Translated> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (info, words) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let info: KernelInfo = serde_json::from_slice(info).ok()?;
+    let words = words.chunks_exact(4);
+    if !words.remainder().is_empty() {
+        return None;
+    }
+    let spirv = words
+        .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+        .collect();
+    Some(Translated { spirv, info })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PTX: &str = "
+        .version 8.0
+        .target sm_80
+        .address_size 64
+        .const .align 4 .b8 table[12];
+        .func helper() { ret; }
+        .visible .entry one(.param .u64 out) { ret; }
+        .entry two() { ret; }";
+
+    #[test]
+    fn kernels_are_the_entries() {
+        let program = Program::parse(PTX.into()).unwrap();
+        assert_eq!(program.kernels().collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(
+            program.kernel("helper").unwrap_err().status,
+            CUresult::NOT_FOUND
+        );
+        assert_eq!(program.constant_bytes(), 12);
+        assert_eq!(
+            Program::parse("nonsense".into()).err().unwrap().status,
+            CUresult::INVALID_PTX
+        );
+    }
+
+    #[test]
+    fn cache_keys_tell_kernels_and_targets_apart() {
+        let program = Program::parse(PTX.into()).unwrap();
+        let (a, b) = (Target::lavapipe(), Target::subgroup32());
+        assert_ne!(program.cache_key("one", &a), program.cache_key("two", &a));
+        assert_ne!(program.cache_key("one", &a), program.cache_key("one", &b));
+        assert_eq!(program.cache_key("one", &a), program.cache_key("one", &a));
+    }
+}
