@@ -8,7 +8,9 @@ use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../so.rs");
-    let major = env::var("CARGO_PKG_NAME")?.trim_start_matches("cublas-so").to_owned();
+    let major = env::var("CARGO_PKG_NAME")?
+        .trim_start_matches("cublas-so")
+        .to_owned();
     let node = format!("libcublas.so.{major}");
     let script = PathBuf::from(env::var("OUT_DIR")?).join("version.map");
     fs::write(&script, format!("{node} {{ }};\n"))?;
@@ -21,9 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
     // Rust's copy of ld.lld, where the toolchain has it; else the compiler driver looks for one in the usual places.
-    let sysroot = Command::new(env::var("RUSTC")?).args(["--print", "sysroot"]).output()?;
+    let sysroot = Command::new(env::var("RUSTC")?)
+        .args(["--print", "sysroot"])
+        .output()?;
     let sysroot = String::from_utf8(sysroot.stdout)?;
-    let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(env::var("HOST")?).join("bin/gcc-ld");
+    let folder = Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(env::var("HOST")?)
+        .join("bin/gcc-ld");
     if folder.join("ld.lld").exists() {
         println!("cargo::rustc-cdylib-link-arg=-B{}", folder.display());
     }

@@ -95,7 +95,10 @@ pub fn check(result: CUresult, what: &str, status: Status) -> Result<(), Status>
     if result == CUresult::SUCCESS {
         return Ok(());
     }
-    tracing::error!("{what} failed: {}", result.name().unwrap_or("unknown CUDA error"));
+    tracing::error!(
+        "{what} failed: {}",
+        result.name().unwrap_or("unknown CUDA error")
+    );
     Err(match result {
         CUresult::OUT_OF_MEMORY => Status::AllocFailed,
         _ => status,

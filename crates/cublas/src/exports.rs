@@ -10,9 +10,21 @@
 macro_rules! export_library {
     ($major:literal) => {
         $crate::exported_functions!($crate::export_symbols, $major);
-        $crate::export_symbol!($major, "cublasGetVersion_v2", $crate::api::cublasGetVersion_v2::<$major>);
-        $crate::export_symbol!($major, "cublasGetProperty", $crate::api::cublasGetProperty::<$major>);
-        $crate::export_symbol!($major, "cublasGetCudartVersion", $crate::api::cublasGetCudartVersion::<$major>);
+        $crate::export_symbol!(
+            $major,
+            "cublasGetVersion_v2",
+            $crate::api::cublasGetVersion_v2::<$major>
+        );
+        $crate::export_symbol!(
+            $major,
+            "cublasGetProperty",
+            $crate::api::cublasGetProperty::<$major>
+        );
+        $crate::export_symbol!(
+            $major,
+            "cublasGetCudartVersion",
+            $crate::api::cublasGetCudartVersion::<$major>
+        );
     };
 }
 
@@ -76,6 +88,55 @@ macro_rules! exported_functions {
             cublasGemmEx cublasGemmEx_64 cublasGemmBatchedEx cublasGemmBatchedEx_64
             cublasGemmStridedBatchedEx cublasGemmStridedBatchedEx_64
             cublasSgemmEx cublasSgemmEx_64 cublasCgemmEx cublasCgemmEx_64 cublasCgemm3mEx cublasCgemm3mEx_64
+
+            cublasSaxpy_v2 cublasSaxpy_v2_64 cublasDaxpy_v2 cublasDaxpy_v2_64 cublasCaxpy_v2 cublasCaxpy_v2_64
+            cublasZaxpy_v2 cublasZaxpy_v2_64 cublasAxpyEx cublasAxpyEx_64 cublasSscal_v2 cublasSscal_v2_64
+            cublasDscal_v2 cublasDscal_v2_64 cublasCscal_v2 cublasCscal_v2_64 cublasZscal_v2 cublasZscal_v2_64
+            cublasCsscal_v2 cublasCsscal_v2_64 cublasZdscal_v2 cublasZdscal_v2_64 cublasScalEx cublasScalEx_64
+            cublasScopy_v2 cublasScopy_v2_64 cublasDcopy_v2 cublasDcopy_v2_64 cublasCcopy_v2 cublasCcopy_v2_64
+            cublasZcopy_v2 cublasZcopy_v2_64 cublasSswap_v2 cublasSswap_v2_64 cublasDswap_v2 cublasDswap_v2_64
+            cublasCswap_v2 cublasCswap_v2_64 cublasZswap_v2 cublasZswap_v2_64 cublasSrot_v2 cublasSrot_v2_64
+            cublasDrot_v2 cublasDrot_v2_64 cublasCrot_v2 cublasCrot_v2_64 cublasZrot_v2 cublasZrot_v2_64
+            cublasCsrot_v2 cublasCsrot_v2_64 cublasZdrot_v2 cublasZdrot_v2_64 cublasSdot_v2 cublasSdot_v2_64
+            cublasDdot_v2 cublasDdot_v2_64 cublasCdotu_v2 cublasCdotu_v2_64 cublasZdotu_v2 cublasZdotu_v2_64
+            cublasCdotc_v2 cublasCdotc_v2_64 cublasZdotc_v2 cublasZdotc_v2_64 cublasDotEx cublasDotEx_64 cublasDotcEx
+            cublasDotcEx_64 cublasSnrm2_v2 cublasSnrm2_v2_64 cublasDnrm2_v2 cublasDnrm2_v2_64 cublasScnrm2_v2
+            cublasScnrm2_v2_64 cublasDznrm2_v2 cublasDznrm2_v2_64 cublasNrm2Ex cublasNrm2Ex_64 cublasSasum_v2
+            cublasSasum_v2_64 cublasDasum_v2 cublasDasum_v2_64 cublasScasum_v2 cublasScasum_v2_64 cublasDzasum_v2
+            cublasDzasum_v2_64 cublasIsamax_v2 cublasIsamax_v2_64 cublasIdamax_v2 cublasIdamax_v2_64 cublasIcamax_v2
+            cublasIcamax_v2_64 cublasIzamax_v2 cublasIzamax_v2_64 cublasIsamin_v2 cublasIsamin_v2_64 cublasIdamin_v2
+            cublasIdamin_v2_64 cublasIcamin_v2 cublasIcamin_v2_64 cublasIzamin_v2 cublasIzamin_v2_64 cublasSgemv_v2
+            cublasSgemv_v2_64 cublasDgemv_v2 cublasDgemv_v2_64 cublasCgemv_v2 cublasCgemv_v2_64 cublasZgemv_v2
+            cublasZgemv_v2_64 cublasSgemvBatched cublasSgemvBatched_64 cublasDgemvBatched cublasDgemvBatched_64
+            cublasCgemvBatched cublasCgemvBatched_64 cublasZgemvBatched cublasZgemvBatched_64
+            cublasSgemvStridedBatched cublasSgemvStridedBatched_64 cublasDgemvStridedBatched
+            cublasDgemvStridedBatched_64 cublasCgemvStridedBatched cublasCgemvStridedBatched_64
+            cublasZgemvStridedBatched cublasZgemvStridedBatched_64 cublasSger_v2 cublasSger_v2_64 cublasDger_v2
+            cublasDger_v2_64 cublasCgeru_v2 cublasCgeru_v2_64 cublasZgeru_v2 cublasZgeru_v2_64 cublasCgerc_v2
+            cublasCgerc_v2_64 cublasZgerc_v2 cublasZgerc_v2_64 cublasSsyr_v2 cublasSsyr_v2_64 cublasDsyr_v2
+            cublasDsyr_v2_64 cublasCsyr_v2 cublasCsyr_v2_64 cublasZsyr_v2 cublasZsyr_v2_64 cublasCher_v2
+            cublasCher_v2_64 cublasZher_v2 cublasZher_v2_64 cublasSsyr2_v2 cublasSsyr2_v2_64 cublasDsyr2_v2
+            cublasDsyr2_v2_64 cublasCsyr2_v2 cublasCsyr2_v2_64 cublasZsyr2_v2 cublasZsyr2_v2_64 cublasCher2_v2
+            cublasCher2_v2_64 cublasZher2_v2 cublasZher2_v2_64 cublasSsymv_v2 cublasSsymv_v2_64 cublasDsymv_v2
+            cublasDsymv_v2_64 cublasCsymv_v2 cublasCsymv_v2_64 cublasZsymv_v2 cublasZsymv_v2_64 cublasChemv_v2
+            cublasChemv_v2_64 cublasZhemv_v2 cublasZhemv_v2_64 cublasStrmv_v2 cublasStrmv_v2_64 cublasDtrmv_v2
+            cublasDtrmv_v2_64 cublasCtrmv_v2 cublasCtrmv_v2_64 cublasZtrmv_v2 cublasZtrmv_v2_64 cublasStrsv_v2
+            cublasStrsv_v2_64 cublasDtrsv_v2 cublasDtrsv_v2_64 cublasCtrsv_v2 cublasCtrsv_v2_64 cublasZtrsv_v2
+            cublasZtrsv_v2_64 cublasStrsm_v2 cublasStrsm_v2_64 cublasDtrsm_v2 cublasDtrsm_v2_64 cublasCtrsm_v2
+            cublasCtrsm_v2_64 cublasZtrsm_v2 cublasZtrsm_v2_64 cublasStrsmBatched cublasStrsmBatched_64
+            cublasDtrsmBatched cublasDtrsmBatched_64 cublasCtrsmBatched cublasCtrsmBatched_64 cublasZtrsmBatched
+            cublasZtrsmBatched_64 cublasStrmm_v2 cublasStrmm_v2_64 cublasDtrmm_v2 cublasDtrmm_v2_64 cublasCtrmm_v2
+            cublasCtrmm_v2_64 cublasZtrmm_v2 cublasZtrmm_v2_64 cublasSsymm_v2 cublasSsymm_v2_64 cublasDsymm_v2
+            cublasDsymm_v2_64 cublasCsymm_v2 cublasCsymm_v2_64 cublasZsymm_v2 cublasZsymm_v2_64 cublasChemm_v2
+            cublasChemm_v2_64 cublasZhemm_v2 cublasZhemm_v2_64 cublasSsyrk_v2 cublasSsyrk_v2_64 cublasDsyrk_v2
+            cublasDsyrk_v2_64 cublasCsyrk_v2 cublasCsyrk_v2_64 cublasZsyrk_v2 cublasZsyrk_v2_64 cublasCherk_v2
+            cublasCherk_v2_64 cublasZherk_v2 cublasZherk_v2_64 cublasSsyrkx cublasSsyrkx_64 cublasDsyrkx
+            cublasDsyrkx_64 cublasCsyrkx cublasCsyrkx_64 cublasZsyrkx cublasZsyrkx_64 cublasCherkx cublasCherkx_64
+            cublasZherkx cublasZherkx_64 cublasSsyr2k_v2 cublasSsyr2k_v2_64 cublasDsyr2k_v2 cublasDsyr2k_v2_64
+            cublasCsyr2k_v2 cublasCsyr2k_v2_64 cublasZsyr2k_v2 cublasZsyr2k_v2_64 cublasCher2k_v2 cublasCher2k_v2_64
+            cublasZher2k_v2 cublasZher2k_v2_64 cublasSgeam cublasSgeam_64 cublasDgeam cublasDgeam_64 cublasCgeam
+            cublasCgeam_64 cublasZgeam cublasZgeam_64 cublasSdgmm cublasSdgmm_64 cublasDdgmm cublasDdgmm_64
+            cublasCdgmm cublasCdgmm_64 cublasZdgmm cublasZdgmm_64
         }
     };
 }
@@ -96,22 +157,42 @@ mod tests {
     #[test]
     fn every_function_is_exported() {
         let exported: BTreeSet<&str> = EXPORTED.iter().copied().collect();
-        let generic = ["cublasGetVersion_v2", "cublasGetProperty", "cublasGetCudartVersion"];
+        let generic = [
+            "cublasGetVersion_v2",
+            "cublasGetProperty",
+            "cublasGetCudartVersion",
+        ];
         let mut defined = 0;
-        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api")).expect("the folder is there") {
-            let text = std::fs::read_to_string(file.expect("an entry").path()).expect("source text");
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api"))
+            .expect("the folder is there")
+        {
+            let text =
+                std::fs::read_to_string(file.expect("an entry").path()).expect("source text");
             for line in text.lines().map(str::trim_start) {
-                let definition = line.contains("fn cublas") || line.starts_with("cublas") || line.starts_with("[cublas");
-                if !definition || !(line.ends_with('{') || line.ends_with(';') || line.ends_with(";]")) {
+                let definition = line.contains("fn cublas")
+                    || line.starts_with("cublas")
+                    || line.starts_with("[cublas");
+                if !definition
+                    || !(line.ends_with('{') || line.ends_with(';') || line.ends_with(";]"))
+                {
                     continue;
                 }
                 let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-                for name in words.filter(|word| word.starts_with("cublas") && !word.contains("Status_")) {
-                    assert!(exported.contains(name) || generic.contains(&name), "{name} is not exported");
+                for name in
+                    words.filter(|word| word.starts_with("cublas") && !word.contains("Status_"))
+                {
+                    assert!(
+                        exported.contains(name) || generic.contains(&name),
+                        "{name} is not exported"
+                    );
                     defined += 1;
                 }
             }
         }
-        assert!(defined >= exported.len(), "only {defined} definitions found for {} exports", exported.len());
+        assert!(
+            defined >= exported.len(),
+            "only {defined} definitions found for {} exports",
+            exported.len()
+        );
     }
 }

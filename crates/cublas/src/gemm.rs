@@ -33,7 +33,12 @@ impl Formats {
             Element::C32 => Arithmetic::C32,
             Element::C64 => Arithmetic::C64,
         };
-        Self { ab: element, c: element, scale: element, arithmetic }
+        Self {
+            ab: element,
+            c: element,
+            scale: element,
+            arithmetic,
+        }
     }
 
     /// The combinations of `cublasGemmEx` (table "cublasGemmEx supports the following Compute Type, Scale Type,
@@ -44,7 +49,14 @@ impl Formats {
     pub fn of(a: DataType, b: DataType, c: DataType, compute: ComputeType) -> Result<Self, Status> {
         use ComputeType as Compute;
         use DataType as Data;
-        let formats = |ab, c, scale, arithmetic| Ok(Self { ab, c, scale, arithmetic });
+        let formats = |ab, c, scale, arithmetic| {
+            Ok(Self {
+                ab,
+                c,
+                scale,
+                arithmetic,
+            })
+        };
         let single = |ab, c| formats(ab, c, Element::F32, Arithmetic::F32);
         match (compute, a, c) {
             _ if a != b => Err(Status::NotSupported),
@@ -54,11 +66,21 @@ impl Formats {
             (Compute::C32I | Compute::C32IPedantic, Data::R8I, Data::R32I) => {
                 formats(Element::S8, Element::S32, Element::S32, Arithmetic::S32)
             }
-            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R16BF) => single(Element::BF16, Element::BF16),
-            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R32F) => single(Element::BF16, Element::F32),
-            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R16F) => single(Element::F16, Element::F16),
-            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R32F) => single(Element::F16, Element::F32),
-            (Compute::C32F | Compute::C32FPedantic, Data::R8I, Data::R32F) => single(Element::S8, Element::F32),
+            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R16BF) => {
+                single(Element::BF16, Element::BF16)
+            }
+            (Compute::C32F | Compute::C32FPedantic, Data::R16BF, Data::R32F) => {
+                single(Element::BF16, Element::F32)
+            }
+            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R16F) => {
+                single(Element::F16, Element::F16)
+            }
+            (Compute::C32F | Compute::C32FPedantic, Data::R16F, Data::R32F) => {
+                single(Element::F16, Element::F32)
+            }
+            (Compute::C32F | Compute::C32FPedantic, Data::R8I, Data::R32F) => {
+                single(Element::S8, Element::F32)
+            }
             (
                 Compute::C32F
                 | Compute::C32FPedantic
@@ -91,7 +113,11 @@ impl Formats {
             ) => Ok(Self::uniform(Element::C64)),
             _ => Err(Status::NotSupported),
         }
-        .inspect_err(|_| tracing::warn!("unsupported product: A {a:?}, B {b:?}, C {c:?}, compute type {compute:?}"))
+        .inspect_err(|_| {
+            tracing::warn!(
+                "unsupported product: A {a:?}, B {b:?}, C {c:?}, compute type {compute:?}"
+            )
+        })
     }
 }
 
@@ -152,23 +178,40 @@ impl Gemm {
         if self.c.address == 0 || (reads && (self.a.address == 0 || self.b.address == 0)) {
             return Err(Status::InvalidValue);
         }
-        let size = |value: i64| u32::try_from(value).ok().filter(|&value| value <= i32::MAX as u32);
+        let size = |value: i64| {
+            u32::try_from(value)
+                .ok()
+                .filter(|&value| value <= i32::MAX as u32)
+        };
         let (Some(m), Some(n), Some(k)) = (size(m), size(n), size(k)) else {
             tracing::warn!("a dimension of 2^31 or more is not supported");
             return Err(Status::NotSupported);
         };
-        let layout = |transposed| if transposed { Layout::Depth } else { Layout::Edge };
+        let layout = |transposed| {
+            if transposed {
+                Layout::Depth
+            } else {
+                Layout::Edge
+            }
+        };
         Ok(Some(Product {
             size: (m, n, if reads { k } else { 0 }),
             formats: self.formats,
             scalars: self.scalars,
-            a: Operand { matrix: self.a, layout: layout(op_a.transposes()), conjugate: op_a.conjugates() },
-            b: Operand { matrix: self.b, layout: layout(!op_b.transposes()), conjugate: op_b.conjugates() },
+            a: Operand {
+                matrix: self.a,
+                layout: layout(op_a.transposes()),
+                conjugate: op_a.conjugates(),
+            },
+            b: Operand {
+                matrix: self.b,
+                layout: layout(!op_b.transposes()),
+                conjugate: op_b.conjugates(),
+            },
             c: self.c,
             count: self.count as u64,
             pointers: self.pointers,
-            fill: Triangle::All,
-            hermitian: false,
+            ..Product::default()
         }))
     }
 
@@ -199,8 +242,12 @@ pub struct Product {
     pub size: (u32, u32, u32),
     /// Number formats.
     pub formats: Formats,
+    /// Format of `beta`, where it is not that of `alpha`.
+    pub scale_beta: Option<Element>,
     /// `alpha` and `beta`.
     pub scalars: (Scalar, Scalar),
+    /// Whether `alpha` is conjugated.
+    pub conjugate_alpha: bool,
     /// Left factor.
     pub a: Operand,
     /// Right factor.
@@ -217,6 +264,36 @@ pub struct Product {
     pub hermitian: bool,
 }
 
+impl Default for Product {
+    /// An empty product of single precision, to be filled in.
+    fn default() -> Self {
+        let matrix = Matrix {
+            address: 0,
+            ld: 1,
+            batch: 0,
+        };
+        let operand = Operand {
+            matrix,
+            layout: Layout::Depth,
+            conjugate: false,
+        };
+        Self {
+            size: (0, 0, 0),
+            formats: Formats::uniform(Element::F32),
+            scale_beta: None,
+            scalars: (Scalar::value(1.0), Scalar::value(0.0)),
+            conjugate_alpha: false,
+            a: operand,
+            b: operand,
+            c: matrix,
+            count: 0,
+            pointers: false,
+            fill: Triangle::All,
+            hermitian: false,
+        }
+    }
+}
+
 impl Product {
     /// Launches the kernels of the product on the handle's stream.
     pub fn run(&self, handle: &Handle) -> Result<(), Status> {
@@ -225,15 +302,29 @@ impl Product {
         let tiles_m = m.div_ceil(gemm_direct::BLOCK_ROWS * spec.rows as u32);
         let tiles_n = n.div_ceil(gemm_direct::BLOCK_COLUMNS * spec.columns as u32);
         let threads = gemm_direct::BLOCK_ROWS * gemm_direct::BLOCK_COLUMNS;
-        self.launch(handle, &Kernel::GemmDirect(spec), (tiles_m, tiles_n), threads)
+        self.launch(
+            handle,
+            &Kernel::GemmDirect(spec),
+            (tiles_m, tiles_n),
+            threads,
+        )
     }
 
     /// Launches a kernel with the parameters of [`gemm_direct::Spec::ptx`], in slices of the batch that fit the grid.
-    fn launch(&self, handle: &Handle, kernel: &Kernel, tiles: (u32, u32), threads: u32) -> Result<(), Status> {
+    fn launch(
+        &self,
+        handle: &Handle,
+        kernel: &Kernel,
+        tiles: (u32, u32),
+        threads: u32,
+    ) -> Result<(), Status> {
         const MAX_GRID_Z: u64 = 65535;
         let blocks = u64::from(tiles.0) * u64::from(tiles.1);
         let (Ok(blocks), Ok(count)) = (i32::try_from(blocks), u32::try_from(self.count)) else {
-            tracing::warn!("a product of {blocks} tiles in a batch of {} is too large", self.count);
+            tracing::warn!(
+                "a product of {blocks} tiles in a batch of {} is too large",
+                self.count
+            );
             return Err(Status::NotSupported);
         };
         let (m, n, k) = self.size;
@@ -242,10 +333,24 @@ impl Product {
         while first < count {
             let slice = (count - first).min(MAX_GRID_Z as u32);
             let mut arguments = Arguments::default();
-            arguments.word(self.a.matrix.address).word(self.b.matrix.address).word(self.c.address);
-            arguments.signed(self.a.matrix.ld * ab).signed(self.b.matrix.ld * ab).signed(self.c.ld * c);
-            arguments.signed(self.a.matrix.batch * ab).signed(self.b.matrix.batch * ab).signed(self.c.batch * c);
-            arguments.small(m).small(n).small(k).small(tiles.0).small(first);
+            arguments
+                .word(self.a.matrix.address)
+                .word(self.b.matrix.address)
+                .word(self.c.address);
+            arguments
+                .signed(self.a.matrix.ld * ab)
+                .signed(self.b.matrix.ld * ab)
+                .signed(self.c.ld * c);
+            arguments
+                .signed(self.a.matrix.batch * ab)
+                .signed(self.b.matrix.batch * ab)
+                .signed(self.c.batch * c);
+            arguments
+                .small(m)
+                .small(n)
+                .small(k)
+                .small(tiles.0)
+                .small(first);
             arguments.scalar(self.formats.arithmetic, &self.scalars.0);
             arguments.scalar(self.formats.arithmetic, &self.scalars.1);
             handle.launch(kernel, [blocks as u32, 1, slice], threads, &mut arguments)?;
@@ -273,6 +378,8 @@ impl Product {
             element_ab: self.formats.ab,
             element_c: self.formats.c,
             scale: self.formats.scale,
+            scale_beta: self.scale_beta.unwrap_or(self.formats.scale),
+            conjugate_alpha: self.conjugate_alpha && complex,
             arithmetic: self.formats.arithmetic,
             // A complex sum takes two registers, a double two words.
             rows: if complex { rows.min(4) } else { rows },
@@ -292,7 +399,9 @@ impl Product {
             let aligned = |value: i64| value % bytes == 0;
             let shape = match operand.layout {
                 Layout::Depth => true,
-                Layout::Edge => count as usize >= tile && (count as usize * size) as i64 % bytes == 0,
+                Layout::Edge => {
+                    count as usize >= tile && (count as usize * size) as i64 % bytes == 0
+                }
             };
             let batch = self.pointers || (aligned(operand.matrix.batch * size as i64));
             let base = self.pointers || aligned(operand.matrix.address as i64);
@@ -304,7 +413,11 @@ impl Product {
             && fits(&self.a, spec.rows, m)
             && fits(&self.b, spec.columns, n)
         {
-            spec.vectors = if self.pointers { Vectors::Probe } else { Vectors::Always };
+            spec.vectors = if self.pointers {
+                Vectors::Probe
+            } else {
+                Vectors::Always
+            };
         }
         spec
     }

@@ -80,19 +80,36 @@ impl Handle {
         // SAFETY: all pointers are to live locals of the types that the functions take.
         unsafe {
             check((driver.init)(0), "cuInit", Status::NotInitialized)?;
-            check((driver.ctx_get_current)(&mut context), "cuCtxGetCurrent", Status::NotInitialized)?;
+            check(
+                (driver.ctx_get_current)(&mut context),
+                "cuCtxGetCurrent",
+                Status::NotInitialized,
+            )?;
             if context.is_null() {
-                check((driver.device_get)(&mut device, 0), "cuDeviceGet", Status::NotInitialized)?;
+                check(
+                    (driver.device_get)(&mut device, 0),
+                    "cuDeviceGet",
+                    Status::NotInitialized,
+                )?;
                 let result = (driver.device_primary_ctx_retain)(&mut context, device);
                 check(result, "cuDevicePrimaryCtxRetain", Status::NotInitialized)?;
-                check((driver.ctx_set_current)(context), "cuCtxSetCurrent", Status::NotInitialized)?;
+                check(
+                    (driver.ctx_set_current)(context),
+                    "cuCtxSetCurrent",
+                    Status::NotInitialized,
+                )?;
             }
-            check((driver.ctx_get_device)(&mut device), "cuCtxGetDevice", Status::NotInitialized)?;
+            check(
+                (driver.ctx_get_device)(&mut device),
+                "cuCtxGetDevice",
+                Status::NotInitialized,
+            )?;
         }
         let mut multiprocessors = 0;
         let attribute = cuda_abi::CUdevice_attribute::MULTIPROCESSOR_COUNT.0 as i32;
         // SAFETY: the pointer is to a live local.
-        let result = unsafe { (driver.device_get_attribute)(&mut multiprocessors, attribute, device) };
+        let result =
+            unsafe { (driver.device_get_attribute)(&mut multiprocessors, attribute, device) };
         check(result, "cuDeviceGetAttribute", Status::NotInitialized)?;
         let class = class_of(&device_name(driver, device)?);
         tracing::debug!(?class, multiprocessors, "cuBLAS handle created");
@@ -145,12 +162,19 @@ impl Handle {
         let scratch = std::mem::take(&mut state.scratch);
         self.in_context(|driver| {
             // SAFETY: the scratch was allocated by this handle in this context; cuMemFree waits for kernels using it.
-            check(unsafe { (driver.mem_free)(scratch) }, "cuMemFree", Status::ExecutionFailed)
+            check(
+                unsafe { (driver.mem_free)(scratch) },
+                "cuMemFree",
+                Status::ExecutionFailed,
+            )
         })
     }
 
     /// Runs `body` with the handle's context current.
-    pub fn in_context<T>(&self, body: impl FnOnce(&Driver) -> Result<T, Status>) -> Result<T, Status> {
+    pub fn in_context<T>(
+        &self,
+        body: impl FnOnce(&Driver) -> Result<T, Status>,
+    ) -> Result<T, Status> {
         // SAFETY: the context is live as long as the handle may be used.
         let result = unsafe { (self.driver.ctx_push_current)(self.context) };
         check(result, "cuCtxPushCurrent", Status::NotInitialized)?;
@@ -186,10 +210,15 @@ impl Handle {
         self.in_context(|driver| {
             let destination = bytes.as_mut_ptr().cast::<c_void>();
             // SAFETY: `bytes` outlives the copy, since the stream is waited for.
-            let result = unsafe { (driver.memcpy_dtoh_async)(destination, address, bytes.len(), stream) };
+            let result =
+                unsafe { (driver.memcpy_dtoh_async)(destination, address, bytes.len(), stream) };
             check(result, "cuMemcpyDtoHAsync", Status::MappingError)?;
             // SAFETY: the stream is the caller's and live.
-            check(unsafe { (driver.stream_synchronize)(stream) }, "cuStreamSynchronize", Status::ExecutionFailed)
+            check(
+                unsafe { (driver.stream_synchronize)(stream) },
+                "cuStreamSynchronize",
+                Status::ExecutionFailed,
+            )
         })
     }
 
@@ -209,13 +238,23 @@ impl Handle {
     ///
     /// # Errors
     /// `EXECUTION_FAILED` when the driver refuses the kernel or the launch; its reason is logged.
-    pub fn launch(&self, kernel: &Kernel, grid: [u32; 3], threads: u32, args: &mut Arguments) -> Result<(), Status> {
+    pub fn launch(
+        &self,
+        kernel: &Kernel,
+        grid: [u32; 3],
+        threads: u32,
+        args: &mut Arguments,
+    ) -> Result<(), Status> {
         if grid.contains(&0) {
             return Ok(());
         }
         let function = self.function(kernel)?;
         let stream = self.state.lock().stream;
-        let mut pointers: Vec<*mut c_void> = args.words.iter_mut().map(|word| ptr::from_mut(word).cast()).collect();
+        let mut pointers: Vec<*mut c_void> = args
+            .words
+            .iter_mut()
+            .map(|word| ptr::from_mut(word).cast())
+            .collect();
         tracing::trace!(kernel = kernel.name(), ?grid, threads, ?stream, "launch");
         // SAFETY: the kernel's parameters are as many as `pointers`, none larger than a word, and the driver copies
         // them before it returns.
@@ -244,7 +283,9 @@ fn device_name(driver: &Driver, device: i32) -> Result<String, Status> {
     let result = unsafe { (driver.device_get_name)(name.as_mut_ptr(), name.len() as i32, device) };
     check(result, "cuDeviceGetName", Status::NotInitialized)?;
     // SAFETY: the driver ends the name with a zero within the buffer.
-    Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+    Ok(unsafe { CStr::from_ptr(name.as_ptr()) }
+        .to_string_lossy()
+        .into_owned())
 }
 
 /// Tells CPU devices by their name, since the driver API has no attribute for it.
@@ -285,12 +326,18 @@ fn load(driver: &Driver, kernel: &Kernel) -> Result<CUfunction, Status> {
         // SAFETY: `mode` holds the mode that was exchanged above.
         unsafe { (driver.thread_exchange_stream_capture_mode)(&mut mode) };
     }
-    check(result, &format!("loading kernel {}", kernel.name()), Status::ExecutionFailed)?;
+    check(
+        result,
+        &format!("loading kernel {}", kernel.name()),
+        Status::ExecutionFailed,
+    )?;
     let shared = kernel.dynamic_shared();
     if shared > 48 << 10 {
         const MAX_DYNAMIC_SHARED_SIZE_BYTES: i32 = 8;
         // SAFETY: the function was just loaded.
-        let result = unsafe { (driver.func_set_attribute)(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32) };
+        let result = unsafe {
+            (driver.func_set_attribute)(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)
+        };
         check(result, "cuFuncSetAttribute", Status::ExecutionFailed)?;
     }
     Ok(function)
@@ -325,12 +372,20 @@ impl Scalar {
     ///
     /// # Safety
     /// In host mode `pointer` is null or points to a number of format `element`.
-    pub unsafe fn from_raw(mode: PointerMode, element: Element, pointer: *const c_void) -> Result<Self, Status> {
+    pub unsafe fn from_raw(
+        mode: PointerMode,
+        element: Element,
+        pointer: *const c_void,
+    ) -> Result<Self, Status> {
         if pointer.is_null() {
             return Err(Status::InvalidValue);
         }
         if mode == PointerMode::Device {
-            return Ok(Self { at: pointer as CUdeviceptr, re: 0.0, im: 0.0 });
+            return Ok(Self {
+                at: pointer as CUdeviceptr,
+                re: 0.0,
+                im: 0.0,
+            });
         }
         // SAFETY: the caller promises the number; it need not be aligned.
         let (re, im) = unsafe {
@@ -401,9 +456,15 @@ mod tests {
     fn null_and_foreign_handles_are_refused() {
         // SAFETY: null, and memory of more than a handle's size.
         unsafe {
-            assert_eq!(Handle::from_raw(ptr::null()).err(), Some(Status::NotInitialized));
+            assert_eq!(
+                Handle::from_raw(ptr::null()).err(),
+                Some(Status::NotInitialized)
+            );
             let zeros = [0u64; 64];
-            assert_eq!(Handle::from_raw(zeros.as_ptr().cast()).err(), Some(Status::NotInitialized));
+            assert_eq!(
+                Handle::from_raw(zeros.as_ptr().cast()).err(),
+                Some(Status::NotInitialized)
+            );
         }
     }
 
@@ -416,10 +477,28 @@ mod tests {
             let scalar = Scalar::from_raw(mode, Element::F16, ptr::from_ref(&half).cast());
             assert_eq!(scalar, Ok(Scalar::value(0.5)));
             let scalar = Scalar::from_raw(mode, Element::C32, [1f32, -2.0].as_ptr().cast());
-            assert_eq!(scalar, Ok(Scalar { at: 0, re: 1.0, im: -2.0 }));
-            let scalar = Scalar::from_raw(PointerMode::Device, Element::F32, 0x1000 as *const c_void);
-            assert_eq!(scalar, Ok(Scalar { at: 0x1000, re: 0.0, im: 0.0 }));
-            assert_eq!(Scalar::from_raw(mode, Element::F32, ptr::null()), Err(Status::InvalidValue));
+            assert_eq!(
+                scalar,
+                Ok(Scalar {
+                    at: 0,
+                    re: 1.0,
+                    im: -2.0
+                })
+            );
+            let scalar =
+                Scalar::from_raw(PointerMode::Device, Element::F32, 0x1000 as *const c_void);
+            assert_eq!(
+                scalar,
+                Ok(Scalar {
+                    at: 0x1000,
+                    re: 0.0,
+                    im: 0.0
+                })
+            );
+            assert_eq!(
+                Scalar::from_raw(mode, Element::F32, ptr::null()),
+                Err(Status::InvalidValue)
+            );
         }
     }
 }

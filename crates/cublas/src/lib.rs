@@ -51,4 +51,7 @@ pub mod gemm;
 pub mod handle;
 pub mod kernels;
 pub mod ptx;
+pub mod structured;
+pub mod triangular;
 pub mod types;
+pub mod vectors;

@@ -45,7 +45,14 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Class; 6] = [Self::Pred, Self::B16, Self::B32, Self::B64, Self::F32, Self::F64];
+    const ALL: [Class; 6] = [
+        Self::Pred,
+        Self::B16,
+        Self::B32,
+        Self::B64,
+        Self::F32,
+        Self::F64,
+    ];
 
     fn prefix(self) -> &'static str {
         match self {
@@ -267,13 +274,19 @@ impl Function {
     pub fn reg(&mut self, class: Class) -> Reg {
         let counter = &mut self.registers[class as usize];
         *counter += 1;
-        Reg { class, index: *counter - 1 }
+        Reg {
+            class,
+            index: *counter - 1,
+        }
     }
 
     /// A fresh label; `name` says what starts there.
     pub fn label(&mut self, name: &'static str) -> Label {
         self.labels += 1;
-        Label { name, index: self.labels - 1 }
+        Label {
+            name,
+            index: self.labels - 1,
+        }
     }
 
     /// Writes `label:` here.
@@ -293,7 +306,11 @@ impl Function {
 
     /// Reads a declared parameter into a fresh register of `class`.
     pub fn load_param(&mut self, name: &str, class: Class) -> Reg {
-        let ty = self.params.iter().find(|(param, _)| param == name).map(|(_, ty)| *ty);
+        let ty = self
+            .params
+            .iter()
+            .find(|(param, _)| param == name)
+            .map(|(_, ty)| *ty);
         let ty = ty.unwrap_or_else(|| panic!("parameter {name} is not declared"));
         let reg = self.reg(class);
         ins!(self, "ld.param.{ty} {reg}, [{name}];");
@@ -315,7 +332,13 @@ impl Function {
     }
 
     /// One instruction with a fresh destination and two sources.
-    pub fn op2(&mut self, class: Class, op: &str, a: impl fmt::Display, b: impl fmt::Display) -> Reg {
+    pub fn op2(
+        &mut self,
+        class: Class,
+        op: &str,
+        a: impl fmt::Display,
+        b: impl fmt::Display,
+    ) -> Reg {
         let d = self.reg(class);
         ins!(self, "{op} {d}, {a}, {b};");
         d
@@ -356,7 +379,11 @@ impl Function {
     }
 
     /// Emits a loop that runs `body` while `condition`, evaluated before each round, gives a true predicate.
-    pub fn while_loop(&mut self, condition: impl FnOnce(&mut Self) -> Reg, body: impl FnOnce(&mut Self)) {
+    pub fn while_loop(
+        &mut self,
+        condition: impl FnOnce(&mut Self) -> Reg,
+        body: impl FnOnce(&mut Self),
+    ) {
         let (head, end) = (self.label("loop"), self.label("done"));
         self.place(head);
         let go = condition(self);
@@ -387,7 +414,8 @@ impl Function {
             }
         }
         for (name, align, bytes) in &self.shared {
-            writeln!(text, "\t.shared .align {align} .b8 {name}[{bytes}];").expect("writing to a string");
+            writeln!(text, "\t.shared .align {align} .b8 {name}[{bytes}];")
+                .expect("writing to a string");
         }
         text.push('\n');
         text.push_str(&self.body);
@@ -408,13 +436,19 @@ impl Function {
     /// Fresh registers for a number.
     pub fn number(&mut self, arithmetic: Arithmetic) -> Number {
         let re = self.reg(arithmetic.class());
-        let im = arithmetic.is_complex().then(|| self.reg(arithmetic.class()));
+        let im = arithmetic
+            .is_complex()
+            .then(|| self.reg(arithmetic.class()));
         Number { re, im }
     }
 
     /// `destination = value`, a real constant.
     pub fn set(&mut self, arithmetic: Arithmetic, destination: Number, value: f64) {
-        let (ty, value, zero) = (arithmetic.class().name(), arithmetic.immediate(value), arithmetic.immediate(0.0));
+        let (ty, value, zero) = (
+            arithmetic.class().name(),
+            arithmetic.immediate(value),
+            arithmetic.immediate(0.0),
+        );
         ins!(self, "mov.{ty} {}, {value};", destination.re);
         if let Some(im) = destination.im {
             ins!(self, "mov.{ty} {im}, {zero};");
@@ -465,17 +499,40 @@ impl Function {
     }
 
     /// `accumulator += a * b`
-    pub fn multiply_add(&mut self, arithmetic: Arithmetic, accumulator: Number, a: Number, b: Number) {
+    pub fn multiply_add(
+        &mut self,
+        arithmetic: Arithmetic,
+        accumulator: Number,
+        a: Number,
+        b: Number,
+    ) {
         self.accumulate(arithmetic, accumulator, a, b, false);
     }
 
     /// `accumulator -= a * b`
-    pub fn multiply_subtract(&mut self, arithmetic: Arithmetic, accumulator: Number, a: Number, b: Number) {
+    pub fn multiply_subtract(
+        &mut self,
+        arithmetic: Arithmetic,
+        accumulator: Number,
+        a: Number,
+        b: Number,
+    ) {
         self.accumulate(arithmetic, accumulator, a, b, true);
     }
 
-    fn accumulate(&mut self, arithmetic: Arithmetic, d: Number, a: Number, b: Number, negative: bool) {
-        let (plus, minus) = if negative { ("sub", "add") } else { ("add", "sub") };
+    fn accumulate(
+        &mut self,
+        arithmetic: Arithmetic,
+        d: Number,
+        a: Number,
+        b: Number,
+        negative: bool,
+    ) {
+        let (plus, minus) = if negative {
+            ("sub", "add")
+        } else {
+            ("add", "sub")
+        };
         self.term(arithmetic, plus, d.re, a.re, b.re);
         if let (Some(d_im), Some(a_im), Some(b_im)) = (d.im, a.im, b.im) {
             self.term(arithmetic, minus, d.re, a_im, b_im);
@@ -490,7 +547,11 @@ impl Function {
             ins!(self, "mad.lo.s32 {d}, {a}, {b}, {d};");
             return;
         }
-        let mul = if arithmetic == Arithmetic::S32 { "mul.lo" } else { "mul" };
+        let mul = if arithmetic == Arithmetic::S32 {
+            "mul.lo"
+        } else {
+            "mul"
+        };
         let t = self.op2(arithmetic.class(), &format!("{mul}.{suffix}"), a, b);
         ins!(self, "{op}.{suffix} {d}, {d}, {t};");
     }
@@ -498,7 +559,11 @@ impl Function {
     /// `a * b`
     pub fn multiply(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Number {
         let suffix = arithmetic.suffix();
-        let mul = if arithmetic == Arithmetic::S32 { "mul.lo" } else { "mul" };
+        let mul = if arithmetic == Arithmetic::S32 {
+            "mul.lo"
+        } else {
+            "mul"
+        };
         let re = self.op2(arithmetic.class(), &format!("{mul}.{suffix}"), a.re, b.re);
         let mut d = Number { re, im: None };
         if let (Some(a_im), Some(b_im)) = (a.im, b.im) {
@@ -515,21 +580,36 @@ impl Function {
         let suffix = arithmetic.suffix();
         let class = arithmetic.class();
         let (Some(a_im), Some(b_im)) = (a.im, b.im) else {
-            let op = if arithmetic == Arithmetic::S32 { "div.s32".to_owned() } else { format!("div.rn.{suffix}") };
-            return Number { re: self.op2(class, &op, a.re, b.re), im: None };
+            let op = if arithmetic == Arithmetic::S32 {
+                "div.s32".to_owned()
+            } else {
+                format!("div.rn.{suffix}")
+            };
+            return Number {
+                re: self.op2(class, &op, a.re, b.re),
+                im: None,
+            };
         };
         let d = self.number(arithmetic);
         let d_im = d.im.expect("complex");
-        let (abs_re, abs_im) =
-            (self.op1(class, &format!("abs.{suffix}"), b.re), self.op1(class, &format!("abs.{suffix}"), b_im));
+        let (abs_re, abs_im) = (
+            self.op1(class, &format!("abs.{suffix}"), b.re),
+            self.op1(class, &format!("abs.{suffix}"), b_im),
+        );
         let swap = self.compare(&format!("lt.{suffix}"), abs_re, abs_im);
         // With |b.re| >= |b.im|: r = b.im/b.re, s = b.re + r*b.im, (a.re + r*a.im)/s and (a.im - r*a.re)/s.
         // Otherwise a/b = (a*-i)/(b*-i), where b*-i = (b.im, -b.re) is of the first kind.
         let select = format!("selp.{suffix}");
         let neg_b_re = self.op1(class, &format!("neg.{suffix}"), b.re);
         let neg_a_re = self.op1(class, &format!("neg.{suffix}"), a.re);
-        let (br, bi) = (self.op3(class, &select, b_im, b.re, swap), self.op3(class, &select, neg_b_re, b_im, swap));
-        let (ar, ai) = (self.op3(class, &select, a_im, a.re, swap), self.op3(class, &select, neg_a_re, a_im, swap));
+        let (br, bi) = (
+            self.op3(class, &select, b_im, b.re, swap),
+            self.op3(class, &select, neg_b_re, b_im, swap),
+        );
+        let (ar, ai) = (
+            self.op3(class, &select, a_im, a.re, swap),
+            self.op3(class, &select, neg_a_re, a_im, swap),
+        );
         let r = self.op2(class, &format!("div.rn.{suffix}"), bi, br);
         let s = self.op3(class, &format!("fma.rn.{suffix}"), r, bi, br);
         let re = self.op3(class, &format!("fma.rn.{suffix}"), r, ai, ar);
@@ -543,7 +623,11 @@ impl Function {
     /// A predicate that is true when the number is not zero (NaN counts as not zero).
     pub fn is_nonzero(&mut self, arithmetic: Arithmetic, number: Number) -> Reg {
         let zero = arithmetic.immediate(0.0);
-        let how = if arithmetic == Arithmetic::S32 { "ne.s32".to_owned() } else { format!("neu.{}", arithmetic.suffix()) };
+        let how = if arithmetic == Arithmetic::S32 {
+            "ne.s32".to_owned()
+        } else {
+            format!("neu.{}", arithmetic.suffix())
+        };
         let p = self.compare(&how, number.re, &zero);
         if let Some(im) = number.im {
             let q = self.compare(&how, im, &zero);
@@ -570,7 +654,10 @@ impl Function {
         let components = if arithmetic.is_complex() { 2 } else { 1 };
         let component = element.size() / components;
         let bytes = element.size() * count;
-        let chunk = [16, 8, 4, 2, 1].into_iter().find(|chunk| bytes % chunk == 0).expect("one divides all");
+        let chunk = [16, 8, 4, 2, 1]
+            .into_iter()
+            .find(|chunk| bytes % chunk == 0)
+            .expect("one divides all");
         let chunk = chunk.max(component);
         let mut parts = Vec::new();
         for start in (0..bytes).step_by(chunk) {
@@ -592,7 +679,11 @@ impl Function {
                 2 => {
                     for k in 0..chunk / 2 {
                         let h = self.reg(Class::B16);
-                        ins!(self, "ld.{state}.b16 {h}, [{address}+{}];", at + 2 * k as i64);
+                        ins!(
+                            self,
+                            "ld.{state}.b16 {h}, [{address}+{}];",
+                            at + 2 * k as i64
+                        );
                         parts.push(self.widen_half(element, h));
                     }
                 }
@@ -607,24 +698,47 @@ impl Function {
         }
         parts
             .chunks(components)
-            .map(|part| Number { re: part[0], im: part.get(1).copied() })
+            .map(|part| Number {
+                re: part[0],
+                im: part.get(1).copied(),
+            })
             .collect()
     }
 
-    fn load_words(&mut self, state: &str, class: Class, address: Reg, offset: i64, count: usize) -> Vec<Reg> {
+    fn load_words(
+        &mut self,
+        state: &str,
+        class: Class,
+        address: Reg,
+        offset: i64,
+        count: usize,
+    ) -> Vec<Reg> {
         let regs: Vec<Reg> = (0..count).map(|_| self.reg(class)).collect();
         let ty = class.name();
         match regs.as_slice() {
             [one] => ins!(self, "ld.{state}.{ty} {one}, [{address}+{offset}];"),
             many => {
-                let list = many.iter().map(Reg::to_string).collect::<Vec<_>>().join(", ");
-                ins!(self, "ld.{state}.v{count}.{ty} {{{list}}}, [{address}+{offset}];");
+                let list = many
+                    .iter()
+                    .map(Reg::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                ins!(
+                    self,
+                    "ld.{state}.v{count}.{ty} {{{list}}}, [{address}+{offset}];"
+                );
             }
         }
         regs
     }
 
-    fn unpack(&mut self, element: Element, arithmetic: Arithmetic, word: Reg, parts: &mut Vec<Reg>) {
+    fn unpack(
+        &mut self,
+        element: Element,
+        arithmetic: Arithmetic,
+        word: Reg,
+        parts: &mut Vec<Reg>,
+    ) {
         match element {
             Element::F16 => {
                 let (low, high) = (self.reg(Class::B16), self.reg(Class::B16));
@@ -663,22 +777,44 @@ impl Function {
     fn from_integer(&mut self, arithmetic: Arithmetic, value: Reg) -> Reg {
         match arithmetic {
             Arithmetic::S32 => value,
-            _ => self.op1(arithmetic.class(), &format!("cvt.rn.{}.s32", arithmetic.suffix()), value),
+            _ => self.op1(
+                arithmetic.class(),
+                &format!("cvt.rn.{}.s32", arithmetic.suffix()),
+                value,
+            ),
         }
     }
 
     /// Reads one number; `address` need only have the alignment of the number itself.
-    pub fn load(&mut self, state: &str, element: Element, arithmetic: Arithmetic, address: Reg, offset: i64) -> Number {
+    pub fn load(
+        &mut self,
+        state: &str,
+        element: Element,
+        arithmetic: Arithmetic,
+        address: Reg,
+        offset: i64,
+    ) -> Number {
         self.load_vector(state, element, arithmetic, address, offset, 1)[0]
     }
 
     /// Writes one number, rounded to `element`, where the predicate `when` holds.
-    pub fn store(&mut self, when: Option<Reg>, element: Element, arithmetic: Arithmetic, address: Reg, number: Number) {
+    pub fn store(
+        &mut self,
+        when: Option<Reg>,
+        element: Element,
+        arithmetic: Arithmetic,
+        address: Reg,
+        number: Number,
+    ) {
         let guard = when.map(|p| format!("@{p} ")).unwrap_or_default();
         match (element, number.im) {
             (Element::C32 | Element::C64, Some(im)) => {
                 let ty = arithmetic.suffix();
-                ins!(self, "{guard}st.global.v2.{ty} [{address}], {{{}, {im}}};", number.re);
+                ins!(
+                    self,
+                    "{guard}st.global.v2.{ty} [{address}], {{{}, {im}}};",
+                    number.re
+                );
             }
             (Element::F16, _) => {
                 let h = self.op1(Class::B16, "cvt.rn.f16.f32", number.re);
@@ -691,7 +827,11 @@ impl Function {
             (Element::S8, _) => {
                 let mut value = number.re;
                 if arithmetic != Arithmetic::S32 {
-                    value = self.op1(Class::B32, &format!("cvt.rni.s32.{}", arithmetic.suffix()), value);
+                    value = self.op1(
+                        Class::B32,
+                        &format!("cvt.rni.s32.{}", arithmetic.suffix()),
+                        value,
+                    );
                 }
                 let value = self.op2(Class::B32, "max.s32", value, -128);
                 let value = self.op2(Class::B32, "min.s32", value, 127);
@@ -701,7 +841,9 @@ impl Function {
                 let ty = arithmetic.class().name();
                 ins!(self, "{guard}st.global.{ty} [{address}], {};", number.re);
             }
-            (Element::C32 | Element::C64, None) => unreachable!("a complex element takes complex arithmetic"),
+            (Element::C32 | Element::C64, None) => {
+                unreachable!("a complex element takes complex arithmetic")
+            }
         }
     }
 
@@ -715,16 +857,26 @@ impl Function {
         }
     }
 
-    /// Reads a scalar declared by [`Function::scalar_params`]; `element` is its format in device memory.
+    /// Reads a scalar declared by [`Function::scalar_params`]; `element` is its format in device
+    /// memory, which may be real for a complex scalar.
     pub fn scalar(&mut self, name: &str, element: Element, arithmetic: Arithmetic) -> Number {
         let at = self.load_param(&format!("{name}_at"), Class::B64);
         let re = self.load_param(&format!("{name}_re"), arithmetic.class());
-        let im = arithmetic.is_complex().then(|| self.load_param(&format!("{name}_im"), arithmetic.class()));
+        let im = arithmetic
+            .is_complex()
+            .then(|| self.load_param(&format!("{name}_im"), arithmetic.class()));
         let value = Number { re, im };
         let on_device = self.compare("ne.u64", at, 0);
         self.if_then(on_device, |f| {
-            let loaded = f.load("global", element, arithmetic, at, 0);
-            f.copy(arithmetic, value, loaded);
+            if arithmetic.is_complex() && !matches!(element, Element::C32 | Element::C64) {
+                let real = arithmetic.real();
+                let loaded = f.load("global", element, real, at, 0);
+                f.set(arithmetic, value, 0.0);
+                f.copy(real, value, loaded);
+            } else {
+                let loaded = f.load("global", element, arithmetic, at, 0);
+                f.copy(arithmetic, value, loaded);
+            }
         });
         value
     }

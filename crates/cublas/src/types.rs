@@ -267,7 +267,9 @@ impl Status {
             Self::NotInitialized => c"the library was not initialized",
             Self::AllocFailed => c"the resource allocation failed",
             Self::InvalidValue => c"an unsupported value or parameter was passed to the function",
-            Self::ArchMismatch => c"the function requires an architectural feature absent from the device",
+            Self::ArchMismatch => {
+                c"the function requires an architectural feature absent from the device"
+            }
             Self::MappingError => c"an access to GPU memory space failed",
             Self::ExecutionFailed => c"the function failed to launch on the GPU",
             Self::InternalError => c"an internal operation failed",

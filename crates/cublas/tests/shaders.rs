@@ -25,9 +25,14 @@ fn snapshots_are_what_the_generators_write() {
             fs::write(&path, &text).expect("the folder is writable");
             continue;
         }
-        let stored = fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; see the test's first lines", path.display()));
-        assert!(stored == text, "{} is not what its generator writes; see the test's first lines", path.display());
+        let stored = fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; see the test's first lines", path.display())
+        });
+        assert!(
+            stored == text,
+            "{} is not what its generator writes; see the test's first lines",
+            path.display()
+        );
     }
 }
 
@@ -54,7 +59,9 @@ fn every_kernel_assembles() {
     let kernels = common::all_kernels();
     for kernel in &kernels {
         let text = kernel.ptx();
-        let (header, body) = text.split_once("\n\n").expect("a header, an empty line, the kernel");
+        let (header, body) = text
+            .split_once("\n\n")
+            .expect("a header, an empty line, the kernel");
         if module.is_empty() {
             module.push_str(header);
         }
@@ -63,9 +70,16 @@ fn every_kernel_assembles() {
     }
     let path = folder.join("kernels.ptx");
     fs::write(&path, module).expect("a temporary file");
-    let output = Command::new(&ptxas).args(["-arch=sm_80", "-O0", "-o", "/dev/null"]).arg(&path).output();
+    let output = Command::new(&ptxas)
+        .args(["-arch=sm_80", "-O0", "-o", "/dev/null"])
+        .arg(&path)
+        .output();
     let output = output.expect("the assembler starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     fs::remove_dir_all(&folder).expect("the temporary folder can be removed");
     eprintln!("{} kernels assembled", kernels.len());
 }

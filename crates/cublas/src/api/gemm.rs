@@ -28,11 +28,18 @@ impl Call {
     ) -> Result<(), Status> {
         // SAFETY: the C caller's handle and scalars.
         let handle = unsafe { Handle::from_raw(self.handle) }?;
-        let ops = (Operation::try_from(self.ops.0)?, Operation::try_from(self.ops.1)?);
+        let ops = (
+            Operation::try_from(self.ops.0)?,
+            Operation::try_from(self.ops.1)?,
+        );
         let formats = self.formats?;
         // SAFETY: as above.
         let scalars = unsafe { scalars(handle, formats.scale, self.alpha, self.beta) }?;
-        let matrix = |(address, ld, batch): (Input, i64, i64)| Matrix { address: address as u64, ld, batch };
+        let matrix = |(address, ld, batch): (Input, i64, i64)| Matrix {
+            address: address as u64,
+            ld,
+            batch,
+        };
         Gemm {
             ops,
             size: self.size,
@@ -49,7 +56,12 @@ impl Call {
 }
 
 fn formats(a: i32, b: i32, c: i32, compute: i32) -> Result<Formats, Status> {
-    Formats::of(DataType::try_from(a)?, DataType::try_from(b)?, DataType::try_from(c)?, ComputeType::try_from(compute)?)
+    Formats::of(
+        DataType::try_from(a)?,
+        DataType::try_from(b)?,
+        DataType::try_from(c)?,
+        ComputeType::try_from(compute)?,
+    )
 }
 
 family! {
@@ -162,4 +174,3 @@ family! {
             .run((a, lda.into(), 0), (b, ldb.into(), 0), (c, ldc.into(), 0), 1, false)
     }
 }
-

@@ -115,7 +115,10 @@ const fn version(major: i32) -> [i32; 3] {
 }
 
 /// `major * 10000 + minor * 100 + patch`. The handle may be null.
-pub unsafe extern "C" fn cublasGetVersion_v2<const MAJOR: i32>(_handle: *const Handle, out: *mut i32) -> i32 {
+pub unsafe extern "C" fn cublasGetVersion_v2<const MAJOR: i32>(
+    _handle: *const Handle,
+    out: *mut i32,
+) -> i32 {
     super::enter("cublasGetVersion_v2", || {
         let [major, minor, patch] = version(MAJOR);
         put(out, major * 10000 + minor * 100 + patch)
@@ -138,12 +141,16 @@ pub extern "C" fn cublasGetCudartVersion<const MAJOR: i32>() -> usize {
 
 /// The name of a status constant.
 pub extern "C" fn cublasGetStatusName(status: i32) -> *const c_char {
-    Status::try_from(status).map_or(c"CUBLAS_STATUS_UNKNOWN", Status::name).as_ptr()
+    Status::try_from(status)
+        .map_or(c"CUBLAS_STATUS_UNKNOWN", Status::name)
+        .as_ptr()
 }
 
 /// A sentence about a status.
 pub extern "C" fn cublasGetStatusString(status: i32) -> *const c_char {
-    Status::try_from(status).map_or(c"unknown cuBLAS status", Status::description).as_ptr()
+    Status::try_from(status)
+        .map_or(c"unknown cuBLAS status", Status::description)
+        .as_ptr()
 }
 
 /// A copy of `columns` pieces of `bytes` bytes, `pitch` apart on either side.
@@ -166,12 +173,19 @@ impl Copy {
             return Ok(());
         }
         let pitches = [self.source_pitch, self.destination_pitch];
-        if pitches.iter().any(|&pitch| pitch < self.bytes) || self.source.is_null() || self.destination.is_null() {
+        if pitches.iter().any(|&pitch| pitch < self.bytes)
+            || self.source.is_null()
+            || self.destination.is_null()
+        {
             return Err(Status::InvalidValue);
         }
         let driver = driver()?;
         let (host, device) = (CUmemorytype::HOST, CUmemorytype::DEVICE);
-        let (from, to) = if self.to_device { (host, device) } else { (device, host) };
+        let (from, to) = if self.to_device {
+            (host, device)
+        } else {
+            (device, host)
+        };
         let copy = CUDA_MEMCPY2D {
             srcXInBytes: 0,
             srcY: 0,
@@ -197,7 +211,11 @@ impl Copy {
                 None => (driver.memcpy_2d)(&copy),
             }
         };
-        check(result, "a copy between host and device", Status::MappingError)
+        check(
+            result,
+            "a copy between host and device",
+            Status::MappingError,
+        )
     }
 }
 
@@ -304,8 +322,14 @@ mod tests {
             assert_eq!(version, 130000);
             assert_eq!(cublasGetProperty::<12>(1, &mut version), 0);
             assert_eq!(version, 8);
-            assert_eq!(cublasGetProperty::<12>(3, &mut version), Status::InvalidValue as i32);
-            assert_eq!(cublasGetProperty::<12>(0, std::ptr::null_mut()), Status::InvalidValue as i32);
+            assert_eq!(
+                cublasGetProperty::<12>(3, &mut version),
+                Status::InvalidValue as i32
+            );
+            assert_eq!(
+                cublasGetProperty::<12>(0, std::ptr::null_mut()),
+                Status::InvalidValue as i32
+            );
         }
     }
 
@@ -315,23 +339,52 @@ mod tests {
         // SAFETY: null is what is tested, the other pointer is to a live local.
         unsafe {
             assert_eq!(cublasDestroy_v2(null), Status::NotInitialized as i32);
-            assert_eq!(cublasSetStream_v2(null, stream), Status::NotInitialized as i32);
-            assert_eq!(cublasGetStream_v2(null, &mut stream), Status::NotInitialized as i32);
+            assert_eq!(
+                cublasSetStream_v2(null, stream),
+                Status::NotInitialized as i32
+            );
+            assert_eq!(
+                cublasGetStream_v2(null, &mut stream),
+                Status::NotInitialized as i32
+            );
             assert_eq!(cublasSetMathMode(null, 0), Status::NotInitialized as i32);
-            assert_eq!(cublasCreate_v2(std::ptr::null_mut()), Status::InvalidValue as i32);
+            assert_eq!(
+                cublasCreate_v2(std::ptr::null_mut()),
+                Status::InvalidValue as i32
+            );
         }
     }
 
     #[test]
     fn copies_check_their_shape() {
         let (host, device) = (0x1000 as Input, 0x2000 as Output);
-        assert_eq!(matrix(4, 4, 4, host, 3, device, 4, true).err(), Some(Status::InvalidValue));
-        assert_eq!(matrix(4, 4, 0, host, 4, device, 4, true).err(), Some(Status::InvalidValue));
-        assert_eq!(vector(4, 4, host, 0, device, 1, true).err(), Some(Status::InvalidValue));
+        assert_eq!(
+            matrix(4, 4, 4, host, 3, device, 4, true).err(),
+            Some(Status::InvalidValue)
+        );
+        assert_eq!(
+            matrix(4, 4, 0, host, 4, device, 4, true).err(),
+            Some(Status::InvalidValue)
+        );
+        assert_eq!(
+            vector(4, 4, host, 0, device, 1, true).err(),
+            Some(Status::InvalidValue)
+        );
         let copy = vector(8, 4, host, 2, device, 1, true).expect("a legal copy");
-        assert_eq!((copy.bytes, copy.columns, copy.source_pitch, copy.destination_pitch), (4, 8, 8, 4));
+        assert_eq!(
+            (
+                copy.bytes,
+                copy.columns,
+                copy.source_pitch,
+                copy.destination_pitch
+            ),
+            (4, 8, 8, 4)
+        );
         let copy = vector(8, 4, host, 1, device, 1, true).expect("a legal copy");
         assert_eq!((copy.bytes, copy.columns), (32, 1));
-        assert_eq!(matrix(0, 4, 4, host, 1, device, 1, true).and_then(|copy| copy.run(None)), Ok(()));
+        assert_eq!(
+            matrix(0, 4, 4, host, 1, device, 1, true).and_then(|copy| copy.run(None)),
+            Ok(())
+        );
     }
 }

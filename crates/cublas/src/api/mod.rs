@@ -7,9 +7,15 @@
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 mod gemm;
+mod level1;
+mod level2;
+mod level3;
 mod management;
 
 pub use gemm::*;
+pub use level1::*;
+pub use level2::*;
+pub use level3::*;
 pub use management::*;
 
 use std::ffi::c_void;
@@ -31,7 +37,9 @@ fn enter(name: &str, body: impl FnOnce() -> Result<(), Status>) -> i32 {
     LOGGING.call_once(|| {
         let filter = tracing_subscriber::EnvFilter::try_from_env("VKCUDA_LOG")
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         // An application, or a test, may have a subscriber of its own.
         let _ = subscriber.try_init();
     });
@@ -45,10 +53,20 @@ fn enter(name: &str, body: impl FnOnce() -> Result<(), Status>) -> i32 {
 }
 
 /// `alpha` and `beta` of a call.
-unsafe fn scalars(handle: &Handle, element: Element, alpha: Input, beta: Input) -> Result<(Scalar, Scalar), Status> {
+unsafe fn scalars(
+    handle: &Handle,
+    element: Element,
+    alpha: Input,
+    beta: Input,
+) -> Result<(Scalar, Scalar), Status> {
     let mode = handle.state.lock().pointer_mode;
     // SAFETY: the C caller's pointers, of the type that the function documents.
-    unsafe { Ok((Scalar::from_raw(mode, element, alpha)?, Scalar::from_raw(mode, element, beta)?)) }
+    unsafe {
+        Ok((
+            Scalar::from_raw(mode, element, alpha)?,
+            Scalar::from_raw(mode, element, beta)?,
+        ))
+    }
 }
 
 /// Defines C functions: `fn name(arguments) { body }`, the body giving a `Result<(), Status>`.

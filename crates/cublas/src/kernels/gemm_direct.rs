@@ -13,7 +13,8 @@
 //! use cublas::ptx::{Arithmetic, Element};
 //! let spec = Spec {
 //!     a: Layout::Depth, b: Layout::Depth, conjugate_a: false, conjugate_b: false,
-//!     element_ab: Element::F16, element_c: Element::F16, scale: Element::F16, arithmetic: Arithmetic::F32,
+//!     element_ab: Element::F16, element_c: Element::F16, arithmetic: Arithmetic::F32,
+//!     scale: Element::F16, scale_beta: Element::F16, conjugate_alpha: false,
 //!     rows: 8, columns: 4, vectors: Vectors::Always, pointers: false, fill: Default::default(), hermitian: false,
 //! };
 //! assert!(spec.ptx().contains("ld.global.nc.v4.b32"));
@@ -74,8 +75,12 @@ pub struct Spec {
     pub element_ab: Element,
     /// Format of `C`.
     pub element_c: Element,
-    /// Format of `alpha` and `beta` in device memory.
+    /// Format of `alpha` in device memory; may be real in a complex product.
     pub scale: Element,
+    /// Format of `beta` in device memory.
+    pub scale_beta: Element,
+    /// Whether `alpha` is conjugated.
+    pub conjugate_alpha: bool,
     /// How products are added up.
     pub arithmetic: Arithmetic,
     /// Rows of `C` for each thread.
@@ -109,14 +114,20 @@ struct Operand {
 impl Spec {
     /// Bytes to which addresses and strides must be aligned for [`Vectors::Always`].
     pub fn alignment(&self) -> usize {
-        let depth = |layout| (layout == Layout::Depth).then_some(self.unroll() * self.element_ab.size());
+        let depth =
+            |layout| (layout == Layout::Depth).then_some(self.unroll() * self.element_ab.size());
         let edge = |layout, tile| (layout == Layout::Edge).then_some(tile * self.element_ab.size());
-        [depth(self.a), depth(self.b), edge(self.a, self.rows), edge(self.b, self.columns)]
-            .into_iter()
-            .flatten()
-            .map(|bytes| bytes.min(16))
-            .max()
-            .unwrap_or(self.element_ab.size())
+        [
+            depth(self.a),
+            depth(self.b),
+            edge(self.a, self.rows),
+            edge(self.b, self.columns),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|bytes| bytes.min(16))
+        .max()
+        .unwrap_or(self.element_ab.size())
     }
 
     /// The kernel's name.
@@ -139,13 +150,18 @@ impl Spec {
             (Triangle::Upper, false) => "_upper",
             (Triangle::Upper, true) => "_upper_hermitian",
         };
+        let scale = match (self.scale == self.scale_beta, self.conjugate_alpha) {
+            (true, false) => self.scale.name().to_owned(),
+            (true, true) => format!("conjugate_{}", self.scale.name()),
+            (false, false) => format!("{}_{}", self.scale.name(), self.scale_beta.name()),
+            (false, true) => format!("conjugate_{}_{}", self.scale.name(), self.scale_beta.name()),
+        };
         format!(
-            "gemm_direct_{}{}_{}_{}_by_{}_{}x{}{vectors}{}{fill}",
+            "gemm_direct_{}{}_{}_{}_by_{scale}_{}x{}{vectors}{}{fill}",
             letter(self.a, self.conjugate_a, Layout::Depth),
             letter(self.b, self.conjugate_b, Layout::Edge),
             self.element_ab.name(),
             self.element_c.name(),
-            self.scale.name(),
             self.rows,
             self.columns,
             if self.pointers { "_pointers" } else { "" },
@@ -217,17 +233,36 @@ impl Spec {
         let c_base = self.base(f, "c", z);
 
         f.comment("where each row of A and each column of B starts");
-        let a = self.operand(f, (self.a, self.conjugate_a, self.rows), a_base, "lda", row, m);
-        let b = self.operand(f, (self.b, self.conjugate_b, self.columns), b_base, "ldb", column, n);
+        let a = self.operand(
+            f,
+            (self.a, self.conjugate_a, self.rows),
+            a_base,
+            "lda",
+            row,
+            m,
+        );
+        let b = self.operand(
+            f,
+            (self.b, self.conjugate_b, self.columns),
+            b_base,
+            "ldb",
+            column,
+            n,
+        );
 
         let alpha = f.scalar("alpha", self.scale, ar);
-        let beta = f.scalar("beta", self.scale, ar);
+        if self.conjugate_alpha {
+            f.conjugate(ar, alpha);
+        }
+        let beta = f.scalar("beta", self.scale_beta, ar);
         let k = f.load_param("k", Class::B32);
         f.comment("nothing is read where alpha is zero");
         let alpha_counts = f.is_nonzero(ar, alpha);
         ins!(f, "selp.b32 {k}, {k}, 0, {alpha_counts};");
 
-        let sums: Vec<Number> = (0..self.rows * self.columns).map(|_| f.constant(ar, 0.0)).collect();
+        let sums: Vec<Number> = (0..self.rows * self.columns)
+            .map(|_| f.constant(ar, 0.0))
+            .collect();
         if self.vectors != Vectors::Never {
             let scalar_loop = f.label("scalar");
             if self.vectors == Vectors::Probe {
@@ -297,7 +332,15 @@ impl Spec {
             };
             lines.push(address);
         }
-        Operand { layout, conjugate, tile, lines, stride, first, owned }
+        Operand {
+            layout,
+            conjugate,
+            tile,
+            lines,
+            stride,
+            first,
+            owned,
+        }
     }
 
     /// A loop over `k` in steps of `unroll`, which leaves `k` at the rest; `after` is placed behind it.
@@ -312,7 +355,11 @@ impl Spec {
         unroll: usize,
         after: Label,
     ) {
-        f.comment(if unroll > 1 { "steps along k by vectors" } else { "steps along k one by one" });
+        f.comment(if unroll > 1 {
+            "steps along k by vectors"
+        } else {
+            "steps along k one by one"
+        });
         let (head, finish) = (f.label("step"), f.label("rest"));
         f.place(head);
         let finished = f.compare("lt.u32", k, unroll);
@@ -331,9 +378,17 @@ impl Spec {
         f.place(finish);
         if unroll > 1 {
             // The vector loop moved the first line only.
-            for operand in [a, b].into_iter().filter(|operand| operand.layout == Layout::Edge) {
+            for operand in [a, b]
+                .into_iter()
+                .filter(|operand| operand.layout == Layout::Edge)
+            {
                 for (i, &line) in operand.lines.iter().enumerate().skip(1) {
-                    ins!(f, "add.s64 {line}, {}, {};", operand.lines[0], i * self.element_ab.size());
+                    ins!(
+                        f,
+                        "add.s64 {line}, {}, {};",
+                        operand.lines[0],
+                        i * self.element_ab.size()
+                    );
                 }
             }
         }
@@ -361,13 +416,24 @@ impl Spec {
                 let vector = unroll > 1;
                 for step in &mut steps {
                     if vector {
-                        *step = f.load_vector("global.nc", element, ar, operand.lines[0], 0, operand.tile);
+                        *step = f.load_vector(
+                            "global.nc",
+                            element,
+                            ar,
+                            operand.lines[0],
+                            0,
+                            operand.tile,
+                        );
                     } else {
                         for &line in &operand.lines {
                             step.push(f.load("global.nc", element, ar, line, 0));
                         }
                     }
-                    let moved = if vector { &operand.lines[..1] } else { &operand.lines[..] };
+                    let moved = if vector {
+                        &operand.lines[..1]
+                    } else {
+                        &operand.lines[..]
+                    };
                     for &line in moved {
                         ins!(f, "add.s64 {line}, {line}, {};", operand.stride);
                     }
@@ -416,7 +482,13 @@ impl Spec {
                         ins!(f, "and.pred {writes}, {writes}, {inside};");
                     }
                 }
-                let address = f.op3(Class::B64, "mad.wide.u32", row, self.element_c.size(), start);
+                let address = f.op3(
+                    Class::B64,
+                    "mad.wide.u32",
+                    row,
+                    self.element_c.size(),
+                    start,
+                );
                 f.if_then(writes, |f| {
                     let result = f.multiply(ar, alpha, sums[j * self.rows + i]);
                     f.if_then(beta_counts, |f| {
@@ -425,7 +497,12 @@ impl Spec {
                     });
                     if let (true, Some(im)) = (self.hermitian, result.im) {
                         let diagonal = f.compare("eq.u32", row, column);
-                        ins!(f, "@{diagonal} mov.{} {im}, {};", ar.suffix(), ar.immediate(0.0));
+                        ins!(
+                            f,
+                            "@{diagonal} mov.{} {im}, {};",
+                            ar.suffix(),
+                            ar.immediate(0.0)
+                        );
                     }
                     f.store(None, self.element_c, ar, address, result);
                 });

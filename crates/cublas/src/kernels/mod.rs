@@ -3,34 +3,54 @@
 //! Each file generates the PTX of one family from a small specification; the text of those that ggml uses is kept in
 //! the project's `shaders/` folder as a readable snapshot. [`Kernel`] names one kernel of any family.
 
+pub mod elementwise;
 pub mod gemm_direct;
+pub mod reduce;
+pub mod symmetric;
+pub mod triangular;
 
-/// One kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Kernel {
+macro_rules! families {
+    ($($(#[$meta:meta])* $variant:ident($module:ident),)*) => {
+        /// One kernel.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Kernel {
+            $($(#[$meta])* $variant($module::Spec),)*
+        }
+
+        impl Kernel {
+            /// The entry's name.
+            pub fn name(&self) -> String {
+                match self {
+                    $(Self::$variant(spec) => spec.name(),)*
+                }
+            }
+
+            /// A PTX module with the entry.
+            pub fn ptx(&self) -> String {
+                match self {
+                    $(Self::$variant(spec) => spec.ptx(),)*
+                }
+            }
+        }
+    };
+}
+
+families! {
+    /// Operations without sums.
+    Elementwise(elementwise),
     /// Matrix product from registers.
-    GemmDirect(gemm_direct::Spec),
+    GemmDirect(gemm_direct),
+    /// Reductions of vectors.
+    Reduce(reduce),
+    /// Products with a symmetric matrix.
+    Symmetric(symmetric),
+    /// Triangular systems and products.
+    Triangular(triangular),
 }
 
 impl Kernel {
-    /// The entry's name.
-    pub fn name(&self) -> String {
-        match self {
-            Self::GemmDirect(spec) => spec.name(),
-        }
-    }
-
-    /// A PTX module with the entry.
-    pub fn ptx(&self) -> String {
-        match self {
-            Self::GemmDirect(spec) => spec.ptx(),
-        }
-    }
-
     /// Bytes of dynamic shared memory of a launch.
     pub fn dynamic_shared(&self) -> u32 {
-        match self {
-            Self::GemmDirect(_) => 0,
-        }
+        0
     }
 }

@@ -1,18 +1,54 @@
 //! Kernels to test.
 
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
-use cublas::kernels::Kernel;
+use cublas::kernels::{elementwise, reduce, symmetric, triangular, Kernel};
 use cublas::ptx::{Arithmetic, Element};
 
 /// The register kernels that ggml's calls select: transposed `A`, `B` as stored.
 pub fn snapshot_kernels() -> Vec<Kernel> {
     let formats = [
-        (Element::F16, Element::F16, Element::F16, Vectors::Always, false),
-        (Element::F16, Element::F16, Element::F16, Vectors::Probe, true),
-        (Element::F16, Element::F32, Element::F32, Vectors::Probe, true),
-        (Element::BF16, Element::F32, Element::F32, Vectors::Always, false),
-        (Element::F32, Element::F32, Element::F32, Vectors::Always, false),
-        (Element::F32, Element::F32, Element::F32, Vectors::Never, false),
+        (
+            Element::F16,
+            Element::F16,
+            Element::F16,
+            Vectors::Always,
+            false,
+        ),
+        (
+            Element::F16,
+            Element::F16,
+            Element::F16,
+            Vectors::Probe,
+            true,
+        ),
+        (
+            Element::F16,
+            Element::F32,
+            Element::F32,
+            Vectors::Probe,
+            true,
+        ),
+        (
+            Element::BF16,
+            Element::F32,
+            Element::F32,
+            Vectors::Always,
+            false,
+        ),
+        (
+            Element::F32,
+            Element::F32,
+            Element::F32,
+            Vectors::Always,
+            false,
+        ),
+        (
+            Element::F32,
+            Element::F32,
+            Element::F32,
+            Vectors::Never,
+            false,
+        ),
     ];
     formats
         .into_iter()
@@ -25,6 +61,8 @@ pub fn snapshot_kernels() -> Vec<Kernel> {
                 element_ab: ab,
                 element_c: c,
                 scale,
+                scale_beta: scale,
+                conjugate_alpha: false,
                 arithmetic: Arithmetic::F32,
                 rows: 8,
                 columns: 4,
@@ -54,7 +92,10 @@ pub fn all_kernels() -> Vec<Kernel> {
     ];
     let layouts = [Layout::Depth, Layout::Edge];
     for (element_ab, element_c, scale, arithmetic) in formats {
-        for (a, b) in layouts.iter().flat_map(|&a| layouts.iter().map(move |&b| (a, b))) {
+        for (a, b) in layouts
+            .iter()
+            .flat_map(|&a| layouts.iter().map(move |&b| (a, b)))
+        {
             let complex = arithmetic.is_complex();
             let mut spec = Spec {
                 a,
@@ -64,6 +105,8 @@ pub fn all_kernels() -> Vec<Kernel> {
                 element_ab,
                 element_c,
                 scale,
+                scale_beta: scale,
+                conjugate_alpha: false,
                 arithmetic,
                 rows: 4,
                 columns: 4,
@@ -75,7 +118,11 @@ pub fn all_kernels() -> Vec<Kernel> {
             kernels.push(Kernel::GemmDirect(spec.clone()));
             if complex {
                 let (fill, hermitian) = (Triangle::Upper, true);
-                kernels.push(Kernel::GemmDirect(Spec { fill, hermitian, ..spec.clone() }));
+                kernels.push(Kernel::GemmDirect(Spec {
+                    fill,
+                    hermitian,
+                    ..spec.clone()
+                }));
             }
             if spec.unroll() > 1 {
                 (spec.rows, spec.vectors) = (8, Vectors::Always);
@@ -85,6 +132,113 @@ pub fn all_kernels() -> Vec<Kernel> {
                 kernels.push(Kernel::GemmDirect(spec));
             }
         }
+    }
+    kernels.extend(small_kernels());
+    kernels
+}
+
+/// Kernels of the families beside the matrix product.
+#[allow(dead_code)]
+fn small_kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    let formats = [
+        (Element::F32, Element::F32, Arithmetic::F32),
+        (Element::F64, Element::F64, Arithmetic::F64),
+        (Element::C32, Element::F32, Arithmetic::C32),
+        (Element::C64, Element::F64, Arithmetic::C64),
+    ];
+    for (element, real, arithmetic) in formats {
+        let complex = arithmetic.is_complex();
+        for task in [triangular::Task::Solve, triangular::Task::Multiply] {
+            for (unit, pointers) in [(false, false), (true, true)] {
+                let conjugate = complex && unit;
+                let spec = triangular::Spec {
+                    task,
+                    element,
+                    arithmetic,
+                    conjugate,
+                    unit,
+                    pointers,
+                };
+                kernels.push(Kernel::Triangular(spec));
+            }
+        }
+        for (lower, hermitian) in [(true, false), (false, complex)] {
+            let conjugate = hermitian;
+            if lower || complex {
+                let spec = symmetric::Spec {
+                    element,
+                    arithmetic,
+                    lower,
+                    hermitian,
+                    conjugate,
+                };
+                kernels.push(Kernel::Symmetric(spec));
+            }
+        }
+        for task in [
+            elementwise::Task::Scale,
+            elementwise::Task::AddScaled,
+            elementwise::Task::Copy,
+            elementwise::Task::Swap,
+            elementwise::Task::Rotate,
+            elementwise::Task::Sum,
+            elementwise::Task::Product,
+        ] {
+            let spec = elementwise::Spec {
+                task,
+                element,
+                alpha: real,
+                beta: element,
+                arithmetic,
+                conjugate_a: complex,
+                conjugate_b: false,
+            };
+            kernels.push(Kernel::Elementwise(spec));
+        }
+        for (task, result) in [
+            (reduce::Task::Dot, element),
+            (reduce::Task::DotConjugate, element),
+            (reduce::Task::AbsoluteSum, real),
+            (reduce::Task::Norm, real),
+            (reduce::Task::Largest, Element::S32),
+            (reduce::Task::Smallest, Element::F64),
+        ] {
+            for stage in [
+                reduce::Stage::Whole,
+                reduce::Stage::First,
+                reduce::Stage::Last,
+            ] {
+                let spec = reduce::Spec {
+                    task,
+                    stage,
+                    element,
+                    arithmetic,
+                    result,
+                };
+                kernels.push(Kernel::Reduce(spec));
+            }
+        }
+    }
+    for element in [Element::F16, Element::BF16] {
+        let spec = elementwise::Spec {
+            task: elementwise::Task::AddScaled,
+            element,
+            alpha: Element::F32,
+            beta: element,
+            arithmetic: Arithmetic::F32,
+            conjugate_a: false,
+            conjugate_b: false,
+        };
+        kernels.push(Kernel::Elementwise(spec));
+        let spec = reduce::Spec {
+            task: reduce::Task::Dot,
+            stage: reduce::Stage::Whole,
+            element,
+            arithmetic: Arithmetic::F32,
+            result: element,
+        };
+        kernels.push(Kernel::Reduce(spec));
     }
     kernels
 }
