@@ -80,12 +80,10 @@ fn compare(module: &ptx::Module<'_>) -> Result<(), String> {
     {
         return Err("other declarations".into());
     }
-    for (function, other) in module
-        .functions
-        .iter()
-        .zip(&again.functions)
-        .filter(|(f, _)| f.body.is_some())
-    {
+    for function in module.functions.iter().filter(|f| f.body.is_some()) {
+        let other = again
+            .function(&function.name)
+            .ok_or_else(|| format!("{} lost", function.name))?;
         let mut body = module.parse_body(function).map_err(|e| e.to_string())?;
         let mut printed = again
             .parse_body(other)

@@ -20,7 +20,7 @@ use crate::{Module, ParseError};
 use rustc_hash::FxHashSet;
 use std::fmt::Write;
 
-/// A whole module. Bodies are parsed and printed; a body with errors is the error of all.
+/// A whole module, declarations of functions first. Bodies are parsed and printed; a body with errors is the error of all.
 ///
 /// # Errors
 ///
@@ -32,16 +32,21 @@ pub fn module(module: &Module<'_>) -> Result<String, ParseError> {
         ".version {}.{}\n.target sm_{}{suffix}\n.address_size {}\n\n",
         header.version.0, header.version.1, header.target, header.address_size
     );
+    // Functions may be named before they are defined, also by variables.
+    for item in module
+        .functions
+        .iter()
+        .filter(|f| f.body.is_none() || !f.is_entry)
+    {
+        head(&mut out, item);
+        out.push_str(";\n");
+    }
     for item in &module.variables {
         variable(&mut out, item, &item.name);
         out.push_str(";\n");
     }
-    for item in &module.functions {
+    for item in module.functions.iter().filter(|f| f.body.is_some()) {
         head(&mut out, item);
-        if item.body.is_none() {
-            out.push_str(";\n");
-            continue;
-        }
         out.push_str("\n{\n");
         out.push_str(&body(item, &module.parse_body(item)?));
         out.push_str("}\n");

@@ -123,7 +123,8 @@ fn round_trip(text: &str) {
         "{printed}"
     );
     assert_eq!(module.functions.len(), again.functions.len());
-    for (function, other) in module.functions.iter().zip(&again.functions) {
+    for function in &module.functions {
+        let other = again.function(&function.name).unwrap();
         let head = |f: &Function| Function {
             span: Span(0),
             body: None,
