@@ -780,6 +780,10 @@ pub fn find(name: &str, version: u32, driver_version: u32, per_thread: bool) -> 
         let mut map: HashMap<_, Vec<_>> = HashMap::new();
         for function in FUNCTIONS {
             map.entry(function.name).or_default().push(function);
+            if function.per_thread {
+                // Runtime 12.1 asks for one twin by its symbol.
+                map.entry(function.symbol).or_default().push(function);
+            }
         }
         map
     });
@@ -795,7 +799,7 @@ pub fn find(name: &str, version: u32, driver_version: u32, per_thread: bool) -> 
     let found = if per_thread {
         newest(true).or_else(|| newest(false))
     } else {
-        newest(false)
+        newest(false).or_else(|| newest(true).filter(|function| function.symbol == name))
     };
     match found {
         Some(function) => Lookup::Found(function),
@@ -892,6 +896,10 @@ mod tests {
             "the twin came later"
         );
         assert_eq!(symbol("cuInit", 13000, true), "cuInit", "no twin");
+        assert_eq!(
+            symbol("cuGraphLaunch_ptsz", 12000, false),
+            "cuGraphLaunch_ptsz"
+        );
         assert_eq!(
             find("cuKernelGetParamCount", 13020, 13000, false),
             Lookup::NotFound

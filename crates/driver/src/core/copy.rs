@@ -126,10 +126,9 @@ impl Copy {
 
     /// The same copy as few runs of rows as possible: whole rows become one long row, whole slices become rows.
     pub fn simplified(mut self) -> Self {
-        if self.height > 1
-            && self.destination.pitch == self.width
-            && self.source.pitch == self.width
-        {
+        let close =
+            |copy: &Self| copy.destination.pitch == copy.width && copy.source.pitch == copy.width;
+        if self.height > 1 && close(&self) {
             self.width *= self.height;
             self.height = 1;
         }
@@ -138,10 +137,13 @@ impl Copy {
             self.source.pitch = self.source.slice;
             self.height = self.depth;
             self.depth = 1;
-            if self.destination.pitch == self.width && self.source.pitch == self.width {
+            if close(&self) {
                 self.width *= self.height;
                 self.height = 1;
             }
+        }
+        if self.height == 1 && self.depth == 1 {
+            return Self::linear(self.destination.place, self.source.place, self.width);
         }
         self
     }

@@ -1,0 +1,98 @@
+//! What the tests share: child processes, and NVIDIA's runtime libraries where the environment names some.
+
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Set in a child process.
+const CHILD: &str = "VKCUDA_TEST_CHILD";
+
+/// Whether this process is the child of a test.
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Runs one test of this test program in a process of its own, where `body` does the work; a crash there is a failure here.
+///
+/// `environment` is set for the child, in which CPU devices count.
+pub fn in_child(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
+    if is_child() {
+        return body();
+    }
+    run_child(test, environment);
+}
+
+/// Runs one test of this test program in a process of its own and gives what it printed.
+pub fn run_child(test: &str, environment: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("the test program's path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command
+        .env(CHILD, "1")
+        .env("VKCUDA_ALLOW_CPU", "1")
+        .envs(environment.iter().copied());
+    let output = command.output().expect("a child process");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.status.success(),
+        "{test} {environment:?}: {}\n{text}",
+        output.status
+    );
+    assert!(text.contains("1 passed"), "{test} did not run\n{text}");
+    text
+}
+
+/// A new directory with the libcuda.so that this build made, as `libcuda.so.1`. The caller removes it.
+pub fn library_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("the test program's path");
+    let deps = program.parent().expect("a directory");
+    let built = [deps.join("libcuda.so"), deps.join("../libcuda.so")]
+        .into_iter()
+        .filter(|path| path.exists())
+        .max_by_key(|path| path.metadata().and_then(|m| m.modified()).ok())
+        .expect("libcuda.so: build the package first");
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let directory = deps.join(format!("libcuda-for-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the library");
+    let link = directory.join("libcuda.so.1");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(built, link).expect("a link to the library");
+    directory
+}
+
+/// The runtime libraries in the directories of `VKCUDA_CUDART_DIRS`, which are searched to any depth.
+pub fn runtimes() -> Vec<PathBuf> {
+    let Some(directories) = std::env::var_os("VKCUDA_CUDART_DIRS") else {
+        eprintln!("VKCUDA_CUDART_DIRS is not set: NOTHING TESTED against NVIDIA's runtime");
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    std::env::split_paths(&directories).for_each(|directory| search(&directory, &mut found));
+    found.sort();
+    assert!(!found.is_empty(), "no libcudart.so.* in {directories:?}");
+    found
+}
+
+fn search(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => search(&path, found),
+            false
+                if entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("libcudart.so.") =>
+            {
+                found.push(path)
+            }
+            false => {}
+        }
+    }
+}

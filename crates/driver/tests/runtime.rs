@@ -1,0 +1,181 @@
+//! The built library under NVIDIA's own runtime libraries, in one process for each.
+//!
+//! `VKCUDA_CUDART_DIRS` names directories that hold libcudart.so.* at any depth, separated by colons.
+
+mod common;
+
+use libloading::Library;
+use std::ffi::{c_char, c_int, c_void, CStr};
+
+const RUNTIME: &str = "VKCUDA_TEST_RUNTIME";
+
+/// Runs a test with each runtime library.
+fn with_each_runtime(test: &str, body: impl FnOnce(&Runtime)) {
+    if common::is_child() {
+        return body(&Runtime::load(
+            &std::env::var(RUNTIME).expect("the runtime's path"),
+        ));
+    }
+    let directory = common::library_directory();
+    for runtime in common::runtimes() {
+        eprintln!("{}", runtime.display());
+        let environment = [
+            (RUNTIME, runtime.to_str().expect("a path")),
+            ("LD_LIBRARY_PATH", directory.to_str().expect("a path")),
+        ];
+        let output = common::run_child(test, &environment);
+        assert!(!output.contains(" WARN "), "{output}");
+    }
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+struct Runtime(Library);
+
+impl Runtime {
+    fn load(path: &str) -> Self {
+        // SAFETY: loading NVIDIA's runtime has no conditions.
+        Self(unsafe { Library::new(path) }.expect("the runtime library"))
+    }
+
+    /// A function of the runtime.
+    fn function<F: Copy>(&self, name: &str) -> F {
+        // SAFETY: the callers name the function's type as NVIDIA documents it.
+        *unsafe { self.0.get::<F>(name.as_bytes()) }
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    #[track_caller]
+    fn check(&self, status: c_int) {
+        let name: unsafe extern "C" fn(c_int) -> *const c_char = self.function("cudaGetErrorName");
+        // SAFETY: the runtime gives a static string for every number.
+        assert_eq!(status, 0, "{:?}", unsafe { CStr::from_ptr(name(status)) });
+    }
+
+    fn malloc(&self, size: usize) -> *mut c_void {
+        let malloc: unsafe extern "C" fn(*mut *mut c_void, usize) -> c_int =
+            self.function("cudaMalloc");
+        let mut pointer = std::ptr::null_mut();
+        // SAFETY: a valid place.
+        self.check(unsafe { malloc(&mut pointer, size) });
+        pointer
+    }
+
+    fn copy(&self, destination: *mut c_void, source: *const c_void, size: usize, kind: c_int) {
+        let copy: unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int =
+            self.function("cudaMemcpy");
+        // SAFETY: the callers' buffers have the size.
+        self.check(unsafe { copy(destination, source, size, kind) });
+    }
+
+    fn call(&self, name: &str) {
+        let function: unsafe extern "C" fn() -> c_int = self.function(name);
+        // SAFETY: the callers name functions without arguments.
+        self.check(unsafe { function() });
+    }
+}
+
+#[test]
+fn devices_are_found() {
+    with_each_runtime("devices_are_found", |runtime| {
+        let count: unsafe extern "C" fn(*mut c_int) -> c_int =
+            runtime.function("cudaGetDeviceCount");
+        let mut devices = -1;
+        // SAFETY: a valid place.
+        runtime.check(unsafe { count(&mut devices) });
+        assert!(devices >= 1);
+
+        // The structure has 1 KiB or so, and begins with the name in every version.
+        type Properties = unsafe extern "C" fn(*mut u8, c_int) -> c_int;
+        let mut properties = vec![0u8; 8192];
+        // SAFETY: the symbol has this type where it exists.
+        let second = unsafe {
+            runtime
+                .0
+                .get::<Properties>(b"cudaGetDeviceProperties_v2")
+                .map(|symbol| *symbol)
+        };
+        let get = second.unwrap_or_else(|_| runtime.function("cudaGetDeviceProperties"));
+        // SAFETY: a place larger than the structure.
+        runtime.check(unsafe { get(properties.as_mut_ptr(), 0) });
+        let name = CStr::from_bytes_until_nul(&properties).expect("a name");
+        assert!(!name.is_empty());
+
+        let attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int =
+            runtime.function("cudaDeviceGetAttribute");
+        let get = |number| {
+            let mut value = -1;
+            // SAFETY: a valid place.
+            runtime.check(unsafe { attribute(&mut value, number, 0) });
+            value
+        };
+        assert_eq!(
+            (get(75), get(76), get(10)),
+            (9, 0, 32),
+            "compute capability and warp size"
+        );
+    });
+}
+
+#[test]
+fn memory_holds_what_was_copied() {
+    with_each_runtime("memory_holds_what_was_copied", |runtime| {
+        let size = 3 << 20;
+        let source: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+        let mut destination = vec![0u8; size];
+        let (a, b) = (runtime.malloc(size), runtime.malloc(size));
+        runtime.copy(a, source.as_ptr().cast(), size, 1);
+        runtime.copy(b, a, size, 3);
+        runtime.copy(destination.as_mut_ptr().cast(), b, size, 2);
+        assert!(source == destination);
+
+        let set: unsafe extern "C" fn(*mut c_void, c_int, usize) -> c_int =
+            runtime.function("cudaMemset");
+        // SAFETY: a range inside the allocation.
+        runtime.check(unsafe { set(b.wrapping_byte_add(1), 9, 5) });
+        // cudaMemcpyDefault finds the directions out.
+        runtime.copy(destination.as_mut_ptr().cast(), b, 8, 4);
+        assert_eq!(
+            destination[..8],
+            [source[0], 9, 9, 9, 9, 9, source[6], source[7]]
+        );
+
+        let free: unsafe extern "C" fn(*mut c_void) -> c_int = runtime.function("cudaFree");
+        // SAFETY: allocations of this test.
+        runtime.check(unsafe { free(a) });
+        // SAFETY: as above.
+        runtime.check(unsafe { free(b) });
+    });
+}
+
+#[test]
+fn a_reset_device_starts_anew() {
+    with_each_runtime("a_reset_device_starts_anew", |runtime| {
+        for _ in 0..3 {
+            let pointer = runtime.malloc(4096);
+            let (value, mut back) = (42u64, 0u64);
+            runtime.copy(pointer, std::ptr::from_ref(&value).cast(), 8, 1);
+            runtime.copy(std::ptr::from_mut(&mut back).cast(), pointer, 8, 2);
+            assert_eq!(back, 42);
+            runtime.call("cudaDeviceSynchronize");
+            runtime.call("cudaDeviceReset");
+        }
+    });
+}
+
+#[test]
+fn threads_share_a_device() {
+    with_each_runtime("threads_share_a_device", |runtime| {
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                scope.spawn(move || {
+                    let source = vec![thread; 100_000];
+                    let mut back = vec![0xff; source.len()];
+                    let pointer = runtime.malloc(source.len());
+                    runtime.copy(pointer, source.as_ptr().cast(), source.len(), 1);
+                    runtime.copy(back.as_mut_ptr().cast(), pointer, source.len(), 2);
+                    assert!(source == back);
+                });
+            }
+        });
+    });
+}
