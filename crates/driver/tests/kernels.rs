@@ -1,0 +1,585 @@
+//! Kernels: from PTX through the translator and the Vulkan driver to results in memory.
+
+mod common;
+
+use common::in_child;
+use cuda::exports::*;
+use cuda_abi::*;
+use std::ffi::{c_void, CStr};
+use std::ptr::null_mut;
+
+macro_rules! ok {
+    ($call:expr) => {
+        // SAFETY: the arguments are as the function's documentation asks.
+        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
+    };
+}
+
+macro_rules! fails {
+    ($call:expr, $status:ident) => {
+        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
+        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
+    };
+}
+
+const PTX: &CStr = c"
+.version 8.0
+.target sm_80
+.address_size 64
+
+.global .align 4 .u32 counter = 5;
+.const .align 4 .u32 factors[3] = {2, 3, 4};
+.global .align 8 .u64 pointer = generic(counter);
+
+// out[i] = a * in[i] + b
+.visible .entry scale(.param .u64 out, .param .u64 in, .param .u32 a, .param .u32 b, .param .u32 n) {
+    .reg .pred %p<2>;
+    .reg .b32 %r<10>;
+    .reg .b64 %rd<8>;
+    ld.param.u64 %rd1, [out];
+    ld.param.u64 %rd2, [in];
+    ld.param.u32 %r1, [a];
+    ld.param.u32 %r2, [b];
+    ld.param.u32 %r3, [n];
+    mov.u32 %r4, %ctaid.x;
+    mov.u32 %r5, %ntid.x;
+    mov.u32 %r6, %tid.x;
+    mad.lo.u32 %r7, %r4, %r5, %r6;
+    setp.ge.u32 %p1, %r7, %r3;
+    @%p1 bra done;
+    mul.wide.u32 %rd3, %r7, 4;
+    cvta.to.global.u64 %rd1, %rd1;
+    cvta.to.global.u64 %rd2, %rd2;
+    add.u64 %rd4, %rd2, %rd3;
+    ld.global.u32 %r8, [%rd4];
+    mad.lo.u32 %r9, %r8, %r1, %r2;
+    add.u64 %rd5, %rd1, %rd3;
+    st.global.u32 [%rd5], %r9;
+done:
+    ret;
+}
+
+// out = counter * factors[1], read through the module's own pointer
+.visible .entry variables(.param .u64 out) {
+    .reg .b32 %r<4>;
+    .reg .b64 %rd<4>;
+    ld.param.u64 %rd1, [out];
+    ld.global.u64 %rd2, [pointer];
+    ld.u32 %r1, [%rd2];
+    ld.const.u32 %r2, [factors+4];
+    mul.lo.u32 %r3, %r1, %r2;
+    st.global.u32 [%rd1], %r3;
+    ret;
+}
+
+// Reverses a block's values through dynamic shared memory.
+.extern .shared .align 4 .b8 buffer[];
+.visible .entry reverse(.param .u64 data) {
+    .reg .b32 %r<8>;
+    .reg .b64 %rd<5>;
+    ld.param.u64 %rd1, [data];
+    mov.u32 %r1, %tid.x;
+    mov.u32 %r2, %ntid.x;
+    mul.wide.u32 %rd2, %r1, 4;
+    add.u64 %rd3, %rd1, %rd2;
+    ld.global.u32 %r3, [%rd3];
+    shl.b32 %r4, %r1, 2;
+    mov.u32 %r5, buffer;
+    add.u32 %r4, %r5, %r4;
+    st.shared.u32 [%r4], %r3;
+    bar.sync 0;
+    sub.u32 %r6, %r2, %r1;
+    sub.u32 %r6, %r6, 1;
+    shl.b32 %r6, %r6, 2;
+    add.u32 %r6, %r5, %r6;
+    ld.shared.u32 %r7, [%r6];
+    st.global.u32 [%rd3], %r7;
+    ret;
+}
+
+.visible .entry fault() {
+    trap;
+}
+";
+
+fn start() -> CUmodule {
+    let (mut context, mut module) = (CUcontext::NULL, CUmodule::NULL);
+    ok!(cuInit(0));
+    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
+    ok!(cuCtxSetCurrent(context));
+    ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
+    module
+}
+
+fn function(module: CUmodule, name: &CStr) -> CUfunction {
+    let mut function = CUfunction::NULL;
+    ok!(cuModuleGetFunction(&mut function, module, name.as_ptr()));
+    function
+}
+
+fn allocate(size: usize) -> CUdeviceptr {
+    let mut address = 0;
+    ok!(cuMemAlloc_v2(&mut address, size));
+    address
+}
+
+fn write(address: CUdeviceptr, values: &[u32]) {
+    ok!(cuMemcpyHtoD_v2(
+        address,
+        values.as_ptr().cast(),
+        size_of_val(values)
+    ));
+}
+
+fn read(address: CUdeviceptr, count: usize) -> Vec<u32> {
+    let mut values = vec![0xdead_beef; count];
+    ok!(cuMemcpyDtoH_v2(
+        values.as_mut_ptr().cast(),
+        address,
+        count * 4
+    ));
+    values
+}
+
+fn argument<T>(value: &mut T) -> *mut c_void {
+    std::ptr::from_mut(value).cast()
+}
+
+/// Launches `scale` over `n` values.
+fn scale(
+    function: CUfunction,
+    stream: CUstream,
+    out: CUdeviceptr,
+    input: CUdeviceptr,
+    a: u32,
+    b: u32,
+    n: u32,
+) {
+    let (mut out, mut input, mut a, mut b, mut n) = (out, input, a, b, n);
+    let blocks = n.div_ceil(128);
+    let mut arguments = [
+        argument(&mut out),
+        argument(&mut input),
+        argument(&mut a),
+        argument(&mut b),
+        argument(&mut n),
+    ];
+    ok!(cuLaunchKernel(
+        function,
+        blocks,
+        1,
+        1,
+        128,
+        1,
+        1,
+        0,
+        stream,
+        arguments.as_mut_ptr(),
+        null_mut()
+    ));
+}
+
+#[test]
+fn a_kernel_computes() {
+    in_child("a_kernel_computes", &[], || {
+        let module = start();
+        let kernel = function(module, c"scale");
+        let n = 10_000u32;
+        let (out, input) = (allocate(n as usize * 4), allocate(n as usize * 4));
+        write(input, &(0..n).collect::<Vec<_>>());
+        scale(kernel, CUstream::NULL, out, input, 3, 1, n);
+        assert!(read(out, n as usize)
+            .into_iter()
+            .eq((0..n).map(|i| i * 3 + 1)));
+
+        // The same arguments packed in a buffer.
+        let mut packed = [0u8; 28];
+        packed[..8].copy_from_slice(&out.to_le_bytes());
+        packed[8..16].copy_from_slice(&input.to_le_bytes());
+        packed[16..20].copy_from_slice(&5u32.to_le_bytes());
+        packed[24..28].copy_from_slice(&100u32.to_le_bytes());
+        let mut size = packed.len();
+        let mut extra = [
+            CU_LAUNCH_PARAM_BUFFER_POINTER as *mut c_void,
+            packed.as_mut_ptr().cast(),
+            CU_LAUNCH_PARAM_BUFFER_SIZE as *mut c_void,
+            argument(&mut size),
+            null_mut(),
+        ];
+        ok!(cuLaunchKernel(
+            kernel,
+            1,
+            1,
+            1,
+            128,
+            1,
+            1,
+            0,
+            CUstream::NULL,
+            null_mut(),
+            extra.as_mut_ptr()
+        ));
+        let back = read(out, 101);
+        assert!(back[..100].iter().copied().eq((0..100).map(|i| i * 5)));
+        assert_eq!(back[100], 301);
+        // SAFETY: the list of packed arguments points to it.
+        unsafe { std::ptr::write_volatile(&mut size, 20) };
+        fails!(
+            cuLaunchKernel(
+                kernel,
+                1,
+                1,
+                1,
+                128,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                null_mut(),
+                extra.as_mut_ptr()
+            ),
+            INVALID_VALUE
+        );
+        fails!(
+            cuLaunchKernel(
+                kernel,
+                1,
+                1,
+                1,
+                2048,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                null_mut(),
+                null_mut()
+            ),
+            INVALID_VALUE
+        );
+    });
+}
+
+#[test]
+fn variables_keep_their_values() {
+    in_child("variables_keep_their_values", &[], || {
+        let module = start();
+        let (mut address, mut size) = (0, 0);
+        ok!(cuModuleGetGlobal_v2(
+            &mut address,
+            &mut size,
+            module,
+            c"counter".as_ptr()
+        ));
+        assert_eq!((size, read(address, 1)), (4, vec![5]));
+        fails!(
+            cuModuleGetGlobal_v2(&mut address, &mut size, module, c"nothing".as_ptr()),
+            NOT_FOUND
+        );
+        let kernel = function(module, c"variables");
+        let mut out = allocate(4);
+        let mut arguments = [argument(&mut out)];
+        ok!(cuLaunchKernel(
+            kernel,
+            1,
+            1,
+            1,
+            1,
+            1,
+            1,
+            0,
+            CUstream::NULL,
+            arguments.as_mut_ptr(),
+            null_mut()
+        ));
+        assert_eq!(read(out, 1), [15]);
+        write(address, &[7]);
+        ok!(cuLaunchKernel(
+            kernel,
+            1,
+            1,
+            1,
+            1,
+            1,
+            1,
+            0,
+            CUstream::NULL,
+            arguments.as_mut_ptr(),
+            null_mut()
+        ));
+        assert_eq!(read(out, 1), [21]);
+    });
+}
+
+#[test]
+fn shared_memory_is_as_large_as_asked_for() {
+    in_child("shared_memory_is_as_large_as_asked_for", &[], || {
+        let module = start();
+        let kernel = function(module, c"reverse");
+        let mut data = allocate(512 * 4);
+        let mut arguments = [argument(&mut data)];
+        // SAFETY: valid arguments.
+        let mut launch = |bytes| unsafe {
+            cuLaunchKernel(
+                kernel,
+                1,
+                1,
+                1,
+                512,
+                1,
+                1,
+                bytes,
+                CUstream::NULL,
+                arguments.as_mut_ptr(),
+                null_mut(),
+            )
+        };
+        let large = 99 << 10;
+        for bytes in [2048, 40_000, large] {
+            write(data, &(0..512).collect::<Vec<_>>());
+            if bytes == large {
+                assert_eq!(launch(bytes), CUresult::INVALID_VALUE, "not without asking");
+                let attribute = CUfunction_attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                ok!(cuFuncSetAttribute(kernel, attribute, large as i32));
+                fails!(
+                    cuFuncSetAttribute(kernel, attribute, 1 << 20),
+                    INVALID_VALUE
+                );
+            }
+            assert_eq!(launch(bytes), CUresult::SUCCESS, "{bytes}");
+            assert!(read(data, 512).into_iter().eq((0..512).rev()), "{bytes}");
+        }
+    });
+}
+
+#[test]
+fn functions_describe_themselves() {
+    in_child("functions_describe_themselves", &[], || {
+        let module = start();
+        let kernel = function(module, c"scale");
+        let mut nothing = CUfunction::NULL;
+        fails!(
+            cuModuleGetFunction(&mut nothing, module, c"nothing".as_ptr()),
+            NOT_FOUND
+        );
+        let mut state = CUfunctionLoadingState::LOADED;
+        ok!(cuFuncIsLoaded(&mut state, kernel));
+        assert_eq!(state, CUfunctionLoadingState::UNLOADED);
+        let mut value = -1;
+        for number in 0..16 {
+            ok!(cuFuncGetAttribute(
+                &mut value,
+                CUfunction_attribute(number),
+                kernel
+            ));
+        }
+        ok!(cuFuncGetAttribute(
+            &mut value,
+            CUfunction_attribute::PTX_VERSION,
+            kernel
+        ));
+        assert_eq!(value, 80);
+        let (mut offset, mut size) = (0, 0);
+        ok!(cuFuncGetParamInfo(kernel, 4, &mut offset, &mut size));
+        assert_eq!((offset, size), (24, 4));
+        fails!(
+            cuFuncGetParamInfo(kernel, 5, &mut offset, &mut size),
+            INVALID_VALUE
+        );
+        let (mut blocks, mut grid, mut block) = (0, 0, 0);
+        ok!(cuOccupancyMaxActiveBlocksPerMultiprocessor(
+            &mut blocks,
+            kernel,
+            256,
+            0
+        ));
+        assert!(blocks >= 1);
+        ok!(cuOccupancyMaxPotentialBlockSize(
+            &mut grid, &mut block, kernel, None, 0, 0
+        ));
+        assert!(grid >= 1 && block >= 32);
+        let mut name = std::ptr::null();
+        ok!(cuFuncGetName(&mut name, kernel));
+        // SAFETY: a NUL-terminated string that lives as long as the function.
+        assert_eq!(unsafe { CStr::from_ptr(name) }, c"scale");
+        let mut count = 0;
+        ok!(cuModuleGetFunctionCount(&mut count, module));
+        assert_eq!(count, 4);
+        ok!(cuModuleUnload(module));
+        fails!(cuFuncGetName(&mut name, kernel), INVALID_HANDLE);
+    });
+}
+
+#[test]
+fn kernels_of_libraries_are_functions() {
+    in_child("kernels_of_libraries_are_functions", &[], || {
+        start();
+        let (mut library, mut kernel, mut module) =
+            (CUlibrary::NULL, CUkernel::NULL, CUmodule::NULL);
+        let (none, no_values, no_options) = (null_mut(), null_mut(), null_mut());
+        ok!(cuLibraryLoadData(
+            &mut library,
+            PTX.as_ptr().cast(),
+            none,
+            no_values,
+            0,
+            no_options,
+            null_mut(),
+            0
+        ));
+        ok!(cuLibraryGetKernel(&mut kernel, library, c"scale".as_ptr()));
+        fails!(
+            cuLibraryGetKernel(&mut kernel, library, c"nothing".as_ptr()),
+            NOT_FOUND
+        );
+        let n = 1000u32;
+        let (out, input) = (allocate(n as usize * 4), allocate(n as usize * 4));
+        write(input, &(0..n).collect::<Vec<_>>());
+        // The kernel itself, its function, and the function of the library's module.
+        let mut own = CUfunction::NULL;
+        ok!(cuKernelGetFunction(&mut own, kernel));
+        ok!(cuLibraryGetModule(&mut module, library));
+        for (index, handle) in [CUfunction(kernel.0), own, function(module, c"scale")]
+            .into_iter()
+            .enumerate()
+        {
+            let a = index as u32 + 2;
+            scale(handle, CUstream::NULL, out, input, a, 0, n);
+            assert!(
+                read(out, n as usize).into_iter().eq((0..n).map(|i| i * a)),
+                "{index}"
+            );
+        }
+        // Attributes set through one are seen through the other.
+        let mut value = 0;
+        let attribute = CUfunction_attribute::MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        ok!(cuKernelSetAttribute(attribute, 70_000, kernel, 0));
+        ok!(cuFuncGetAttribute(&mut value, attribute, own));
+        assert_eq!(value, 70_000);
+        ok!(cuLibraryUnload(library));
+        fails!(cuKernelGetFunction(&mut own, kernel), INVALID_HANDLE);
+    });
+}
+
+#[test]
+fn captured_kernels_are_replayed_with_their_arguments() {
+    in_child(
+        "captured_kernels_are_replayed_with_their_arguments",
+        &[],
+        || {
+            let module = start();
+            let kernel = function(module, c"scale");
+            let mut stream = CUstream::NULL;
+            ok!(cuStreamCreate(&mut stream, CU_STREAM_NON_BLOCKING));
+            let n = 300u32;
+            let (a, b) = (allocate(n as usize * 4), allocate(n as usize * 4));
+            let capture = |factor| {
+                let mut graph = CUgraph::NULL;
+                ok!(cuStreamBeginCapture_v2(
+                    stream,
+                    CUstreamCaptureMode::RELAXED
+                ));
+                scale(kernel, stream, b, a, factor, 0, n);
+                for _ in 0..10 {
+                    scale(kernel, stream, b, b, 1, 1, n);
+                }
+                ok!(cuStreamEndCapture(stream, &mut graph));
+                graph
+            };
+            write(a, &(0..n).collect::<Vec<_>>());
+            let mut exec = CUgraphExec::NULL;
+            ok!(cuGraphInstantiateWithFlags(&mut exec, capture(2), 0));
+            for _ in 0..3 {
+                ok!(cuGraphLaunch(exec, stream));
+                ok!(cuStreamSynchronize(stream));
+                assert!(read(b, n as usize)
+                    .into_iter()
+                    .eq((0..n).map(|i| i * 2 + 10)));
+            }
+            let mut info = CUgraphExecUpdateResultInfo {
+                result: CUgraphExecUpdateResult::ERROR,
+                errorNode: CUgraphNode::NULL,
+                errorFromNode: CUgraphNode::NULL,
+            };
+            ok!(cuGraphExecUpdate_v2(exec, capture(5), &mut info));
+            ok!(cuGraphLaunch(exec, stream));
+            ok!(cuStreamSynchronize(stream));
+            assert!(read(b, n as usize)
+                .into_iter()
+                .eq((0..n).map(|i| i * 5 + 10)));
+        },
+    );
+}
+
+#[test]
+fn a_trap_sticks_to_the_context() {
+    in_child("a_trap_sticks_to_the_context", &[], || {
+        let module = start();
+        let kernel = function(module, c"fault");
+        ok!(cuLaunchKernel(
+            kernel,
+            1,
+            1,
+            1,
+            32,
+            1,
+            1,
+            0,
+            CUstream::NULL,
+            null_mut(),
+            null_mut()
+        ));
+        fails!(cuCtxSynchronize(), LAUNCH_FAILED);
+        let mut byte = 0u8;
+        fails!(
+            cuMemcpyDtoH_v2(argument(&mut byte), allocate(16), 1),
+            LAUNCH_FAILED
+        );
+        ok!(cuDevicePrimaryCtxReset_v2(0));
+        let module = start();
+        let kernel = function(module, c"variables");
+        let mut out = allocate(4);
+        let mut arguments = [argument(&mut out)];
+        ok!(cuLaunchKernel(
+            kernel,
+            1,
+            1,
+            1,
+            1,
+            1,
+            1,
+            0,
+            CUstream::NULL,
+            arguments.as_mut_ptr(),
+            null_mut()
+        ));
+        assert_eq!(read(out, 1), [15]);
+    });
+}
+
+#[test]
+fn linked_ptx_is_an_image() {
+    in_child("linked_ptx_is_an_image", &[], || {
+        start();
+        let mut link = CUlinkState::NULL;
+        let (mut image, mut size) = (null_mut(), 0);
+        let mut module = CUmodule::NULL;
+        ok!(cuLinkCreate_v2(0, null_mut(), null_mut(), &mut link));
+        let text = PTX.to_bytes_with_nul();
+        let (data, name) = (text.as_ptr().cast_mut().cast(), c"test.ptx".as_ptr());
+        let kind = CUjitInputType::PTX;
+        ok!(cuLinkAddData_v2(
+            link,
+            kind,
+            data,
+            text.len(),
+            name,
+            0,
+            null_mut(),
+            null_mut()
+        ));
+        ok!(cuLinkComplete(link, &mut image, &mut size));
+        ok!(cuModuleLoadData(&mut module, image));
+        ok!(cuLinkDestroy(link));
+        function(module, c"scale");
+    });
+}
