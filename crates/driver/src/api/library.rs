@@ -42,7 +42,10 @@ pub fn cuLibraryLoadData(
     library.required()?;
     let image = match is_preserved(library_options, library_option_values, num_library_options)? {
         true => Image::borrowed(code)?,
-        false => Image::borrowed(code)?.into_owned()?,
+        false => Image::borrowed(code)?.into_owned().map_err(|error| {
+            tracing::warn!("a library cannot be loaded: {error}");
+            error.status
+        })?,
     };
     load(
         library,

@@ -13,6 +13,7 @@
 //! a wild access.
 
 pub mod capture;
+pub mod container;
 pub mod context;
 pub mod copy;
 pub mod device;
