@@ -17,8 +17,10 @@ macro_rules! driver {
         #[allow(missing_docs)]
         pub struct Driver {
             $($(#[$meta])* pub $field: unsafe extern "C" fn($($arg),*) -> CUresult,)*
-            context_id: Option<unsafe extern "C" fn(CUcontext, *mut u64) -> CUresult>,
-            _library: Library,
+            /// `cuCtxGetId`, which drivers before CUDA 12 lack.
+            pub context_id: Option<unsafe extern "C" fn(CUcontext, *mut u64) -> CUresult>,
+            /// The library that the functions are in, where it was loaded here.
+            pub library: Option<Library>,
         }
 
         impl Driver {
@@ -32,7 +34,7 @@ macro_rules! driver {
                         $($field: *library.get(concat!($symbol, "\0").as_bytes())
                             .map_err(|error| format!("libcuda.so.1 lacks {}: {error}", $symbol))?,)*
                         context_id: library.get(b"cuCtxGetId\0").ok().map(|symbol| *symbol),
-                        _library: library,
+                        library: Some(library),
                     })
                 }
             }
@@ -68,13 +70,21 @@ driver! {
     thread_exchange_stream_capture_mode = "cuThreadExchangeStreamCaptureMode": fn(*mut i32);
 }
 
+static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
+
 /// The driver, loaded once; the reason is logged when it cannot be.
 pub fn driver() -> Result<&'static Driver, Status> {
-    static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
     DRIVER.get_or_init(Driver::load).as_ref().map_err(|reason| {
         tracing::error!("{reason}");
         Status::NotInitialized
     })
+}
+
+/// Uses `driver` instead of loading one: for a program that has the driver API's functions already.
+///
+/// Gives `false` when the library has a driver, which stays.
+pub fn install(driver: Driver) -> bool {
+    DRIVER.set(Ok(driver)).is_ok()
 }
 
 impl Driver {

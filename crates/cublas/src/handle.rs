@@ -153,7 +153,7 @@ impl Handle {
     }
 
     /// Waits for the work of the handle's stream and frees what the handle owns.
-    pub fn destroy(mut self: Box<Self>) -> Result<(), Status> {
+    pub fn destroy(mut self) -> Result<(), Status> {
         self.magic = 0;
         let state = self.state.get_mut();
         if state.scratch == 0 {

@@ -30,7 +30,7 @@ function! {
     /// Frees a handle.
     fn cublasDestroy_v2(handle: *mut Handle) {
         Handle::from_raw(handle)?;
-        Box::from_raw(handle).destroy()
+        (*Box::from_raw(handle)).destroy()
     }
 
     /// Sets the stream of the following calls; the workspace falls back to the library's own.
@@ -49,7 +49,7 @@ function! {
     /// Gives the library device memory to work in. It must be aligned to 256 bytes.
     fn cublasSetWorkspace_v2(handle: *const Handle, workspace: *mut c_void, bytes: usize) {
         let handle = Handle::from_raw(handle)?;
-        if !(workspace as usize).is_multiple_of(256) {
+        if workspace as usize % 256 != 0 {
             return Err(Status::InvalidValue);
         }
         handle.state.lock().workspace = (workspace as u64, if workspace.is_null() { 0 } else { bytes });

@@ -1,0 +1,38 @@
+//! cuBLAS's C functions on the interpreter of the crate `ptx-reference`.
+
+#![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
+
+#[path = "common/device.rs"]
+mod device;
+#[path = "common/interpreter.rs"]
+mod interpreter;
+#[path = "common/products.rs"]
+mod products;
+#[path = "common/structured.rs"]
+mod structured;
+#[path = "common/vectors.rs"]
+mod vectors;
+
+macro_rules! tests {
+    ($($module:ident::$name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            interpreter::start();
+            $module::$name();
+        }
+    )*};
+}
+
+tests! {
+    products::products_of_every_format
+    products::products_of_every_shape
+    products::products_of_misaligned_matrices
+    products::products_in_batches
+    products::products_by_named_functions
+    products::wrong_arguments
+    structured::triangular_systems
+    structured::matrices_and_vectors
+    structured::rank_updates
+    vectors::reductions
+    vectors::elementwise
+}
