@@ -6,6 +6,11 @@
 //! post-order. The entry that comes first in that order has only back edges, so that inner loops are strictly smaller
 //! and the recursion ends.
 //!
+//! Two loops may share a header: `do { do { A } while (p); B } while (q)` has two edges back to A, as has
+//! `do { A; if (p) continue; B } while (q)`, and both are one strongly connected component. They are taken for one loop,
+//! but where B holds a convergent block, A does not, and A leads nowhere else: then the edge from A belongs to an inner
+//! loop, so that threads that leave it at different times are together again before B.
+//!
 //! Loops nested deeper than [`MAX_NESTING`] are not looked for: at that level every edge that goes backwards is a back
 //! edge, and the loop becomes one dispatch loop over all their headers.
 
@@ -89,6 +94,7 @@ struct Search {
     low: Vec<u32>,
     on_stack: Vec<bool>,
     is_entry: Vec<bool>,
+    after: Vec<bool>,
     frames: Vec<(u32, usize)>,
 }
 
@@ -99,6 +105,7 @@ impl Search {
             low: vec![0; n],
             on_stack: vec![false; n],
             is_entry: vec![false; n],
+            after: vec![false; n],
             frames: Vec::new(),
         }
     }
@@ -219,11 +226,93 @@ impl Search {
                 self.frames.pop();
             }
         }
+        let mut edges = Vec::new();
         for &b in component {
             for (edge, to) in cfg.successors(b) {
                 if forest.region[to as usize] == region {
                     let backwards = self.order[b as usize] >= self.order[to as usize];
                     forest.back[edge] = backwards && (flat || self.is_entry[to as usize]);
+                    if forest.back[edge] {
+                        edges.push((b, edge));
+                    }
+                }
+            }
+        }
+        let reducible = component
+            .iter()
+            .filter(|&&b| self.is_entry[b as usize])
+            .count()
+            == 1;
+        if reducible && !flat && edges.len() > 1 {
+            self.separate(cfg, forest, region, root, component, &edges);
+        }
+    }
+
+    /// Leaves the back edges that no convergent block leads to, where others have one, to an inner loop.
+    fn separate(
+        &mut self,
+        cfg: &Cfg,
+        forest: &mut Forest,
+        region: u32,
+        header: u32,
+        component: &[u32],
+        edges: &[(u32, usize)],
+    ) {
+        if cfg.convergent(header) {
+            return;
+        }
+        // The blocks that follow a convergent block within an iteration.
+        let mut work: Vec<u32> = component
+            .iter()
+            .copied()
+            .filter(|&b| cfg.convergent(b))
+            .collect();
+        for &b in component {
+            self.after[b as usize] = cfg.convergent(b);
+        }
+        if work.is_empty() {
+            return;
+        }
+        while let Some(b) = work.pop() {
+            for (_, to) in cfg.successors(b) {
+                let inside = forest.region[to as usize] == region && to != header;
+                if inside && !std::mem::replace(&mut self.after[to as usize], true) {
+                    work.push(to);
+                }
+            }
+        }
+        // The blocks of the inner loop would be those that lead to its back edges.
+        let inner = &mut self.on_stack;
+        let mut blocks = vec![header];
+        inner[header as usize] = true;
+        for &(from, _) in edges {
+            if !self.after[from as usize] && !std::mem::replace(&mut inner[from as usize], true) {
+                blocks.push(from);
+            }
+        }
+        let mut next = 1;
+        while next < blocks.len() {
+            for &from in cfg.predecessors(blocks[next]) {
+                if !std::mem::replace(&mut inner[from as usize], true) {
+                    blocks.push(from);
+                }
+            }
+            next += 1;
+        }
+        let mut exits: Vec<u32> = blocks
+            .iter()
+            .flat_map(|&b| cfg.successors(b).map(|(_, to)| to))
+            .filter(|&to| !inner[to as usize])
+            .collect();
+        exits.sort_unstable();
+        exits.dedup();
+        for &b in &blocks {
+            inner[b as usize] = false;
+        }
+        if let [exit] = exits[..] {
+            if forest.region[exit as usize] == region {
+                for &(from, edge) in edges {
+                    forest.back[edge] = self.after[from as usize];
                 }
             }
         }

@@ -81,6 +81,7 @@ impl Placement {
             own: vec![NONE; n],
             size: vec![0; n],
             convergent: vec![false; n],
+            ends: vec![false; n],
             index: vec![-1; n],
             inline: vec![false; n],
             natural: vec![(NONE, 0); n],
@@ -255,12 +256,14 @@ impl Placement {
             work.low[i] = work.own[i];
             work.size[i] = regions.size[i];
             work.convergent[i] = regions.convergent[i];
+            work.ends[i] = regions.ends[i];
         }
         for &x in nodes[1..].iter().rev() {
             let (i, p) = (x as usize, self.parent[x as usize] as usize);
             work.low[p] = work.low[p].min(work.low[i]);
             work.size[p] += work.size[i];
             work.convergent[p] |= work.convergent[i];
+            work.ends[p] |= work.ends[i];
         }
     }
 
@@ -427,14 +430,17 @@ impl Placement {
             to if self.closed(to, work) => Side::Closed(to),
             to => Side::Open(to),
         };
-        let weight = |x: u32| (work.convergent[x as usize], work.size[x as usize]);
+        let ends = |x: u32| work.ends[x as usize];
+        let weight = |x: u32| (work.convergent[x as usize], ends(x), work.size[x as usize]);
         let depth = self.depth[block as usize];
         let small = |x: u32| work.size[x as usize] == 1;
         let (then, otherwise) = (side(then), side(otherwise));
         let arms = match (then, otherwise) {
             (Side::Closed(a), Side::Closed(b)) => {
-                let even = work.convergent[a as usize] == work.convergent[b as usize];
-                if last && even && depth < MAX_DEPTH / 4 {
+                // Where one way ends the thread and the other meets a barrier, the barrier is outside of the `If`.
+                let even = forest.region[block as usize] != 0
+                    || work.convergent[a as usize] == work.convergent[b as usize];
+                if last && even && depth < MAX_DEPTH / 4 && ends(a) && ends(b) {
                     Arms::Both
                 } else if weight(a) > weight(b) {
                     Arms::ThenAfter
@@ -490,6 +496,8 @@ struct Work {
     size: Vec<u32>,
     /// Whether a subtree holds a convergent block.
     convergent: Vec<bool>,
+    /// Whether threads of a subtree may go where the end of the region leads too.
+    ends: Vec<bool>,
     /// An item's position in its sequence; -1: not an item.
     index: Vec<i32>,
     inline: Vec<bool>,

@@ -52,6 +52,9 @@ pub(crate) struct Regions {
     pub size: Vec<u32>,
     /// By node: whether it holds a convergent block.
     pub convergent: Vec<bool>,
+    /// By node: whether its threads may go where the end of the region leads too: in a loop, to its next iteration; in
+    /// region 0, to the end of the program.
+    pub ends: Vec<bool>,
 }
 
 impl Regions {
@@ -70,6 +73,7 @@ impl Regions {
             exits: vec![Exits::default(); forest.regions() as usize],
             size: vec![0; count],
             convergent: vec![false; count],
+            ends: vec![false; count],
         };
         regions.measure(cfg, forest);
         let edges = regions.connect(cfg, forest);
@@ -137,6 +141,7 @@ impl Regions {
         self.enter(forest, None, cfg.entry(), &mut edges);
         for b in cfg.blocks() {
             let from = forest.region[b as usize];
+            self.ends[b as usize] = from == 0 && cfg.edges(b)[0].is_none();
             for (edge, to) in cfg.successors(b) {
                 let common = forest.common(from, forest.region[to as usize]);
                 let mut node = b;
@@ -157,6 +162,7 @@ impl Regions {
                 self.enter(forest, Some(common), to, &mut edges);
                 let target = self.node_within(forest, common, to);
                 if forest.back[edge] {
+                    self.ends[node as usize] = true;
                     self.enter_node(common, target, &mut edges);
                 } else {
                     edges.push((node, target));

@@ -11,7 +11,7 @@ use crate::cfg::Cfg;
 use crate::loops::Forest;
 
 /// How many blocks a tail has at most.
-const MAX_BLOCKS: usize = 4;
+const MAX_BLOCKS: usize = 8;
 
 struct Tail {
     blocks: Vec<u32>,
@@ -25,22 +25,30 @@ struct Tail {
 pub(crate) fn absorb(cfg: &Cfg, forest: &mut Forest) {
     let regions = forest.regions() as usize;
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); regions];
+    let mut only_exit = vec![None; regions];
     for b in cfg.blocks() {
         members[forest.region[b as usize] as usize].push(b);
     }
     for region in (1..regions).rev() {
         let mut blocks = std::mem::take(&mut members[region]);
-        let moved = absorb_into(cfg, forest, region as u32, &blocks);
-        for &b in &moved {
-            forest.region[b as usize] = region as u32;
+        let mut ways = exits(cfg, forest, region as u32, &blocks);
+        if ways.len() > 1 {
+            let moved = absorb_into(cfg, forest, region as u32, &ways, &only_exit);
+            for &b in &moved {
+                forest.region[b as usize] = region as u32;
+            }
+            blocks.extend(moved);
+            ways = exits(cfg, forest, region as u32, &blocks);
         }
-        blocks.extend(moved);
+        if let [exit] = ways[..] {
+            only_exit[region] = Some(exit);
+        }
         members[forest.parent[region] as usize].extend(blocks);
     }
 }
 
-/// The blocks to move into one loop, whose blocks (those of inner loops too) are given.
-fn absorb_into(cfg: &Cfg, forest: &Forest, region: u32, blocks: &[u32]) -> Vec<u32> {
+/// The blocks to which edges lead out of a loop, given its blocks, those of inner loops too.
+fn exits(cfg: &Cfg, forest: &Forest, region: u32, blocks: &[u32]) -> Vec<u32> {
     let outside = |b: u32| !forest.contains(region, forest.region[b as usize]);
     let mut exits: Vec<u32> = blocks
         .iter()
@@ -50,15 +58,24 @@ fn absorb_into(cfg: &Cfg, forest: &Forest, region: u32, blocks: &[u32]) -> Vec<u
         .collect();
     exits.sort_unstable();
     exits.dedup();
+    exits
+}
+
+/// The blocks to move into one loop; `only_exit`: where inner loops lead that have one exit.
+fn absorb_into(
+    cfg: &Cfg,
+    forest: &Forest,
+    region: u32,
+    exits: &[u32],
+    only_exit: &[Option<u32>],
+) -> Vec<u32> {
     let mut remaining = exits.len();
-    if remaining <= 1 {
-        return Vec::new();
-    }
     let mut tails: Vec<Tail> = exits
         .iter()
-        .filter_map(|&exit| Tail::new(cfg, forest, region, exit))
+        .filter_map(|&exit| Tail::new(cfg, forest, region, exit, only_exit))
         .collect();
-    tails.sort_by_key(|tail| (tail.natural, tail.blocks[0]));
+    // The last one stays outside where any will do.
+    tails.sort_by_key(|tail| (tail.natural, tail.blocks.len(), tail.blocks[0]));
 
     let mut moved = Vec::new();
     let mut groups: BTreeMap<u32, Vec<Tail>> = BTreeMap::new();
@@ -81,17 +98,46 @@ fn absorb_into(cfg: &Cfg, forest: &Forest, region: u32, blocks: &[u32]) -> Vec<u
 }
 
 impl Tail {
-    fn new(cfg: &Cfg, forest: &Forest, region: u32, exit: u32) -> Option<Tail> {
+    fn new(
+        cfg: &Cfg,
+        forest: &Forest,
+        region: u32,
+        exit: u32,
+        only_exit: &[Option<u32>],
+    ) -> Option<Tail> {
         let only_predecessor = |b: u32| match cfg.predecessors(b) {
             &[p] if b != cfg.entry() => Some(p),
             _ => None,
         };
-        let from = only_predecessor(exit)?;
-        if forest.region[from as usize] != region {
-            return None;
+        // One edge from the loop itself, or all that leaves an inner loop.
+        let from = *cfg.predecessors(exit).first()?;
+        let mut inner = forest.region[from as usize];
+        if inner == region {
+            only_predecessor(exit)?;
+        } else {
+            if !forest.contains(region, inner) || exit == cfg.entry() {
+                return None;
+            }
+            while inner != region {
+                if only_exit[inner as usize] != Some(exit) {
+                    return None;
+                }
+                if forest.parent[inner as usize] == region {
+                    break;
+                }
+                inner = forest.parent[inner as usize];
+            }
+            let others = cfg.predecessors(exit).iter();
+            if !others
+                .clone()
+                .all(|&p| forest.contains(inner, forest.region[p as usize]))
+            {
+                return None;
+            }
         }
+        // The blocks that are reached through the exit alone.
         let mut blocks = vec![exit];
-        let mut to = None;
+        let mut fringe: BTreeMap<u32, usize> = BTreeMap::new();
         let mut next = 0;
         while next < blocks.len() {
             let block = blocks[next];
@@ -100,20 +146,25 @@ impl Tail {
                 return None;
             }
             for (_, target) in cfg.successors(block) {
-                if only_predecessor(target).is_some() {
+                let edges = fringe.entry(target).or_default();
+                *edges += 1;
+                if *edges == cfg.predecessors(target).len() && target != cfg.entry() {
+                    fringe.remove(&target);
                     if blocks.len() == MAX_BLOCKS {
                         return None;
                     }
                     blocks.push(target);
-                } else if *to.get_or_insert(target) != target {
-                    return None;
                 }
             }
         }
+        if fringe.len() > 1 {
+            return None;
+        }
+        let to = fringe.into_keys().next();
         let header = |b: u32| {
-            cfg.predecessors(b)
-                .iter()
-                .any(|&p| !forest.contains(region, forest.region[p as usize]))
+            let mut sources = cfg.predecessors(b).iter();
+            b == cfg.entry()
+                || sources.any(|&p| !forest.contains(region, forest.region[p as usize]))
         };
         let latch = |b: u32| {
             cfg.successors(b)

@@ -59,5 +59,8 @@ shapes! {
     irreducible_in_loop: ["1", "2 3", "3 4", "2 4", "1 5", ""];
     three_entries: ["1 2", "3", "3 4", "4 5", "5 3", "3 6", ""];
     barrier_in_loop: ["1", "!2 3", "!1", ""];
+    /// `do { do { A } while (p); bar; } while (q)`, and the same without the barrier.
+    shared_header_barrier: ["1", "1 2", "!3", "1 4", ""];
+    shared_header: ["1", "1 2", "3", "1 4", ""];
     continue_chain: ["1", "1 2", "1 3", "1 4", "1 5", ""];
 }

@@ -1,6 +1,8 @@
 //! Programs to structure, and two ways to run them.
 #![allow(dead_code)]
 
+pub mod lockstep;
+
 use structurizer::{Block, BlockId, Condition, FlagValue, Graph, Node, Structured, Terminator};
 
 /// Decides branches: a fixed, random-looking function of the block and of how often it ran.
