@@ -105,14 +105,14 @@ proptest! {
         prop_assert_eq!(eval(O::Sub, &[M::Sat, M::S32], &[x, y]), w(s.saturating_sub(t)));
         prop_assert_eq!(eval(O::Mul, &[M::Lo, M::S32], &[x, y]), w(s.wrapping_mul(t)));
         prop_assert_eq!(eval(O::Mul, &[M::Hi, M::S32], &[x, y]), (i64::from(s) * i64::from(t)) as u64 >> 32);
-        prop_assert_eq!(eval(O::Mul, &[M::Hi, M::U32], &[x, y]), x * y >> 32);
+        prop_assert_eq!(eval(O::Mul, &[M::Hi, M::U32], &[x, y]), (x * y) >> 32);
         prop_assert_eq!(eval(O::Mul, &[M::Wide, M::U32], &[x, y]), x * y);
         prop_assert_eq!(eval(O::Mad, &[M::Wide, M::S32], &[x, y, z << 32 | 5]),
             (i64::from(s) * i64::from(t)).wrapping_add((z << 32 | 5) as i64) as u64);
-        let high = (i64::from(s) * i64::from(t) >> 32) as i32;
+        let high = ((i64::from(s) * i64::from(t)) >> 32) as i32;
         prop_assert_eq!(eval(O::Mad, &[M::Hi, M::Sat, M::S32], &[x, y, z]), w(high.saturating_add(c as i32)));
         prop_assert_eq!(eval(O::Mul24, &[M::Lo, M::S32], &[x, y]), w(((s << 8 >> 8) as i64 * (t << 8 >> 8) as i64) as i32));
-        prop_assert_eq!(eval(O::Mul24, &[M::Hi, M::U32], &[x, y]), (x & 0xff_ffff) * (y & 0xff_ffff) >> 16 & 0xffff_ffff);
+        prop_assert_eq!(eval(O::Mul24, &[M::Hi, M::U32], &[x, y]), (((x & 0xff_ffff) * (y & 0xff_ffff)) >> 16) & 0xffff_ffff);
         prop_assert_eq!(eval(O::Sad, &[M::S32], &[x, y, z]), u64::from(s.abs_diff(t).wrapping_add(c)));
         prop_assert_eq!(eval(O::Min, &[M::S32], &[x, y]), w(s.min(t)));
         prop_assert_eq!(eval(O::Max, &[M::Relu, M::S32], &[x, y]), w(s.max(t).max(0)));

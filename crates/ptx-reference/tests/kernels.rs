@@ -521,3 +521,125 @@ fn dynamic_shared_memory_and_generic_addresses() {
         (0..16u32).map(|i| (i ^ 15) + 164).collect::<Vec<_>>()
     );
 }
+
+/// A bulk copy announced to an mbarrier, waited for by a whole block; then back out.
+#[test]
+fn bulk_copies_and_mbarriers() {
+    let text = module(
+        ".visible .entry k(.param .u64 from, .param .u64 to) {
+            .shared .align 16 .b8 buffer[256];
+            .shared .align 8 .b64 bar;
+            .reg .b64 %rd<6>; .reg .b32 %r<8>; .reg .pred %p<3>;
+            ld.param.u64 %rd1, [from]; ld.param.u64 %rd2, [to];
+            mov.u32 %r1, %tid.x;
+            mov.u32 %r2, bar;
+            mov.u32 %r3, buffer;
+            setp.ne.u32 %p1, %r1, 0;
+            @%p1 bra READY;
+            mbarrier.init.shared::cta.b64 [%r2], 1;
+            fence.mbarrier_init.release.cluster;
+            mbarrier.arrive.expect_tx.shared::cta.b64 %rd3, [%r2], 256;
+            cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r3], [%rd1], 256, [%r2];
+        READY:
+            bar.sync 0;
+        WAIT:
+            mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r2], 0;
+            @!%p2 bra WAIT;
+            shl.b32 %r4, %r1, 2;
+            add.u32 %r5, %r3, %r4;
+            ld.shared.u32 %r6, [%r5];
+            add.u32 %r6, %r6, 1;
+            st.shared.u32 [%r5], %r6;
+            barrier.cluster.arrive.aligned;
+            barrier.cluster.wait.aligned;
+            @%p1 ret;
+            cp.async.bulk.global.shared::cta.bulk_group [%rd2], [%r3], 256;
+            cp.async.bulk.commit_group;
+            cp.async.bulk.wait_group 0;
+            ret;
+        }",
+    );
+    let mut memory = Memory::new();
+    let values: Vec<u32> = (0..64).map(|i| i * 3).collect();
+    let from = upload(&mut memory, &values);
+    let to = memory.allocate(256);
+    launch(&text, "k", 1, 64, &[from, to], &mut memory).unwrap();
+    assert_eq!(
+        words(&memory, to),
+        values.iter().map(|v| v + 1).collect::<Vec<_>>()
+    );
+}
+
+/// Without `.sync`, and for `activemask`, threads at the same place of diverged code form the group.
+#[test]
+fn active_threads_are_those_at_the_same_place() {
+    let text = module(
+        ".visible .entry k(.param .u64 out) {
+            .reg .b64 %rd<4>; .reg .b32 %r<8>; .reg .pred %p;
+            ld.param.u64 %rd1, [out];
+            mov.u32 %r1, %laneid;
+            mul.wide.u32 %rd2, %r1, 8;
+            add.u64 %rd3, %rd1, %rd2;
+            setp.lt.u32 %p, %r1, 5;
+            @%p bra LOW;
+            activemask.b32 %r2;
+            mov.u32 %r3, 0;
+            bra JOIN;
+        LOW:
+            activemask.b32 %r2;
+            mov.u32 %r4, 0xff;
+            shfl.sync.idx.b32 %r3, %r1, 2, 31, 0x1f;
+        JOIN:
+            st.global.v2.u32 [%rd3], {%r2, %r3};
+            ret;
+        }",
+    );
+    let mut memory = Memory::new();
+    let out = memory.allocate(256);
+    launch(&text, "k", 1, 32, &[out], &mut memory).unwrap();
+    let expected: Vec<u32> = (0..32)
+        .flat_map(|lane| {
+            if lane < 5 {
+                [0x1f, 2]
+            } else {
+                [0xffff_ffe0, 0]
+            }
+        })
+        .collect();
+    assert_eq!(words(&memory, out), expected);
+}
+
+#[test]
+fn wide_atomics_and_moves() {
+    let text = module(
+        ".visible .entry k(.param .u64 out) {
+            .reg .b64 %rd<8>; .reg .b128 %q<4>; .reg .b32 %r<4>; .reg .b16 %h<4>; .reg .f32 %f<4>;
+            ld.param.u64 %rd1, [out];
+            mov.b64 %rd2, 0x1111; mov.b64 %rd3, 0x2222;
+            mov.b128 %q1, {%rd2, %rd3};
+            atom.global.exch.b128 %q2, [%rd1], %q1;
+            mov.b128 {%rd4, %rd5}, %q2;
+            st.global.v2.b64 [%rd1+16], {%rd4, %rd5};
+            mov.b32 %r1, 0x00020001;
+            mov.b32 {%h1, %h2}, %r1;
+            mov.b32 %r2, {%h2, %h1};
+            st.global.b32 [%rd1+32], %r2;
+            atom.global.add.noftz.f16x2 %r3, [%rd1+36], 0x3c003c00;
+            atom.global.v2.f32.add {%f1, %f2}, [%rd1+40], {0f3F800000, 0f40000000};
+            atom.global.cas.b16 %h3, [%rd1+48], 7, 9;
+            red.global.min.s64 [%rd1+56], -5;
+            ret;
+        }",
+    );
+    let mut memory = Memory::new();
+    let mut initial = vec![0u32; 16];
+    initial[..4].copy_from_slice(&[1, 2, 3, 4]);
+    initial[9] = 0x4000_3c00;
+    initial[10] = 1f32.to_bits();
+    initial[12] = 7;
+    let out = upload(&mut memory, &initial);
+    launch(&text, "k", 1, 1, &[out], &mut memory).unwrap();
+    let mut expected = vec![0x1111, 0, 0x2222, 0, 1, 2, 3, 4, 0x0001_0002, 0x4200_4000];
+    expected.extend([2f32.to_bits(), 2f32.to_bits(), 9, 0, -5i32 as u32, u32::MAX]);
+    assert_eq!(words(&memory, out), expected);
+}

@@ -324,3 +324,55 @@ fn blocks_are_fast_enough() {
     assert_eq!(outcome.steps, 256 * (5 * 1000 + 9));
     assert_eq!(singles(memory.buffer(out).unwrap())[10], 20.0);
 }
+
+/// Four-bit and single-bit matrices lie packed in memory.
+#[test]
+fn wmma_multiplies_packed_elements() {
+    for (shape, ty, operation, k, bits) in [
+        ("m8n8k32", "s4", "", 32, 4),
+        ("m8n8k32", "u4", "", 32, 4),
+        ("m8n8k128", "b1", ".xor.popc", 128, 1),
+    ] {
+        let text = module(&format!(
+            ".visible .entry k(.param .u64 a, .param .u64 b, .param .u64 d) {{
+                .reg .b64 %rd<4>; .reg .b32 %a; .reg .b32 %b; .reg .b32 %c<2>;
+                ld.param.u64 %rd1, [a]; ld.param.u64 %rd2, [b]; ld.param.u64 %rd3, [d];
+                wmma.load.a.sync.aligned.row.{shape}.global.{ty} {{%a}}, [%rd1], {k};
+                wmma.load.b.sync.aligned.col.{shape}.global.{ty} {{%b}}, [%rd2], {k};
+                mov.b32 %c0, 3; mov.b32 %c1, 3;
+                wmma.mma{operation}.sync.aligned.row.col.{shape}.s32.{ty}.{ty}.s32 {{%c0, %c1}}, {{%a}}, {{%b}}, {{%c0, %c1}};
+                wmma.store.d.sync.aligned.row.{shape}.global.s32 [%rd3], {{%c0, %c1}}, 8;
+                ret;
+            }}"
+        ));
+        let a: Vec<u8> = (0..128u32).map(|i| (i * 37 + 11) as u8).collect();
+        let b: Vec<u8> = (0..128u32).map(|i| (i * 101 + i / 3) as u8).collect();
+        let mut memory = Memory::new();
+        let da = memory.allocate_with(&a);
+        let db = memory.allocate_with(&b);
+        let dd = memory.allocate(256);
+        launch(&text, "k", 1, 32, &[da, db, dd], &mut memory).unwrap();
+        let element = |data: &[u8], at: usize| {
+            let v = i32::from(data[at * bits / 8] >> (at * bits % 8)) & ((1 << bits) - 1);
+            if ty == "s4" && v >= 8 {
+                v - 16
+            } else {
+                v
+            }
+        };
+        let expected: Vec<u32> = (0..64)
+            .map(|at| {
+                let terms = (0..k).map(|i| {
+                    let (x, y) = (element(&a, at / 8 * k + i), element(&b, at % 8 * k + i));
+                    if ty == "b1" {
+                        x ^ y
+                    } else {
+                        x * y
+                    }
+                });
+                (3 + terms.sum::<i32>()) as u32
+            })
+            .collect();
+        assert_eq!(common::words(&memory, dd), expected, "{shape} {ty}");
+    }
+}

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 /// Instructions a thread may execute before others get their turn.
 const TURN: u64 = 20_000;
 /// Instructions a block may execute before another block gets its turn.
-const BLOCK_TURN: u64 = 20_000_000;
+const BLOCK_TURN: u64 = 4_000_000;
 
 /// How far a block got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,9 @@ impl Block {
             if self.threads.iter().all(|t| t.state == State::Exited) {
                 return Ok(Progress::Done);
             }
-            let met = self.meet_in_warps(world)? | self.meet_at_barriers(world)?;
+            let met = self.meet_in_warps(world)?
+                | self.meet_at_barriers(world)?
+                | self.meet_in_cluster(world);
             if !met && !turns && !self.meet_where_converged(world)? {
                 return Err(self.deadlock(world));
             }
@@ -287,6 +289,26 @@ impl Block {
             }
         }
         Ok(met)
+    }
+
+    /// Lets threads at `barrier.cluster.wait` go on when all of the cluster, which is this block, have arrived as
+    /// often as they have. True if there was one.
+    fn meet_in_cluster(&mut self, world: &World<'_>) -> bool {
+        let live = self.threads.iter().filter(|t| t.state != State::Exited);
+        let Some(least) = live.map(|t| t.cluster_arrivals).min() else {
+            return false;
+        };
+        let mut met = false;
+        for index in 0..self.threads.len() {
+            let waits = self
+                .waits_at(world, index)
+                .is_some_and(|i| i.action == Action::ClusterWait);
+            if waits && self.threads[index].cluster_arrivals <= least {
+                self.threads[index].advance();
+                met = true;
+            }
+        }
+        met
     }
 
     fn is_complete(

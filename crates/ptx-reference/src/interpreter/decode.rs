@@ -204,6 +204,17 @@ pub enum Action {
         valid: Option<Source>,
         ignore: Option<Source>,
     },
+    /// `cp.async.bulk`: whole at once, with the bytes announced to an mbarrier.
+    CopyBulk {
+        to: Place,
+        from: Place,
+        bytes: Source,
+        barrier: Option<Place>,
+    },
+    /// `barrier.cluster.arrive`
+    ClusterArrive,
+    /// `barrier.cluster.wait`
+    ClusterWait,
     Alloca {
         target: Target,
         size: Source,
@@ -848,10 +859,13 @@ impl<'p, 'm> Decoder<'p, 'm> {
                 mask: Some(self.source(operand(0)?, Some(M::B32), span)?),
                 place: None,
             },
+            O::Barrier if has(M::Cluster) && has(M::Arrive) => Action::ClusterArrive,
+            O::Barrier if has(M::Cluster) && has(M::Wait) => Action::ClusterWait,
             O::Bar | O::Barrier if !has(M::Cluster) => self.barrier(i)?,
             O::Shfl | O::Vote | O::Match | O::Redux | O::Elect | O::Activemask => self.warp(i)?,
             O::Ldmatrix | O::Stmatrix | O::Movmatrix | O::Mma | O::Wmma => self.matrix(i, space)?,
-            O::Cp if has(M::Async) && !has(M::Bulk) && !has(M::Mbarrier) => self.copy_async(i)?,
+            O::Cp if has(M::Bulk) => self.copy_bulk(i)?,
+            O::Cp if has(M::Async) && !has(M::Mbarrier) => self.copy_async(i)?,
             O::Mbarrier | O::Cp if has(M::Mbarrier) || i.opcode == O::Mbarrier => {
                 self.mbarrier(i, space)?
             }
@@ -1200,6 +1214,44 @@ impl<'p, 'm> Decoder<'p, 'm> {
             bytes: *bytes as u32,
             valid,
             ignore,
+        })
+    }
+
+    /// `cp.async.bulk` between two spaces, the destination's named first.
+    fn copy_bulk(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        if i.has(M::WaitGroup) || i.has(M::CommitGroup) || i.has(M::Prefetch) {
+            return Ok(Action::Nothing);
+        }
+        let others = [
+            M::Tensor,
+            M::Reduce,
+            M::MulticastCluster,
+            M::MulticastClusterAll,
+            M::CpMask,
+        ];
+        if others.iter().any(|m| i.has(*m)) {
+            return Err(Failure::Unsupported);
+        }
+        let mut spaces = i.modifiers.iter().filter_map(|m| match space_of(&[*m]) {
+            Space::Generic => None,
+            space => Some(space),
+        });
+        let (Some(to), Some(from)) = (spaces.next(), spaces.next()) else {
+            return Err(Failure::Unsupported);
+        };
+        let [target, source, bytes, rest @ ..] = &i.operands[..] else {
+            return Err(Failure::Unsupported);
+        };
+        let barrier = match (i.has(M::MbarrierCompleteTxBytes), rest.first()) {
+            (true, Some(operand)) => Some(self.place(operand, Space::Shared, i.span)?),
+            (false, _) if i.has(M::BulkGroup) => None,
+            _ => return Err(Failure::Unsupported),
+        };
+        Ok(Action::CopyBulk {
+            to: self.place(target, to, i.span)?,
+            from: self.place(source, from, i.span)?,
+            bytes: self.source(bytes, Some(M::U32), i.span)?,
+            barrier,
         })
     }
 

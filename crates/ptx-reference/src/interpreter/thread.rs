@@ -40,6 +40,8 @@ pub struct Thread {
     pub params: Vec<u8>,
     pub local: Vec<u8>,
     pub carry: bool,
+    /// How often it executed `barrier.cluster.arrive`.
+    pub cluster_arrivals: u32,
 }
 
 /// The functions that the driver provides and this interpreter has.
@@ -75,6 +77,7 @@ impl Thread {
             params,
             local: vec![fill; kernel.local_bytes as usize],
             carry: false,
+            cluster_arrivals: 0,
         }
     }
 
@@ -146,7 +149,7 @@ impl Machine<'_, '_> {
                 }
             }
             match &instruction.action {
-                Action::Barrier { .. } | Action::Warp { .. } => {
+                Action::Barrier { .. } | Action::Warp { .. } | Action::ClusterWait => {
                     self.thread.state = State::Waiting;
                     return Ok(Stop::Waiting);
                 }
@@ -348,6 +351,26 @@ impl Machine<'_, '_> {
                 self.bytes(instruction, *to, size, size)?
                     .copy_from_slice(&buffer[..size as usize]);
             }
+            Action::CopyBulk {
+                to,
+                from,
+                bytes,
+                barrier,
+            } => {
+                let size = truncate(self.read(*bytes), 32);
+                if size % 16 != 0 {
+                    return Err(self.undefined(instruction, format!("a bulk copy of {size} bytes")));
+                }
+                let data = self.bytes(instruction, *from, size, 16)?.to_vec();
+                self.bytes(instruction, *to, size, 16)?
+                    .copy_from_slice(&data);
+                if let Some(place) = barrier {
+                    let object = self.bytes(instruction, *place, 8, 8)?;
+                    let done = mbarrier::Object::unpack(little_endian(object));
+                    object.copy_from_slice(&done.transfer(-(size as i32)).pack().to_le_bytes());
+                }
+            }
+            Action::ClusterArrive => self.thread.cluster_arrivals += 1,
             Action::Alloca {
                 target,
                 size,

@@ -305,12 +305,14 @@ fn store_matrix(
     Ok(())
 }
 
-/// The address of element (0, 0) with an offset in elements.
-fn element(place: Place, offset: u64, bytes: u64) -> Place {
-    Place {
-        offset: place.offset + (offset * bytes) as i64,
+/// The place of an element that lies so many elements behind the start, and its first bit there.
+fn element(place: Place, offset: u64, fragment: &matrix::wmma::Fragment) -> (Place, u32) {
+    let bit = offset * fragment.bits() as u64;
+    let place = Place {
+        offset: place.offset + (bit / 8) as i64,
         ..place
-    }
+    };
+    (place, (bit % 8) as u32)
 }
 
 /// `wmma.load`: `[p], stride`.
@@ -341,17 +343,17 @@ fn wmma_load(
         let mut elements = Vec::new();
         for i in 0..fragment.elements_per_lane() {
             let (row, column) = fragment.position(lane, i);
-            let offset = fragment.offset(row, column, stride);
+            let (at, bit) = element(place, fragment.offset(row, column, stride), &fragment);
             let mut machine = block.machine(world, index);
-            let data = machine.bytes(instruction, element(place, offset, bytes), bytes, bytes)?;
-            elements.push(super::thread::little_endian(data));
+            let data = machine.bytes(instruction, at, bytes, bytes)?;
+            elements.push(super::thread::little_endian(data) >> bit);
         }
         results[lane] = fragment.pack(&elements);
     }
     Ok(Some(results))
 }
 
-/// `wmma.store.d`: `[p], r, stride`.
+/// `wmma.store.d`: `[p], r, stride`. Accumulators are never smaller than a byte.
 #[allow(clippy::too_many_arguments)]
 fn wmma_store(
     block: &mut Block,
@@ -362,7 +364,8 @@ fn wmma_store(
     form: &Form,
     lanes: &Lanes,
 ) -> Result<(), Error> {
-    let Some(fragment) = matrix::wmma::Fragment::of(form) else {
+    let fragment = matrix::wmma::Fragment::of(form).filter(|f| f.bits() >= 8);
+    let Some(fragment) = fragment else {
         return Err(block
             .machine(world, members[0])
             .unsupported(instructions[0], String::new()));
@@ -378,7 +381,7 @@ fn wmma_store(
         let bytes = fragment.element_bytes();
         for (i, value) in fragment.unpack(registers).into_iter().enumerate() {
             let (row, column) = fragment.position(lane, i);
-            let at = element(place, fragment.offset(row, column, stride), bytes);
+            let (at, _) = element(place, fragment.offset(row, column, stride), &fragment);
             block
                 .machine(world, index)
                 .bytes(instruction, at, bytes, bytes)?

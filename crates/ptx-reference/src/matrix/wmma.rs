@@ -74,7 +74,8 @@ impl Fragment {
         self.element
     }
 
-    fn bits(&self) -> usize {
+    /// Bits of an element.
+    pub fn bits(&self) -> usize {
         if self.element == M::B1 {
             1
         } else {
@@ -96,14 +97,9 @@ impl Fragment {
         self.registers * self.per_register()
     }
 
-    /// Bytes of an element in memory. Elements below a byte lie packed; see [`Fragment::is_packed`].
+    /// Bytes that hold an element in memory. Elements below a byte share one, the first in its low bits.
     pub fn element_bytes(&self) -> u64 {
         (self.bits() as u64).div_ceil(8)
-    }
-
-    /// Whether several elements share a byte.
-    pub fn is_packed(&self) -> bool {
-        self.bits() < 8
     }
 
     /// Row and column of element `i` of a lane.

@@ -71,9 +71,7 @@ pub fn element(form: &Form, ty: ScalarType, operands: &[u64]) -> Result<u64, Uns
         O::Rsqrt | O::Sin | O::Cos | O::Lg2 | O::Ex2 | O::Tanh => {
             approximate::evaluate(form.opcode, format, x[0]).ok_or_else(|| form.unsupported())?
         }
-        // A NaN stays one; which is not specified.
-        O::Abs if format.is_nan(x[0]) => format.nan(),
-        O::Neg if format.is_nan(x[0]) => format.nan(),
+        // Also of a NaN only the sign changes; PTX leaves open which NaN comes out.
         O::Abs => x[0] & (format.sign_bit() - 1),
         O::Neg => x[0] ^ format.sign_bit(),
         O::Min | O::Max => extremum(form, format, &x[..count]),

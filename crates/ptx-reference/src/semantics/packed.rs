@@ -17,25 +17,22 @@ pub fn lanes(
         return compare::evaluate(form, operands);
     }
     let bits = width(element);
-    let scalar = Form {
+    let scalar = (!element.is_float()).then(|| Form {
         ty: Some(element),
         source_type: Some(element),
         ..form.clone()
-    };
+    });
     let mut value = 0;
     for lane in 0..count {
         let parts: smallvec::SmallVec<[u64; 4]> = operands
             .iter()
             .map(|v| truncate(v >> (lane * bits), bits))
             .collect();
-        let part = if element.is_float() {
-            float::element(form, element, &parts)?
-        } else {
-            match form.opcode {
-                O::Add | O::Sub => integer::arithmetic(&scalar, &parts, false)?.value,
-                O::Min | O::Max | O::Neg => integer::evaluate(&scalar, &parts)?,
-                _ => return Err(form.unsupported()),
-            }
+        let part = match (&scalar, form.opcode) {
+            (None, _) => float::element(form, element, &parts)?,
+            (Some(scalar), O::Add | O::Sub) => integer::arithmetic(scalar, &parts, false)?.value,
+            (Some(scalar), O::Min | O::Max | O::Neg) => integer::evaluate(scalar, &parts)?,
+            _ => return Err(form.unsupported()),
         };
         value |= part << (lane * bits);
     }
