@@ -26,28 +26,27 @@ pub fn call(
     arguments: impl FnOnce() -> String,
     body: impl FnOnce() -> Result,
 ) -> CUresult {
-    crate::log::start();
-    let tracing = tracing::enabled!(target: "cuda::api", tracing::Level::TRACE);
-    let arguments = if tracing { arguments() } else { String::new() };
-    let status = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => CUresult::SUCCESS,
-        Ok(Err(status)) => status,
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("no message");
-            tracing::error!("{symbol}: internal error: {text}");
-            CUresult::UNKNOWN
+    let traced = || {
+        crate::log::start();
+        let tracing = tracing::enabled!(target: "cuda::api", tracing::Level::TRACE);
+        let arguments = if tracing { arguments() } else { String::new() };
+        let status = body().err().unwrap_or(CUresult::SUCCESS);
+        if tracing {
+            tracing::trace!(target: "cuda::api", "{symbol}({arguments}) = {status:?}");
+        } else if !matches!(status, CUresult::SUCCESS | CUresult::NOT_READY) {
+            tracing::debug!(target: "cuda::api", "{symbol}: {status:?}");
         }
+        status
     };
-    if tracing {
-        tracing::trace!(target: "cuda::api", "{symbol}({arguments}) = {status:?}");
-    } else if !matches!(status, CUresult::SUCCESS | CUresult::NOT_READY) {
-        tracing::debug!(target: "cuda::api", "{symbol}: {status:?}");
-    }
-    status
+    catch_unwind(AssertUnwindSafe(traced)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        let _ = catch_unwind(|| tracing::error!("{symbol}: internal error: {text}"));
+        CUresult::UNKNOWN
+    })
 }
 
 /// What a function of the table's `absent` rows does.

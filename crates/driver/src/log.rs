@@ -1,12 +1,19 @@
 //! The log: lines on standard error, chosen by `VKCUDA_LOG`.
 //!
-//! `VKCUDA_LOG` is a filter of the `tracing-subscriber` crate: a level (`error`, `warn`, `info`, `debug`, `trace`) or levels
-//! by target, as in `warn,cuda::api=trace`. Without it, warnings and errors are shown. At `trace` every call is shown with
-//! its arguments and result, under the target `cuda::api`.
+//! `VKCUDA_LOG` is a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by target as in
+//! `warn,cuda::api=trace,vulkan=debug`. Without it, warnings and errors are shown. At `trace` every call is shown with its
+//! arguments and result, under the target `cuda::api`.
+//!
+//! Lines are written by [`Lines`], which keeps nothing in thread-local storage: the runtime calls the driver from exit
+//! handlers, when that is gone, and `tracing-subscriber`'s own writer would panic there.
 
-use std::io::IsTerminal;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::sync::Once;
-use tracing_subscriber::EnvFilter;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Starts the log; does nothing after the first call, or where the process has a subscriber already (tests).
 pub fn start() {
@@ -18,20 +25,41 @@ pub fn start() {
         } else {
             text.trim()
         };
-        let (filter, problem) = match EnvFilter::builder().parse(text) {
-            Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new("warn"), Some(error)),
+        let (targets, problem) = match text.parse::<Targets>() {
+            Ok(targets) => (targets, None),
+            Err(error) => (Targets::new().with_default(LevelFilter::WARN), Some(error)),
         };
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal())
-            .without_time()
-            .finish();
+        let subscriber = tracing_subscriber::registry().with(targets).with(Lines);
         // An error means that a subscriber is there already: it gets the lines then.
         let _ = tracing::subscriber::set_global_default(subscriber);
         if let Some(error) = problem {
             tracing::warn!("VKCUDA_LOG={text}: {error}");
         }
     });
+}
+
+/// Writes each event as a line: level, target, message.
+pub struct Lines;
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut line = Line(format!("{:>5} {}:", metadata.level(), metadata.target()));
+        event.record(&mut line);
+        line.0.push('\n');
+        // One write, so that lines of several threads do not mix. Where standard error is closed there is nobody to tell.
+        let _ = std::io::stderr().write_all(line.0.as_bytes());
+    }
+}
+
+/// A line in the making.
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
 }

@@ -68,7 +68,9 @@ pub fn library_directory() -> PathBuf {
 
 /// The runtime libraries in the directories of `VKCUDA_CUDART_DIRS`, which are searched to any depth.
 pub fn runtimes() -> Vec<PathBuf> {
-    let Some(directories) = std::env::var_os("VKCUDA_CUDART_DIRS") else {
+    let Some(directories) =
+        std::env::var_os("VKCUDA_CUDART_DIRS").or_else(|| std::env::var_os("VKCUDA_CUDART"))
+    else {
         eprintln!("VKCUDA_CUDART_DIRS is not set: NOTHING TESTED against NVIDIA's runtime");
         return Vec::new();
     };
