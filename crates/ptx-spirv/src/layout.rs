@@ -3,6 +3,7 @@
 //! The runtime allocates [`ModuleLayout::size`] bytes, copies [`ModuleLayout::image`] into it after applying
 //! [`ModuleLayout::relocations`], and passes the buffer's address to every launch.
 
+use ptx::{Initial, Linkage, StateSpace};
 use std::collections::BTreeMap;
 
 /// A module variable's place.
@@ -51,4 +52,96 @@ pub struct ModuleLayout {
     pub relocations: Vec<Relocation>,
     /// Functions whose address is taken in an initialiser or a body, in order of declaration.
     pub functions: Vec<String>,
+}
+
+impl ModuleLayout {
+    /// Lays out the variables of a module in order of declaration, each at the next multiple of its alignment (256 for the
+    /// first of each kind, so that vector accesses find what they expect).
+    pub fn new(module: &ptx::Module) -> Result<Self, crate::TranslateError> {
+        let mut layout = ModuleLayout {
+            functions: module
+                .functions
+                .iter()
+                .map(|f| f.name.to_string())
+                .collect(),
+            ..ModuleLayout::default()
+        };
+        let mut end = 0u64;
+        for v in &module.variables {
+            if !matches!(v.space, StateSpace::Global | StateSpace::Const)
+                || v.linkage == Linkage::Extern
+            {
+                continue;
+            }
+            let offset = end.next_multiple_of(u64::from(v.align.max(16)));
+            end = offset.saturating_add(v.size);
+            if end > 1 << 32 {
+                return Err(crate::TranslateError::Invalid {
+                    kernel: v.name.to_string(),
+                    line: module.line(v.span),
+                    what: "module variables of more than 4 GiB".into(),
+                });
+            }
+            let constant = v.space == StateSpace::Const;
+            layout.variables.insert(
+                v.name.to_string(),
+                VariableLayout {
+                    offset,
+                    size: v.size,
+                    constant,
+                },
+            );
+        }
+        layout.size = end.next_multiple_of(16);
+        layout.image = vec![0; layout.size as usize];
+        for v in &module.variables {
+            let Some(place) = layout.variables.get(&*v.name).copied() else {
+                continue;
+            };
+            for part in &v.initializer {
+                match part {
+                    Initial::Bytes { offset, bytes } => {
+                        let start = (place.offset + offset) as usize;
+                        let end = (start + bytes.len()).min((place.offset + place.size) as usize);
+                        layout.image[start..end].copy_from_slice(&bytes[..end - start]);
+                    }
+                    Initial::Address {
+                        offset,
+                        size,
+                        symbol,
+                        addend,
+                        mask,
+                        ..
+                    } => {
+                        let unsupported = |what: String| crate::TranslateError::Unsupported {
+                            kernel: v.name.to_string(),
+                            line: module.line(v.span),
+                            what,
+                        };
+                        if mask.is_some() {
+                            return Err(unsupported("a masked address in an initialiser".into()));
+                        }
+                        let target = if let Some(to) = layout.variables.get(&**symbol) {
+                            RelocationTarget::Offset(to.offset)
+                        } else if let Some(n) =
+                            layout.functions.iter().position(|f| **f == **symbol)
+                        {
+                            RelocationTarget::Function(n as u32)
+                        } else {
+                            return Err(unsupported(format!(
+                                "the address of {symbol} in an initialiser"
+                            )));
+                        };
+                        layout.relocations.push(Relocation {
+                            offset: place.offset + offset,
+                            size: *size,
+                            target,
+                            addend: *addend,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(layout)
+    }
 }

@@ -4,6 +4,9 @@
 //! back SPIR-V words and a [`KernelInfo`] that says how to launch them. The contract between the shader and the runtime
 //! (push constants, specialisation constants, scratch, fault record) is in `docs/design.md`, "The launch contract".
 
+pub mod assembler;
+mod emit;
+pub mod graph;
 pub mod layout;
 pub mod target;
 
@@ -75,7 +78,9 @@ impl KernelInfo {
             return 0;
         }
         let threads = threads.next_multiple_of(32);
-        (1024 + threads * 16 + 2 * threads * self.warp_slot_words * 4).next_multiple_of(256)
+        (emit::warp_state::SLOTS
+            + threads * (emit::warp_state::THREAD_BYTES + 3 * self.warp_slot_words * 4))
+            .next_multiple_of(256)
     }
 
     /// Offset of shared memory in the slice, for a block of this many threads.
@@ -88,19 +93,29 @@ impl KernelInfo {
         if dynamic == 0 {
             self.static_shared
         } else {
-            self.static_shared.next_multiple_of(self.dynamic_shared_align.max(1)) + dynamic
+            self.static_shared
+                .next_multiple_of(self.dynamic_shared_align.max(1))
+                + dynamic
         }
     }
 
     /// Offset of local memory in the slice.
     pub fn local_offset(&self, threads: u32, dynamic: u32) -> u32 {
-        let shared = if self.shared_in_scratch { self.total_shared(dynamic) } else { 0 };
+        let shared = if self.shared_in_scratch {
+            self.total_shared(dynamic)
+        } else {
+            0
+        };
         self.shared_offset(threads) + shared.next_multiple_of(256)
     }
 
     /// Bytes of a workgroup's scratch slice; 0 where the kernel needs none.
     pub fn slice_bytes(&self, threads: u32, dynamic: u32) -> u32 {
-        let local = if self.local_in_scratch { self.local_bytes * threads.next_multiple_of(32) } else { 0 };
+        let local = if self.local_in_scratch {
+            self.local_bytes * threads.next_multiple_of(32)
+        } else {
+            0
+        };
         self.local_offset(threads, dynamic) + local.next_multiple_of(256)
     }
 }
@@ -159,6 +174,63 @@ pub fn translate(
     kernel: &str,
     target: &Target,
 ) -> Result<Translated, TranslateError> {
-    let _ = (module, layout, target);
-    Err(TranslateError::NoKernel(kernel.to_owned()))
+    let function = module
+        .function(kernel)
+        .filter(|f| f.is_entry && f.body.is_some())
+        .ok_or_else(|| TranslateError::NoKernel(kernel.to_owned()))?;
+    let mut graph = graph::build(module, layout, function)?;
+    let yields = matches!(target.warps, Warps::Yield { .. });
+    if !yields && graph.uses_barrier_reduction() {
+        graph.static_shared =
+            graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;
+    }
+    let structured = structurizer::structurize(&graph.shape());
+    let (offsets, parameter_bytes) = function.parameter_offsets();
+    let shared_in_scratch = emit::shared_in_scratch(target, graph.static_shared);
+    let info = KernelInfo {
+        name: kernel.to_owned(),
+        parameters: offsets
+            .iter()
+            .zip(&function.parameters)
+            .map(|(&offset, p)| Parameter {
+                offset,
+                size: p.size as u32,
+            })
+            .collect(),
+        parameter_bytes,
+        static_shared: graph.static_shared,
+        dynamic_shared_align: graph.dynamic_align.max(1),
+        shared_in_scratch,
+        local_bytes: graph.local_bytes,
+        local_in_scratch: graph.local_bytes > 0 && target.shared_memory == SharedMemory::Scratch,
+        warp_state: false,
+        warp_slot_words: if graph.uses_matrices() {
+            emit::MATRIX_SLOT_WORDS
+        } else {
+            4
+        },
+        max_threads: function
+            .required_threads
+            .or(function.max_threads)
+            .map_or(1024, |[x, y, z]| x.saturating_mul(y).saturating_mul(z)),
+        required_threads: function.required_threads,
+        min_blocks_per_multiprocessor: function.min_blocks_per_multiprocessor,
+        subgroup_size: if target.warps == Warps::Subgroup32 {
+            32
+        } else {
+            0
+        },
+        uses_printf: false,
+        ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),
+        target: module.header.target,
+        registers: graph.frames[0]
+            .body
+            .registers
+            .iter()
+            .map(|t| t.size().map_or(0, |s| s.div_ceil(4)))
+            .sum::<u32>()
+            .clamp(16, 255),
+    };
+    let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;
+    Ok(Translated { spirv, info })
 }

@@ -52,6 +52,11 @@ pub struct Target {
     pub nan_preserve_f32: bool,
     /// Whether GLSL.std.450 Fma rounds once.
     pub fused_fma: bool,
+    /// Where `fused_fma` is false: whether single-precision fma made of double-precision arithmetic rounds once in every
+    /// case. Without, one result in about 2^29 with random operands is off by its last bit.
+    pub exact_fma: bool,
+    /// Whether `.ftz` flushes by instructions. Without, subnormal numbers are kept where PTX flushes them.
+    pub flush_explicitly: bool,
     /// shaderBufferFloat32AtomicAdd.
     pub atomic_f32_add: bool,
     /// shaderBufferFloat64AtomicAdd.
@@ -80,6 +85,8 @@ impl Target {
             rounding_rte_f32: true,
             nan_preserve_f32: true,
             fused_fma: false,
+            exact_fma: false,
+            flush_explicitly: false,
             atomic_f32_add: true,
             atomic_f64_add: false,
             atomic_i64: true,
@@ -102,6 +109,8 @@ impl Target {
             rounding_rte_f32: true,
             nan_preserve_f32: true,
             fused_fma: true,
+            exact_fma: true,
+            flush_explicitly: true,
             atomic_f32_add: true,
             atomic_f64_add: true,
             atomic_i64: true,

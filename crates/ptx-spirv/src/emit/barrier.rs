@@ -1,0 +1,203 @@
+//! bar, barrier, bar.warp, membar and fence (PTX ISA, "Parallel Synchronization and Communication Instructions").
+
+use super::*;
+
+/// Device, and what has to be ordered: AcquireRelease of buffers and workgroup memory, made available and visible.
+const FENCE_SEMANTICS: u32 = 0x6148;
+
+impl Emitter<'_> {
+    pub(super) fn barrier(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Membar | Opcode::Fence => self.fence(i),
+            _ if i.has(Modifier::Warp) => {
+                let mask = self.operand(i, 0)?;
+                self.warp_barrier(mask)
+            }
+            _ => self.block_barrier(i),
+        }
+    }
+
+    /// A memory barrier of the instruction's scope.
+    pub(super) fn fence(&mut self, i: &Instruction) -> Result<()> {
+        if i.has(Modifier::Proxy) || i.has(Modifier::MbarrierInit) {
+            return unsupported(i);
+        }
+        let workgroup = i.has(Modifier::Cta);
+        let scope = self.asm.u32(if workgroup { 2 } else { 1 });
+        let semantics = self.asm.u32(FENCE_SEMANTICS);
+        self.asm.void(Op::MemoryBarrier, &[scope, semantics]);
+        Ok(())
+    }
+
+    fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
+        if self.yields() {
+            if Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX) {
+                self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            } else {
+                let mask = self.value(mask, Type::U32)?;
+                self.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+            }
+            return Ok(());
+        }
+        let scope = self.asm.u32(3);
+        let semantics = self.asm.u32(FENCE_SEMANTICS);
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+        Ok(())
+    }
+
+    fn block_barrier(&mut self, i: &Instruction) -> Result<()> {
+        let reduce = i.has(Modifier::RedMod);
+        let arrive = i.has(Modifier::Arrive);
+        // bar.red has a destination first and a predicate last.
+        let operands = if reduce {
+            &i.operands[1..i.operands.len().saturating_sub(1)]
+        } else {
+            &i.operands[..]
+        };
+        let number = operands.first().cloned().unwrap_or(Operand::Integer(0));
+        let count = operands.get(1).cloned();
+        if !self.yields() {
+            return self.native_block_barrier(i, &number, count.as_ref());
+        }
+        let number = self.value(&number, Type::U32)?;
+        let fifteen = self.asm.u32(15);
+        let number = self.asm.op(Op::BitwiseAnd, Type::U32, &[number, fifteen]);
+        let count = match count {
+            Some(c) => self.value(&c, Type::U32)?,
+            None => self.asm.u32(0),
+        };
+        if !reduce {
+            let helper = if arrive {
+                Helper::BarrierArrive
+            } else {
+                Helper::Barrier
+            };
+            self.call_helper(helper, Type::Void, &[number, count]);
+            return Ok(());
+        }
+        let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
+        // All true is none false.
+        let counted = if i.has(Modifier::And) {
+            self.asm.op(Op::LogicalNot, Type::Bool, &[predicate])
+        } else {
+            predicate
+        };
+        let sum = self.call_helper(Helper::BarrierCount, Type::U32, &[number, count, counted]);
+        self.set_barrier_result(i, sum)
+    }
+
+    /// From the number of threads counted: popc itself, `or` some, `and` (of the negation) none.
+    fn set_barrier_result(&mut self, i: &Instruction, sum: Id) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let zero = self.asm.u32(0);
+        if i.has(Modifier::Popc) {
+            return self.set(d, Type::U32, sum);
+        }
+        let op = if i.has(Modifier::And) {
+            Op::IEqual
+        } else {
+            Op::INotEqual
+        };
+        let id = self.asm.op(op, Type::Bool, &[sum, zero]);
+        self.set(d, Type::Bool, id)
+    }
+
+    fn native_block_barrier(
+        &mut self,
+        i: &Instruction,
+        number: &Operand,
+        count: Option<&Operand>,
+    ) -> Result<()> {
+        if i.has(Modifier::Arrive) {
+            return unsupported(i);
+        }
+        // One barrier serves all numbers as long as each is for the whole block.
+        if let Some(count) = count {
+            let whole = match (
+                Self::literal(count),
+                self.info.required_threads,
+                self.info.max_threads,
+            ) {
+                (Some(n), Some([x, y, z]), _) => n == (x * y * z).next_multiple_of(32) as u64,
+                // A count that equals the kernel's bound is taken to be the whole block.
+                (Some(n), None, max) => n == max as u64,
+                _ => false,
+            };
+            if !whole {
+                return Err(EmitError::Unsupported(format!(
+                    "{} for a part of the block",
+                    i.mnemonic()
+                )));
+            }
+        }
+        let _ = number;
+        let scope = self.asm.u32(2);
+        let semantics = self.asm.u32(FENCE_SEMANTICS);
+        if !i.has(Modifier::RedMod) {
+            self.asm
+                .void(Op::ControlBarrier, &[scope, scope, semantics]);
+            return Ok(());
+        }
+        let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
+        let counted = if i.has(Modifier::And) {
+            self.asm.op(Op::LogicalNot, Type::Bool, &[predicate])
+        } else {
+            predicate
+        };
+        let sum = self.count_in_block(counted);
+        self.set_barrier_result(i, sum)
+    }
+
+    /// The number of threads of the block whose predicate holds, by a counter in the 16 bytes of shared memory that the
+    /// kernel's own were extended by.
+    fn count_in_block(&mut self, predicate: Id) -> Id {
+        self.asm
+            .capability(rspirv::spirv::Capability::GroupNonUniformBallot);
+        let scope = self.asm.u32(2);
+        let semantics = self.asm.u32(FENCE_SEMANTICS);
+        let subgroup = self.asm.u32(3);
+        let v = self.asm.op(
+            Op::GroupNonUniformBallot,
+            Type::Vector(Scalar::U32, 4),
+            &[subgroup, predicate],
+        );
+        let sum = self.asm.op(
+            Op::GroupNonUniformBallotBitCount,
+            Type::U32,
+            &[subgroup, 0, v],
+        );
+        let at = memory::Address {
+            space: memory::Space::Shared,
+            id: self
+                .asm
+                .u32(self.info.static_shared.saturating_sub(COUNTER_BYTES)),
+        };
+        let zero = self.asm.u32(0);
+        // Clear, add, read, with a barrier between each two.
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+        let leader = self
+            .asm
+            .op(Op::IEqual, Type::Bool, &[self.entry.linear, zero]);
+        self.when(leader, |e| {
+            e.store(at, Type::U32, zero, memory::Access::default())
+        });
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+        let elected = self
+            .asm
+            .op(Op::GroupNonUniformElect, Type::Bool, &[subgroup]);
+        self.when(elected, |e| {
+            let pointer = e.atomic_pointer(at, Type::U32);
+            e.asm
+                .op(Op::AtomicIAdd, Type::U32, &[pointer, scope, zero, sum]);
+        });
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+        self.load(at, Type::U32, memory::Access::default())
+    }
+}
+
+/// Bytes of shared memory that a kernel with bar.red gets in addition, on devices with native barriers.
+pub(crate) const COUNTER_BYTES: u32 = 16;

@@ -1,0 +1,199 @@
+//! Calls of functions that the system provides, and trap (PTX ISA, "call", "trap"; CUDA's device runtime: vprintf,
+//! __assertfail).
+//!
+//! The printf buffer: u32 bytes used, u32 capacity, then records. A record is u32 size (a multiple of 4, with this
+//! header), u32 size of the arguments, u64 address of the format, then the arguments as `vprintf` was given them.
+//! A record that does not fit is dropped and counted in the bytes used.
+
+use super::entry::Push;
+use super::memory::{Access, Address, Space};
+use super::*;
+
+/// Fault codes of the fault record.
+const TRAP: u32 = 1;
+const ASSERT: u32 = 2;
+
+impl Emitter<'_> {
+    pub(super) fn call(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Trap | Opcode::Brkpt => {
+                self.fault(TRAP, &[]);
+                Ok(())
+            }
+            _ => {
+                let (results, callee, arguments) = match i.operands.as_slice() {
+                    [Operand::List(r), Operand::Symbol { symbol, .. }, Operand::List(a), ..] => {
+                        (r.clone(), *symbol, a.clone())
+                    }
+                    _ => return Err(EmitError::Invalid("call with unexpected operands".into())),
+                };
+                match self.symbol_name(callee) {
+                    "vprintf" => self.printf(&results, &arguments),
+                    "__assertfail" => {
+                        let words = self.argument_words(&arguments)?;
+                        self.fault(ASSERT, &words);
+                        Ok(())
+                    }
+                    name => Err(EmitError::Unsupported(format!("call of {name}"))),
+                }
+            }
+        }
+    }
+
+    /// The words of a call's arguments, in order.
+    fn argument_words(&mut self, arguments: &[Operand]) -> Result<Vec<Id>> {
+        let mut words = Vec::new();
+        for a in arguments {
+            match a {
+                Operand::Symbol { symbol, .. } => match self.place(*symbol)? {
+                    Place::Words { first, size } => {
+                        for n in 0..size.div_ceil(4) {
+                            let v = self.register(first + n);
+                            words.push(self.cast(v, Type::U32));
+                        }
+                    }
+                    _ => {
+                        return Err(EmitError::Invalid(
+                            "an argument that is not a parameter variable".into(),
+                        ))
+                    }
+                },
+                o => {
+                    let v = self.value(o, Type::U64)?;
+                    let (low, high) = self.split(v);
+                    words.extend([low, high]);
+                }
+            }
+        }
+        Ok(words)
+    }
+
+    /// Records the first fault of the context: the code, the block, the thread, then the given words.
+    fn fault(&mut self, code: u32, words: &[Id]) {
+        let record = self.fault_record();
+        let pointer = self.device_pointer(record, Type::U32);
+        let (scope, relaxed, zero) = (self.asm.u32(1), self.asm.u32(0), self.asm.u32(0));
+        let code = self.asm.u32(code);
+        let before = self.asm.op(
+            Op::AtomicCompareExchange,
+            Type::U32,
+            &[pointer, scope, relaxed, relaxed, code, zero],
+        );
+        let first = self.asm.op(Op::IEqual, Type::Bool, &[before, zero]);
+        let words = words.to_vec();
+        self.when(first, |e| {
+            let mut data = Vec::new();
+            for c in 0..3 {
+                data.push(e.builtin_component(rspirv::spirv::BuiltIn::WorkgroupId, c));
+            }
+            data.push(e.entry.linear);
+            data.extend(words.iter().take(48));
+            for (n, w) in data.into_iter().enumerate() {
+                let at = e.offset(record, Type::U64, 8 + 4 * n as i64);
+                e.store_device(at, Type::U32, w, Access::default());
+            }
+        });
+    }
+
+    /// vprintf(format, arguments): appends a record. The size of the arguments is not passed, so it is the space from
+    /// the arguments' address to the end of the local variable, at most 256 bytes.
+    fn printf(&mut self, results: &[Operand], arguments: &[Operand]) -> Result<()> {
+        self.info.uses_printf = true;
+        let words = self.argument_words(arguments)?;
+        if words.len() < 4 {
+            return Err(EmitError::Invalid(
+                "vprintf needs a format and arguments".into(),
+            ));
+        }
+        let format = self.join(words[0], words[1]);
+        let values = self.join(words[2], words[3]);
+        let buffer = self.push(Push::Printf);
+        let zero64 = self.asm.constant(Type::U64, 0);
+        let present = self.asm.op(Op::INotEqual, Type::Bool, &[buffer, zero64]);
+        let bytes = self.info.local_bytes.min(256);
+        let local = self.info.local_bytes > 0;
+        self.when(present, |e| {
+            let size = 16 + bytes;
+            let pointer = e.device_pointer(buffer, Type::U32);
+            let (scope, relaxed) = (e.asm.u32(1), e.asm.u32(0));
+            let whole = e.asm.u32(size);
+            let start = e
+                .asm
+                .op(Op::AtomicIAdd, Type::U32, &[pointer, scope, relaxed, whole]);
+            let capacity_at = e.offset(buffer, Type::U64, 4);
+            let capacity = e.load_device(capacity_at, Type::U32, Access::default());
+            let end = e.asm.op(Op::IAdd, Type::U32, &[start, whole]);
+            let fits = e.asm.op(Op::ULessThanEqual, Type::Bool, &[end, capacity]);
+            e.when(fits, |e| {
+                let offset = e.asm.op(Op::UConvert, Type::U64, &[start]);
+                let at = e.asm.op(Op::IAdd, Type::U64, &[buffer, offset]);
+                let at = e.offset(at, Type::U64, 8);
+                e.store_device(
+                    at,
+                    Type::U32,
+                    whole,
+                    Access {
+                        align: 4,
+                        ..Access::default()
+                    },
+                );
+                let arguments = e.asm.u32(bytes);
+                let next = e.offset(at, Type::U64, 4);
+                e.store_device(next, Type::U32, arguments, Access::default());
+                let next = e.offset(at, Type::U64, 8);
+                e.store_device(
+                    next,
+                    Type::U64,
+                    format,
+                    Access {
+                        align: 4,
+                        ..Access::default()
+                    },
+                );
+                if !local {
+                    return;
+                }
+                // A null pointer means a format without arguments; reading past the thread's variable is cut off.
+                let window = e.window(Space::Local);
+                let from = e.asm.op(Op::ISub, Type::U64, &[values, window]);
+                let from = e.asm.op(Op::UConvert, Type::U32, &[from]);
+                for n in 0..bytes / 4 {
+                    let o = e.offset(from, Type::U32, 4 * n as i64);
+                    let last = e.asm.u32(e.info.local_bytes.saturating_sub(4));
+                    let o = e.asm.glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[o, last]);
+                    let w = e.load(
+                        Address {
+                            space: Space::Local,
+                            id: o,
+                        },
+                        Type::U32,
+                        Access {
+                            align: 4,
+                            ..Access::default()
+                        },
+                    );
+                    let next = e.offset(at, Type::U64, 16 + 4 * n as i64);
+                    e.store_device(next, Type::U32, w, Access::default());
+                }
+            });
+        });
+        let zero = self.asm.u32(0);
+        for r in results {
+            match r {
+                Operand::Symbol { symbol, .. } => {
+                    if let Place::Words { first, .. } = self.place(*symbol)? {
+                        self.set_register(
+                            first,
+                            Value {
+                                id: zero,
+                                ty: Type::U32,
+                            },
+                        );
+                    }
+                }
+                o => self.set(o, Type::U32, zero)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,711 @@
+//! cvt (PTX ISA, "cvt").
+
+use super::*;
+use rspirv::spirv::GLOp;
+
+impl Emitter<'_> {
+    pub(super) fn convert(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
+        if i.has(M::Pack) {
+            return self.convert_pack(i);
+        }
+        if i.has(M::Rs) || i.has(M::Scaled) {
+            return unsupported(i);
+        }
+        let types: Vec<ScalarType> = i.types().collect();
+        let [to, from] = types[..] else {
+            return Err(EmitError::Invalid("cvt needs two types".into()));
+        };
+        let d = self.operand(i, 0)?;
+        match (to, from) {
+            (M::F16x2 | M::Bf16x2, M::F32) => {
+                // The first source is the high half.
+                let element = if to == M::F16x2 { M::F16 } else { M::Bf16 };
+                let mut halves = Vec::new();
+                for n in [2, 1] {
+                    let a = self.value(self.operand(i, n)?, Type::F32)?;
+                    halves.push(self.from_single(i, a, element)?);
+                }
+                let id = self.pack16(halves[0], halves[1]);
+                return self.set(d, Type::U32, id);
+            }
+            (M::F16x2, M::E4m3x2 | M::E5m2x2) => {
+                let a = self.value(self.operand(i, 1)?, Type::U16)?;
+                let w = self.asm.op(Op::UConvert, Type::U32, &[a]);
+                let mut halves = Vec::new();
+                for n in 0..2u32 {
+                    let (at, bits) = (self.asm.u32(8 * n), self.asm.u32(8));
+                    let byte = self.asm.op(Op::BitFieldUExtract, Type::U32, &[w, at, bits]);
+                    let h = self.decode8(byte, from == M::E4m3x2);
+                    let h = if i.has(M::Relu) {
+                        let v = self.asm.op(Op::Bitcast, Type::F16, &[h]);
+                        let zero = self.asm.constant(Type::F16, 0);
+                        let below = self.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[v, zero]);
+                        let zero = self.asm.constant(Type::U16, 0);
+                        self.asm.op(Op::Select, Type::U16, &[below, zero, h])
+                    } else {
+                        h
+                    };
+                    halves.push(h);
+                }
+                let id = self.pack16(halves[0], halves[1]);
+                return self.set(d, Type::U32, id);
+            }
+            (M::E4m3x2 | M::E5m2x2, M::F32 | M::F16x2) => {
+                let mut bytes = Vec::new();
+                for n in 0..2u32 {
+                    // The first source (or the high half) becomes the high byte.
+                    let a = if from == M::F32 {
+                        self.value(self.operand(i, 2 - n as usize)?, Type::F32)?
+                    } else {
+                        let w = self.value(self.operand(i, 1)?, Type::U32)?;
+                        let shift = self.asm.u32(16 * n);
+                        let h = self.asm.op(Op::ShiftRightLogical, Type::U32, &[w, shift]);
+                        let h = self.asm.op(Op::UConvert, Type::U16, &[h]);
+                        let h = self.asm.op(Op::Bitcast, Type::F16, &[h]);
+                        self.asm.op(Op::FConvert, Type::F32, &[h])
+                    };
+                    let a = if i.has(M::Relu) { self.rectify(a) } else { a };
+                    bytes.push(self.encode8(a, to == M::E4m3x2));
+                }
+                let eight = self.asm.u32(8);
+                let high = self
+                    .asm
+                    .op(Op::ShiftLeftLogical, Type::U32, &[bytes[1], eight]);
+                let id = self.asm.op(Op::BitwiseOr, Type::U32, &[bytes[0], high]);
+                let id = self.asm.op(Op::UConvert, Type::U16, &[id]);
+                return self.set(d, Type::U16, id);
+            }
+            (M::Tf32, M::F32) => {
+                let a = self.value(self.operand(i, 1)?, Type::F32)?;
+                let a = if i.has(M::Relu) { self.rectify(a) } else { a };
+                let id = self.round_tf32(i, a)?;
+                return self.set(d, Type::U32, id);
+            }
+            _ => {}
+        }
+        match (to.is_float(), from.is_float()) {
+            (false, false) => self.integer_to_integer(i, to, from),
+            (true, false) => self.integer_to_float(i, to, from),
+            (false, true) => self.float_to_integer(i, to, from),
+            (true, true) => self.float_to_float(i, to, from),
+        }
+    }
+
+    /// The value of an integer source of `from`, in at least 32 bits, extended by its sign.
+    fn integer_source(&mut self, o: &Operand, from: ScalarType) -> Result<(Id, Type)> {
+        let size = from.size().unwrap_or(4);
+        let narrow = Type::unsigned(size);
+        let v = self.value(o, narrow)?;
+        if size >= 4 {
+            return Ok((v, narrow));
+        }
+        let op = if from.is_signed() {
+            Op::SConvert
+        } else {
+            Op::UConvert
+        };
+        Ok((self.asm.op(op, Type::U32, &[v]), Type::U32))
+    }
+
+    fn integer_to_integer(
+        &mut self,
+        i: &Instruction,
+        to: ScalarType,
+        from: ScalarType,
+    ) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let (mut v, mut ty) = self.integer_source(self.operand(i, 1)?, from)?;
+        let size = to.size().unwrap_or(4);
+        if i.has(Modifier::Sat) {
+            (v, ty) = self.saturate_integer(v, ty, from.is_signed(), to);
+        }
+        let target = Type::unsigned(size);
+        let id = if target.size() > ty.size() {
+            let op = if from.is_signed() {
+                Op::SConvert
+            } else {
+                Op::UConvert
+            };
+            self.asm.op(op, target, &[v])
+        } else {
+            self.cast(Value { id: v, ty }, target)
+        };
+        self.set_widened(d, target, id, to.is_signed())
+    }
+
+    /// Clamps an integer to the range of `to`.
+    fn saturate_integer(&mut self, v: Id, ty: Type, signed: bool, to: ScalarType) -> (Id, Type) {
+        let bits = to.size().unwrap_or(4) * 8;
+        let (least, most): (i128, i128) = if to.is_signed() {
+            (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
+        } else {
+            (0, (1i128 << bits) - 1)
+        };
+        let width = ty.size() * 8;
+        let (own_least, own_most): (i128, i128) = if signed {
+            (-(1i128 << (width - 1)), (1i128 << (width - 1)) - 1)
+        } else {
+            (0, (1i128 << width) - 1)
+        };
+        let mut v = v;
+        if least > own_least {
+            let bound = self.asm.constant(ty, least as u64);
+            let below = self.asm.op(Op::SLessThan, Type::Bool, &[v, bound]);
+            v = self.asm.op(Op::Select, ty, &[below, bound, v]);
+        }
+        if most < own_most {
+            let bound = self.asm.constant(ty, most as u64);
+            let op = if signed {
+                Op::SGreaterThan
+            } else {
+                Op::UGreaterThan
+            };
+            let above = self.asm.op(op, Type::Bool, &[v, bound]);
+            v = self.asm.op(Op::Select, ty, &[above, bound, v]);
+        }
+        (v, ty)
+    }
+
+    fn integer_to_float(
+        &mut self,
+        i: &Instruction,
+        to: ScalarType,
+        from: ScalarType,
+    ) -> Result<()> {
+        use Modifier as M;
+        let d = self.operand(i, 0)?;
+        let (v, ty) = self.integer_source(self.operand(i, 1)?, from)?;
+        let op = if from.is_signed() {
+            Op::ConvertSToF
+        } else {
+            Op::ConvertUToF
+        };
+        let directed = float::directed(i);
+        let id = match to {
+            M::F64 if directed.is_none() || ty.size() < 8 => self.asm.op(op, Type::F64, &[v]),
+            M::F32 => match directed {
+                None => self.asm.op(op, Type::F32, &[v]),
+                Some(mode) if ty.size() < 8 && self.target.float64 => {
+                    let wide = self.asm.op(op, Type::F64, &[v]);
+                    let zero = self.asm.constant(Type::F64, 0);
+                    self.round_directed(wide, zero, mode)
+                }
+                _ => return unsupported(i),
+            },
+            M::F16 | M::Bf16 if directed.is_none() => {
+                // Rounded to odd in single precision first: one rounding in effect.
+                let single = if ty.size() == 4 && from.size().is_some_and(|s| s < 4) {
+                    self.asm.op(op, Type::F32, &[v])
+                } else {
+                    self.integer_to_odd(v, ty, from.is_signed())
+                };
+                let id = self.from_single(i, single, to)?;
+                return self.set(d, Type::U16, id);
+            }
+            _ => return unsupported(i),
+        };
+        let ty = if to == M::F64 { Type::F64 } else { Type::F32 };
+        let id = if i.has(M::Sat) {
+            self.saturate(ty, id)
+        } else {
+            id
+        };
+        self.set(d, ty, id)
+    }
+
+    /// A 32- or 64-bit integer in single precision, rounded to odd: bits below the 24th are gathered in the last.
+    fn integer_to_odd(&mut self, v: Id, ty: Type, signed: bool) -> Id {
+        let zero = self.asm.constant(ty, 0);
+        let (magnitude, negative) = if signed {
+            let negative = self.asm.op(Op::SLessThan, Type::Bool, &[v, zero]);
+            let minus = self.asm.op(Op::ISub, ty, &[zero, v]);
+            (
+                self.asm.op(Op::Select, ty, &[negative, minus, v]),
+                Some(negative),
+            )
+        } else {
+            (v, None)
+        };
+        let zeros = self.leading_zeros(magnitude, ty);
+        // Keep 24 significant bits: clear those below and put their disjunction in the last one kept.
+        let spare = self.asm.u32(ty.size() * 8 - 24);
+        let none = self.asm.u32(0);
+        let drop = self.asm.op(Op::ISub, Type::U32, &[spare, zeros]);
+        let drop = self.asm.glsl(GLOp::SMax, Type::U32, &[drop, none]);
+        let one = self.asm.constant(ty, 1);
+        let unit = self.asm.op(Op::ShiftLeftLogical, ty, &[one, drop]);
+        let below = self.asm.op(Op::ISub, ty, &[unit, one]);
+        let rest = self.asm.op(Op::BitwiseAnd, ty, &[magnitude, below]);
+        let inexact = self.asm.op(Op::INotEqual, Type::Bool, &[rest, zero]);
+        let above = self.asm.op(Op::Not, ty, &[below]);
+        let kept = self.asm.op(Op::BitwiseAnd, ty, &[magnitude, above]);
+        let odd = self.asm.op(Op::Select, ty, &[inexact, unit, zero]);
+        let kept = self.asm.op(Op::BitwiseOr, ty, &[kept, odd]);
+        let id = self.asm.op(Op::ConvertUToF, Type::F32, &[kept]);
+        match negative {
+            None => id,
+            Some(n) => {
+                let minus = self.asm.op(Op::FNegate, Type::F32, &[id]);
+                self.asm.op(Op::Select, Type::F32, &[n, minus, id])
+            }
+        }
+    }
+
+    /// A floating-point source in its own type; bf16 and f16 in single precision.
+    fn float_source(&mut self, i: &Instruction, from: ScalarType) -> Result<(Id, Type)> {
+        use Modifier as M;
+        let o = self.operand(i, 1)?;
+        Ok(match from {
+            M::F64 => (self.value(o, Type::F64)?, Type::F64),
+            M::F32 => {
+                let v = self.value(o, Type::F32)?;
+                let v = if i.has(M::Ftz) && self.target.flush_explicitly {
+                    self.flush(v)
+                } else {
+                    v
+                };
+                (v, Type::F32)
+            }
+            M::F16 => {
+                let v = self.value(o, Type::F16)?;
+                (self.asm.op(Op::FConvert, Type::F32, &[v]), Type::F32)
+            }
+            M::Bf16 => {
+                let v = self.value(o, Type::U16)?;
+                (self.brain_to_single(v), Type::F32)
+            }
+            _ => return unsupported(i),
+        })
+    }
+
+    /// Rounds to an integer as the instruction says (.rni, .rzi, .rmi, .rpi), if it does.
+    fn round_to_integer(&mut self, i: &Instruction, v: Id, ty: Type) -> Option<Id> {
+        use Modifier as M;
+        let op = i.modifiers.iter().find_map(|m| {
+            Some(match m {
+                M::Rni => GLOp::RoundEven,
+                M::Rzi => GLOp::Trunc,
+                M::Rmi => GLOp::Floor,
+                M::Rpi => GLOp::Ceil,
+                _ => return None,
+            })
+        })?;
+        Some(self.asm.glsl(op, ty, &[v]))
+    }
+
+    fn float_to_integer(
+        &mut self,
+        i: &Instruction,
+        to: ScalarType,
+        from: ScalarType,
+    ) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let (v, ty) = self.float_source(i, from)?;
+        let v = self.round_to_integer(i, v, ty).unwrap_or(v);
+        let size = to.size().unwrap_or(4);
+        let bits = size * 8;
+        let signed = to.is_signed();
+        // Out of range is undefined in SPIR-V: clamp by comparing with the limits, which are powers of two.
+        let wide = Type::unsigned(size.max(4));
+        let power = |e: &mut Self, exponent: u32, negative: bool| {
+            let x = 2f64.powi(exponent as i32) * if negative { -1.0 } else { 1.0 };
+            e.asm.constant(
+                ty,
+                if ty == Type::F64 {
+                    x.to_bits()
+                } else {
+                    (x as f32).to_bits() as u64
+                },
+            )
+        };
+        let limit = power(self, if signed { bits - 1 } else { bits }, false);
+        let (most, least) = if signed {
+            ((1u128 << (bits - 1)) as u64 - 1, 1u64 << (bits - 1))
+        } else {
+            (
+                if bits == 64 {
+                    u64::MAX
+                } else {
+                    (1u64 << bits) - 1
+                },
+                0,
+            )
+        };
+        let least_extended = if signed && size < 4 {
+            (-(1i64 << (bits - 1))) as u64
+        } else {
+            least
+        };
+        let high = self
+            .asm
+            .op(Op::FOrdGreaterThanEqual, Type::Bool, &[v, limit]);
+        let zero_f = self.asm.constant(ty, 0);
+        let low = if signed {
+            let lowest = power(self, bits - 1, true);
+            self.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[v, lowest])
+        } else {
+            self.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[v, zero_f])
+        };
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[v, v]);
+        let out = self.asm.op(Op::LogicalOr, Type::Bool, &[high, low]);
+        let out = self.asm.op(Op::LogicalOr, Type::Bool, &[out, nan]);
+        let safe = self.asm.op(Op::Select, ty, &[out, zero_f, v]);
+        let op = if signed {
+            Op::ConvertFToS
+        } else {
+            Op::ConvertFToU
+        };
+        let id = self.asm.op(op, wide, &[safe]);
+        let (most, least) = (
+            self.asm.constant(wide, most),
+            self.asm.constant(wide, least_extended),
+        );
+        let id = self.asm.op(Op::Select, wide, &[high, most, id]);
+        let id = self.asm.op(Op::Select, wide, &[low, least, id]);
+        let narrow = Type::unsigned(size);
+        let id = self.cast(Value { id, ty: wide }, narrow);
+        self.set_widened(d, narrow, id, signed)
+    }
+
+    fn float_to_float(&mut self, i: &Instruction, to: ScalarType, from: ScalarType) -> Result<()> {
+        use Modifier as M;
+        let d = self.operand(i, 0)?;
+        let (v, ty) = self.float_source(i, from)?;
+        let v = self.round_to_integer(i, v, ty).unwrap_or(v);
+        let directed = float::directed(i);
+        let id = match (to, ty) {
+            (M::F64, Type::F64) | (M::F32, Type::F32) => v,
+            (M::F64, _) => self.asm.op(Op::FConvert, Type::F64, &[v]),
+            (M::F32, _) => match directed {
+                None => self.asm.op(Op::FConvert, Type::F32, &[v]),
+                Some(mode) => {
+                    let zero = self.asm.constant(Type::F64, 0);
+                    self.round_directed(v, zero, mode)
+                }
+            },
+            (M::F16 | M::Bf16, _) => {
+                let single = if ty == Type::F64 {
+                    self.double_to_odd(v)
+                } else {
+                    v
+                };
+                let id = self.from_single(i, single, to)?;
+                return self.set(d, Type::U16, id);
+            }
+            _ => return unsupported(i),
+        };
+        let ty = if to == M::F64 { Type::F64 } else { Type::F32 };
+        let flush = ty == Type::F32 && i.has(M::Ftz) && self.target.flush_explicitly;
+        let id = if flush { self.flush(id) } else { id };
+        let id = if i.has(M::Sat) {
+            self.saturate(ty, id)
+        } else {
+            id
+        };
+        self.set(d, ty, id)
+    }
+
+    /// A double in single precision, rounded to odd.
+    fn double_to_odd(&mut self, v: Id) -> Id {
+        let r = self.asm.op(Op::FConvert, Type::F32, &[v]);
+        let back = self.asm.op(Op::FConvert, Type::F64, &[r]);
+        let error = self.exact(Op::FSub, Type::F64, &[v, back]);
+        // Only the sign of the error matters: bring it to single precision without losing it.
+        let zero = self.asm.constant(Type::F64, 0);
+        let (one, minus, none) = (
+            self.asm.constant(Type::F32, 1f32.to_bits() as u64),
+            self.asm.constant(Type::F32, (-1f32).to_bits() as u64),
+            self.asm.constant(Type::F32, 0),
+        );
+        let more = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[error, zero]);
+        let less = self.asm.op(Op::FOrdLessThan, Type::Bool, &[error, zero]);
+        let e = self.asm.op(Op::Select, Type::F32, &[less, minus, none]);
+        let e = self.asm.op(Op::Select, Type::F32, &[more, one, e]);
+        self.round_to_odd(Type::F32, r, e)
+    }
+
+    /// Negative numbers become zero; NaN stays.
+    fn rectify(&mut self, a: Id) -> Id {
+        let zero = self.asm.constant(Type::F32, 0);
+        let below = self.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[a, zero]);
+        self.asm.op(Op::Select, Type::F32, &[below, zero, a])
+    }
+
+    /// A single-precision number as f16 or bf16 (as u16), with the instruction's rounding and clamping.
+    fn from_single(&mut self, i: &Instruction, a: Id, to: ScalarType) -> Result<Id> {
+        use Modifier as M;
+        let a = if i.has(M::Relu) { self.rectify(a) } else { a };
+        let a = if i.has(M::Sat) {
+            self.saturate(Type::F32, a)
+        } else {
+            a
+        };
+        let directed = float::directed(i);
+        if to == M::Bf16 {
+            let id = match directed {
+                None => self.single_to_brain(a),
+                Some(float::Directed::Zero) => {
+                    let w = self.cast(
+                        Value {
+                            id: a,
+                            ty: Type::F32,
+                        },
+                        Type::U32,
+                    );
+                    let bits = self.asm.u32(16);
+                    let w = self.asm.op(Op::ShiftRightLogical, Type::U32, &[w, bits]);
+                    let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+                    let canonical = self.asm.u32(0x7fff);
+                    let w = self.asm.op(Op::Select, Type::U32, &[nan, canonical, w]);
+                    self.asm.op(Op::UConvert, Type::U16, &[w])
+                }
+                _ => return unsupported(i),
+            };
+            return Ok(if i.has(M::Satfinite) {
+                self.finite16(id, 0x7f80, 0x7f7f)
+            } else {
+                id
+            });
+        }
+        let id = self.asm.op(Op::FConvert, Type::F16, &[a]);
+        let id = match directed {
+            None => id,
+            Some(mode) => {
+                let back = self.asm.op(Op::FConvert, Type::F32, &[id]);
+                self.step16(id, back, a, mode)
+            }
+        };
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        let canonical = self.asm.constant(Type::U16, 0x7fff);
+        let bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        Ok(if i.has(M::Satfinite) {
+            self.finite16(bits, 0x7c00, 0x7bff)
+        } else {
+            bits
+        })
+    }
+
+    /// Moves a rounded f16 by one unit where it lies on the wrong side of the exact value.
+    fn step16(&mut self, rounded: Id, back: Id, exact: Id, mode: float::Directed) -> Id {
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[rounded]);
+        let sign = self.asm.constant(Type::U16, 0x8000);
+        let (zero, one) = (
+            self.asm.constant(Type::U16, 0),
+            self.asm.constant(Type::U16, 1),
+        );
+        let s = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, sign]);
+        let negative = self.asm.op(Op::INotEqual, Type::Bool, &[s, zero]);
+        let above = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[back, exact]);
+        let below = self.asm.op(Op::FOrdLessThan, Type::Bool, &[back, exact]);
+        let more = self.asm.op(Op::IAdd, Type::U16, &[bits, one]);
+        let less = self.asm.op(Op::ISub, Type::U16, &[bits, one]);
+        let down = self.asm.op(Op::Select, Type::U16, &[negative, more, less]);
+        let up = self.asm.op(Op::Select, Type::U16, &[negative, less, more]);
+        let m = self.asm.constant(Type::U16, 0x7fff);
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, m]);
+        let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[magnitude, zero]);
+        let least = self.asm.constant(Type::U16, 0x8001);
+        let down = self.asm.op(Op::Select, Type::U16, &[is_zero, least, down]);
+        let up = self.asm.op(Op::Select, Type::U16, &[is_zero, one, up]);
+        let lower = self.asm.op(Op::Select, Type::U16, &[above, down, bits]);
+        let higher = self.asm.op(Op::Select, Type::U16, &[below, up, bits]);
+        let id = match mode {
+            float::Directed::Down => lower,
+            float::Directed::Up => higher,
+            float::Directed::Zero => {
+                let zero = self.asm.constant(Type::F32, 0);
+                let negative = self.asm.op(Op::FOrdLessThan, Type::Bool, &[exact, zero]);
+                self.asm
+                    .op(Op::Select, Type::U16, &[negative, higher, lower])
+            }
+        };
+        self.asm.op(Op::Bitcast, Type::F16, &[id])
+    }
+
+    /// Infinity becomes the largest finite number.
+    fn finite16(&mut self, bits: Id, infinity: u64, largest: u64) -> Id {
+        let m = self.asm.constant(Type::U16, 0x7fff);
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, m]);
+        let infinity = self.asm.constant(Type::U16, infinity);
+        let is = self.asm.op(Op::IEqual, Type::Bool, &[magnitude, infinity]);
+        let sign = self.asm.constant(Type::U16, 0x8000);
+        let s = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, sign]);
+        let largest = self.asm.constant(Type::U16, largest);
+        let l = self.asm.op(Op::BitwiseOr, Type::U16, &[s, largest]);
+        self.asm.op(Op::Select, Type::U16, &[is, l, bits])
+    }
+
+    /// An e4m3 or e5m2 byte (in a u32) as f16 bits.
+    fn decode8(&mut self, byte: Id, e4m3: bool) -> Id {
+        let eight = self.asm.u32(8);
+        if !e4m3 {
+            // e5m2 is the upper byte of an f16; its NaNs become the canonical one.
+            let w = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[byte, eight]);
+            let m = self.asm.u32(0x7fff);
+            let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, m]);
+            let infinity = self.asm.u32(0x7c00);
+            let nan = self
+                .asm
+                .op(Op::UGreaterThan, Type::Bool, &[magnitude, infinity]);
+            let w = self.asm.op(Op::Select, Type::U32, &[nan, m, w]);
+            return self.asm.op(Op::UConvert, Type::U16, &[w]);
+        }
+        // The fields in an f16's places are 2^-8 of the value, subnormal numbers too.
+        let seven = self.asm.u32(7);
+        let m = self.asm.u32(0x7f);
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[byte, m]);
+        let fields = self
+            .asm
+            .op(Op::ShiftLeftLogical, Type::U32, &[magnitude, seven]);
+        let fields = self.asm.op(Op::UConvert, Type::U16, &[fields]);
+        let h = self.asm.op(Op::Bitcast, Type::F16, &[fields]);
+        let f = self.asm.op(Op::FConvert, Type::F32, &[h]);
+        let scale = self.asm.constant(Type::F32, 256f32.to_bits() as u64);
+        let f = self.exact(Op::FMul, Type::F32, &[f, scale]);
+        let h = self.asm.op(Op::FConvert, Type::F16, &[f]);
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[h]);
+        let w = self.asm.op(Op::UConvert, Type::U32, &[bits]);
+        let s = self.asm.u32(0x80);
+        let sign = self.asm.op(Op::BitwiseAnd, Type::U32, &[byte, s]);
+        let sign = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[sign, eight]);
+        let w = self.asm.op(Op::BitwiseOr, Type::U32, &[w, sign]);
+        let nan = self.asm.op(Op::IEqual, Type::Bool, &[magnitude, m]);
+        let canonical = self.asm.u32(0x7fff);
+        let w = self.asm.op(Op::Select, Type::U32, &[nan, canonical, w]);
+        self.asm.op(Op::UConvert, Type::U16, &[w])
+    }
+
+    /// A single-precision number as an e4m3 or e5m2 byte (in a u32), to nearest even, saturating.
+    fn encode8(&mut self, a: Id, e4m3: bool) -> Id {
+        let (mantissa, bias, largest, nan_bits) = if e4m3 {
+            (3u32, 7i32, 0x7eu32, 0x7fu32)
+        } else {
+            (2, 15, 0x7b, 0x7f)
+        };
+        let w = self.cast(
+            Value {
+                id: a,
+                ty: Type::F32,
+            },
+            Type::U32,
+        );
+        let m = self.asm.u32(0x7fff_ffff);
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, m]);
+        let one = self.asm.u32(1);
+        // Normal results: rebias and round the 23-bit significand.
+        let drop = 23 - mantissa;
+        let rebias = self.asm.u32(((127 - bias) as u32) << 23);
+        let shift = self.asm.u32(drop);
+        let half = self.asm.u32((1 << (drop - 1)) - 1);
+        let r = self.asm.op(Op::ISub, Type::U32, &[magnitude, rebias]);
+        let odd = self.asm.op(Op::ShiftRightLogical, Type::U32, &[r, shift]);
+        let odd = self.asm.op(Op::BitwiseAnd, Type::U32, &[odd, one]);
+        let r = self.asm.op(Op::IAdd, Type::U32, &[r, half]);
+        let r = self.asm.op(Op::IAdd, Type::U32, &[r, odd]);
+        let normal = self.asm.op(Op::ShiftRightLogical, Type::U32, &[r, shift]);
+        // Subnormal results: a multiple of the smallest one, rounded by the floating-point unit.
+        let f = self.asm.op(Op::Bitcast, Type::F32, &[magnitude]);
+        let scale = 2f32.powi(bias - 1 + mantissa as i32);
+        let scale = self.asm.constant(Type::F32, scale.to_bits() as u64);
+        let least_normal = 2f32.powi(1 - bias);
+        let least_normal = self.asm.constant(Type::F32, least_normal.to_bits() as u64);
+        let small = self
+            .asm
+            .op(Op::FOrdLessThan, Type::Bool, &[f, least_normal]);
+        let zero = self.asm.constant(Type::F32, 0);
+        let bounded = self.asm.op(Op::Select, Type::F32, &[small, f, zero]);
+        let scaled = self.exact(Op::FMul, Type::F32, &[bounded, scale]);
+        let scaled = self.asm.glsl(GLOp::RoundEven, Type::F32, &[scaled]);
+        let subnormal = self.asm.op(Op::ConvertFToU, Type::U32, &[scaled]);
+        let v = self
+            .asm
+            .op(Op::Select, Type::U32, &[small, subnormal, normal]);
+        let top = self.asm.u32(largest);
+        let v = self.asm.glsl(GLOp::UMin, Type::U32, &[v, top]);
+        let infinity = self.asm.u32(f32::INFINITY.to_bits());
+        let nan = self
+            .asm
+            .op(Op::UGreaterThan, Type::Bool, &[magnitude, infinity]);
+        let canonical = self.asm.u32(nan_bits);
+        let (twenty_four, s) = (self.asm.u32(24), self.asm.u32(0x80));
+        let sign = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U32, &[w, twenty_four]);
+        let sign = self.asm.op(Op::BitwiseAnd, Type::U32, &[sign, s]);
+        let v = self.asm.op(Op::BitwiseOr, Type::U32, &[v, sign]);
+        self.asm.op(Op::Select, Type::U32, &[nan, canonical, v])
+    }
+
+    /// tf32: 10 explicit bits of significand in a single-precision number's place.
+    fn round_tf32(&mut self, i: &Instruction, a: Id) -> Result<Id> {
+        use Modifier as M;
+        let w = self.cast(
+            Value {
+                id: a,
+                ty: Type::F32,
+            },
+            Type::U32,
+        );
+        let keep = self.asm.u32(!0x1fff);
+        let id = if i.has(M::Rz) {
+            w
+        } else {
+            let add = if i.has(M::Rna) {
+                self.asm.u32(0x1000)
+            } else {
+                let (thirteen, one, half) =
+                    (self.asm.u32(13), self.asm.u32(1), self.asm.u32(0xfff));
+                let odd = self
+                    .asm
+                    .op(Op::ShiftRightLogical, Type::U32, &[w, thirteen]);
+                let odd = self.asm.op(Op::BitwiseAnd, Type::U32, &[odd, one]);
+                self.asm.op(Op::IAdd, Type::U32, &[half, odd])
+            };
+            let r = self.asm.op(Op::IAdd, Type::U32, &[w, add]);
+            // Infinity and NaN do not round.
+            let (exponent, all) = (self.asm.u32(0x7f80_0000), self.asm.u32(0x7f80_0000));
+            let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, exponent]);
+            let special = self.asm.op(Op::IEqual, Type::Bool, &[e, all]);
+            self.asm.op(Op::Select, Type::U32, &[special, w, r])
+        };
+        let cut = self.asm.op(Op::BitwiseAnd, Type::U32, &[id, keep]);
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let canonical = self.asm.u32(0x7fff_ffff);
+        Ok(self.asm.op(Op::Select, Type::U32, &[nan, canonical, cut]))
+    }
+
+    /// cvt.pack.sat: two 32-bit integers clamped and packed, above what the third operand has.
+    fn convert_pack(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
+        let types: Vec<ScalarType> = i.types().collect();
+        let to = types.first().copied().unwrap_or(M::S16);
+        let bits = match to {
+            M::S16 | M::U16 => 16,
+            M::S8 | M::U8 => 8,
+            _ => return unsupported(i),
+        };
+        let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        let b = self.value(self.operand(i, 2)?, Type::U32)?;
+        let (a, _) = self.saturate_integer(a, Type::U32, true, to);
+        let (b, _) = self.saturate_integer(b, Type::U32, true, to);
+        let (at, width, zero) = (self.asm.u32(bits), self.asm.u32(bits), self.asm.u32(0));
+        let base = match i.operands.get(3) {
+            // The bits of c below take the place above the two new ones.
+            Some(c) if bits == 8 => {
+                let c = self.value(c, Type::U32)?;
+                let sixteen = self.asm.u32(16);
+                self.asm.op(Op::ShiftLeftLogical, Type::U32, &[c, sixteen])
+            }
+            _ => zero,
+        };
+        let id = self
+            .asm
+            .op(Op::BitFieldInsert, Type::U32, &[base, b, zero, width]);
+        let id = self
+            .asm
+            .op(Op::BitFieldInsert, Type::U32, &[id, a, at, width]);
+        self.set(self.operand(i, 0)?, Type::U32, id)
+    }
+}

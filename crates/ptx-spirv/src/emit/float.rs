@@ -1,0 +1,525 @@
+//! Single- and double-precision arithmetic (PTX ISA, "Floating Point Instructions").
+//!
+//! Every result that the ISA rounds is decorated NoContraction. Directed rounding of single precision goes through
+//! double precision: the rounded result is compared with the exact one and moved by one unit where it lies on the wrong
+//! side.
+
+use super::*;
+use rspirv::spirv::{Decoration, GLOp};
+
+/// A rounding mode other than to nearest even.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Directed {
+    Zero,
+    Down,
+    Up,
+}
+
+/// The directed rounding mode among an instruction's modifiers.
+pub(crate) fn directed(i: &Instruction) -> Option<Directed> {
+    i.modifiers.iter().find_map(|m| {
+        Some(match m {
+            Modifier::Rz => Directed::Zero,
+            Modifier::Rm => Directed::Down,
+            Modifier::Rp => Directed::Up,
+            _ => return None,
+        })
+    })
+}
+
+impl Emitter<'_> {
+    /// An arithmetic result that is not to be fused or reassociated.
+    pub(crate) fn exact(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
+        let id = self.asm.op(op, ty, operands);
+        self.asm.decorate(id, Decoration::NoContraction, &[]);
+        id
+    }
+
+    pub(super) fn float(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
+        let d = self.operand(i, 0)?;
+        let ty = if i.has(M::F64) { Type::F64 } else { Type::F32 };
+        if ty == Type::F64 && !self.target.float64 {
+            return Err(EmitError::Unsupported(format!(
+                "{}: the device has no double precision",
+                i.mnemonic()
+            )));
+        }
+        let flush = ty == Type::F32 && i.has(M::Ftz) && self.target.flush_explicitly;
+        let read = |e: &mut Self, n: usize| -> Result<Id> {
+            let id = e.value(e.operand(i, n)?, ty)?;
+            Ok(if flush { e.flush(id) } else { id })
+        };
+        let rounding = directed(i);
+        let id = match i.opcode {
+            Opcode::Add | Opcode::Sub | Opcode::Mul => {
+                let (a, b) = (read(self, 1)?, read(self, 2)?);
+                let op = match i.opcode {
+                    Opcode::Add => Op::FAdd,
+                    Opcode::Sub => Op::FSub,
+                    _ => Op::FMul,
+                };
+                match rounding {
+                    None => self.exact(op, ty, &[a, b]),
+                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                        self.directed_operation(op, a, b, None, mode)
+                    }
+                    _ => return unsupported(i),
+                }
+            }
+            Opcode::Fma | Opcode::Mad => {
+                let (a, b, c) = (read(self, 1)?, read(self, 2)?, read(self, 3)?);
+                match rounding {
+                    None => self.fma(ty, a, b, c),
+                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                        self.directed_operation(Op::FMul, a, b, Some(c), mode)
+                    }
+                    _ => return unsupported(i),
+                }
+            }
+            Opcode::Div => {
+                let (a, b) = (read(self, 1)?, read(self, 2)?);
+                match rounding {
+                    None => self.exact(Op::FDiv, ty, &[a, b]),
+                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                        self.directed_quotient(a, b, mode)
+                    }
+                    _ => return unsupported(i),
+                }
+            }
+            Opcode::Rcp => {
+                let a = read(self, 1)?;
+                let one = self.asm.constant(
+                    ty,
+                    if ty == Type::F64 {
+                        1f64.to_bits()
+                    } else {
+                        1f32.to_bits() as u64
+                    },
+                );
+                match rounding {
+                    None => self.exact(Op::FDiv, ty, &[one, a]),
+                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                        self.directed_quotient(one, a, mode)
+                    }
+                    _ => return unsupported(i),
+                }
+            }
+            Opcode::Sqrt => {
+                let a = read(self, 1)?;
+                match rounding {
+                    None => self.asm.glsl(GLOp::Sqrt, ty, &[a]),
+                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                        let wide = self.asm.op(Op::FConvert, Type::F64, &[a]);
+                        let root = self.asm.glsl(GLOp::Sqrt, Type::F64, &[wide]);
+                        // root * root - a says on which side the rounded root lies.
+                        let square = self.exact(Op::FMul, Type::F64, &[root, root]);
+                        let error = self.exact(Op::FSub, Type::F64, &[wide, square]);
+                        self.round_directed(root, error, mode)
+                    }
+                    _ => return unsupported(i),
+                }
+            }
+            Opcode::Rsqrt => {
+                let a = read(self, 1)?;
+                if ty == Type::F64 {
+                    let root = self.asm.glsl(GLOp::Sqrt, ty, &[a]);
+                    let one = self.asm.constant(ty, 1f64.to_bits());
+                    self.exact(Op::FDiv, ty, &[one, root])
+                } else {
+                    self.asm.glsl(GLOp::InverseSqrt, ty, &[a])
+                }
+            }
+            Opcode::Sin => {
+                let a = read(self, 1)?;
+                self.asm.glsl(GLOp::Sin, ty, &[a])
+            }
+            Opcode::Cos => {
+                let a = read(self, 1)?;
+                self.asm.glsl(GLOp::Cos, ty, &[a])
+            }
+            Opcode::Lg2 => {
+                let a = read(self, 1)?;
+                self.asm.glsl(GLOp::Log2, ty, &[a])
+            }
+            Opcode::Ex2 => {
+                let a = read(self, 1)?;
+                self.asm.glsl(GLOp::Exp2, ty, &[a])
+            }
+            Opcode::Tanh => {
+                let a = read(self, 1)?;
+                self.asm.glsl(GLOp::Tanh, ty, &[a])
+            }
+            Opcode::Abs => {
+                let a = read(self, 1)?;
+                self.sign_operation(ty, a, Op::BitwiseAnd)
+            }
+            Opcode::Neg => {
+                let a = read(self, 1)?;
+                self.sign_operation(ty, a, Op::BitwiseXor)
+            }
+            Opcode::Copysign => {
+                let (a, b) = (read(self, 1)?, read(self, 2)?);
+                let bits = Type::unsigned(ty.size());
+                let sign = self.asm.constant(bits, 1 << (ty.size() * 8 - 1));
+                let rest = self.asm.constant(bits, (1 << (ty.size() * 8 - 1)) - 1);
+                let a = self.cast(Value { id: a, ty }, bits);
+                let b = self.cast(Value { id: b, ty }, bits);
+                let s = self.asm.op(Op::BitwiseAnd, bits, &[a, sign]);
+                let m = self.asm.op(Op::BitwiseAnd, bits, &[b, rest]);
+                let id = self.asm.op(Op::BitwiseOr, bits, &[s, m]);
+                return self.set(d, bits, id);
+            }
+            Opcode::Min | Opcode::Max => {
+                let (mut a, mut b) = (read(self, 1)?, read(self, 2)?);
+                if i.has(M::Xorsign) || i.operands.len() > 3 {
+                    let xor = i.has(M::Xorsign);
+                    if i.operands.len() > 3 || !i.has(M::AbsMod) {
+                        return unsupported(i);
+                    }
+                    debug_assert!(xor);
+                    let bits = Type::unsigned(ty.size());
+                    let (ia, ib) = (
+                        self.cast(Value { id: a, ty }, bits),
+                        self.cast(Value { id: b, ty }, bits),
+                    );
+                    let sign = self.asm.constant(bits, 1 << (ty.size() * 8 - 1));
+                    let x = self.asm.op(Op::BitwiseXor, bits, &[ia, ib]);
+                    let x = self.asm.op(Op::BitwiseAnd, bits, &[x, sign]);
+                    a = self.sign_operation(ty, a, Op::BitwiseAnd);
+                    b = self.sign_operation(ty, b, Op::BitwiseAnd);
+                    let m = self.min_max_float(ty, a, b, i.opcode == Opcode::Min, i.has(M::Nan));
+                    let m = self.cast(Value { id: m, ty }, bits);
+                    let id = self.asm.op(Op::BitwiseXor, bits, &[m, x]);
+                    return self.set(d, bits, id);
+                }
+                self.min_max_float(ty, a, b, i.opcode == Opcode::Min, i.has(M::Nan))
+            }
+            Opcode::Testp => {
+                let a = read(self, 1)?;
+                let id = self.test_property(i, ty, a)?;
+                return self.set(d, Type::Bool, id);
+            }
+            _ => return unsupported(i),
+        };
+        let id = if flush { self.flush(id) } else { id };
+        let id = if i.has(M::Sat) {
+            self.saturate(ty, id)
+        } else {
+            id
+        };
+        self.set(d, ty, id)
+    }
+
+    /// Subnormal numbers as zeros of the same sign.
+    pub(crate) fn flush(&mut self, id: Id) -> Id {
+        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
+        let exponent = self.asm.u32(0x7f80_0000);
+        let sign = self.asm.u32(0x8000_0000);
+        let zero = self.asm.u32(0);
+        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
+        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+        let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
+        let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
+        self.asm.op(Op::Bitcast, Type::F32, &[flushed])
+    }
+
+    /// Clamps to [0, 1]; NaN becomes 0.
+    pub(crate) fn saturate(&mut self, ty: Type, id: Id) -> Id {
+        let one = match ty {
+            Type::F16 => 0x3c00,
+            Type::F32 => 1f32.to_bits() as u64,
+            _ => 1f64.to_bits(),
+        };
+        let (zero, one) = (self.asm.constant(ty, 0), self.asm.constant(ty, one));
+        let id = self.asm.glsl(GLOp::NMax, ty, &[id, zero]);
+        self.asm.glsl(GLOp::NMin, ty, &[id, one])
+    }
+
+    /// Clears (And) or flips (Xor) the sign bit.
+    pub(crate) fn sign_operation(&mut self, ty: Type, id: Id, op: Op) -> Id {
+        if op == Op::BitwiseXor {
+            return self.asm.op(Op::FNegate, ty, &[id]);
+        }
+        let bits = Type::unsigned(ty.size());
+        let top = 1u64 << (ty.size() * 8 - 1);
+        let mask = self.asm.constant(bits, top - 1);
+        let v = self.cast(Value { id, ty }, bits);
+        let v = self.asm.op(op, bits, &[v, mask]);
+        self.asm.op(Op::Bitcast, ty, &[v])
+    }
+
+    /// min and max: a NaN loses (with `nan` it wins), and -0 is below +0.
+    pub(crate) fn min_max_float(&mut self, ty: Type, a: Id, b: Id, min: bool, nan: bool) -> Id {
+        let bits = Type::unsigned(ty.size());
+        let id = self
+            .asm
+            .glsl(if min { GLOp::NMin } else { GLOp::NMax }, ty, &[a, b]);
+        // Equal numbers differ in bits only as zeros: or (and) of the signs.
+        let equal = self.asm.op(Op::FOrdEqual, Type::Bool, &[a, b]);
+        let (ia, ib) = (
+            self.cast(Value { id: a, ty }, bits),
+            self.cast(Value { id: b, ty }, bits),
+        );
+        let op = if min { Op::BitwiseOr } else { Op::BitwiseAnd };
+        let z = self.asm.op(op, bits, &[ia, ib]);
+        let z = self.asm.op(Op::Bitcast, ty, &[z]);
+        let id = self.asm.op(Op::Select, ty, &[equal, z, id]);
+        if !nan {
+            return id;
+        }
+        let unordered = self.unordered(a, b);
+        let quiet = self.quiet_nan(ty);
+        self.asm.op(Op::Select, ty, &[unordered, quiet, id])
+    }
+
+    /// PTX's canonical NaN.
+    pub(crate) fn quiet_nan(&mut self, ty: Type) -> Id {
+        let bits = match ty {
+            Type::F16 => 0x7fff,
+            Type::F32 => 0x7fff_ffff,
+            _ => 0x7fff_ffff_ffff_ffff,
+        };
+        self.asm.constant(ty, bits)
+    }
+
+    /// Whether one of the two is NaN.
+    pub(crate) fn unordered(&mut self, a: Id, b: Id) -> Id {
+        let x = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let y = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[b, b]);
+        self.asm.op(Op::LogicalOr, Type::Bool, &[x, y])
+    }
+
+    fn test_property(&mut self, i: &Instruction, ty: Type, a: Id) -> Result<Id> {
+        use Modifier as M;
+        let bits = Type::unsigned(ty.size());
+        let (magnitude, infinity, least) = if ty == Type::F64 {
+            (
+                u64::MAX >> 1,
+                f64::INFINITY.to_bits(),
+                f64::MIN_POSITIVE.to_bits(),
+            )
+        } else {
+            (
+                0x7fff_ffff,
+                f32::INFINITY.to_bits() as u64,
+                f32::MIN_POSITIVE.to_bits() as u64,
+            )
+        };
+        let v = self.cast(Value { id: a, ty }, bits);
+        let mask = self.asm.constant(bits, magnitude);
+        let m = self.asm.op(Op::BitwiseAnd, bits, &[v, mask]);
+        let infinity = self.asm.constant(bits, infinity);
+        let least = self.asm.constant(bits, least);
+        let zero = self.asm.constant(bits, 0);
+        let test = |e: &mut Self, op, x| e.asm.op(op, Type::Bool, &[m, x]);
+        Ok(match i.modifiers.first() {
+            Some(M::Finite) => test(self, Op::ULessThan, infinity),
+            Some(M::Infinite) => test(self, Op::IEqual, infinity),
+            Some(M::Number) => test(self, Op::ULessThanEqual, infinity),
+            Some(M::Notanumber) => test(self, Op::UGreaterThan, infinity),
+            Some(M::Normal) => {
+                let x = test(self, Op::UGreaterThanEqual, least);
+                let y = test(self, Op::ULessThan, infinity);
+                self.asm.op(Op::LogicalAnd, Type::Bool, &[x, y])
+            }
+            Some(M::Subnormal) => {
+                let x = test(self, Op::ULessThan, least);
+                let y = test(self, Op::INotEqual, zero);
+                self.asm.op(Op::LogicalAnd, Type::Bool, &[x, y])
+            }
+            _ => return unsupported(i),
+        })
+    }
+
+    /// a * b + c with one rounding.
+    pub(crate) fn fma(&mut self, ty: Type, a: Id, b: Id, c: Id) -> Id {
+        if self.target.fused_fma {
+            return self.asm.glsl(GLOp::Fma, ty, &[a, b, c]);
+        }
+        match ty {
+            Type::F64 => self.call_helper(Helper::Fma64, ty, &[a, b, c]),
+            _ => self.call_helper(Helper::Fma32, Type::F32, &[a, b, c]),
+        }
+    }
+
+    /// The sum of two numbers and what rounding left out of it (Knuth's two-sum).
+    pub(crate) fn two_sum(&mut self, ty: Type, a: Id, b: Id) -> (Id, Id) {
+        let s = self.exact(Op::FAdd, ty, &[a, b]);
+        let bb = self.exact(Op::FSub, ty, &[s, a]);
+        let aa = self.exact(Op::FSub, ty, &[s, bb]);
+        let db = self.exact(Op::FSub, ty, &[b, bb]);
+        let da = self.exact(Op::FSub, ty, &[a, aa]);
+        let error = self.exact(Op::FAdd, ty, &[da, db]);
+        (s, error)
+    }
+
+    /// The sum rounded to odd: where it is not exact and even, its neighbour towards the error. A further rounding to
+    /// fewer bits (two at least) is then right.
+    pub(crate) fn round_to_odd(&mut self, ty: Type, sum: Id, error: Id) -> Id {
+        let bits = Type::unsigned(ty.size());
+        let zero = self.asm.constant(ty, 0);
+        let (one, nothing) = (self.asm.constant(bits, 1), self.asm.constant(bits, 0));
+        let v = self.asm.op(Op::Bitcast, bits, &[sum]);
+        // Infinite and NaN errors come of overflow or special operands: the sum stands. FOrdNotEqual is false for NaN.
+        let inexact = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[error, zero]);
+        let low = self.asm.op(Op::BitwiseAnd, bits, &[v, one]);
+        let even = self.asm.op(Op::IEqual, Type::Bool, &[low, nothing]);
+        let fix = self.asm.op(Op::LogicalAnd, Type::Bool, &[inexact, even]);
+        let up = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[error, zero]);
+        let positive = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[sum, zero]);
+        let away = self.asm.op(Op::LogicalEqual, Type::Bool, &[up, positive]);
+        let more = self.asm.op(Op::IAdd, bits, &[v, one]);
+        let less = self.asm.op(Op::ISub, bits, &[v, one]);
+        let moved = self.asm.op(Op::Select, bits, &[away, more, less]);
+        let v = self.asm.op(Op::Select, bits, &[fix, moved, v]);
+        self.asm.op(Op::Bitcast, ty, &[v])
+    }
+
+    pub(super) fn write_float_helper(&mut self, helper: Helper, id: Id) {
+        match helper {
+            Helper::Fma32 => {
+                let p = self
+                    .asm
+                    .begin_function(id, Type::F32, &[Type::F32, Type::F32, Type::F32]);
+                // The product of two 24-bit significands is exact in 53 bits.
+                let [a, b, c] =
+                    [p[0], p[1], p[2]].map(|x| self.asm.op(Op::FConvert, Type::F64, &[x]));
+                let product = self.exact(Op::FMul, Type::F64, &[a, b]);
+                let id = if self.target.exact_fma {
+                    let (sum, error) = self.two_sum(Type::F64, product, c);
+                    self.round_to_odd(Type::F64, sum, error)
+                } else {
+                    self.exact(Op::FAdd, Type::F64, &[product, c])
+                };
+                let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
+                self.asm.void(Op::ReturnValue, &[id]);
+            }
+            _ => {
+                let p = self
+                    .asm
+                    .begin_function(id, Type::F64, &[Type::F64, Type::F64, Type::F64]);
+                let (product, low) = self.two_product(p[0], p[1]);
+                let (sum, error) = self.two_sum(Type::F64, product, p[2]);
+                // What both roundings left out, added at once; NaN of an overflow inside is dropped.
+                let rest = self.exact(Op::FAdd, Type::F64, &[low, error]);
+                let zero = self.asm.constant(Type::F64, 0);
+                let usable = self.asm.op(Op::FOrdEqual, Type::Bool, &[rest, rest]);
+                let rest = self.asm.op(Op::Select, Type::F64, &[usable, rest, zero]);
+                let id = self.exact(Op::FAdd, Type::F64, &[sum, rest]);
+                let finite = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[rest, zero]);
+                let id = self.asm.op(Op::Select, Type::F64, &[finite, id, sum]);
+                self.asm.void(Op::ReturnValue, &[id]);
+            }
+        }
+    }
+
+    /// The product of two doubles and what rounding left out of it (Dekker).
+    fn two_product(&mut self, a: Id, b: Id) -> (Id, Id) {
+        let ty = Type::F64;
+        let p = self.exact(Op::FMul, ty, &[a, b]);
+        let mask = self.asm.constant(Type::U64, !((1u64 << 27) - 1));
+        let halves = |e: &mut Self, x: Id| {
+            let bits = e.asm.op(Op::Bitcast, Type::U64, &[x]);
+            let high = e.asm.op(Op::BitwiseAnd, Type::U64, &[bits, mask]);
+            let high = e.asm.op(Op::Bitcast, ty, &[high]);
+            let low = e.exact(Op::FSub, ty, &[x, high]);
+            (high, low)
+        };
+        let (ah, al) = halves(self, a);
+        let (bh, bl) = halves(self, b);
+        let hh = self.exact(Op::FMul, ty, &[ah, bh]);
+        let hl = self.exact(Op::FMul, ty, &[ah, bl]);
+        let lh = self.exact(Op::FMul, ty, &[al, bh]);
+        let ll = self.exact(Op::FMul, ty, &[al, bl]);
+        let e = self.exact(Op::FSub, ty, &[hh, p]);
+        let e = self.exact(Op::FAdd, ty, &[e, hl]);
+        let e = self.exact(Op::FAdd, ty, &[e, lh]);
+        let e = self.exact(Op::FAdd, ty, &[e, ll]);
+        (p, e)
+    }
+
+    /// a op b (+ c) in single precision with directed rounding.
+    fn directed_operation(&mut self, op: Op, a: Id, b: Id, c: Option<Id>, mode: Directed) -> Id {
+        let wide = |e: &mut Self, x| e.asm.op(Op::FConvert, Type::F64, &[x]);
+        let (a, b) = (wide(self, a), wide(self, b));
+        let zero = self.asm.constant(Type::F64, 0);
+        let (sum, error) = match (op, c) {
+            (Op::FMul, None) => (self.exact(Op::FMul, Type::F64, &[a, b]), zero),
+            (Op::FMul, Some(c)) => {
+                let p = self.exact(Op::FMul, Type::F64, &[a, b]);
+                let c = wide(self, c);
+                self.two_sum(Type::F64, p, c)
+            }
+            (Op::FSub, _) => {
+                let b = self.asm.op(Op::FNegate, Type::F64, &[b]);
+                self.two_sum(Type::F64, a, b)
+            }
+            _ => self.two_sum(Type::F64, a, b),
+        };
+        self.round_directed(sum, error, mode)
+    }
+
+    fn directed_quotient(&mut self, a: Id, b: Id, mode: Directed) -> Id {
+        let a = self.asm.op(Op::FConvert, Type::F64, &[a]);
+        let b = self.asm.op(Op::FConvert, Type::F64, &[b]);
+        let q = self.exact(Op::FDiv, Type::F64, &[a, b]);
+        // A quotient of 24-bit numbers is either exact in 53 bits or far from any single-precision number.
+        let zero = self.asm.constant(Type::F64, 0);
+        self.round_directed(q, zero, mode)
+    }
+
+    /// `exact + error` (the error below a unit of `exact`) to single precision in a directed mode.
+    pub(crate) fn round_directed(&mut self, exact: Id, error: Id, mode: Directed) -> Id {
+        let r = self.asm.op(Op::FConvert, Type::F32, &[exact]);
+        let back = self.asm.op(Op::FConvert, Type::F64, &[r]);
+        let zero = self.asm.constant(Type::F64, 0);
+        let above = {
+            let more = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[back, exact]);
+            let same = self.asm.op(Op::FOrdEqual, Type::Bool, &[back, exact]);
+            let down = self.asm.op(Op::FOrdLessThan, Type::Bool, &[error, zero]);
+            let tie = self.asm.op(Op::LogicalAnd, Type::Bool, &[same, down]);
+            self.asm.op(Op::LogicalOr, Type::Bool, &[more, tie])
+        };
+        let below = {
+            let less = self.asm.op(Op::FOrdLessThan, Type::Bool, &[back, exact]);
+            let same = self.asm.op(Op::FOrdEqual, Type::Bool, &[back, exact]);
+            let up = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[error, zero]);
+            let tie = self.asm.op(Op::LogicalAnd, Type::Bool, &[same, up]);
+            self.asm.op(Op::LogicalOr, Type::Bool, &[less, tie])
+        };
+        let bits = self.asm.op(Op::Bitcast, Type::U32, &[r]);
+        let (one, minus) = (self.asm.u32(1), self.asm.u32(u32::MAX));
+        let none = self.asm.u32(0);
+        let sign = self.asm.u32(0x8000_0000);
+        let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
+        let negative = self.asm.op(Op::INotEqual, Type::Bool, &[s, none]);
+        // One unit down or up in value: the bits of a negative number count the other way; zero steps over to the
+        // smallest number of the other sign.
+        let step_down = self.asm.op(Op::Select, Type::U32, &[negative, one, minus]);
+        let step_up = self.asm.op(Op::Select, Type::U32, &[negative, minus, one]);
+        let down = self.asm.op(Op::IAdd, Type::U32, &[bits, step_down]);
+        let up = self.asm.op(Op::IAdd, Type::U32, &[bits, step_up]);
+        let magnitude = self.asm.u32(0x7fff_ffff);
+        let m = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, magnitude]);
+        let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[m, none]);
+        let least_negative = self.asm.u32(0x8000_0001);
+        let down = self
+            .asm
+            .op(Op::Select, Type::U32, &[is_zero, least_negative, down]);
+        let up = self.asm.op(Op::Select, Type::U32, &[is_zero, one, up]);
+        let lower = |e: &mut Self| e.asm.op(Op::Select, Type::U32, &[above, down, bits]);
+        let higher = |e: &mut Self| e.asm.op(Op::Select, Type::U32, &[below, up, bits]);
+        let id = match mode {
+            Directed::Down => lower(self),
+            Directed::Up => higher(self),
+            Directed::Zero => {
+                // Toward zero by the sign of the exact value; an exact zero moves neither way.
+                let (l, h) = (lower(self), higher(self));
+                let negative = self.asm.op(Op::FOrdLessThan, Type::Bool, &[exact, zero]);
+                self.asm.op(Op::Select, Type::U32, &[negative, h, l])
+            }
+        };
+        self.asm.op(Op::Bitcast, Type::F32, &[id])
+    }
+}

@@ -1,0 +1,567 @@
+//! mma.sync, ldmatrix, stmatrix and movmatrix by plain arithmetic on the fragments that PTX publishes (PTX ISA, "Warp
+//! Level Matrix Multiply-Accumulate Instructions").
+//!
+//! All shapes that are done here share one layout. With g = lane / 4 and t = lane % 4, and E elements of k in a word:
+//!
+//! ```text
+//! A word h + 2q:  row g + 8h,  k from E(t + 4q)        (m8 shapes have h = 0 only)
+//! B word q:       column g,    k from E(t + 4q)
+//! C element 2h+c: row g + 8h,  column 2t + c
+//! ```
+//!
+//! so a lane's result needs A's words from the four lanes of its own quad and B's from the eight lanes of two others.
+
+use super::memory::{Access, Address};
+use super::*;
+use crate::graph::Block;
+
+/// Words a lane can publish at once, in kernels with matrix instructions.
+pub(crate) const SLOT_WORDS: u32 = 32;
+
+/// What is known about the matrix instructions of the block being emitted.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// Index of the current step in its block.
+    pub(crate) at: usize,
+    /// Values of lanes, by (value, lane).
+    gathered: FxHashMap<(Id, Id), Id>,
+    /// B words published ahead, by step: slot address and first word.
+    published: FxHashMap<usize, (Id, u32)>,
+    /// Steps whose B words are published together, by the first of them.
+    groups: FxHashMap<usize, Vec<(usize, u32, u32)>>,
+}
+
+impl Batch {
+    /// Looks through a block for products whose B words can be published together: no other meeting of the warp lies
+    /// between, and no register of a later one's B is written.
+    pub(super) fn start(&mut self, graph: &Graph, block: &Block, target: &Target) {
+        *self = Batch::default();
+        if !matches!(target.warps, Warps::Yield { .. }) {
+            return;
+        }
+        let mut open: Option<(usize, Vec<(usize, u32, u32)>, u32)> = None;
+        let mut written: rustc_hash::FxHashSet<Register> = Default::default();
+        for (at, step) in block.steps.iter().enumerate() {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                continue;
+            };
+            let i = graph.instruction(frame, statement);
+            if i.opcode == Opcode::Mma {
+                let mut registers = Vec::new();
+                if let Some(b) = i.operands.get(2) {
+                    graph::operand_registers(b, &mut |r| registers.push(graph.register(frame, r)));
+                }
+                let words = registers.len() as u32;
+                let fits = open.as_ref().is_some_and(|o| o.2 + words <= SLOT_WORDS);
+                if !fits || registers.iter().any(|r| written.contains(r)) {
+                    if let Some((first, group, _)) = open.take() {
+                        self.groups.insert(first, group);
+                    }
+                    open = Some((at, Vec::new(), 0));
+                    written.clear();
+                }
+                if let Some((_, group, count)) = &mut open {
+                    group.push((at, frame, statement));
+                    *count += words;
+                }
+            } else if graph::is_convergent(i) {
+                if let Some((first, group, _)) = open.take() {
+                    self.groups.insert(first, group);
+                }
+            }
+            for o in i.operands.iter().take(graph::destinations(i)) {
+                graph::operand_registers(o, &mut |r| {
+                    written.insert(graph.register(frame, r));
+                });
+            }
+        }
+        if let Some((first, group, _)) = open.take() {
+            self.groups.insert(first, group);
+        }
+    }
+}
+
+/// The element types of a product.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Element {
+    Half,
+    Brain,
+    Tf32,
+    Byte { a_signed: bool, b_signed: bool },
+    Double,
+}
+
+impl Emitter<'_> {
+    pub(super) fn matrix(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Mma => self.mma(i),
+            Opcode::Ldmatrix | Opcode::Stmatrix => self.move_matrix(i),
+            Opcode::Movmatrix => self.transpose(i),
+            _ => unsupported(i),
+        }
+    }
+
+    /// lane / 4 and lane % 4.
+    fn quad(&mut self) -> (Id, Id) {
+        let (two, three) = (self.asm.u32(2), self.asm.u32(3));
+        let lane = self.entry.lane;
+        (
+            self.asm.op(Op::ShiftRightLogical, Type::U32, &[lane, two]),
+            self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, three]),
+        )
+    }
+
+    /// A word of several lanes at once.
+    fn gather(&mut self, value: Id, lanes: &[Id]) -> Vec<Id> {
+        if !self.yields() {
+            return lanes
+                .iter()
+                .map(|&l| self.native_shuffle(value, l))
+                .collect();
+        }
+        let base = self.publish_to_slot(&[value]);
+        lanes
+            .iter()
+            .map(|&l| self.read_slot(base, l, 0, Type::U32))
+            .collect()
+    }
+
+    /// Row addresses of 8x8 matrices, which the lanes hold eight to a matrix: the base registers of the lanes `lanes`.
+    /// The same base is fetched once in a block.
+    fn row_bases(&mut self, base: Id, key: &[u32], lanes: &[Id]) -> Vec<Id> {
+        let keys: Vec<(Id, Id)> = key.iter().map(|&k| (base, k)).collect();
+        if let Some(found) = keys
+            .iter()
+            .map(|k| self.matrix.gathered.get(k).copied())
+            .collect::<Option<Vec<Id>>>()
+        {
+            return found;
+        }
+        let found = self.gather(base, lanes);
+        for (k, &v) in keys.iter().zip(&found) {
+            self.matrix.gathered.insert(*k, v);
+        }
+        found
+    }
+
+    fn move_matrix(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
+        if !i.has(M::M8n8) || !i.has(M::B16) {
+            return unsupported(i);
+        }
+        let count = if i.has(M::X4) {
+            4
+        } else if i.has(M::X2) {
+            2
+        } else {
+            1
+        };
+        let load = i.opcode == Opcode::Ldmatrix;
+        let (registers, address) = if load { (0, 1) } else { (1, 0) };
+        let space = match memory::space_of(i) {
+            memory::Space::Generic => memory::Space::Generic,
+            _ => memory::Space::Shared,
+        };
+        let registers = self.operand(i, registers)?;
+        let parts = Self::elements(registers);
+        if parts.len() != count {
+            return Err(EmitError::Invalid(format!(
+                "{} with {} registers",
+                i.mnemonic(),
+                parts.len()
+            )));
+        }
+        // The base register is exchanged, the constant offset added afterwards.
+        let (base, offset) = match self.operand(i, address)? {
+            Operand::Address { base, offset } => {
+                let without = Operand::Address {
+                    base: *base,
+                    offset: 0,
+                };
+                (self.address(&without, space)?, *offset)
+            }
+            _ => {
+                return Err(EmitError::Invalid(format!(
+                    "{} without an address",
+                    i.mnemonic()
+                )))
+            }
+        };
+        let wide = space == memory::Space::Generic;
+        let ty = if wide { Type::U64 } else { Type::U32 };
+        let (g, t) = self.quad();
+        let transposed = i.has(M::Trans);
+        // The rows this lane needs: one of each matrix, or two where transposed.
+        let mut lanes = Vec::new();
+        let mut keys = Vec::new();
+        for m in 0..count as u32 {
+            let first = self.asm.u32(8 * m);
+            if transposed {
+                let one = self.asm.u32(1);
+                let row = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, one]);
+                let row = self.asm.op(Op::IAdd, Type::U32, &[row, first]);
+                lanes.push(row);
+                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[row, one]));
+                keys.extend([100 + 2 * m, 101 + 2 * m]);
+            } else {
+                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[g, first]));
+                keys.push(m);
+            }
+        }
+        let rows = if wide {
+            let (low, high) = self.split(base.id);
+            let low = self.row_bases(low, &keys, &lanes);
+            let high = self.row_bases(high, &keys, &lanes);
+            low.into_iter()
+                .zip(high)
+                .map(|(l, h)| self.join(l, h))
+                .collect()
+        } else {
+            self.row_bases(base.id, &keys, &lanes)
+        };
+        let within = if transposed {
+            let one = self.asm.u32(1);
+            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, one])
+        } else {
+            let two = self.asm.u32(2);
+            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, two])
+        };
+        let within = self.cast(
+            Value {
+                id: within,
+                ty: Type::U32,
+            },
+            ty,
+        );
+        let at: Vec<Address> = rows
+            .into_iter()
+            .map(|r| {
+                let id = self.asm.op(Op::IAdd, ty, &[r, within]);
+                Address {
+                    space,
+                    id: self.offset(id, ty, offset),
+                }
+            })
+            .collect();
+        for (m, part) in parts.iter().enumerate() {
+            match (load, transposed) {
+                (true, false) => {
+                    let v = self.load(at[m], Type::U32, Access::default());
+                    self.set(part, Type::U32, v)?;
+                }
+                (true, true) => {
+                    let low = self.load(at[2 * m], Type::U16, Access::default());
+                    let high = self.load(at[2 * m + 1], Type::U16, Access::default());
+                    let v = self.pack16(low, high);
+                    self.set(part, Type::U32, v)?;
+                }
+                (false, false) => {
+                    let v = self.value(part, Type::U32)?;
+                    self.store(at[m], Type::U32, v, Access::default());
+                }
+                (false, true) => {
+                    let v = self.value(part, Type::U32)?;
+                    let sixteen = self.asm.u32(16);
+                    let low = self.asm.op(Op::UConvert, Type::U16, &[v]);
+                    let high = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, sixteen]);
+                    let high = self.asm.op(Op::UConvert, Type::U16, &[high]);
+                    self.store(at[2 * m], Type::U16, low, Access::default());
+                    self.store(at[2 * m + 1], Type::U16, high, Access::default());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// movmatrix.trans: element (2t + n, g) for n = 0, 1, which lane 4(2t + n) + g/2 holds in its half g % 2.
+    fn transpose(&mut self, i: &Instruction) -> Result<()> {
+        let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        let (g, t) = self.quad();
+        let (one, two, three, four) = (
+            self.asm.u32(1),
+            self.asm.u32(2),
+            self.asm.u32(3),
+            self.asm.u32(4),
+        );
+        let column = self.asm.op(Op::ShiftRightLogical, Type::U32, &[g, one]);
+        let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
+        let first = self.asm.op(Op::IAdd, Type::U32, &[eight_t, column]);
+        let second = self.asm.op(Op::IAdd, Type::U32, &[first, four]);
+        let words = self.gather(a, &[first, second]);
+        let half = self.asm.op(Op::BitwiseAnd, Type::U32, &[g, one]);
+        let shift = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[half, four]);
+        let _ = two;
+        let halves: Vec<Id> = words
+            .iter()
+            .map(|&w| {
+                let h = self.asm.op(Op::ShiftRightLogical, Type::U32, &[w, shift]);
+                self.asm.op(Op::UConvert, Type::U16, &[h])
+            })
+            .collect();
+        let v = self.pack16(halves[0], halves[1]);
+        self.set(self.operand(i, 0)?, Type::U32, v)
+    }
+
+    fn mma(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
+        let types: Vec<ScalarType> = i.types().collect();
+        let [dt, at, bt, ct] = types[..] else {
+            return unsupported(i);
+        };
+        if i.has(M::Sp) || i.has(M::SpOrdered) || i.has(M::Kind) || !i.has(M::Row) || !i.has(M::Col)
+        {
+            return unsupported(i);
+        }
+        let element = match (at, bt) {
+            (M::F16, M::F16) => Element::Half,
+            (M::Bf16, M::Bf16) => Element::Brain,
+            (M::Tf32, M::Tf32) => Element::Tf32,
+            (M::F64, M::F64) => Element::Double,
+            (M::S8 | M::U8, M::S8 | M::U8) => Element::Byte {
+                a_signed: at.is_signed(),
+                b_signed: bt.is_signed(),
+            },
+            _ => return unsupported(i),
+        };
+        let shape = i
+            .modifiers
+            .iter()
+            .copied()
+            .find(|m| m.text().starts_with('m') && m.text().contains('k'));
+        // Halves of rows and groups of k.
+        let (halves, groups) = match (element, shape) {
+            (Element::Half | Element::Brain, Some(M::M16n8k16)) => (2, 2),
+            (Element::Half | Element::Brain, Some(M::M16n8k8)) => (2, 1),
+            (Element::Tf32, Some(M::M16n8k8)) => (2, 2),
+            (Element::Tf32, Some(M::M16n8k4)) => (2, 1),
+            (Element::Byte { .. }, Some(M::M16n8k32)) => (2, 2),
+            (Element::Byte { .. }, Some(M::M16n8k16)) => (2, 1),
+            (Element::Byte { .. }, Some(M::M8n8k16)) => (1, 1),
+            _ => return unsupported(i),
+        };
+        let (a_words, b_words) = (halves * groups, groups);
+        let d = Self::elements(self.operand(i, 0)?);
+        let a = Self::elements(self.operand(i, 1)?);
+        let b = Self::elements(self.operand(i, 2)?);
+        let c = Self::elements(self.operand(i, 3)?);
+        let half_sums = dt == M::F16;
+        let results = if half_sums { halves } else { 2 * halves };
+        if a.len() != a_words || b.len() != b_words || d.len() != results {
+            return Err(EmitError::Invalid(format!(
+                "{} with the wrong number of registers",
+                i.mnemonic()
+            )));
+        }
+        let (g, t) = self.quad();
+
+        // B of columns 2t and 2t + 1, which lanes 8t + 4c + n hold.
+        let (two, three) = (self.asm.u32(2), self.asm.u32(3));
+        let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
+        let mut b_values = vec![[[0; 4]; 2]; groups];
+        let slot = if self.yields() {
+            Some(self.publish_b(i, b)?)
+        } else {
+            None
+        };
+        let b_ids = match slot {
+            Some(_) => Vec::new(),
+            None => b
+                .iter()
+                .map(|o| self.value(o, Type::U32))
+                .collect::<Result<Vec<_>>>()?,
+        };
+        for n in 0..4u32 {
+            for k in 0..2u32 {
+                let lane = self.offset(eight_t, Type::U32, (4 * k + n) as i64);
+                match slot {
+                    Some((base, first)) if groups == 2 => {
+                        let v = self.read_slot(base, lane, first, Type::Vector(Scalar::U32, 2));
+                        for (q, column) in b_values.iter_mut().enumerate() {
+                            column[k as usize][n as usize] =
+                                self.asm.op(Op::CompositeExtract, Type::U32, &[v, q as u32]);
+                        }
+                    }
+                    Some((base, first)) => {
+                        b_values[0][k as usize][n as usize] =
+                            self.read_slot(base, lane, first, Type::U32);
+                    }
+                    None => {
+                        for (q, column) in b_values.iter_mut().enumerate() {
+                            column[k as usize][n as usize] = self.native_shuffle(b_ids[q], lane);
+                        }
+                    }
+                }
+            }
+        }
+
+        // A of the quad.
+        let a_ids = a
+            .iter()
+            .map(|o| self.value(o, Type::U32))
+            .collect::<Result<Vec<_>>>()?;
+        let first = match self.target.warps {
+            Warps::Yield { width } => {
+                let mask = self.asm.u32((width - 1) & !3);
+                let lane = self.entry.lane;
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
+            }
+            _ => self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, two]),
+        };
+        let mut a_values = vec![[0; 4]; a_words];
+        for n in 0..4u32 {
+            let lane = self.offset(first, Type::U32, n as i64);
+            for (w, values) in a_values.iter_mut().enumerate() {
+                values[n as usize] = self.native_shuffle(a_ids[w], lane);
+            }
+        }
+
+        // Sums.
+        let integer = matches!(element, Element::Byte { .. });
+        let mut sums = Vec::new();
+        if half_sums {
+            if ct != M::F16 {
+                return unsupported(i);
+            }
+            for o in c {
+                let w = self.value(o, Type::U32)?;
+                let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);
+                let v = self
+                    .asm
+                    .op(Op::FConvert, Type::Vector(Scalar::F32, 2), &[v]);
+                for n in 0..2 {
+                    sums.push(self.asm.op(Op::CompositeExtract, Type::F32, &[v, n]));
+                }
+            }
+        } else {
+            let ty = if integer { Type::U32 } else { Type::F32 };
+            for o in c {
+                sums.push(self.value(o, ty)?);
+            }
+        }
+        let elements = |e: &mut Self, w: Id| -> Vec<Id> { e.elements_of(element, w) };
+        for q in 0..groups {
+            for n in 0..4 {
+                if let Element::Byte { a_signed, b_signed } = element {
+                    for h in 0..halves {
+                        for k in 0..2 {
+                            let x = a_values[h + halves * q][n];
+                            let y = b_values[q][k][n];
+                            let dot = self.dot4(x, y, a_signed, b_signed);
+                            let s = &mut sums[2 * h + k];
+                            *s = self.asm.op(Op::IAdd, Type::U32, &[*s, dot]);
+                        }
+                    }
+                    continue;
+                }
+                let x: Vec<Vec<Id>> = (0..halves)
+                    .map(|h| elements(self, a_values[h + halves * q][n]))
+                    .collect();
+                let y: Vec<Vec<Id>> = (0..2).map(|k| elements(self, b_values[q][k][n])).collect();
+                for h in 0..halves {
+                    for k in 0..2 {
+                        for e in 0..x[h].len() {
+                            let p = self.asm.op(Op::FMul, Type::F32, &[x[h][e], y[k][e]]);
+                            let s = &mut sums[2 * h + k];
+                            *s = self.asm.op(Op::FAdd, Type::F32, &[*s, p]);
+                        }
+                    }
+                }
+            }
+        }
+        if half_sums {
+            for (n, d) in d.iter().enumerate() {
+                let v = self.asm.op(
+                    Op::CompositeConstruct,
+                    Type::Vector(Scalar::F32, 2),
+                    &[sums[2 * n], sums[2 * n + 1]],
+                );
+                let v = self
+                    .asm
+                    .op(Op::FConvert, Type::Vector(Scalar::F16, 2), &[v]);
+                let w = self.asm.op(Op::Bitcast, Type::U32, &[v]);
+                self.set(d, Type::U32, w)?;
+            }
+            return Ok(());
+        }
+        let ty = if integer { Type::U32 } else { Type::F32 };
+        for (n, d) in d.iter().enumerate() {
+            let v = if integer && i.has(M::Satfinite) {
+                return unsupported(i);
+            } else {
+                sums[n]
+            };
+            self.set(d, ty, v)?;
+        }
+        Ok(())
+    }
+
+    /// The elements of a word as single-precision numbers.
+    fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
+        match element {
+            Element::Half => {
+                let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);
+                let v = self
+                    .asm
+                    .op(Op::FConvert, Type::Vector(Scalar::F32, 2), &[v]);
+                (0..2)
+                    .map(|n| self.asm.op(Op::CompositeExtract, Type::F32, &[v, n]))
+                    .collect()
+            }
+            Element::Brain => {
+                let sixteen = self.asm.u32(16);
+                let mask = self.asm.u32(0xffff_0000);
+                let low = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[w, sixteen]);
+                let high = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, mask]);
+                [low, high]
+                    .map(|x| self.asm.op(Op::Bitcast, Type::F32, &[x]))
+                    .to_vec()
+            }
+            // tf32 has its numbers in the upper bits; the lower 13 do not count.
+            _ => {
+                let mask = self.asm.u32(!0x1fff);
+                let v = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, mask]);
+                vec![self.asm.op(Op::Bitcast, Type::F32, &[v])]
+            }
+        }
+    }
+
+    /// Makes the B words of a product readable, together with those of the products that follow it.
+    fn publish_b(&mut self, i: &Instruction, b: &[Operand]) -> Result<(Id, u32)> {
+        let at = self.matrix.at;
+        if let Some(&found) = self.matrix.published.get(&at) {
+            return Ok(found);
+        }
+        let group = self.matrix.groups.get(&at).cloned().unwrap_or_default();
+        if group.len() < 2 {
+            let words = b
+                .iter()
+                .map(|o| self.value(o, Type::U32))
+                .collect::<Result<Vec<_>>>()?;
+            let base = self.publish_to_slot(&words);
+            return Ok((base, 0));
+        }
+        let _ = i;
+        let frame = self.frame;
+        let mut words = Vec::new();
+        let mut places = Vec::new();
+        for &(step, of, statement) in &group {
+            let graph = self.graph;
+            let other = graph.instruction(of, statement);
+            self.frame = of;
+            let first = words.len() as u32;
+            for o in Self::elements(&other.operands[2]) {
+                words.push(self.value(o, Type::U32)?);
+            }
+            places.push((step, first));
+        }
+        self.frame = frame;
+        let base = self.publish_to_slot(&words);
+        for (step, first) in places {
+            self.matrix.published.insert(step, (base, first));
+        }
+        Ok((base, self.matrix.published[&at].1))
+    }
+}

@@ -1,0 +1,804 @@
+//! ld, st and their kin, and the state spaces behind them (PTX ISA, "State Spaces", "ld", "st", "cp.async").
+//!
+//! Global memory is reached by address (PhysicalStorageBuffer). Shared memory is workgroup memory seen through one view
+//! per element type, or part of the scratch slice. Local memory is an array of words, or part of the slice. A generic
+//! access tests the windows of shared and local memory, unless both are addresses like any other.
+
+use super::entry::Push;
+use super::*;
+use ptx::AddressBase;
+use rspirv::spirv::{Capability, Decoration, StorageClass};
+
+/// A state space, as far as access to it differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    Global,
+    Const,
+    Generic,
+    Shared,
+    Local,
+    Parameter,
+}
+
+/// The state space among an instruction's modifiers; generic if there is none.
+pub(crate) fn space_of(i: &Instruction) -> Space {
+    i.modifiers
+        .iter()
+        .find_map(|m| {
+            Some(match m {
+                Modifier::Global => Space::Global,
+                Modifier::Const => Space::Const,
+                Modifier::Shared | Modifier::SharedCta | Modifier::SharedCluster => Space::Shared,
+                Modifier::Local => Space::Local,
+                Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc => Space::Parameter,
+                _ => return None,
+            })
+        })
+        .unwrap_or(Space::Generic)
+}
+
+/// An address within a space: 64 bits for memory of the device, a 32-bit offset for shared and local memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) space: Space,
+    pub(crate) id: Id,
+}
+
+/// How an access takes part in the memory model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Not to be merged, moved or left out.
+    pub(crate) volatile: bool,
+    /// No other thread writes the memory while the kernel runs.
+    pub(crate) constant: bool,
+    /// Bytes of alignment, where less than the natural one; 0 for natural.
+    pub(crate) align: u32,
+}
+
+fn access_of(i: &Instruction) -> Access {
+    use Modifier::*;
+    Access {
+        volatile: i
+            .modifiers
+            .iter()
+            .any(|m| matches!(m, Volatile | Relaxed | Acquire | Release | Mmio)),
+        constant: i.has(Nc),
+        align: 0,
+    }
+}
+
+impl Emitter<'_> {
+    pub(super) fn memory(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Ld | Opcode::Ldu => self.ld(i),
+            Opcode::St => self.st(i),
+            Opcode::Createpolicy => {
+                let zero = self.asm.constant(Type::U64, 0);
+                self.set(self.operand(i, 0)?, Type::U64, zero)
+            }
+            // Hints.
+            _ => Ok(()),
+        }
+    }
+
+    /// The address of a memory operand.
+    pub(crate) fn address(&mut self, o: &Operand, space: Space) -> Result<Address> {
+        let Operand::Address { base, offset } = o else {
+            return Err(EmitError::Invalid(
+                "an operand that is not an address".into(),
+            ));
+        };
+        let narrow = matches!(space, Space::Shared | Space::Local);
+        let ty = if narrow { Type::U32 } else { Type::U64 };
+        let id = match base {
+            AddressBase::Absolute => self.asm.constant(ty, *offset as u64),
+            AddressBase::Register(r) => {
+                let v = self.register(self.virtual_register(*r));
+                let id = self.cast(v, ty);
+                self.offset(id, ty, *offset)
+            }
+            AddressBase::Symbol(s) => {
+                let place = self.place(*s)?;
+                let v = self.symbol_address(*s, *offset)?;
+                let id = match (place, space) {
+                    (Place::Shared(_) | Place::DynamicShared, Space::Generic) => {
+                        let window = self.window(Space::Shared);
+                        let id = self.cast(v, Type::U64);
+                        return Ok(Address {
+                            space,
+                            id: self.asm.op(Op::IAdd, Type::U64, &[id, window]),
+                        });
+                    }
+                    (Place::Local(_), Space::Generic) => {
+                        let window = self.window(Space::Local);
+                        let id = self.cast(v, Type::U64);
+                        return Ok(Address {
+                            space,
+                            id: self.asm.op(Op::IAdd, Type::U64, &[id, window]),
+                        });
+                    }
+                    _ => self.cast(v, ty),
+                };
+                id
+            }
+        };
+        Ok(Address { space, id })
+    }
+
+    /// `id + offset`.
+    pub(crate) fn offset(&mut self, id: Id, ty: Type, offset: i64) -> Id {
+        if offset == 0 {
+            return id;
+        }
+        let c = self.asm.constant(ty, offset as u64);
+        self.asm.op(Op::IAdd, ty, &[id, c])
+    }
+
+    /// The address as a device address, for spaces that are made of those.
+    fn device_address(&mut self, a: Address) -> Option<Id> {
+        let base = match a.space {
+            Space::Global | Space::Const | Space::Parameter => return Some(a.id),
+            Space::Shared if self.info.shared_in_scratch => self.entry.shared,
+            Space::Local if self.info.local_in_scratch => self.entry.local,
+            _ => return None,
+        };
+        let wide = self.asm.op(Op::UConvert, Type::U64, &[a.id]);
+        Some(self.asm.op(Op::IAdd, Type::U64, &[base, wide]))
+    }
+
+    /// Whether a generic access can reach shared or local memory that is not device memory.
+    fn windows(&self) -> (bool, bool) {
+        (
+            !self.info.shared_in_scratch
+                && (self.info.static_shared > 0 || self.info.dynamic_shared_align > 1),
+            !self.info.local_in_scratch && self.info.local_bytes > 0,
+        )
+    }
+
+    /// Loads a value of a scalar or vector type.
+    pub(crate) fn load(&mut self, a: Address, ty: Type, access: Access) -> Id {
+        if let Some(address) = self.device_address(a) {
+            return self.load_device(address, ty, access);
+        }
+        match a.space {
+            Space::Shared => {
+                let pointer = self.shared_pointer(a.id, ty);
+                let mask = if access.volatile { 0x21 } else { 0x20 };
+                self.asm.op(Op::Load, ty, &[pointer, mask])
+            }
+            Space::Local => self.load_words(a.id, ty),
+            _ => {
+                let (shared, local) = self.windows();
+                let spaces = [(shared, Space::Shared), (local, Space::Local)];
+                let mut candidates = spaces
+                    .iter()
+                    .filter(|s| s.0)
+                    .map(|s| s.1)
+                    .collect::<Vec<_>>();
+                self.load_generic(a.id, ty, access, &mut candidates)
+            }
+        }
+    }
+
+    fn load_generic(
+        &mut self,
+        address: Id,
+        ty: Type,
+        access: Access,
+        candidates: &mut Vec<Space>,
+    ) -> Id {
+        let Some(space) = candidates.pop() else {
+            return self.load_device(address, ty, access);
+        };
+        let here = self.in_window(address, space);
+        self.choose(
+            here,
+            ty,
+            |e| {
+                let id = e.asm.op(Op::UConvert, Type::U32, &[address]);
+                e.load(Address { space, id }, ty, access)
+            },
+            |e| e.load_generic(address, ty, access, candidates),
+        )
+    }
+
+    /// Stores a value of a scalar or vector type.
+    pub(crate) fn store(&mut self, a: Address, ty: Type, value: Id, access: Access) {
+        if let Some(address) = self.device_address(a) {
+            return self.store_device(address, ty, value, access);
+        }
+        match a.space {
+            Space::Shared => {
+                let pointer = self.shared_pointer(a.id, ty);
+                let mask = if access.volatile { 0x21 } else { 0x20 };
+                self.asm.void(Op::Store, &[pointer, value, mask]);
+            }
+            Space::Local => self.store_words(a.id, ty, value),
+            _ => {
+                let (shared, local) = self.windows();
+                let mut elsewhere = None;
+                for (present, space) in [(shared, Space::Shared), (local, Space::Local)] {
+                    if !present {
+                        continue;
+                    }
+                    let here = self.in_window(a.id, space);
+                    elsewhere = Some(match elsewhere {
+                        None => here,
+                        Some(other) => self.asm.op(Op::LogicalOr, Type::Bool, &[other, here]),
+                    });
+                    self.when(here, |e| {
+                        let id = e.asm.op(Op::UConvert, Type::U32, &[a.id]);
+                        e.store(Address { space, id }, ty, value, access);
+                    });
+                }
+                match elsewhere {
+                    None => self.store_device(a.id, ty, value, access),
+                    Some(elsewhere) => {
+                        let here = self.asm.op(Op::LogicalNot, Type::Bool, &[elsewhere]);
+                        self.when(here, |e| e.store_device(a.id, ty, value, access));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A pointer to a value at a device address.
+    pub(crate) fn device_pointer(&mut self, address: Id, ty: Type) -> Id {
+        let pointee = self.asm.ty(ty);
+        let pointer = self
+            .asm
+            .pointer(StorageClass::PhysicalStorageBuffer, pointee);
+        self.asm.op_with(Op::ConvertUToPtr, pointer, &[address])
+    }
+
+    pub(crate) fn load_device(&mut self, address: Id, ty: Type, access: Access) -> Id {
+        let pointer = self.device_pointer(address, ty);
+        let align = if access.align == 0 {
+            ty.size()
+        } else {
+            access.align
+        };
+        let mask = 0x2 | u32::from(access.volatile) | if access.constant { 0 } else { 0x20 };
+        self.asm.op(Op::Load, ty, &[pointer, mask, align])
+    }
+
+    pub(crate) fn store_device(&mut self, address: Id, ty: Type, value: Id, access: Access) {
+        let pointer = self.device_pointer(address, ty);
+        let align = if access.align == 0 {
+            ty.size()
+        } else {
+            access.align
+        };
+        let mask = 0x22 | u32::from(access.volatile);
+        self.asm.void(Op::Store, &[pointer, value, mask, align]);
+    }
+
+    /// A pointer into workgroup memory, through the view of the type.
+    pub(crate) fn shared_pointer(&mut self, offset: Id, ty: Type) -> Id {
+        let view = self.shared_view(ty);
+        let shift = self.asm.u32(ty.size().trailing_zeros());
+        let index = if ty.size() == 1 {
+            offset
+        } else {
+            self.asm
+                .op(Op::ShiftRightLogical, Type::U32, &[offset, shift])
+        };
+        let pointee = self.asm.ty(ty);
+        let pointer = self.asm.pointer(StorageClass::Workgroup, pointee);
+        let zero = self.asm.u32(0);
+        self.asm
+            .op_with(Op::AccessChain, pointer, &[view, zero, index])
+    }
+
+    /// The variable that shows workgroup memory as an array of a type; all of them share the same bytes.
+    fn shared_view(&mut self, ty: Type) -> Id {
+        if let Some(&id) = self.entry.views.get(&ty) {
+            return id;
+        }
+        self.asm
+            .capability(Capability::WorkgroupMemoryExplicitLayoutKHR);
+        self.asm
+            .extension("SPV_KHR_workgroup_memory_explicit_layout");
+        match ty.size() {
+            1 => self
+                .asm
+                .capability(Capability::WorkgroupMemoryExplicitLayout8BitAccessKHR),
+            2 => self
+                .asm
+                .capability(Capability::WorkgroupMemoryExplicitLayout16BitAccessKHR),
+            _ => match ty {
+                Type::Vector(Scalar::U8, _) => {
+                    self.asm
+                        .capability(Capability::WorkgroupMemoryExplicitLayout8BitAccessKHR);
+                }
+                Type::Vector(Scalar::U16, _) => {
+                    self.asm
+                        .capability(Capability::WorkgroupMemoryExplicitLayout16BitAccessKHR);
+                }
+                _ => {}
+            },
+        }
+        let bytes = self.asm.spec_constant(4, 16);
+        let u32_type = self.asm.ty(Type::U32);
+        let size = self.asm.u32(ty.size());
+        let length = self.asm.id();
+        self.asm.global(
+            Op::SpecConstantOp,
+            &[u32_type, length, Op::UDiv as u32, bytes, size],
+        );
+        let element = self.asm.ty(ty);
+        let array = self.asm.id();
+        self.asm.global(Op::TypeArray, &[array, element, length]);
+        self.asm
+            .decorate(array, Decoration::ArrayStride, &[ty.size()]);
+        let block = self.asm.id();
+        self.asm.global(Op::TypeStruct, &[block, array]);
+        self.asm.decorate(block, Decoration::Block, &[]);
+        self.asm.decorate_member(block, 0, Decoration::Offset, &[0]);
+        let pointer = self.asm.pointer(StorageClass::Workgroup, block);
+        let view = self.asm.id();
+        self.asm.global(
+            Op::Variable,
+            &[pointer, view, StorageClass::Workgroup as u32],
+        );
+        self.asm.decorate(view, Decoration::Aliased, &[]);
+        self.asm.interface(view);
+        self.entry.views.insert(ty, view);
+        view
+    }
+
+    /// A pointer to the word of local memory that holds a byte.
+    fn word_pointer(&mut self, offset: Id, plus: u32) -> Id {
+        let two = self.asm.u32(2);
+        let index = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U32, &[offset, two]);
+        let index = self.offset(index, Type::U32, plus as i64);
+        let pointee = self.asm.ty(Type::U32);
+        let pointer = self.asm.pointer(StorageClass::Function, pointee);
+        let words = self.entry.local_words;
+        self.asm.op_with(Op::AccessChain, pointer, &[words, index])
+    }
+
+    fn load_words(&mut self, offset: Id, ty: Type) -> Id {
+        let (scalar, count) = match ty {
+            Type::Vector(s, n) => (s.ty(), n as u32),
+            t => (t, 1),
+        };
+        let size = scalar.size();
+        let parts: Vec<Id> = (0..count)
+            .map(|n| {
+                let at = self.offset(offset, Type::U32, (n * size) as i64);
+                match size {
+                    8 => {
+                        let (p, q) = (self.word_pointer(at, 0), self.word_pointer(at, 1));
+                        let low = self.asm.op(Op::Load, Type::U32, &[p]);
+                        let high = self.asm.op(Op::Load, Type::U32, &[q]);
+                        let id = self.join(low, high);
+                        self.cast(Value { id, ty: Type::U64 }, scalar)
+                    }
+                    4 => {
+                        let p = self.word_pointer(at, 0);
+                        let id = self.asm.op(Op::Load, Type::U32, &[p]);
+                        self.cast(Value { id, ty: Type::U32 }, scalar)
+                    }
+                    _ => {
+                        let p = self.word_pointer(at, 0);
+                        let word = self.asm.op(Op::Load, Type::U32, &[p]);
+                        let shift = self.bit_in_word(at);
+                        let id = self
+                            .asm
+                            .op(Op::ShiftRightLogical, Type::U32, &[word, shift]);
+                        self.asm.op(Op::UConvert, Type::unsigned(size), &[id])
+                    }
+                }
+            })
+            .collect();
+        if count == 1 {
+            parts[0]
+        } else {
+            self.asm.op(Op::CompositeConstruct, ty, &parts)
+        }
+    }
+
+    /// The first bit of a byte within its word.
+    fn bit_in_word(&mut self, offset: Id) -> Id {
+        let three = self.asm.u32(3);
+        let byte = self.asm.op(Op::BitwiseAnd, Type::U32, &[offset, three]);
+        self.asm.op(Op::ShiftLeftLogical, Type::U32, &[byte, three])
+    }
+
+    fn store_words(&mut self, offset: Id, ty: Type, value: Id) {
+        let (scalar, count) = match ty {
+            Type::Vector(s, n) => (s.ty(), n as u32),
+            t => (t, 1),
+        };
+        let size = scalar.size();
+        for n in 0..count {
+            let part = if count == 1 {
+                value
+            } else {
+                self.asm.op(Op::CompositeExtract, scalar, &[value, n])
+            };
+            let at = self.offset(offset, Type::U32, (n * size) as i64);
+            let part = Value {
+                id: part,
+                ty: scalar,
+            };
+            match size {
+                8 => {
+                    let whole = self.cast(part, Type::U64);
+                    let (low, high) = self.split(whole);
+                    let (p, q) = (self.word_pointer(at, 0), self.word_pointer(at, 1));
+                    self.asm.void(Op::Store, &[p, low]);
+                    self.asm.void(Op::Store, &[q, high]);
+                }
+                4 => {
+                    let word = self.cast(part, Type::U32);
+                    let p = self.word_pointer(at, 0);
+                    self.asm.void(Op::Store, &[p, word]);
+                }
+                _ => {
+                    let field = self.cast(part, Type::U32);
+                    let p = self.word_pointer(at, 0);
+                    let word = self.asm.op(Op::Load, Type::U32, &[p]);
+                    let shift = self.bit_in_word(at);
+                    let bits = self.asm.u32(size * 8);
+                    let word =
+                        self.asm
+                            .op(Op::BitFieldInsert, Type::U32, &[word, field, shift, bits]);
+                    self.asm.void(Op::Store, &[p, word]);
+                }
+            }
+        }
+    }
+
+    /// A 64-bit value of two words.
+    pub(crate) fn join(&mut self, low: Id, high: Id) -> Id {
+        let pair = self.asm.op(
+            Op::CompositeConstruct,
+            Type::Vector(Scalar::U32, 2),
+            &[low, high],
+        );
+        self.asm.op(Op::Bitcast, Type::U64, &[pair])
+    }
+
+    /// The two words of a 64-bit value.
+    pub(crate) fn split(&mut self, whole: Id) -> (Id, Id) {
+        let pair = self
+            .asm
+            .op(Op::Bitcast, Type::Vector(Scalar::U32, 2), &[whole]);
+        (
+            self.asm.op(Op::CompositeExtract, Type::U32, &[pair, 0]),
+            self.asm.op(Op::CompositeExtract, Type::U32, &[pair, 1]),
+        )
+    }
+
+    /// The element type and vector of a load or store.
+    fn shape(&self, i: &Instruction) -> Result<(ScalarType, Type, Type)> {
+        let ty = i
+            .types()
+            .next_back()
+            .ok_or_else(|| EmitError::Invalid("an access without a type".into()))?;
+        let scalar = memory_type(ty);
+        let count = i
+            .modifiers
+            .iter()
+            .find_map(|m| match m {
+                Modifier::V2 => Some(2),
+                Modifier::V4 => Some(4),
+                Modifier::V8 => Some(8),
+                _ => None,
+            })
+            .unwrap_or(1);
+        let whole = match (count, scalar.scalar()) {
+            (1, _) => scalar,
+            (2 | 4, Some(s)) => Type::Vector(s, count),
+            _ => return unsupported(i),
+        };
+        Ok((ty, scalar, whole))
+    }
+
+    fn ld(&mut self, i: &Instruction) -> Result<()> {
+        let (ty, scalar, whole) = self.shape(i)?;
+        let (d, a) = (self.operand(i, 0)?, self.operand(i, 1)?);
+        let mut space = space_of(i);
+        let mut access = access_of(i);
+        if let Operand::Address {
+            base: AddressBase::Symbol(s),
+            offset,
+        } = a
+        {
+            match self.place(*s)? {
+                Place::Words { first, size } => {
+                    return self.load_parameter_words(d, first, size, *offset, ty)
+                }
+                Place::Register(r) => {
+                    let v = self.register(r);
+                    return self.set(d, v.ty, v.id);
+                }
+                _ => {}
+            }
+        }
+        if matches!(space, Space::Const | Space::Parameter) {
+            access.constant = true;
+        }
+        if space == Space::Parameter {
+            space = Space::Const;
+        }
+        let address = self.address(a, space)?;
+        let v = self.load(address, whole, access);
+        let signed = ty.is_signed();
+        let parts = Self::elements(d);
+        if parts.len() == 1 {
+            return self.set_widened(&parts[0], scalar, v, signed);
+        }
+        for (n, d) in parts.iter().enumerate() {
+            if matches!(d, Operand::Sink) {
+                continue;
+            }
+            let e = self.asm.op(Op::CompositeExtract, scalar, &[v, n as u32]);
+            self.set_widened(d, scalar, e, signed)?;
+        }
+        if i.has(Modifier::Acquire) {
+            self.fence(i)?;
+        }
+        Ok(())
+    }
+
+    fn st(&mut self, i: &Instruction) -> Result<()> {
+        let (ty, scalar, whole) = self.shape(i)?;
+        let (a, v) = (self.operand(i, 0)?, self.operand(i, 1)?);
+        let space = space_of(i);
+        if let Operand::Address {
+            base: AddressBase::Symbol(s),
+            offset,
+        } = a
+        {
+            match self.place(*s)? {
+                Place::Words { first, size } => {
+                    return self.store_parameter_words(v, first, size, *offset, ty)
+                }
+                Place::Register(r) => {
+                    let id = self.value(v, scalar)?;
+                    self.set_register(r, Value { id, ty: scalar });
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        if i.has(Modifier::Release) {
+            self.fence(i)?;
+        }
+        let parts = Self::elements(v);
+        let id = if parts.len() == 1 {
+            self.value(&parts[0], scalar)?
+        } else {
+            let ids = parts
+                .iter()
+                .map(|p| self.value(p, scalar))
+                .collect::<Result<Vec<_>>>()?;
+            self.asm.op(Op::CompositeConstruct, whole, &ids)
+        };
+        let address = self.address(a, space)?;
+        self.store(address, whole, id, access_of(i));
+        Ok(())
+    }
+
+    /// Reads from a function's parameter kept in virtual registers.
+    fn load_parameter_words(
+        &mut self,
+        d: &Operand,
+        first: Register,
+        size: u32,
+        offset: i64,
+        ty: ScalarType,
+    ) -> Result<()> {
+        let bytes = ty.size().unwrap_or(4);
+        let mut at = offset as u32;
+        for d in Self::elements(d) {
+            if offset < 0 || at + bytes > size.next_multiple_of(4) {
+                return Err(EmitError::Invalid(
+                    "a parameter read outside its bounds".into(),
+                ));
+            }
+            let word = first + at / 4;
+            match bytes {
+                4 => {
+                    let v = self.register(word);
+                    self.set(d, v.ty, v.id)?;
+                }
+                8 => {
+                    let (low, high) = (self.register(word), self.register(word + 1));
+                    let (low, high) = (self.cast(low, Type::U32), self.cast(high, Type::U32));
+                    let id = self.join(low, high);
+                    self.set(d, Type::U64, id)?;
+                }
+                1 | 2 => {
+                    let v = self.register(word);
+                    let v = self.cast(v, Type::U32);
+                    let shift = self.asm.u32(at % 4 * 8);
+                    let v = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, shift]);
+                    let part = Type::unsigned(bytes);
+                    let v = self.asm.op(Op::UConvert, part, &[v]);
+                    self.set_widened(d, part, v, ty.is_signed())?;
+                }
+                _ => return Err(EmitError::Unsupported("a 128-bit parameter".into())),
+            }
+            at += bytes;
+        }
+        Ok(())
+    }
+
+    fn store_parameter_words(
+        &mut self,
+        v: &Operand,
+        first: Register,
+        size: u32,
+        offset: i64,
+        ty: ScalarType,
+    ) -> Result<()> {
+        let bytes = ty.size().unwrap_or(4);
+        let mut at = offset as u32;
+        for v in Self::elements(v) {
+            if offset < 0 || at + bytes > size.next_multiple_of(4) {
+                return Err(EmitError::Invalid(
+                    "a parameter written outside its bounds".into(),
+                ));
+            }
+            let word = first + at / 4;
+            match bytes {
+                4 => {
+                    let id = self.value(v, Type::U32)?;
+                    self.set_register(word, Value { id, ty: Type::U32 });
+                }
+                8 => {
+                    let id = self.value(v, Type::U64)?;
+                    let (low, high) = self.split(id);
+                    self.set_register(
+                        word,
+                        Value {
+                            id: low,
+                            ty: Type::U32,
+                        },
+                    );
+                    self.set_register(
+                        word + 1,
+                        Value {
+                            id: high,
+                            ty: Type::U32,
+                        },
+                    );
+                }
+                1 | 2 => {
+                    let part = self.value(v, Type::unsigned(bytes))?;
+                    let part = self.cast(
+                        Value {
+                            id: part,
+                            ty: Type::unsigned(bytes),
+                        },
+                        Type::U32,
+                    );
+                    let old = self.register(word);
+                    let old = self.cast(old, Type::U32);
+                    let (shift, bits) = (self.asm.u32(at % 4 * 8), self.asm.u32(bytes * 8));
+                    let id = self
+                        .asm
+                        .op(Op::BitFieldInsert, Type::U32, &[old, part, shift, bits]);
+                    self.set_register(word, Value { id, ty: Type::U32 });
+                }
+                _ => return Err(EmitError::Unsupported("a 128-bit parameter".into())),
+            }
+            at += bytes;
+        }
+        Ok(())
+    }
+
+    /// cp.async: the copy is made at once, so that waiting for it is nothing.
+    pub(super) fn async_copy(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier::*;
+        if i.has(CommitGroup) || i.has(WaitGroup) || i.has(WaitAll) {
+            return Ok(());
+        }
+        if !i.has(Async) || i.has(Bulk) || i.has(Mbarrier) || i.has(Reduce) || i.has(Prefetch) {
+            return unsupported(i);
+        }
+        let to = self.address(self.operand(i, 0)?, Space::Shared)?;
+        let from = self.address(self.operand(i, 1)?, Space::Global)?;
+        let Some(bytes) = Self::literal(self.operand(i, 2)?) else {
+            return Err(EmitError::Invalid(
+                "cp.async of a size that is not a constant".into(),
+            ));
+        };
+        let ty = match bytes {
+            4 => Type::U32,
+            8 => Type::Vector(Scalar::U32, 2),
+            16 => Type::Vector(Scalar::U32, 4),
+            _ => return Err(EmitError::Invalid(format!("cp.async of {bytes} bytes"))),
+        };
+        let access = Access::default();
+        // The operand after the size: how many bytes to read (the rest is zero), or a predicate that means none. With a
+        // cache hint the policy is last.
+        let extra = i
+            .operands
+            .get(3)
+            .filter(|_| i.operands.len() > 4 || !i.has(L2CacheHint));
+        let Some(extra) = extra else {
+            let v = self.load(from, ty, access);
+            self.store(to, ty, v, access);
+            return Ok(());
+        };
+        if let Some(n) = Self::literal(extra).filter(|&n| n == bytes) {
+            debug_assert_eq!(n, bytes);
+            let v = self.load(from, ty, access);
+            self.store(to, ty, v, access);
+            return Ok(());
+        }
+        let is_predicate =
+            matches!(extra, Operand::NotRegister(_)) || self.declared(extra) == Some(Pred);
+        let words = (bytes / 4) as u32;
+        if is_predicate {
+            let ignore = self.boolean(extra)?;
+            let zero = self.asm.u32(0);
+            let zeros = if words == 1 {
+                zero
+            } else {
+                self.asm.composite(ty, &vec![zero; words as usize])
+            };
+            let v = self.choose(ignore, ty, |_| zeros, |e| e.load(from, ty, access));
+            self.store(to, ty, v, access);
+            return Ok(());
+        }
+        let available = self.value(extra, Type::U32)?;
+        for n in 0..words {
+            let end = self.asm.u32(n * 4 + 4);
+            let whole = self
+                .asm
+                .op(Op::UGreaterThanEqual, Type::Bool, &[available, end]);
+            let at = self.offset(from.id, Type::U64, n as i64 * 4);
+            let v = self.choose(
+                whole,
+                Type::U32,
+                |e| e.load_device(at, Type::U32, access),
+                |e| e.load_partial(at, available, n * 4),
+            );
+            let to = Address {
+                space: Space::Shared,
+                id: self.offset(to.id, Type::U32, n as i64 * 4),
+            };
+            self.store(to, Type::U32, v, access);
+        }
+        Ok(())
+    }
+
+    /// The bytes of a word that lie before `available`, counted from `start`; zeros for the rest.
+    fn load_partial(&mut self, address: Id, available: Id, start: u32) -> Id {
+        let mut word = self.asm.u32(0);
+        for b in 0..3u32 {
+            let index = self.asm.u32(start + b);
+            let there = self
+                .asm
+                .op(Op::UGreaterThan, Type::Bool, &[available, index]);
+            let old = word;
+            word = self.choose(
+                there,
+                Type::U32,
+                |e| {
+                    let at = e.offset(address, Type::U64, b as i64);
+                    let byte = e.load_device(at, Type::U8, Access::default());
+                    let byte = e.asm.op(Op::UConvert, Type::U32, &[byte]);
+                    let (shift, bits) = (e.asm.u32(8 * b), e.asm.u32(8));
+                    e.asm
+                        .op(Op::BitFieldInsert, Type::U32, &[old, byte, shift, bits])
+                },
+                |_| old,
+            );
+        }
+        word
+    }
+
+    /// The address of the fault record.
+    pub(crate) fn fault_record(&mut self) -> Id {
+        self.push(Push::Fault)
+    }
+}

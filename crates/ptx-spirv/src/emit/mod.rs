@@ -1,0 +1,838 @@
+//! SPIR-V for a structured kernel: the emitter's state, registers and operands, and the walk over the structured tree.
+//!
+//! One file for each family of instructions; [`Emitter::instruction`] is the table that binds them. A family's functions
+//! take the instruction, read operands as ids of the type they want ([`Emitter::value`]) and write results with
+//! [`Emitter::set`]:
+//!
+//! ```ignore
+//! let a = self.value(&i.operands[1], Type::U32)?;
+//! let b = self.value(&i.operands[2], Type::U32)?;
+//! let sum = self.asm.op(Op::IAdd, Type::U32, &[a, b]);
+//! self.set(&i.operands[0], Type::U32, sum)
+//! ```
+
+mod atomic;
+mod barrier;
+mod call;
+mod compare;
+mod convert;
+mod entry;
+mod float;
+mod half;
+mod integer;
+mod matrix;
+mod memory;
+mod moves;
+mod shuffle;
+mod special;
+pub mod warp_state;
+
+use crate::assembler::{Assembler, Id, Scalar, Type, Value};
+use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::target::{SharedMemory, Target, Warps};
+use crate::{KernelInfo, ModuleLayout, TranslateError};
+use ptx::{Instruction, Modifier, Module, Opcode, Operand, ScalarType, SymbolId};
+use rspirv::spirv::Op;
+use rustc_hash::FxHashMap;
+use structurizer::{BlockId, Node};
+
+/// Why an instruction was not emitted.
+pub(crate) enum EmitError {
+    /// Right PTX that the translator does not do; what is missing.
+    Unsupported(String),
+    /// PTX that breaks a rule.
+    Invalid(String),
+}
+
+pub(crate) use barrier::COUNTER_BYTES as BARRIER_COUNTER_BYTES;
+pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
+
+pub(crate) type Result<T> = std::result::Result<T, EmitError>;
+
+/// An unsupported instruction, named by its mnemonic.
+pub(crate) fn unsupported<T>(i: &Instruction) -> Result<T> {
+    Err(EmitError::Unsupported(i.mnemonic()))
+}
+
+/// Where a virtual register is kept.
+#[derive(Clone, Copy)]
+enum Storage {
+    /// Defined once, before all its uses: the value itself, once defined.
+    Ssa(Option<Value>),
+    /// A Function variable, made at first use; and its value where it is known, with the epoch that knows it.
+    Variable {
+        pointer: Option<Id>,
+        known: Option<(u32, Value)>,
+    },
+}
+
+/// Translation of one kernel.
+pub(crate) struct Emitter<'a> {
+    pub(crate) asm: Assembler,
+    pub(crate) target: &'a Target,
+    pub(crate) module: &'a Module<'a>,
+    pub(crate) layout: &'a ModuleLayout,
+    pub(crate) graph: &'a Graph<'a>,
+    pub(crate) info: KernelInfo,
+    /// The frame whose instruction is being emitted.
+    frame: u32,
+    storage: Vec<Storage>,
+    /// Raised at every label: what is known within a block is forgotten after it.
+    pub(crate) epoch: u32,
+    casts: FxHashMap<(Id, Type), (u32, Id)>,
+    /// The predicate of the instruction being emitted.
+    predicate: Option<Id>,
+    conditions: Vec<Option<Id>>,
+    flags: Vec<Id>,
+    /// Values computed at the kernel's start.
+    pub(crate) entry: entry::Entry,
+    /// Helper functions, written after the kernel.
+    pub(crate) helpers: FxHashMap<Helper, Id>,
+    pub(crate) helper_order: Vec<Helper>,
+    pub(crate) state: Option<warp_state::State>,
+    pub(crate) matrix: matrix::Batch,
+}
+
+/// Functions of the shader that kernels call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Helper {
+    /// One rounding a*b+c in single precision.
+    Fma32,
+    /// The same in double precision.
+    Fma64,
+    /// Wait for the whole warp.
+    WarpSync,
+    /// Wait for the lanes of a mask.
+    WarpSyncMask,
+    /// A value of another lane, all lanes taking part.
+    ShuffleFull,
+    /// A value of another lane, the lanes of a mask taking part.
+    ShuffleMask,
+    /// A predicate of all lanes as bits.
+    BallotFull,
+    /// A predicate of a mask's lanes as bits.
+    BallotMask,
+    /// bar.sync with a barrier's number and thread count (0: all).
+    Barrier,
+    /// bar.arrive.
+    BarrierArrive,
+    /// bar.red: number, count, predicate; gives popc in bits 0-15 (and all/any follow from it).
+    BarrierCount,
+    /// A lane leaves the kernel.
+    LaneExit,
+    /// Wait at the end until all threads of the block are done.
+    Epilogue,
+}
+
+/// Writes the kernel and returns the module's words and what the runtime must know.
+pub(crate) fn emit(
+    module: &Module,
+    layout: &ModuleLayout,
+    graph: &Graph,
+    structured: &structurizer::Structured,
+    info: KernelInfo,
+    target: &Target,
+) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
+    let storage = place_registers(graph, structured);
+    let mut emitter = Emitter {
+        asm: Assembler::new(),
+        target,
+        module,
+        layout,
+        graph,
+        info,
+        frame: 0,
+        storage,
+        epoch: 0,
+        casts: FxHashMap::default(),
+        predicate: None,
+        conditions: vec![None; graph.blocks.len()],
+        flags: Vec::new(),
+        entry: entry::Entry::default(),
+        helpers: FxHashMap::default(),
+        helper_order: Vec::new(),
+        state: None,
+        matrix: matrix::Batch::default(),
+    };
+    let entry = emitter.begin();
+    emitter.flags = (0..structured.flags)
+        .map(|_| emitter.asm.variable(Type::Bool))
+        .collect();
+    let open = emitter.region(&structured.body, None)?;
+    if open {
+        emitter.thread_exit();
+    }
+    emitter.finish(entry)
+}
+
+/// Decides for each register between one value and a variable.
+fn place_registers(graph: &Graph, structured: &structurizer::Structured) -> Vec<Storage> {
+    // Times of the walk over the tree: when each block runs, and when the region that holds it ends.
+    let mut when = vec![(0u32, 0u32); graph.blocks.len()];
+    fn walk(nodes: &[Node], clock: &mut u32, when: &mut [(u32, u32)]) {
+        let mut here = Vec::new();
+        for n in nodes {
+            *clock += 1;
+            match n {
+                Node::Block(b) => {
+                    when[b.0 as usize].0 = *clock;
+                    here.push(b.0 as usize);
+                }
+                Node::If {
+                    then, otherwise, ..
+                } => {
+                    walk(then, clock, when);
+                    walk(otherwise, clock, when);
+                }
+                Node::Loop(body) => walk(body, clock, when),
+                _ => {}
+            }
+        }
+        *clock += 1;
+        for b in here {
+            when[b].1 = *clock;
+        }
+    }
+    walk(&structured.body, &mut 0, &mut when);
+
+    let count = graph.registers.len();
+    // (definitions, block, step) of each register.
+    let mut defined = vec![(0u32, 0u32, 0u32); count];
+    let visit = |define: &mut dyn FnMut(Register, u32, u32, u32),
+                 uses: &mut dyn FnMut(Register, u32, u32)| {
+        for (b, block) in graph.blocks.iter().enumerate() {
+            let b = b as u32;
+            for (s, step) in block.steps.iter().enumerate() {
+                let s = s as u32;
+                match *step {
+                    Step::Copy { to, from } => {
+                        uses(from, b, s);
+                        define(to, b, s, 1);
+                    }
+                    Step::Instruction {
+                        frame,
+                        statement,
+                        unpredicated,
+                    } => {
+                        let i = graph.instruction(frame, statement);
+                        let n = graph::destinations(i);
+                        let weight = match i.predicate {
+                            Some(p) if !unpredicated => {
+                                uses(graph.register(frame, p.register), b, s);
+                                2
+                            }
+                            _ => 1,
+                        };
+                        for (k, o) in i.operands.iter().enumerate() {
+                            let writes = k < n || (i.opcode == Opcode::Call && k == 0);
+                            graph::operand_registers(o, &mut |r| {
+                                let r = graph.register(frame, r);
+                                if writes {
+                                    define(r, b, s, weight);
+                                } else {
+                                    uses(r, b, s);
+                                }
+                            });
+                        }
+                    }
+                }
+            }
+            match block.condition {
+                Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
+                    uses(register, b, u32::MAX);
+                }
+                None => {}
+            }
+        }
+    };
+    visit(
+        &mut |r, b, s, weight| {
+            let d = &mut defined[r as usize];
+            *d = (d.0 + weight, b, s);
+        },
+        &mut |_, _, _| {},
+    );
+    let mut variable: Vec<bool> = defined.iter().map(|d| d.0 != 1).collect();
+    visit(&mut |_, _, _, _| {}, &mut |r, b, s| {
+        let (_, db, ds) = defined[r as usize];
+        let seen = if db == b {
+            ds < s
+        } else {
+            let (def, end) = when[db as usize];
+            let at = when[b as usize].0;
+            def < at && at < end
+        };
+        if !seen {
+            variable[r as usize] = true;
+        }
+    });
+    variable
+        .into_iter()
+        .map(|v| {
+            if v {
+                Storage::Variable {
+                    pointer: None,
+                    known: None,
+                }
+            } else {
+                Storage::Ssa(None)
+            }
+        })
+        .collect()
+}
+
+/// The SPIR-V type that a register of a PTX type is kept in.
+pub(crate) fn register_type(ty: ScalarType) -> Type {
+    match ty {
+        Modifier::Pred => Type::Bool,
+        Modifier::F32 => Type::F32,
+        Modifier::F64 => Type::F64,
+        t => match t.size() {
+            Some(1 | 2) => Type::U16,
+            Some(8) => Type::U64,
+            Some(16) => Type::Vector(Scalar::U64, 2),
+            _ => Type::U32,
+        },
+    }
+}
+
+/// The SPIR-V type of a value of a PTX type in memory: integers and packed types as unsigned integers.
+pub(crate) fn memory_type(ty: ScalarType) -> Type {
+    match ty {
+        Modifier::F32 => Type::F32,
+        Modifier::F64 => Type::F64,
+        t => match t.size() {
+            Some(1) => Type::U8,
+            Some(2) => Type::U16,
+            Some(8) => Type::U64,
+            Some(16) => Type::Vector(Scalar::U64, 2),
+            _ => Type::U32,
+        },
+    }
+}
+
+impl<'a> Emitter<'a> {
+    // ---- values ----
+
+    /// The bits of a value as another type: reinterpreted where the sizes agree, cut or zero-extended where not.
+    pub(crate) fn cast(&mut self, v: Value, ty: Type) -> Id {
+        if v.ty == ty {
+            return v.id;
+        }
+        if let Some(&(epoch, id)) = self.casts.get(&(v.id, ty)) {
+            if epoch == self.epoch {
+                return id;
+            }
+        }
+        let id = match (v.ty, ty) {
+            (Type::Bool, _) => {
+                let (one, zero) = (
+                    self.asm.constant(Type::U32, 1),
+                    self.asm.constant(Type::U32, 0),
+                );
+                let id = self.asm.op(Op::Select, Type::U32, &[v.id, one, zero]);
+                self.cast(Value { id, ty: Type::U32 }, ty)
+            }
+            (_, Type::Bool) => {
+                let unsigned = Type::unsigned(v.ty.size());
+                let id = self.cast(v, unsigned);
+                let zero = self.asm.constant(unsigned, 0);
+                self.asm.op(Op::INotEqual, Type::Bool, &[id, zero])
+            }
+            (from, to) if from.size() == to.size() => self.asm.op(Op::Bitcast, to, &[v.id]),
+            (from, to) => {
+                let (from, to_int) = (Type::unsigned(from.size()), Type::unsigned(to.size()));
+                let id = self.cast(v, from);
+                let id = self.asm.op(Op::UConvert, to_int, &[id]);
+                self.cast(Value { id, ty: to_int }, to)
+            }
+        };
+        self.casts.insert((v.id, ty), (self.epoch, id));
+        id
+    }
+
+    /// The value of a virtual register, in whatever type it is known.
+    fn register(&mut self, r: Register) -> Value {
+        let ty = register_type(self.graph.registers[r as usize]);
+        match self.storage[r as usize] {
+            Storage::Ssa(Some(v)) => v,
+            Storage::Variable {
+                known: Some((epoch, v)),
+                ..
+            } if epoch == self.epoch => v,
+            Storage::Ssa(None) => {
+                // Read but never written on any path that leads here.
+                let id = self.undefined(ty);
+                Value { id, ty }
+            }
+            Storage::Variable { pointer, .. } => {
+                let pointer = pointer.unwrap_or_else(|| self.asm.variable(ty));
+                let id = self.asm.op(Op::Load, ty, &[pointer]);
+                let v = Value { id, ty };
+                self.storage[r as usize] = Storage::Variable {
+                    pointer: Some(pointer),
+                    known: Some((self.epoch, v)),
+                };
+                v
+            }
+        }
+    }
+
+    fn undefined(&mut self, ty: Type) -> Id {
+        self.asm.op(Op::Undef, ty, &[])
+    }
+
+    /// Writes a virtual register, under the predicate of the current instruction.
+    fn set_register(&mut self, r: Register, v: Value) {
+        let ty = register_type(self.graph.registers[r as usize]);
+        let v = match self.predicate {
+            None => v,
+            Some(p) => {
+                let old = self.register(r);
+                let old = self.cast(old, ty);
+                let new = self.cast(v, ty);
+                Value {
+                    id: self.asm.op(Op::Select, ty, &[p, new, old]),
+                    ty,
+                }
+            }
+        };
+        match self.storage[r as usize] {
+            Storage::Ssa(_) => self.storage[r as usize] = Storage::Ssa(Some(v)),
+            Storage::Variable { pointer, .. } => {
+                let pointer = pointer.unwrap_or_else(|| self.asm.variable(ty));
+                let id = self.cast(v, ty);
+                self.asm.void(Op::Store, &[pointer, id]);
+                self.storage[r as usize] = Storage::Variable {
+                    pointer: Some(pointer),
+                    known: Some((self.epoch, v)),
+                };
+            }
+        }
+    }
+
+    /// The virtual register of an operand of the current frame.
+    pub(crate) fn virtual_register(&self, r: ptx::RegisterId) -> Register {
+        self.graph.register(self.frame, r)
+    }
+
+    /// The declared type of a register operand.
+    pub(crate) fn declared(&self, o: &Operand) -> Option<ScalarType> {
+        match o {
+            Operand::Register(r) => Some(self.graph.registers[self.virtual_register(*r) as usize]),
+            _ => None,
+        }
+    }
+
+    /// Where a symbol of the current frame lives.
+    pub(crate) fn place(&self, symbol: SymbolId) -> Result<Place> {
+        self.graph
+            .place(self.module, self.layout, self.frame, symbol)
+            .ok_or_else(|| {
+                let name =
+                    &self.graph.frames[self.frame as usize].body.symbols[symbol.0 as usize].name;
+                EmitError::Invalid(format!(
+                    "{name} is neither variable, parameter nor function"
+                ))
+            })
+    }
+
+    /// The name of a symbol of the current frame.
+    pub(crate) fn symbol_name(&self, symbol: SymbolId) -> &'a str {
+        let graph: &'a Graph<'a> = self.graph;
+        &graph.frames[self.frame as usize].body.symbols[symbol.0 as usize].name
+    }
+
+    /// An operand's value as an id of the wanted type.
+    pub(crate) fn value(&mut self, o: &Operand, ty: Type) -> Result<Id> {
+        Ok(match o {
+            Operand::Register(r) => {
+                let v = self.register(self.virtual_register(*r));
+                self.cast(v, ty)
+            }
+            Operand::NotRegister(r) => {
+                let v = self.register(self.virtual_register(*r));
+                let b = self.cast(v, Type::Bool);
+                let id = self.asm.op(Op::LogicalNot, Type::Bool, &[b]);
+                self.cast(Value { id, ty: Type::Bool }, ty)
+            }
+            Operand::Integer(bits) => match ty {
+                Type::Bool => self.asm.constant(ty, u64::from(*bits != 0)),
+                _ => self.asm.constant(ty, *bits),
+            },
+            Operand::Single(bits) => match ty.size() {
+                8 => self
+                    .asm
+                    .constant(ty, (f32::from_bits(*bits) as f64).to_bits()),
+                _ => self.asm.constant(ty, *bits as u64),
+            },
+            Operand::Double(bits) => match ty {
+                Type::F32 | Type::U32 => self
+                    .asm
+                    .constant(ty, (f64::from_bits(*bits) as f32).to_bits() as u64),
+                _ => self.asm.constant(ty, *bits),
+            },
+            Operand::Special(s) => {
+                let v = self.special(*s)?;
+                self.cast(v, ty)
+            }
+            Operand::Symbol { symbol, offset } => {
+                let v = self.symbol_address(*symbol, *offset)?;
+                self.cast(v, ty)
+            }
+            Operand::Vector(parts) if parts.len() == 1 => self.value(&parts[0], ty)?,
+            _ => {
+                return Err(EmitError::Invalid(
+                    "an operand of a kind that has no value".into(),
+                ))
+            }
+        })
+    }
+
+    /// An operand as a boolean.
+    pub(crate) fn boolean(&mut self, o: &Operand) -> Result<Id> {
+        self.value(o, Type::Bool)
+    }
+
+    /// The operand's value if it is an integer literal.
+    pub(crate) fn literal(o: &Operand) -> Option<u64> {
+        match o {
+            Operand::Integer(v) => Some(*v),
+            _ => None,
+        }
+    }
+
+    /// Writes a destination operand.
+    pub(crate) fn set(&mut self, o: &Operand, ty: Type, id: Id) -> Result<()> {
+        match o {
+            Operand::Register(r) => {
+                let r = self.virtual_register(*r);
+                self.set_register(r, Value { id, ty });
+                Ok(())
+            }
+            Operand::Sink => Ok(()),
+            Operand::Vector(parts) if parts.len() == 1 => self.set(&parts[0], ty, id),
+            _ => Err(EmitError::Invalid(
+                "a destination that is not a register".into(),
+            )),
+        }
+    }
+
+    /// Writes a destination with an integer of `ty` widened to the register's width: sign-extended if `signed`.
+    pub(crate) fn set_widened(
+        &mut self,
+        o: &Operand,
+        ty: Type,
+        id: Id,
+        signed: bool,
+    ) -> Result<()> {
+        let Some(declared) = self.declared(o) else {
+            return self.set(o, ty, id);
+        };
+        let wide = Type::unsigned(register_type(declared).size().max(2));
+        if signed && wide.size() > ty.size() {
+            let id = self.asm.op(Op::SConvert, wide, &[id]);
+            return self.set(o, wide, id);
+        }
+        self.set(o, ty, id)
+    }
+
+    /// A vector operand's elements; a scalar is a vector of one.
+    pub(crate) fn elements(o: &Operand) -> &[Operand] {
+        match o {
+            Operand::Vector(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// The operand with an index, or an error that names the instruction.
+    pub(crate) fn operand<'i>(&self, i: &'i Instruction, index: usize) -> Result<&'i Operand> {
+        i.operands
+            .get(index)
+            .ok_or_else(|| EmitError::Invalid(format!("{} needs more operands", i.mnemonic())))
+    }
+
+    /// Starts a block.
+    pub(crate) fn label(&mut self, label: Id) {
+        self.asm.label(label);
+        self.epoch += 1;
+    }
+
+    /// Writes `if condition { body }` into the current block's flow.
+    pub(crate) fn when(&mut self, condition: Id, body: impl FnOnce(&mut Self)) {
+        let (inside, merge) = (self.asm.id(), self.asm.id());
+        self.asm.void(Op::SelectionMerge, &[merge, 0]);
+        self.asm
+            .void(Op::BranchConditional, &[condition, inside, merge]);
+        self.label(inside);
+        body(self);
+        self.asm.void(Op::Branch, &[merge]);
+        self.label(merge);
+    }
+
+    /// Writes `if condition { a } else { b }` and gives the value of the arm taken.
+    pub(crate) fn choose(
+        &mut self,
+        condition: Id,
+        ty: Type,
+        a: impl FnOnce(&mut Self) -> Id,
+        b: impl FnOnce(&mut Self) -> Id,
+    ) -> Id {
+        let (then, otherwise, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
+        self.asm.void(Op::SelectionMerge, &[merge, 0]);
+        self.asm
+            .void(Op::BranchConditional, &[condition, then, otherwise]);
+        self.label(then);
+        let x = a(self);
+        let from_a = self.asm.current_block();
+        self.asm.void(Op::Branch, &[merge]);
+        self.label(otherwise);
+        let y = b(self);
+        let from_b = self.asm.current_block();
+        self.asm.void(Op::Branch, &[merge]);
+        self.label(merge);
+        self.asm.op(Op::Phi, ty, &[x, from_a, y, from_b])
+    }
+
+    // ---- structure ----
+
+    /// Writes a region; returns whether control can reach its end. `around` is the innermost loop's merge and continue.
+    fn region(
+        &mut self,
+        nodes: &[Node],
+        around: Option<(Id, Id)>,
+    ) -> std::result::Result<bool, TranslateError> {
+        for n in nodes {
+            match n {
+                Node::Block(b) => self.block(*b)?,
+                Node::Set(flag, value) => {
+                    let id = match *value {
+                        structurizer::FlagValue::Constant(c) => {
+                            self.asm.constant(Type::Bool, u64::from(c))
+                        }
+                        structurizer::FlagValue::Block(b) => self.condition_of(b),
+                        structurizer::FlagValue::NotBlock(b) => {
+                            let id = self.condition_of(b);
+                            self.asm.op(Op::LogicalNot, Type::Bool, &[id])
+                        }
+                    };
+                    let flag = self.flags[flag.0 as usize];
+                    self.asm.void(Op::Store, &[flag, id]);
+                }
+                Node::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => {
+                    let id = match *condition {
+                        structurizer::Condition::Block(b) => self.condition_of(b),
+                        structurizer::Condition::Flag(f) => {
+                            let pointer = self.flags[f.0 as usize];
+                            self.asm.op(Op::Load, Type::Bool, &[pointer])
+                        }
+                    };
+                    let merge = self.asm.id();
+                    let then_label = if then.is_empty() {
+                        merge
+                    } else {
+                        self.asm.id()
+                    };
+                    let else_label = if otherwise.is_empty() {
+                        merge
+                    } else {
+                        self.asm.id()
+                    };
+                    if then_label == else_label {
+                        continue;
+                    }
+                    self.asm.void(Op::SelectionMerge, &[merge, 0]);
+                    self.asm
+                        .void(Op::BranchConditional, &[id, then_label, else_label]);
+                    let mut reached = then.is_empty() || otherwise.is_empty();
+                    for (label, arm) in [(then_label, then), (else_label, otherwise)] {
+                        if arm.is_empty() {
+                            continue;
+                        }
+                        self.label(label);
+                        if self.region(arm, around)? {
+                            self.asm.void(Op::Branch, &[merge]);
+                            reached = true;
+                        }
+                    }
+                    self.label(merge);
+                    if !reached {
+                        self.asm.void(Op::Unreachable, &[]);
+                        return Ok(false);
+                    }
+                }
+                Node::Loop(body) => {
+                    let header = self.asm.id();
+                    let (start, next, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
+                    self.asm.void(Op::Branch, &[header]);
+                    self.label(header);
+                    self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+                    self.asm.void(Op::Branch, &[start]);
+                    self.label(start);
+                    if self.region(body, Some((merge, next)))? {
+                        self.asm.void(Op::Branch, &[next]);
+                    }
+                    self.label(next);
+                    self.asm.void(Op::Branch, &[header]);
+                    self.label(merge);
+                    if !has_break(body) {
+                        self.asm.void(Op::Unreachable, &[]);
+                        return Ok(false);
+                    }
+                }
+                Node::Break | Node::Continue => {
+                    let (merge, next) =
+                        around.expect("the structuriser puts these inside loops only");
+                    self.asm
+                        .void(Op::Branch, &[if *n == Node::Break { merge } else { next }]);
+                    return Ok(false);
+                }
+                Node::Return => {
+                    self.thread_exit();
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn condition_of(&mut self, block: BlockId) -> Id {
+        self.conditions[block.0 as usize].expect("a block's condition is tested after the block")
+    }
+
+    fn block(&mut self, b: BlockId) -> std::result::Result<(), TranslateError> {
+        let graph: &'a Graph<'a> = self.graph;
+        let block = &graph.blocks[b.0 as usize];
+        self.matrix.start(graph, block, self.target);
+        for (at, step) in block.steps.iter().enumerate() {
+            match *step {
+                Step::Copy { to, from } => {
+                    let v = self.register(from);
+                    self.set_register(to, v);
+                }
+                Step::Instruction {
+                    frame,
+                    statement,
+                    unpredicated,
+                } => {
+                    self.frame = frame;
+                    let i = graph.instruction(frame, statement);
+                    self.matrix.at = at;
+                    if let Err(e) = self.predicated(i, unpredicated) {
+                        let kernel = self.info.name.clone();
+                        let line = self.module.line(i.span);
+                        return Err(match e {
+                            EmitError::Unsupported(what) => {
+                                TranslateError::Unsupported { kernel, line, what }
+                            }
+                            EmitError::Invalid(what) => {
+                                TranslateError::Invalid { kernel, line, what }
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        let id = match block.condition {
+            None => return Ok(()),
+            Some(Condition::Predicate { register, negated }) => {
+                let v = self.register(register);
+                let id = self.cast(v, Type::Bool);
+                if negated {
+                    self.asm.op(Op::LogicalNot, Type::Bool, &[id])
+                } else {
+                    id
+                }
+            }
+            Some(Condition::Equal { register, value }) => {
+                let v = self.register(register);
+                let id = self.cast(v, Type::U32);
+                let value = self.asm.u32(value);
+                self.asm.op(Op::IEqual, Type::Bool, &[id, value])
+            }
+        };
+        self.conditions[b.0 as usize] = Some(id);
+        Ok(())
+    }
+
+    fn predicated(&mut self, i: &Instruction, unpredicated: bool) -> Result<()> {
+        if let (Some(p), false) = (i.predicate, unpredicated) {
+            let v = self.register(self.virtual_register(p.register));
+            let id = self.cast(v, Type::Bool);
+            self.predicate = Some(if p.negated {
+                self.asm.op(Op::LogicalNot, Type::Bool, &[id])
+            } else {
+                id
+            });
+        }
+        let result = self.instruction(i);
+        self.predicate = None;
+        result
+    }
+
+    /// The table of instruction families.
+    fn instruction(&mut self, i: &Instruction) -> Result<()> {
+        use Opcode::*;
+        match i.opcode {
+            Mov | Cvta | Isspacep | Szext | Prmt => self.moves(i),
+            Ld | Ldu | St | Prefetch | Prefetchu | Discard | Applypriority | Createpolicy => {
+                self.memory(i)
+            }
+            Cp => self.async_copy(i),
+            Atom | Red => self.atomic(i),
+            Add | Sub | Mul | Mad | Fma | Div | Rem | Abs | Neg | Min | Max => {
+                match i.types().next_back() {
+                    Some(Modifier::F32 | Modifier::F64) => self.float(i),
+                    Some(Modifier::F16 | Modifier::F16x2 | Modifier::Bf16 | Modifier::Bf16x2) => {
+                        self.half(i)
+                    }
+                    _ => self.integer(i),
+                }
+            }
+            Addc | Subc | Madc | Mul24 | Mad24 | Sad | Popc | Clz | Bfind | Fns | Brev | Bfe
+            | Bfi | Bmsk | Dp4a | Dp2a | And | Or | Xor | Not | Cnot | Lop3 | Shf | Shl | Shr => {
+                self.integer(i)
+            }
+            Rcp | Sqrt | Rsqrt | Sin | Cos | Lg2 | Ex2 | Tanh | Copysign | Testp => {
+                match i.types().next_back() {
+                    Some(Modifier::F16 | Modifier::F16x2 | Modifier::Bf16 | Modifier::Bf16x2) => {
+                        self.half(i)
+                    }
+                    _ => self.float(i),
+                }
+            }
+            Set | Setp | Selp | Slct => self.compare(i),
+            Cvt => self.convert(i),
+            Shfl | Vote | Match | Redux | Activemask | Elect => self.shuffle(i),
+            Bar | Barrier | Membar | Fence => self.barrier(i),
+            Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
+            Call | Trap | Brkpt => self.call(i),
+            Griddepcontrol | Nanosleep | Pmevent => Ok(()),
+            _ => unsupported(i),
+        }
+    }
+
+    /// Whether warps are made with yields.
+    pub(crate) fn yields(&self) -> bool {
+        matches!(self.target.warps, Warps::Yield { .. })
+    }
+}
+
+/// Whether shared memory of a kernel with these needs lives in scratch on the target.
+pub(crate) fn shared_in_scratch(target: &Target, static_shared: u32) -> bool {
+    target.shared_memory == SharedMemory::Scratch || static_shared > target.workgroup_memory
+}
+
+fn has_break(nodes: &[Node]) -> bool {
+    nodes.iter().any(|n| match n {
+        Node::Break => true,
+        Node::If {
+            then, otherwise, ..
+        } => has_break(then) || has_break(otherwise),
+        _ => false,
+    })
+}

@@ -1,0 +1,415 @@
+//! mov, cvta, isspacep, prmt, szext (PTX ISA, "Data Movement and Conversion Instructions").
+
+use super::entry::Push;
+use super::*;
+
+/// Where generic addresses of shared memory start when it is not part of the address space of buffers: an address no
+/// device gives out, because 48-bit and 57-bit addresses are sign-extended.
+pub(crate) const SHARED_WINDOW: u64 = 1 << 56;
+/// The same for local memory.
+pub(crate) const LOCAL_WINDOW: u64 = 2 << 56;
+
+impl Emitter<'_> {
+    pub(super) fn moves(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Mov => self.mov(i),
+            Opcode::Cvta => self.cvta(i),
+            Opcode::Isspacep => self.isspacep(i),
+            Opcode::Prmt => self.prmt(i),
+            _ => self.szext(i),
+        }
+    }
+
+    fn mov(&mut self, i: &Instruction) -> Result<()> {
+        let ty = i
+            .types()
+            .next_back()
+            .ok_or_else(|| EmitError::Invalid("mov without a type".into()))?;
+        let (d, a) = (self.operand(i, 0)?, self.operand(i, 1)?);
+        let whole = register_type(ty);
+        match (d, a) {
+            (Operand::Vector(parts), Operand::Vector(from)) => {
+                for (d, a) in parts.iter().zip(from.iter()) {
+                    let v = self.value(a, whole)?;
+                    self.set(d, whole, v)?;
+                }
+                Ok(())
+            }
+            (Operand::Vector(parts), a) => {
+                let bytes = whole.size() / parts.len() as u32;
+                let part = Type::unsigned(bytes);
+                if whole.size() == 16 {
+                    let v = self.value(a, whole)?;
+                    for (n, d) in parts.iter().enumerate() {
+                        let e = self.asm.op(Op::CompositeExtract, Type::U64, &[v, n as u32]);
+                        self.set(d, part, e)?;
+                    }
+                    return Ok(());
+                }
+                let unsigned = Type::unsigned(whole.size());
+                let v = self.value(a, unsigned)?;
+                for (n, d) in parts.iter().enumerate() {
+                    if matches!(d, Operand::Sink) {
+                        continue;
+                    }
+                    let shift = self.asm.u32(n as u32 * bytes * 8);
+                    let e = if n == 0 {
+                        v
+                    } else {
+                        self.asm.op(Op::ShiftRightLogical, unsigned, &[v, shift])
+                    };
+                    let e = self.asm.op(Op::UConvert, part, &[e]);
+                    self.set(d, part, e)?;
+                }
+                Ok(())
+            }
+            (d, Operand::Vector(parts)) => {
+                let bytes = whole.size() / parts.len() as u32;
+                let part = Type::unsigned(bytes);
+                if whole.size() == 16 {
+                    let (a, b) = (
+                        self.value(&parts[0], Type::U64)?,
+                        self.value(&parts[1], Type::U64)?,
+                    );
+                    let v = self.asm.op(Op::CompositeConstruct, whole, &[a, b]);
+                    return self.set(d, whole, v);
+                }
+                let unsigned = Type::unsigned(whole.size());
+                let mut all = None;
+                for (n, a) in parts.iter().enumerate() {
+                    let v = self.value(a, part)?;
+                    let v = self.asm.op(Op::UConvert, unsigned, &[v]);
+                    let shift = self.asm.u32(n as u32 * bytes * 8);
+                    let v = if n == 0 {
+                        v
+                    } else {
+                        self.asm.op(Op::ShiftLeftLogical, unsigned, &[v, shift])
+                    };
+                    all = Some(match all {
+                        None => v,
+                        Some(rest) => self.asm.op(Op::BitwiseOr, unsigned, &[rest, v]),
+                    });
+                }
+                let v = all.ok_or_else(|| EmitError::Invalid("mov of an empty vector".into()))?;
+                self.set(d, unsigned, v)
+            }
+            (d, a) => {
+                // A register keeps the type it has: no need to reinterpret it twice.
+                if let Operand::Register(r) = a {
+                    let v = self.register(self.virtual_register(*r));
+                    return self.set(d, v.ty, v.id);
+                }
+                let v = self.value(a, whole)?;
+                self.set(d, whole, v)
+            }
+        }
+    }
+
+    /// The address of a named thing, in its own state space: an offset for shared and local memory.
+    pub(crate) fn symbol_address(&mut self, symbol: SymbolId, offset: i64) -> Result<Value> {
+        Ok(match self.place(symbol)? {
+            Place::Module(at) => {
+                let base = self.push(Push::Module);
+                let at = self.asm.constant(Type::U64, at.wrapping_add(offset as u64));
+                Value {
+                    id: self.asm.op(Op::IAdd, Type::U64, &[base, at]),
+                    ty: Type::U64,
+                }
+            }
+            Place::Shared(at) => Value {
+                id: self.asm.u32(at.wrapping_add(offset as u32)),
+                ty: Type::U32,
+            },
+            Place::DynamicShared => {
+                let at = self
+                    .info
+                    .static_shared
+                    .next_multiple_of(self.info.dynamic_shared_align.max(1));
+                Value {
+                    id: self.asm.u32(at.wrapping_add(offset as u32)),
+                    ty: Type::U32,
+                }
+            }
+            Place::Local(at) => Value {
+                id: self.asm.u32(at.wrapping_add(offset as u32)),
+                ty: Type::U32,
+            },
+            Place::KernelParameter(at) => {
+                let base = self.push(Push::Parameters);
+                let at = self
+                    .asm
+                    .constant(Type::U64, (at as u64).wrapping_add(offset as u64));
+                Value {
+                    id: self.asm.op(Op::IAdd, Type::U64, &[base, at]),
+                    ty: Type::U64,
+                }
+            }
+            Place::Function(index) => Value {
+                id: self.asm.constant(Type::U64, index),
+                ty: Type::U64,
+            },
+            Place::Register(r) => self.register(r),
+            Place::Words { .. } => {
+                return Err(EmitError::Unsupported(
+                    "the address of a function's parameter".into(),
+                ));
+            }
+        })
+    }
+
+    fn cvta(&mut self, i: &Instruction) -> Result<()> {
+        let (d, a) = (self.operand(i, 0)?, self.operand(i, 1)?);
+        let wide = i.has(Modifier::U64);
+        let ty = if wide { Type::U64 } else { Type::U32 };
+        let space = memory::space_of(i);
+        let to = i.has(Modifier::To);
+        let v = self.value(a, Type::U64)?;
+        let id = match space {
+            memory::Space::Shared | memory::Space::Local => {
+                let window = self.window(space);
+                let op = if to { Op::ISub } else { Op::IAdd };
+                self.asm.op(op, Type::U64, &[v, window])
+            }
+            _ => v,
+        };
+        let id = self.cast(Value { id, ty: Type::U64 }, ty);
+        self.set(d, ty, id)
+    }
+
+    /// What is added to an offset in shared or local memory to make a generic address.
+    pub(crate) fn window(&mut self, space: memory::Space) -> Id {
+        match space {
+            memory::Space::Shared if self.info.shared_in_scratch => self.entry.shared,
+            memory::Space::Shared => self.asm.constant(Type::U64, SHARED_WINDOW),
+            _ if self.info.local_in_scratch => self.entry.local,
+            _ => self.asm.constant(Type::U64, LOCAL_WINDOW),
+        }
+    }
+
+    fn isspacep(&mut self, i: &Instruction) -> Result<()> {
+        let (d, a) = (self.operand(i, 0)?, self.operand(i, 1)?);
+        let v = self.value(a, Type::U64)?;
+        let shared = self.in_window(v, memory::Space::Shared);
+        let local = self.in_window(v, memory::Space::Local);
+        let id = match memory::space_of(i) {
+            memory::Space::Shared => shared,
+            memory::Space::Local => local,
+            memory::Space::Const | memory::Space::Parameter => {
+                return unsupported(i);
+            }
+            _ => {
+                let either = self.asm.op(Op::LogicalOr, Type::Bool, &[shared, local]);
+                self.asm.op(Op::LogicalNot, Type::Bool, &[either])
+            }
+        };
+        self.set(d, Type::Bool, id)
+    }
+
+    /// Whether a generic address lies in shared or local memory.
+    pub(crate) fn in_window(&mut self, address: Id, space: memory::Space) -> Id {
+        let (in_scratch, present) = match space {
+            memory::Space::Shared => (self.info.shared_in_scratch, true),
+            _ => (self.info.local_in_scratch, self.info.local_bytes > 0),
+        };
+        if !present {
+            return self.asm.constant(Type::Bool, 0);
+        }
+        if in_scratch {
+            let start = self.window(space);
+            let offset = self.asm.op(Op::ISub, Type::U64, &[address, start]);
+            let size = match space {
+                memory::Space::Shared => {
+                    let size = self.push(Push::TotalShared);
+                    self.asm.op(Op::UConvert, Type::U64, &[size])
+                }
+                _ => self.asm.constant(Type::U64, self.info.local_bytes as u64),
+            };
+            return self.asm.op(Op::ULessThan, Type::Bool, &[offset, size]);
+        }
+        let window = if space == memory::Space::Shared {
+            SHARED_WINDOW
+        } else {
+            LOCAL_WINDOW
+        };
+        let shift = self.asm.u32(56);
+        let top = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U64, &[address, shift]);
+        let tag = self.asm.constant(Type::U64, window >> 56);
+        self.asm.op(Op::IEqual, Type::Bool, &[top, tag])
+    }
+
+    fn prmt(&mut self, i: &Instruction) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        let b = self.value(self.operand(i, 2)?, Type::U32)?;
+        let selector = self.operand(i, 3)?;
+        let mode = i.modifiers.iter().copied().find(|m| {
+            use Modifier::*;
+            matches!(m, F4e | B4e | Rc8 | Ecl | Ecr | Rc16)
+        });
+        if let (Some(s), None) = (Self::literal(selector), mode) {
+            let id = self.prmt_constant(a, b, s as u32);
+            return self.set(d, Type::U32, id);
+        }
+        let c = self.value(selector, Type::U32)?;
+        let low = self.asm.op(Op::UConvert, Type::U64, &[a]);
+        let high = self.asm.op(Op::UConvert, Type::U64, &[b]);
+        let bits = self.asm.u32(32);
+        let high = self.asm.op(Op::ShiftLeftLogical, Type::U64, &[high, bits]);
+        let all = self.asm.op(Op::BitwiseOr, Type::U64, &[low, high]);
+        let mut out = None;
+        for n in 0..4u32 {
+            let pick = match mode {
+                None => {
+                    let shift = self.asm.u32(4 * n);
+                    let s = self.asm.op(Op::ShiftRightLogical, Type::U32, &[c, shift]);
+                    let mask = self.asm.u32(15);
+                    self.asm.op(Op::BitwiseAnd, Type::U32, &[s, mask])
+                }
+                Some(m) => {
+                    let mask = self.asm.u32(3);
+                    let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[c, mask]);
+                    self.prmt_mode(m, s, n)
+                }
+            };
+            let seven = self.asm.u32(7);
+            let index = self.asm.op(Op::BitwiseAnd, Type::U32, &[pick, seven]);
+            let three = self.asm.u32(3);
+            let shift = self
+                .asm
+                .op(Op::ShiftLeftLogical, Type::U32, &[index, three]);
+            let byte = self.asm.op(Op::ShiftRightLogical, Type::U64, &[all, shift]);
+            let byte = self.asm.op(Op::UConvert, Type::U32, &[byte]);
+            let ff = self.asm.u32(0xff);
+            let byte = self.asm.op(Op::BitwiseAnd, Type::U32, &[byte, ff]);
+            let byte = if mode.is_none() {
+                // Bit 3 of a selector replicates the byte's sign.
+                let seven = self.asm.u32(7);
+                let sign = self
+                    .asm
+                    .op(Op::ShiftRightLogical, Type::U32, &[byte, seven]);
+                let spread = self.asm.op(Op::IMul, Type::U32, &[sign, ff]);
+                let eight = self.asm.u32(8);
+                let msb = self.asm.op(Op::BitwiseAnd, Type::U32, &[pick, eight]);
+                let zero = self.asm.u32(0);
+                let msb = self.asm.op(Op::INotEqual, Type::Bool, &[msb, zero]);
+                self.asm.op(Op::Select, Type::U32, &[msb, spread, byte])
+            } else {
+                byte
+            };
+            let shift = self.asm.u32(8 * n);
+            let byte = if n == 0 {
+                byte
+            } else {
+                self.asm.op(Op::ShiftLeftLogical, Type::U32, &[byte, shift])
+            };
+            out = Some(match out {
+                None => byte,
+                Some(rest) => self.asm.op(Op::BitwiseOr, Type::U32, &[rest, byte]),
+            });
+        }
+        self.set(d, Type::U32, out.expect("four bytes"))
+    }
+
+    /// The byte number that a mode of prmt picks for byte `n`, as a function of the selector's two low bits.
+    fn prmt_mode(&mut self, mode: Modifier, s: Id, n: u32) -> Id {
+        let three = self.asm.u32(3);
+        let k = self.asm.u32(n);
+        match mode {
+            Modifier::F4e => self.asm.op(Op::IAdd, Type::U32, &[s, k]),
+            Modifier::B4e => {
+                let d = self.asm.op(Op::ISub, Type::U32, &[s, k]);
+                let seven = self.asm.u32(7);
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[d, seven])
+            }
+            Modifier::Rc8 => s,
+            Modifier::Ecl => self.asm.glsl(rspirv::spirv::GLOp::UMax, Type::U32, &[s, k]),
+            Modifier::Ecr => self.asm.glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[s, k]),
+            _ => {
+                // rc16: the half that bit 0 of the selector names.
+                let one = self.asm.u32(1);
+                let bit = self.asm.op(Op::BitwiseAnd, Type::U32, &[s, one]);
+                let half = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bit, one]);
+                let within = self.asm.u32(n & 1);
+                let id = self.asm.op(Op::BitwiseOr, Type::U32, &[half, within]);
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[id, three])
+            }
+        }
+    }
+
+    fn prmt_constant(&mut self, a: Id, b: Id, selector: u32) -> Id {
+        let mut out: Option<Id> = None;
+        let mut n = 0;
+        while n < 4 {
+            let pick = (selector >> (4 * n)) & 15;
+            let (source, byte) = if pick & 4 == 0 {
+                (a, pick & 3)
+            } else {
+                (b, pick & 3)
+            };
+            // A run of neighbouring bytes of one source is one bit field.
+            let mut run = 1;
+            while pick & 8 == 0
+                && n + run < 4
+                && (selector >> (4 * (n + run))) & 15 == pick + run
+                && (pick & 3) + run < 4
+            {
+                run += 1;
+            }
+            let (at, length) = (self.asm.u32(byte * 8), self.asm.u32(run * 8));
+            let field = if pick & 8 != 0 {
+                let (sign, one) = (self.asm.u32(byte * 8 + 7), self.asm.u32(1));
+                let all = self
+                    .asm
+                    .op(Op::BitFieldSExtract, Type::U32, &[source, sign, one]);
+                let ff = self.asm.u32(0xff);
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[all, ff])
+            } else if run == 4 {
+                source
+            } else {
+                self.asm
+                    .op(Op::BitFieldUExtract, Type::U32, &[source, at, length])
+            };
+            let shift = self.asm.u32(8 * n);
+            let field = if n == 0 {
+                field
+            } else {
+                self.asm
+                    .op(Op::ShiftLeftLogical, Type::U32, &[field, shift])
+            };
+            out = Some(match out {
+                None => field,
+                Some(rest) => self.asm.op(Op::BitwiseOr, Type::U32, &[rest, field]),
+            });
+            n += run;
+        }
+        out.expect("four bytes")
+    }
+
+    /// Sign- or zero-extends the low `b` bits of `a`; with `.clamp` a width above 32 is 32, with `.wrap` modulo 32.
+    fn szext(&mut self, i: &Instruction) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        let b = self.value(self.operand(i, 2)?, Type::U32)?;
+        let width = if i.has(Modifier::Clamp) {
+            let max = self.asm.u32(32);
+            self.asm
+                .glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[b, max])
+        } else {
+            let mask = self.asm.u32(31);
+            self.asm.op(Op::BitwiseAnd, Type::U32, &[b, mask])
+        };
+        let zero = self.asm.u32(0);
+        let op = if i.has(Modifier::S32) {
+            Op::BitFieldSExtract
+        } else {
+            Op::BitFieldUExtract
+        };
+        let id = self.asm.op(op, Type::U32, &[a, zero, width]);
+        // A field of no bits is undefined in some drivers: zero by the PTX ISA.
+        let empty = self.asm.op(Op::IEqual, Type::Bool, &[width, zero]);
+        let id = self.asm.op(Op::Select, Type::U32, &[empty, zero, id]);
+        self.set(d, Type::U32, id)
+    }
+}

@@ -1,0 +1,145 @@
+//! Special registers (PTX ISA, "Special Registers").
+
+use super::entry::Push;
+use super::*;
+use ptx::SpecialRegister;
+use rspirv::spirv::{BuiltIn, Capability};
+
+impl Emitter<'_> {
+    /// The value of a special register.
+    pub(crate) fn special(&mut self, s: SpecialRegister) -> Result<Value> {
+        use SpecialRegister::*;
+        let u32 = |id| Ok(Value { id, ty: Type::U32 });
+        let zero = |e: &mut Self| {
+            Ok(Value {
+                id: e.asm.u32(0),
+                ty: Type::U32,
+            })
+        };
+        let one = |e: &mut Self| {
+            Ok(Value {
+                id: e.asm.u32(1),
+                ty: Type::U32,
+            })
+        };
+        match s {
+            TidX | TidY | TidZ => {
+                let id = self.thread_index(s);
+                u32(id)
+            }
+            NtidX => u32(self.entry.ntid[0]),
+            NtidY => u32(self.entry.ntid[1]),
+            NtidZ => u32(self.entry.ntid[2]),
+            CtaidX | CtaidY | CtaidZ => {
+                let c = [CtaidX, CtaidY, CtaidZ]
+                    .iter()
+                    .position(|&x| x == s)
+                    .unwrap_or(0);
+                let id = self.builtin_component(BuiltIn::WorkgroupId, c as u32);
+                u32(id)
+            }
+            NctaidX => u32(self.push(Push::GridX)),
+            NctaidY => u32(self.push(Push::GridY)),
+            NctaidZ => u32(self.push(Push::GridZ)),
+            // Without clusters every block is a cluster of its own.
+            ClusteridX => self.special(CtaidX),
+            ClusteridY => self.special(CtaidY),
+            ClusteridZ => self.special(CtaidZ),
+            NclusteridX => self.special(NctaidX),
+            NclusteridY => self.special(NctaidY),
+            NclusteridZ => self.special(NctaidZ),
+            ClusterCtaidX | ClusterCtaidY | ClusterCtaidZ | ClusterCtarank => zero(self),
+            ClusterNctaidX | ClusterNctaidY | ClusterNctaidZ | ClusterNctarank => one(self),
+            IsExplicitCluster => Ok(Value {
+                id: self.asm.constant(Type::Bool, 0),
+                ty: Type::Bool,
+            }),
+            Laneid => u32(self.entry.lane),
+            Warpid => u32(self.entry.warp),
+            Nwarpid => {
+                let threads = self.block_threads();
+                let round = self.asm.u32(31);
+                let n = self.asm.op(Op::IAdd, Type::U32, &[threads, round]);
+                let five = self.asm.u32(5);
+                u32(self.asm.op(Op::ShiftRightLogical, Type::U32, &[n, five]))
+            }
+            // Vulkan does not say where a workgroup runs: one multiprocessor, number 0.
+            Smid => zero(self),
+            Nsmid => one(self),
+            Gridid => {
+                let id = self.push(Push::GridId);
+                Ok(Value { id, ty: Type::U64 })
+            }
+            LanemaskEq | LanemaskLe | LanemaskLt | LanemaskGe | LanemaskGt => {
+                let one = self.asm.u32(1);
+                let lane = self.entry.lane;
+                let eq = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[one, lane]);
+                let lt = self.asm.op(Op::ISub, Type::U32, &[eq, one]);
+                let id = match s {
+                    LanemaskEq => eq,
+                    LanemaskLt => lt,
+                    LanemaskLe => self.asm.op(Op::BitwiseOr, Type::U32, &[lt, eq]),
+                    LanemaskGe => self.asm.op(Op::Not, Type::U32, &[lt]),
+                    _ => {
+                        let le = self.asm.op(Op::BitwiseOr, Type::U32, &[lt, eq]);
+                        self.asm.op(Op::Not, Type::U32, &[le])
+                    }
+                };
+                u32(id)
+            }
+            Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi => {
+                if !self.target.subgroup_clock {
+                    return Err(EmitError::Unsupported(format!(
+                        "%{s} without a shader clock"
+                    )));
+                }
+                self.asm.capability(Capability::ShaderClockKHR);
+                self.asm.extension("SPV_KHR_shader_clock");
+                let scope = self.asm.u32(3);
+                let t = self.asm.op(Op::ReadClockKHR, Type::U64, &[scope]);
+                if matches!(s, Clock64 | Globaltimer) {
+                    return Ok(Value {
+                        id: t,
+                        ty: Type::U64,
+                    });
+                }
+                let t = if matches!(s, ClockHi | GlobaltimerHi) {
+                    let bits = self.asm.u32(32);
+                    self.asm.op(Op::ShiftRightLogical, Type::U64, &[t, bits])
+                } else {
+                    t
+                };
+                u32(self.asm.op(Op::UConvert, Type::U32, &[t]))
+            }
+            TotalSmemSize | AggrSmemSize => u32(self.push(Push::TotalShared)),
+            DynamicSmemSize => u32(self.push(Push::DynamicShared)),
+            _ => Err(EmitError::Unsupported(format!("special register %{s}"))),
+        }
+    }
+
+    fn thread_index(&mut self, s: ptx::SpecialRegister) -> Id {
+        let [nx, ny, nz] = self.entry.ntid;
+        let linear = self.entry.linear;
+        match s {
+            ptx::SpecialRegister::TidX => {
+                // In a one-dimensional block the remainder is the number itself; the drivers fold the test.
+                let rows = self.asm.op(Op::IMul, Type::U32, &[ny, nz]);
+                let one = self.asm.u32(1);
+                let flat = self.asm.op(Op::IEqual, Type::Bool, &[rows, one]);
+                let x = self.asm.op(Op::UMod, Type::U32, &[linear, nx]);
+                self.asm.op(Op::Select, Type::U32, &[flat, linear, x])
+            }
+            ptx::SpecialRegister::TidY => {
+                let row = self.asm.op(Op::UDiv, Type::U32, &[linear, nx]);
+                let one = self.asm.u32(1);
+                let flat = self.asm.op(Op::IEqual, Type::Bool, &[nz, one]);
+                let y = self.asm.op(Op::UMod, Type::U32, &[row, ny]);
+                self.asm.op(Op::Select, Type::U32, &[flat, row, y])
+            }
+            _ => {
+                let plane = self.asm.op(Op::IMul, Type::U32, &[nx, ny]);
+                self.asm.op(Op::UDiv, Type::U32, &[linear, plane])
+            }
+        }
+    }
+}

@@ -1,0 +1,735 @@
+//! 32-lane warps on a device whose subgroups are narrower: threads meet through memory, and a workgroup barrier is used
+//! as a yield. Sound on Mesa's llvmpipe only, which runs the subgroups of a workgroup in turn on one CPU thread and
+//! switches at barriers (see `docs/design.md`, "Warps on llvmpipe").
+//!
+//! Each workgroup's state lies at the start of its scratch slice:
+//!
+//! ```text
+//!    0  32 warps of 64 bytes: a generation for each subgroup (8 words), live lanes, lanes waiting with a partial mask
+//! 2048  16 barriers: generations, arrivals, two sets of bar.red sums (16 words each)
+//! 2304  live threads, finished threads
+//! 2560  a word group of 16 bytes for each thread: the mask it waits with
+//!       three slots for each thread, in which it publishes words to its warp
+//! ```
+//!
+//! A whole warp meets by generations: each subgroup writes its own and waits until no live subgroup of the warp is
+//! behind. Slots 0 and 1 alternate, so that one meeting is enough for an exchange: a subgroup that is one exchange ahead
+//! writes the other slot. Slot 2 serves partial masks, with a meeting before and after reading.
+
+use super::*;
+use rspirv::spirv::{BuiltIn, Capability};
+
+const WARP_BYTES: u32 = 64;
+const LIVE: u32 = 32;
+const PARTIAL: u32 = 36;
+const BARRIERS: u32 = 2048;
+const BARRIER_COUNT: u32 = 64;
+const BARRIER_SUM: u32 = 128;
+const LIVE_THREADS: u32 = 2304;
+const DONE: u32 = 2308;
+const THREADS: u32 = 2560;
+/// Bytes of state for each thread before its slots.
+pub const THREAD_BYTES: u32 = 16;
+/// Bytes before the threads' part.
+pub const SLOTS: u32 = THREADS;
+
+/// Scope Workgroup.
+const WORKGROUP: u32 = 2;
+/// AcquireRelease, UniformMemory, MakeAvailable, MakeVisible.
+const YIELD_SEMANTICS: u32 = 0x6048;
+
+/// Module-scope variables of the warp state.
+pub(crate) struct State {
+    /// Invocations of a subgroup.
+    width: u32,
+    /// Address of the workgroup's state.
+    base: Id,
+    /// How often the thread's warp has met.
+    generation: Id,
+    /// Which slot is next: 0 or 1.
+    parity: Id,
+}
+
+impl State {
+    pub(super) fn new(target: &Target, asm: &mut Assembler) -> Self {
+        let Warps::Yield { width } = target.warps else {
+            unreachable!("only where warps yield")
+        };
+        State {
+            width,
+            base: asm.private_variable(Type::U64),
+            generation: asm.private_variable(Type::U32),
+            parity: asm.private_variable(Type::U32),
+        }
+    }
+}
+
+impl Emitter<'_> {
+    fn warps(&self) -> &State {
+        self.state.as_ref().expect("the kernel has warp state")
+    }
+
+    fn scope(&mut self) -> Id {
+        self.asm.u32(WORKGROUP)
+    }
+
+    /// Lets the other subgroups of the workgroup run.
+    fn yield_now(&mut self) {
+        let scope = self.scope();
+        let semantics = self.asm.u32(YIELD_SEMANTICS);
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+    }
+
+    fn state_base(&mut self) -> Id {
+        let base = self.warps().base;
+        self.asm.op(Op::Load, Type::U64, &[base])
+    }
+
+    /// `base + offset + index * scale`, as an address.
+    fn state_address(&mut self, offset: u32, index: Option<(Id, u32)>) -> Id {
+        let base = self.state_base();
+        let base = self.offset(base, Type::U64, offset as i64);
+        match index {
+            None => base,
+            Some((index, scale)) => {
+                let scale = self.asm.u32(scale);
+                let bytes = self.asm.op(Op::IMul, Type::U32, &[index, scale]);
+                let bytes = self.asm.op(Op::UConvert, Type::U64, &[bytes]);
+                self.asm.op(Op::IAdd, Type::U64, &[base, bytes])
+            }
+        }
+    }
+
+    fn peek(&mut self, address: Id, ty: Type) -> Id {
+        self.load_device(
+            address,
+            ty,
+            memory::Access {
+                volatile: true,
+                align: 4,
+                ..Default::default()
+            },
+        )
+    }
+
+    fn poke(&mut self, address: Id, value: Id) {
+        self.store_device(
+            address,
+            Type::U32,
+            value,
+            memory::Access {
+                volatile: true,
+                ..Default::default()
+            },
+        );
+    }
+
+    fn atomic_u32(&mut self, op: Op, address: Id, value: Id) -> Id {
+        let pointer = self.device_pointer(address, Type::U32);
+        let scope = self.scope();
+        let relaxed = self.asm.u32(0);
+        self.asm
+            .op(op, Type::U32, &[pointer, scope, relaxed, value])
+    }
+
+    fn linear(&mut self) -> Id {
+        let index = self.asm.builtin(BuiltIn::LocalInvocationIndex, Type::U32);
+        self.asm.op(Op::Load, Type::U32, &[index])
+    }
+
+    /// (thread, lane, warp) within a helper function.
+    fn position(&mut self) -> (Id, Id, Id) {
+        let linear = self.linear();
+        let (mask, five) = (self.asm.u32(31), self.asm.u32(5));
+        let lane = self.asm.op(Op::BitwiseAnd, Type::U32, &[linear, mask]);
+        let warp = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U32, &[linear, five]);
+        (linear, lane, warp)
+    }
+
+    /// The lane's subgroup within its warp.
+    fn subgroup_of(&mut self, lane: Id) -> Id {
+        let bits = self.asm.u32(self.warps().width.trailing_zeros());
+        self.asm.op(Op::ShiftRightLogical, Type::U32, &[lane, bits])
+    }
+
+    /// The first lane of the lane's subgroup.
+    fn subgroup_start(&mut self, lane: Id) -> Id {
+        let mask = self.asm.u32(!(self.warps().width - 1));
+        self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
+    }
+
+    /// The words of the threads' slots: address of word 0 of a thread's slot.
+    fn slot(&mut self, slot: Id, thread: Id) -> Id {
+        let words = self.info.warp_slot_words * 4;
+        let size = self.asm.spec_constant(0, 32);
+        let per_thread = self.asm.u32(THREAD_BYTES);
+        let start = self.asm.op(Op::IMul, Type::U32, &[size, per_thread]);
+        let first = self.asm.op(Op::IMul, Type::U32, &[slot, size]);
+        let index = self.asm.op(Op::IAdd, Type::U32, &[first, thread]);
+        let words = self.asm.u32(words);
+        let offset = self.asm.op(Op::IMul, Type::U32, &[index, words]);
+        let offset = self.asm.op(Op::IAdd, Type::U32, &[start, offset]);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let base = self.state_address(THREADS, None);
+        self.asm.op(Op::IAdd, Type::U64, &[base, offset])
+    }
+
+    /// The slot of the next exchange of the whole warp; the one after uses the other.
+    fn next_slot(&mut self) -> Id {
+        let parity = self.warps().parity;
+        let slot = self.asm.op(Op::Load, Type::U32, &[parity]);
+        let one = self.asm.u32(1);
+        let other = self.asm.op(Op::BitwiseXor, Type::U32, &[slot, one]);
+        self.asm.void(Op::Store, &[parity, other]);
+        slot
+    }
+
+    /// The active invocations of the subgroup as bits from bit 0.
+    fn active(&mut self) -> Id {
+        let yes = self.asm.constant(Type::Bool, 1);
+        self.subgroup_ballot(yes)
+    }
+
+    fn subgroup_ballot(&mut self, predicate: Id) -> Id {
+        self.asm.capability(Capability::GroupNonUniformBallot);
+        let scope = self.asm.u32(3);
+        let v = self.asm.op(
+            Op::GroupNonUniformBallot,
+            Type::Vector(Scalar::U32, 4),
+            &[scope, predicate],
+        );
+        self.asm.op(Op::CompositeExtract, Type::U32, &[v, 0])
+    }
+
+    fn elect(&mut self) -> Id {
+        self.asm.capability(Capability::GroupNonUniform);
+        let scope = self.asm.u32(3);
+        self.asm.op(Op::GroupNonUniformElect, Type::Bool, &[scope])
+    }
+
+    /// `while (waiting) yield;` where `waiting` is worked out anew each time.
+    fn wait_while(&mut self, waiting: impl FnOnce(&mut Self) -> Id) {
+        let (header, test, next, merge) =
+            (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
+        self.asm.void(Op::Branch, &[header]);
+        self.label(header);
+        self.asm.void(Op::LoopMerge, &[merge, next, 2]);
+        self.asm.void(Op::Branch, &[test]);
+        self.label(test);
+        let waiting = waiting(self);
+        self.asm
+            .void(Op::BranchConditional, &[waiting, next, merge]);
+        self.label(next);
+        self.yield_now();
+        self.asm.void(Op::Branch, &[header]);
+        self.label(merge);
+    }
+
+    /// `for (k = 0; k < count; k++) body(k)`.
+    fn repeat(&mut self, count: u32, body: impl FnOnce(&mut Self, Id)) {
+        let counter = self.asm.variable(Type::U32);
+        let zero = self.asm.u32(0);
+        self.asm.void(Op::Store, &[counter, zero]);
+        let (header, test, inside, next, merge) = (
+            self.asm.id(),
+            self.asm.id(),
+            self.asm.id(),
+            self.asm.id(),
+            self.asm.id(),
+        );
+        self.asm.void(Op::Branch, &[header]);
+        self.label(header);
+        self.asm.void(Op::LoopMerge, &[merge, next, 2]);
+        self.asm.void(Op::Branch, &[test]);
+        self.label(test);
+        let k = self.asm.op(Op::Load, Type::U32, &[counter]);
+        let end = self.asm.u32(count);
+        let more = self.asm.op(Op::ULessThan, Type::Bool, &[k, end]);
+        self.asm.void(Op::BranchConditional, &[more, inside, merge]);
+        self.label(inside);
+        body(self, k);
+        self.asm.void(Op::Branch, &[next]);
+        self.label(next);
+        let one = self.asm.u32(1);
+        let k = self.asm.op(Op::Load, Type::U32, &[counter]);
+        let k = self.asm.op(Op::IAdd, Type::U32, &[k, one]);
+        self.asm.void(Op::Store, &[counter, k]);
+        self.asm.void(Op::Branch, &[header]);
+        self.label(merge);
+    }
+
+    /// In `main`: writes the state of the thread's part, meets once, and says whether the thread is one of the block's.
+    pub(super) fn initialise_warp_state(&mut self) -> Id {
+        let (linear, lane, warp) = (self.entry.linear, self.entry.lane, self.entry.warp);
+        let slice = self.entry.slice;
+        let (base, generation, parity) = (
+            self.warps().base,
+            self.warps().generation,
+            self.warps().parity,
+        );
+        self.asm.void(Op::Store, &[base, slice]);
+        let zero = self.asm.u32(0);
+        self.asm.void(Op::Store, &[generation, zero]);
+        self.asm.void(Op::Store, &[parity, zero]);
+        let total = self.block_threads();
+        let first = self.asm.op(Op::IEqual, Type::Bool, &[lane, zero]);
+        let width = self.warps().width;
+        self.when(first, |e| {
+            let thirty_two = e.asm.u32(32);
+            let before = e.asm.op(Op::IMul, Type::U32, &[warp, thirty_two]);
+            let remaining = e.asm.op(Op::ISub, Type::U32, &[total, before]);
+            let full = e
+                .asm
+                .op(Op::UGreaterThanEqual, Type::Bool, &[remaining, thirty_two]);
+            let (one, ones) = (e.asm.u32(1), e.asm.u32(u32::MAX));
+            let cut = e.asm.op(Op::Select, Type::U32, &[full, zero, remaining]);
+            let bit = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[one, cut]);
+            let some = e.asm.op(Op::ISub, Type::U32, &[bit, one]);
+            let live = e.asm.op(Op::Select, Type::U32, &[full, ones, some]);
+            let at = e.state_address(LIVE, Some((warp, WARP_BYTES)));
+            e.poke(at, live);
+            let at = e.state_address(PARTIAL, Some((warp, WARP_BYTES)));
+            e.poke(at, zero);
+            for n in 0..32 / width {
+                let lanes = if width == 32 {
+                    u32::MAX
+                } else {
+                    ((1u32 << width) - 1) << (n * width)
+                };
+                let lanes = e.asm.u32(lanes);
+                let some = e.asm.op(Op::BitwiseAnd, Type::U32, &[live, lanes]);
+                let none = e.asm.op(Op::IEqual, Type::Bool, &[some, zero]);
+                let flag = e.asm.op(Op::Select, Type::U32, &[none, ones, zero]);
+                let at = e.state_address(4 * n, Some((warp, WARP_BYTES)));
+                e.poke(at, flag);
+            }
+        });
+        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
+        self.when(leader, |e| {
+            e.repeat(64, |e, k| {
+                let at = e.state_address(BARRIERS, Some((k, 4)));
+                e.poke(at, zero);
+            });
+            let at = e.state_address(LIVE_THREADS, None);
+            e.poke(at, total);
+            let at = e.state_address(DONE, None);
+            e.poke(at, zero);
+        });
+        self.yield_now();
+        self.asm.op(Op::ULessThan, Type::Bool, &[linear, total])
+    }
+
+    /// Publishes words of every lane to its warp and meets; gives the address of slot word 0 of the warp's lane 0.
+    pub(crate) fn publish_to_slot(&mut self, words: &[Id]) -> Id {
+        let slot = self.next_slot();
+        let (linear, lane) = (self.entry.linear, self.entry.lane);
+        let mine = self.slot(slot, linear);
+        let mut n = 0;
+        while n < words.len() {
+            let run = match words.len() - n {
+                4.. => 4,
+                2 | 3 => 2,
+                _ => 1,
+            };
+            let at = self.offset(mine, Type::U64, 4 * n as i64);
+            let (ty, v) = if run == 1 {
+                (Type::U32, words[n])
+            } else {
+                let ty = Type::Vector(Scalar::U32, run as u8);
+                (
+                    ty,
+                    self.asm.op(Op::CompositeConstruct, ty, &words[n..n + run]),
+                )
+            };
+            self.store_device(at, ty, v, memory::Access::default());
+            n += run;
+        }
+        self.call_helper(Helper::WarpSync, Type::Void, &[]);
+        let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
+        self.slot(slot, start)
+    }
+
+    /// Reads words that a lane published; `base` is from [`Self::publish_to_slot`].
+    pub(crate) fn read_slot(&mut self, base: Id, lane: Id, first: u32, ty: Type) -> Id {
+        let bytes = self.asm.u32(self.info.warp_slot_words * 4);
+        let offset = self.asm.op(Op::IMul, Type::U32, &[lane, bytes]);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let at = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
+        let at = self.offset(at, Type::U64, 4 * first as i64);
+        self.load_device(at, ty, memory::Access::default())
+    }
+
+    pub(super) fn write_warp_helper(&mut self, helper: Helper, id: Id) {
+        match helper {
+            Helper::WarpSync => self.write_warp_sync(id),
+            Helper::WarpSyncMask => self.write_warp_sync_mask(id),
+            Helper::ShuffleFull | Helper::ShuffleMask => self.write_shuffle(helper, id),
+            Helper::BallotFull | Helper::BallotMask => self.write_ballot(helper, id),
+            Helper::Barrier | Helper::BarrierArrive | Helper::BarrierCount => {
+                self.write_barrier(helper, id)
+            }
+            Helper::LaneExit => self.write_lane_exit(id),
+            _ => self.write_epilogue(id),
+        }
+    }
+
+    fn write_warp_sync(&mut self, id: Id) {
+        self.asm.begin_function(id, Type::Void, &[]);
+        let (_, lane, warp) = self.position();
+        let generation = self.warps().generation;
+        let g = self.asm.op(Op::Load, Type::U32, &[generation]);
+        let one = self.asm.u32(1);
+        let g = self.asm.op(Op::IAdd, Type::U32, &[g, one]);
+        self.asm.void(Op::Store, &[generation, g]);
+        let subgroup = self.subgroup_of(lane);
+        let flags = self.state_address(0, Some((warp, WARP_BYTES)));
+        let four = self.asm.u32(4);
+        let offset = self.asm.op(Op::IMul, Type::U32, &[subgroup, four]);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let mine = self.asm.op(Op::IAdd, Type::U64, &[flags, offset]);
+        self.poke(mine, g);
+        let count = 32 / self.warps().width;
+        self.wait_while(|e| {
+            // The lowest generation of the warp's subgroups, four at a time.
+            let mut lowest: Option<Id> = None;
+            for n in (0..count).step_by(4) {
+                let lanes = (count - n).min(4) as u8;
+                let at = e.offset(flags, Type::U64, 4 * n as i64);
+                let ty = if lanes == 1 {
+                    Type::U32
+                } else {
+                    Type::Vector(Scalar::U32, lanes)
+                };
+                let v = e.peek(at, ty);
+                for k in 0..lanes {
+                    let f = if lanes == 1 {
+                        v
+                    } else {
+                        e.asm.op(Op::CompositeExtract, Type::U32, &[v, k as u32])
+                    };
+                    lowest = Some(match lowest {
+                        None => f,
+                        Some(l) => e.asm.glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[l, f]),
+                    });
+                }
+            }
+            let lowest = lowest.expect("a warp has subgroups");
+            e.asm.op(Op::ULessThan, Type::Bool, &[lowest, g])
+        });
+        self.asm.void(Op::Return, &[]);
+    }
+
+    fn write_warp_sync_mask(&mut self, id: Id) {
+        let mask = self.asm.begin_function(id, Type::Void, &[Type::U32])[0];
+        let (linear, lane, warp) = self.position();
+        let (zero, one, ones) = (self.asm.u32(0), self.asm.u32(1), self.asm.u32(u32::MAX));
+        let full = self.asm.op(Op::IEqual, Type::Bool, &[mask, ones]);
+        let (whole, part, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
+        self.asm.void(Op::SelectionMerge, &[merge, 0]);
+        self.asm.void(Op::BranchConditional, &[full, whole, part]);
+        self.label(whole);
+        self.call_helper(Helper::WarpSync, Type::Void, &[]);
+        self.asm.void(Op::Branch, &[merge]);
+        self.label(part);
+        let tag = self.state_address(THREADS, Some((linear, THREAD_BYTES)));
+        self.poke(tag, mask);
+        let bit = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[one, lane]);
+        let waiting = self.state_address(PARTIAL, Some((warp, WARP_BYTES)));
+        let live_at = self.state_address(LIVE, Some((warp, WARP_BYTES)));
+        self.atomic_u32(Op::AtomicOr, waiting, bit);
+        let thirty_two = self.asm.u32(32);
+        let first = self.asm.op(Op::IMul, Type::U32, &[warp, thirty_two]);
+        let different = self.asm.variable(Type::U32);
+        self.wait_while(|e| {
+            let arrived = e.peek(waiting, Type::U32);
+            let mine = e.asm.op(Op::BitwiseAnd, Type::U32, &[arrived, bit]);
+            let still = e.asm.op(Op::INotEqual, Type::Bool, &[mine, zero]);
+            let live = e.peek(live_at, Type::U32);
+            let need = e.asm.op(Op::BitwiseAnd, Type::U32, &[mask, live]);
+            let here = e.asm.op(Op::BitwiseAnd, Type::U32, &[arrived, need]);
+            let all = e.asm.op(Op::IEqual, Type::Bool, &[here, need]);
+            let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[still, all]);
+            e.asm.void(Op::Store, &[different, zero]);
+            e.when(complete, |e| {
+                e.repeat(32, |e, k| {
+                    let kb = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[one, k]);
+                    let named = e.asm.op(Op::BitwiseAnd, Type::U32, &[need, kb]);
+                    let named = e.asm.op(Op::INotEqual, Type::Bool, &[named, zero]);
+                    let thread = e.asm.op(Op::IAdd, Type::U32, &[first, k]);
+                    let at = e.state_address(THREADS, Some((thread, THREAD_BYTES)));
+                    let tag = e.peek(at, Type::U32);
+                    let other = e.asm.op(Op::INotEqual, Type::Bool, &[tag, mask]);
+                    let bad = e.asm.op(Op::LogicalAnd, Type::Bool, &[named, other]);
+                    let old = e.asm.op(Op::Load, Type::U32, &[different]);
+                    let bad = e.asm.op(Op::Select, Type::U32, &[bad, one, old]);
+                    e.asm.void(Op::Store, &[different, bad]);
+                });
+                let bad = e.asm.op(Op::Load, Type::U32, &[different]);
+                let met = e.asm.op(Op::IEqual, Type::Bool, &[bad, zero]);
+                e.when(met, |e| {
+                    let rest = e.asm.op(Op::Not, Type::U32, &[mask]);
+                    e.atomic_u32(Op::AtomicAnd, waiting, rest);
+                });
+            });
+            let arrived = e.peek(waiting, Type::U32);
+            let mine = e.asm.op(Op::BitwiseAnd, Type::U32, &[arrived, bit]);
+            e.asm.op(Op::INotEqual, Type::Bool, &[mine, zero])
+        });
+        self.asm.void(Op::Branch, &[merge]);
+        self.label(merge);
+        self.asm.void(Op::Return, &[]);
+    }
+
+    fn write_shuffle(&mut self, helper: Helper, id: Id) {
+        let full = helper == Helper::ShuffleFull;
+        let parameters: &[Type] = if full {
+            &[Type::U32, Type::U32]
+        } else {
+            &[Type::U32, Type::U32, Type::U32]
+        };
+        let p = self.asm.begin_function(id, Type::U32, parameters);
+        let (value, source) = (p[0], p[1]);
+        let (linear, lane, _) = self.position();
+        let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
+        let from = self.asm.op(Op::IAdd, Type::U32, &[start, source]);
+        if full {
+            let slot = self.next_slot();
+            let mine = self.slot(slot, linear);
+            self.poke(mine, value);
+            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            let at = self.slot(slot, from);
+            let id = self.peek(at, Type::U32);
+            self.asm.void(Op::ReturnValue, &[id]);
+            return;
+        }
+        let mask = p[2];
+        let ones = self.asm.u32(u32::MAX);
+        let whole = self.asm.op(Op::IEqual, Type::Bool, &[mask, ones]);
+        let id = self.choose(
+            whole,
+            Type::U32,
+            |e| e.call_helper(Helper::ShuffleFull, Type::U32, &[value, source]),
+            |e| {
+                let two = e.asm.u32(2);
+                let mine = e.slot(two, linear);
+                e.poke(mine, value);
+                e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                let at = e.slot(two, from);
+                let id = e.peek(at, Type::U32);
+                e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                id
+            },
+        );
+        self.asm.void(Op::ReturnValue, &[id]);
+    }
+
+    fn write_ballot(&mut self, helper: Helper, id: Id) {
+        let full = helper == Helper::BallotFull;
+        let parameters: &[Type] = if full {
+            &[Type::Bool]
+        } else {
+            &[Type::Bool, Type::U32]
+        };
+        let p = self.asm.begin_function(id, Type::U32, parameters);
+        let predicate = p[0];
+        let (linear, lane, warp) = self.position();
+        let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
+        if full {
+            let bits = self.subgroup_ballot(predicate);
+            let first = self.subgroup_start(lane);
+            let bits = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bits, first]);
+            let slot = self.next_slot();
+            let thread = self.asm.op(Op::IAdd, Type::U32, &[start, first]);
+            let mine = self.slot(slot, thread);
+            self.poke(mine, bits);
+            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            let mut all = self.asm.u32(0);
+            for n in 0..32 / self.warps().width {
+                let k = self.asm.u32(n * self.warps().width);
+                let thread = self.asm.op(Op::IAdd, Type::U32, &[start, k]);
+                let at = self.slot(slot, thread);
+                let bits = self.peek(at, Type::U32);
+                all = self.asm.op(Op::BitwiseOr, Type::U32, &[all, bits]);
+            }
+            // What an exited subgroup left in its slot does not count.
+            let at = self.state_address(LIVE, Some((warp, WARP_BYTES)));
+            let live = self.peek(at, Type::U32);
+            let all = self.asm.op(Op::BitwiseAnd, Type::U32, &[all, live]);
+            self.asm.void(Op::ReturnValue, &[all]);
+            return;
+        }
+        let mask = p[1];
+        let ones = self.asm.u32(u32::MAX);
+        let whole = self.asm.op(Op::IEqual, Type::Bool, &[mask, ones]);
+        let result = self.asm.variable(Type::U32);
+        let id = self.choose(
+            whole,
+            Type::U32,
+            |e| e.call_helper(Helper::BallotFull, Type::U32, &[predicate]),
+            |e| {
+                let (zero, one, two) = (e.asm.u32(0), e.asm.u32(1), e.asm.u32(2));
+                let mine = e.slot(two, linear);
+                let bit = e.asm.op(Op::Select, Type::U32, &[predicate, one, zero]);
+                e.poke(mine, bit);
+                e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                e.asm.void(Op::Store, &[result, zero]);
+                e.repeat(32, |e, k| {
+                    let thread = e.asm.op(Op::IAdd, Type::U32, &[start, k]);
+                    let at = e.slot(two, thread);
+                    let bit = e.peek(at, Type::U32);
+                    let bit = e.asm.op(Op::BitwiseAnd, Type::U32, &[bit, one]);
+                    let bit = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[bit, k]);
+                    let old = e.asm.op(Op::Load, Type::U32, &[result]);
+                    let new = e.asm.op(Op::BitwiseOr, Type::U32, &[old, bit]);
+                    e.asm.void(Op::Store, &[result, new]);
+                });
+                e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                let all = e.asm.op(Op::Load, Type::U32, &[result]);
+                let at = e.state_address(LIVE, Some((warp, WARP_BYTES)));
+                let live = e.peek(at, Type::U32);
+                let all = e.asm.op(Op::BitwiseAnd, Type::U32, &[all, live]);
+                e.asm.op(Op::BitwiseAnd, Type::U32, &[all, mask])
+            },
+        );
+        self.asm.void(Op::ReturnValue, &[id]);
+    }
+
+    /// Opens a barrier: its arrivals are none again, the other set of sums is cleared, its generation is the next.
+    fn release(&mut self, barrier: Id, generation: Id) {
+        let (zero, one) = (self.asm.u32(0), self.asm.u32(1));
+        let at = self.state_address(BARRIERS + BARRIER_COUNT, Some((barrier, 4)));
+        self.poke(at, zero);
+        let other = self.asm.op(Op::BitwiseXor, Type::U32, &[generation, one]);
+        let at = self.sum_address(barrier, other);
+        self.poke(at, zero);
+        let at = self.state_address(BARRIERS, Some((barrier, 4)));
+        self.atomic_u32(Op::AtomicIAdd, at, one);
+    }
+
+    /// Where the sum of a barrier's generation is.
+    fn sum_address(&mut self, barrier: Id, generation: Id) -> Id {
+        let (one, sixteen) = (self.asm.u32(1), self.asm.u32(16));
+        let set = self.asm.op(Op::BitwiseAnd, Type::U32, &[generation, one]);
+        let set = self.asm.op(Op::IMul, Type::U32, &[set, sixteen]);
+        let index = self.asm.op(Op::IAdd, Type::U32, &[set, barrier]);
+        self.state_address(BARRIERS + BARRIER_SUM, Some((index, 4)))
+    }
+
+    fn write_barrier(&mut self, helper: Helper, id: Id) {
+        let (result, parameters): (Type, &[Type]) = match helper {
+            Helper::BarrierCount => (Type::U32, &[Type::U32, Type::U32, Type::Bool]),
+            _ => (Type::Void, &[Type::U32, Type::U32]),
+        };
+        let p = self.asm.begin_function(id, result, parameters);
+        let (barrier, count) = (p[0], p[1]);
+        let generation_at = self.state_address(BARRIERS, Some((barrier, 4)));
+        let generation = self.peek(generation_at, Type::U32);
+        let active = self.active();
+        let arrivals = self.asm.op(Op::BitCount, Type::U32, &[active]);
+        let sum = (helper == Helper::BarrierCount).then(|| {
+            let bits = self.subgroup_ballot(p[2]);
+            let sum = self.asm.op(Op::BitCount, Type::U32, &[bits]);
+            (sum, self.sum_address(barrier, generation))
+        });
+        let elected = self.elect();
+        self.when(elected, |e| {
+            if let Some((sum, at)) = sum {
+                e.atomic_u32(Op::AtomicIAdd, at, sum);
+            }
+            let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((barrier, 4)));
+            let before = e.atomic_u32(Op::AtomicIAdd, at, arrivals);
+            let now = e.asm.op(Op::IAdd, Type::U32, &[before, arrivals]);
+            let at = e.state_address(LIVE_THREADS, None);
+            let live = e.peek(at, Type::U32);
+            let zero = e.asm.u32(0);
+            let all = e.asm.op(Op::IEqual, Type::Bool, &[count, zero]);
+            let need = e.asm.op(Op::Select, Type::U32, &[all, live, count]);
+            let complete = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[now, need]);
+            e.when(complete, |e| e.release(barrier, generation));
+        });
+        if helper == Helper::BarrierArrive {
+            self.asm.void(Op::Return, &[]);
+            return;
+        }
+        self.wait_while(|e| {
+            let now = e.peek(generation_at, Type::U32);
+            e.asm.op(Op::IEqual, Type::Bool, &[now, generation])
+        });
+        match sum {
+            Some((_, at)) => {
+                let id = self.peek(at, Type::U32);
+                self.asm.void(Op::ReturnValue, &[id]);
+            }
+            None => self.asm.void(Op::Return, &[]),
+        }
+    }
+
+    fn write_lane_exit(&mut self, id: Id) {
+        self.asm.begin_function(id, Type::Void, &[]);
+        let (_, lane, warp) = self.position();
+        let active = self.active();
+        let leaving = self.asm.op(Op::BitCount, Type::U32, &[active]);
+        let elected = self.elect();
+        let width = self.warps().width;
+        self.when(elected, |e| {
+            let (zero, ones) = (e.asm.u32(0), e.asm.u32(u32::MAX));
+            let first = e.subgroup_start(lane);
+            let lanes = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[active, first]);
+            let rest = e.asm.op(Op::Not, Type::U32, &[lanes]);
+            let at = e.state_address(LIVE, Some((warp, WARP_BYTES)));
+            let before = e.atomic_u32(Op::AtomicAnd, at, rest);
+            let live = e.asm.op(Op::BitwiseAnd, Type::U32, &[before, rest]);
+            let mine = e.asm.u32(if width == 32 {
+                u32::MAX
+            } else {
+                (1u32 << width) - 1
+            });
+            let mine = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[mine, first]);
+            let mine = e.asm.op(Op::BitwiseAnd, Type::U32, &[live, mine]);
+            let dead = e.asm.op(Op::IEqual, Type::Bool, &[mine, zero]);
+            let subgroup = e.subgroup_of(lane);
+            e.when(dead, |e| {
+                let flags = e.state_address(0, Some((warp, WARP_BYTES)));
+                let four = e.asm.u32(4);
+                let offset = e.asm.op(Op::IMul, Type::U32, &[subgroup, four]);
+                let offset = e.asm.op(Op::UConvert, Type::U64, &[offset]);
+                let at = e.asm.op(Op::IAdd, Type::U64, &[flags, offset]);
+                e.poke(at, ones);
+            });
+            let at = e.state_address(LIVE_THREADS, None);
+            let before = e.atomic_u32(Op::AtomicISub, at, leaving);
+            let live = e.asm.op(Op::ISub, Type::U32, &[before, leaving]);
+            // Those who wait at a barrier may have waited for these lanes alone.
+            e.repeat(16, |e, k| {
+                let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((k, 4)));
+                let count = e.peek(at, Type::U32);
+                let some = e.asm.op(Op::INotEqual, Type::Bool, &[count, zero]);
+                let enough = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[count, live]);
+                let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[some, enough]);
+                e.when(complete, |e| {
+                    let at = e.state_address(BARRIERS, Some((k, 4)));
+                    let generation = e.peek(at, Type::U32);
+                    e.release(k, generation);
+                });
+            });
+        });
+        self.asm.void(Op::Return, &[]);
+    }
+
+    /// llvmpipe drops the other subgroups of a workgroup once it finds one finished: all wait for the last.
+    fn write_epilogue(&mut self, id: Id) {
+        self.asm.begin_function(id, Type::Void, &[]);
+        let at = self.state_address(DONE, None);
+        let one = self.asm.u32(1);
+        self.atomic_u32(Op::AtomicIAdd, at, one);
+        let size = self.asm.spec_constant(0, 32);
+        self.wait_while(|e| {
+            let done = e.peek(at, Type::U32);
+            e.asm.op(Op::ULessThan, Type::Bool, &[done, size])
+        });
+        self.asm.void(Op::Return, &[]);
+    }
+}

@@ -1,0 +1,736 @@
+//! A kernel's body as a control-flow graph over virtual registers, with every call to a function of the module inlined.
+//!
+//! Each inlined body is a [`Frame`]: its registers start at an offset of their own, and its names resolve to places of
+//! their own. What a call passes by `.param` variables lives in virtual registers of 32 bits, one for each word, so that a
+//! `st.param` and the matching `ld.param` become plain moves.
+//!
+//! A predicated instruction without side effects stays where it is (the emitter selects between old and new value); one
+//! with side effects gets a block of its own behind a branch.
+
+use crate::TranslateError;
+use ptx::{
+    AddressBase, Body, Instruction, LabelId, Modifier, Module, Opcode, Operand, RegisterId,
+    ScalarType, Span, StateSpace, Statement, SymbolId, SymbolKind,
+};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// A virtual register of the whole kernel.
+pub type Register = u32;
+
+/// Where a named thing lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the kernel's parameter block, at this byte offset.
+    KernelParameter(u32),
+    /// In virtual registers, one for each 32-bit word, starting here.
+    Words {
+        /// The first register.
+        first: Register,
+        /// Size in bytes.
+        size: u32,
+    },
+    /// A parameter or result of a function that is a register.
+    Register(Register),
+    /// In shared memory at this byte offset.
+    Shared(u32),
+    /// The dynamic shared array, after all static shared memory.
+    DynamicShared,
+    /// In local memory at this byte offset.
+    Local(u32),
+    /// In the module buffer at this byte offset.
+    Module(u64),
+    /// A function's address.
+    Function(u64),
+}
+
+/// One inlined body.
+pub struct Frame<'m> {
+    /// The body.
+    pub body: Rc<Body>,
+    /// Its head.
+    pub function: &'m ptx::Function,
+    /// Virtual register of the body's register 0.
+    pub register_base: Register,
+    /// Places of the body's variables.
+    variables: Vec<Place>,
+    parameters: Vec<Place>,
+    results: Vec<Place>,
+}
+
+/// One step of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An instruction of a frame's body: index into its statements.
+    Instruction {
+        /// Index into [`Graph::frames`].
+        frame: u32,
+        /// Index into the body's statements.
+        statement: u32,
+        /// Whether its predicate has become a branch and is to be ignored.
+        unpredicated: bool,
+    },
+    /// A register copied to another (arguments passed in registers).
+    Copy {
+        /// Written.
+        to: Register,
+        /// Read.
+        from: Register,
+    },
+}
+
+/// What decides a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A predicate register.
+    Predicate {
+        /// The register.
+        register: Register,
+        /// Whether the branch is taken when it is false.
+        negated: bool,
+    },
+    /// A 32-bit register equal to a constant (`brx.idx`).
+    Equal {
+        /// The register.
+        register: Register,
+        /// The constant.
+        value: u32,
+    },
+}
+
+/// A basic block.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// What it does.
+    pub steps: Vec<Step>,
+    /// The condition of its branch, if it ends in one.
+    pub condition: Option<Condition>,
+    /// Where it goes: none (exit), one, or two (condition true, condition false).
+    pub targets: SmallVec<[u32; 2]>,
+    /// Whether it holds a barrier or warp operation.
+    pub convergent: bool,
+}
+
+/// A kernel as a graph.
+pub struct Graph<'m> {
+    /// The inlined bodies; 0 is the kernel's own.
+    pub frames: Vec<Frame<'m>>,
+    /// The blocks; 0 is the entry.
+    pub blocks: Vec<Block>,
+    /// The type of each virtual register.
+    pub registers: Vec<ScalarType>,
+    /// Static shared memory, bytes.
+    pub static_shared: u32,
+    /// Alignment of the dynamic shared array; 0 where there is none.
+    pub dynamic_align: u32,
+    /// Local memory of a thread, bytes.
+    pub local_bytes: u32,
+    /// Offsets of the module's shared variables.
+    shared: FxHashMap<String, u32>,
+}
+
+impl Graph<'_> {
+    /// The instruction of a step and the frame it belongs to.
+    pub fn instruction(&self, frame: u32, statement: u32) -> &Instruction {
+        match &self.frames[frame as usize].body.statements[statement as usize] {
+            Statement::Instruction(i) => i,
+            Statement::Label(_) => unreachable!("a step is an instruction"),
+        }
+    }
+
+    /// The virtual register of a frame's register.
+    pub fn register(&self, frame: u32, register: RegisterId) -> Register {
+        self.frames[frame as usize].register_base + register.0
+    }
+
+    fn any(&self, mut test: impl FnMut(&Instruction) -> bool) -> bool {
+        self.blocks.iter().flat_map(|b| &b.steps).any(|s| match *s {
+            Step::Instruction {
+                frame, statement, ..
+            } => test(self.instruction(frame, statement)),
+            Step::Copy { .. } => false,
+        })
+    }
+
+    /// Whether a barrier of the kernel counts predicates (bar.red).
+    pub fn uses_barrier_reduction(&self) -> bool {
+        self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))
+    }
+
+    /// Whether the kernel has matrix instructions.
+    pub fn uses_matrices(&self) -> bool {
+        self.any(|i| {
+            matches!(
+                i.opcode,
+                Opcode::Mma
+                    | Opcode::Wmma
+                    | Opcode::Ldmatrix
+                    | Opcode::Stmatrix
+                    | Opcode::Movmatrix
+            )
+        })
+    }
+
+    /// The structuriser's view.
+    pub fn shape(&self) -> structurizer::Graph {
+        use structurizer::{Block, BlockId, Terminator};
+        structurizer::Graph {
+            entry: BlockId(0),
+            blocks: self
+                .blocks
+                .iter()
+                .map(|b| Block {
+                    terminator: match b.targets.as_slice() {
+                        [] => Terminator::Exit,
+                        [to] => Terminator::Jump(BlockId(*to)),
+                        [then, otherwise, ..] => Terminator::Branch {
+                            then: BlockId(*then),
+                            otherwise: BlockId(*otherwise),
+                        },
+                    },
+                    convergent: b.convergent,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whether the instruction needs the threads of its warp or block together.
+pub fn is_convergent(i: &Instruction) -> bool {
+    use Opcode::*;
+    match i.opcode {
+        Bar | Barrier | Shfl | Vote | Match | Redux | Activemask | Elect | Mma | Wmma
+        | Ldmatrix | Stmatrix | Movmatrix => true,
+        Mbarrier => true,
+        _ => false,
+    }
+}
+
+/// How many leading operands the instruction writes.
+pub fn destinations(i: &Instruction) -> usize {
+    use Opcode::*;
+    match i.opcode {
+        St | Red | Bra | Brx | Call | Membar | Fence | Cp | Prefetch | Prefetchu | Trap | Ret
+        | Exit | Brkpt | Pmevent | Nanosleep | Griddepcontrol | Stmatrix | Discard
+        | Applypriority | Setmaxnreg | Sust | Sured | Stackrestore | Tensormap => 0,
+        Bar | Barrier => usize::from(i.has(Modifier::RedMod)),
+        Wmma => usize::from(!i.has(Modifier::Store)),
+        Mbarrier => usize::from(
+            !(i.has(Modifier::Init) || i.has(Modifier::Inval) || i.has(Modifier::ExpectTx)),
+        ),
+        _ => 1,
+    }
+}
+
+/// Whether a predicate on the instruction can become a select of its results.
+fn is_pure(i: &Instruction) -> bool {
+    use Opcode::*;
+    match i.opcode {
+        Ld => i.modifiers.iter().any(|m| {
+            matches!(
+                m,
+                Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc
+            )
+        }),
+        Ldu | Atom | Tex | Tld4 | Suld | Alloca | Getctarank | Mapa => false,
+        _ => destinations(i) > 0 && !is_convergent(i),
+    }
+}
+
+/// Calls `f` with each register of the operand.
+pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
+    match operand {
+        Operand::Register(r) | Operand::NotRegister(r) => f(*r),
+        Operand::Address {
+            base: AddressBase::Register(r),
+            ..
+        } => f(*r),
+        Operand::Vector(parts) | Operand::List(parts) | Operand::TextureAddress(parts) => {
+            parts.iter().for_each(|p| operand_registers(p, f));
+        }
+        Operand::Pair(pair) => {
+            operand_registers(&pair.0, f);
+            operand_registers(&pair.1, f);
+        }
+        _ => {}
+    }
+}
+
+/// The names of functions that the host side of the runtime provides to kernels.
+pub const SYSTEM_CALLS: &[&str] = &["vprintf", "__assertfail", "malloc", "free"];
+
+/// Builds the graph of a kernel.
+pub fn build<'m>(
+    module: &'m Module<'m>,
+    layout: &crate::ModuleLayout,
+    kernel: &'m ptx::Function,
+) -> Result<Graph<'m>, TranslateError> {
+    let mut builder = Builder {
+        module,
+        layout,
+        kernel,
+        bodies: FxHashMap::default(),
+        shared_end: 0,
+        graph: Graph {
+            frames: Vec::new(),
+            blocks: vec![Block::default()],
+            registers: Vec::new(),
+            static_shared: 0,
+            dynamic_align: 0,
+            local_bytes: 0,
+            shared: FxHashMap::default(),
+        },
+        stack: Vec::new(),
+    };
+    let (offsets, _) = kernel.parameter_offsets();
+    let parameters = offsets.into_iter().map(Place::KernelParameter).collect();
+    let exit = builder.block();
+    builder.function(kernel, parameters, Vec::new(), 0, exit)?;
+    builder.graph.static_shared = builder.shared_end;
+    builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
+    Ok(builder.graph)
+}
+
+struct Builder<'m, 'l> {
+    module: &'m Module<'m>,
+    layout: &'l crate::ModuleLayout,
+    kernel: &'m ptx::Function,
+    bodies: FxHashMap<&'m str, Rc<Body>>,
+    shared_end: u32,
+    graph: Graph<'m>,
+    /// Names of the functions being inlined, outermost first.
+    stack: Vec<&'m str>,
+}
+
+impl<'m> Builder<'m, '_> {
+    fn block(&mut self) -> u32 {
+        self.graph.blocks.push(Block::default());
+        self.graph.blocks.len() as u32 - 1
+    }
+
+    fn line(&self, span: Span) -> u32 {
+        self.module.line(span)
+    }
+
+    fn unsupported(&self, span: Span, what: impl Into<String>) -> TranslateError {
+        TranslateError::Unsupported {
+            kernel: self.kernel.name.to_string(),
+            line: self.line(span),
+            what: what.into(),
+        }
+    }
+
+    fn invalid(&self, span: Span, what: impl Into<String>) -> TranslateError {
+        TranslateError::Invalid {
+            kernel: self.kernel.name.to_string(),
+            line: self.line(span),
+            what: what.into(),
+        }
+    }
+
+    fn words(&mut self, size: u32) -> Place {
+        let first = self.graph.registers.len() as Register;
+        let count = size.div_ceil(4).max(1);
+        self.graph
+            .registers
+            .extend((0..count).map(|_| Modifier::B32));
+        Place::Words { first, size }
+    }
+
+    fn parse(&mut self, function: &'m ptx::Function) -> Result<Rc<Body>, TranslateError> {
+        if let Some(body) = self.bodies.get(&*function.name) {
+            return Ok(body.clone());
+        }
+        let body =
+            Rc::new(
+                self.module
+                    .parse_body(function)
+                    .map_err(|source| TranslateError::Parse {
+                        kernel: self.kernel.name.to_string(),
+                        source,
+                    })?,
+            );
+        self.bodies.insert(&function.name, body.clone());
+        Ok(body)
+    }
+
+    fn allocate_shared(&mut self, key: String, variable: &ptx::Variable) -> Place {
+        if variable.size == 0 || (variable.linkage == ptx::Linkage::Extern && variable.is_array) {
+            self.graph.dynamic_align = self.graph.dynamic_align.max(variable.align).max(16);
+            return Place::DynamicShared;
+        }
+        if let Some(&offset) = self.graph.shared.get(&key) {
+            return Place::Shared(offset);
+        }
+        let offset = self.shared_end.next_multiple_of(variable.align.max(1));
+        self.shared_end = offset + variable.size as u32;
+        self.graph.shared.insert(key, offset);
+        Place::Shared(offset)
+    }
+
+    /// Inlines a function between block `entry` and block `exit`.
+    fn function(
+        &mut self,
+        function: &'m ptx::Function,
+        parameters: Vec<Place>,
+        results: Vec<Place>,
+        entry: u32,
+        exit: u32,
+    ) -> Result<(), TranslateError> {
+        if self.stack.contains(&&*function.name) {
+            return Err(self.unsupported(
+                function.span,
+                format!("recursive call of {}", function.name),
+            ));
+        }
+        if self.stack.len() > 64 {
+            return Err(self.unsupported(function.span, "calls nested more than 64 deep"));
+        }
+        self.stack.push(&function.name);
+        let body = self.parse(function)?;
+        let frame = self.graph.frames.len() as u32;
+        let register_base = self.graph.registers.len() as Register;
+        self.graph.registers.extend_from_slice(&body.registers);
+        let mut variables = Vec::with_capacity(body.variables.len());
+        for (index, v) in body.variables.iter().enumerate() {
+            let place = match v.space {
+                StateSpace::Local => {
+                    let offset = self.graph.local_bytes.next_multiple_of(v.align.max(1));
+                    self.graph.local_bytes = offset + v.size as u32;
+                    Place::Local(offset)
+                }
+                StateSpace::Param => self.words(v.size as u32),
+                StateSpace::Shared => self.allocate_shared(format!("{frame}#{index}"), v),
+                _ => match self.layout.variables.get(&*v.name) {
+                    Some(place) => Place::Module(place.offset),
+                    None => {
+                        return Err(self.unsupported(
+                            v.span,
+                            format!("variable {} inside a function", v.name),
+                        ));
+                    }
+                },
+            };
+            variables.push(place);
+        }
+        self.graph.frames.push(Frame {
+            body: body.clone(),
+            function,
+            register_base,
+            variables,
+            parameters,
+            results,
+        });
+
+        let mut labels: FxHashMap<LabelId, u32> = FxHashMap::default();
+        for s in &body.statements {
+            if let Statement::Label(l) = s {
+                let block = self.block();
+                labels.insert(*l, block);
+            }
+        }
+        let mut current = entry;
+        // Whether `current` can still take steps.
+        let mut open = true;
+        for (index, s) in body.statements.iter().enumerate() {
+            let i = match s {
+                Statement::Label(l) => {
+                    let block = labels[l];
+                    if open {
+                        self.graph.blocks[current as usize].targets.push(block);
+                    }
+                    current = block;
+                    open = true;
+                    continue;
+                }
+                Statement::Instruction(i) => i,
+            };
+            if !open {
+                continue;
+            }
+            let condition = i.predicate.map(|p| Condition::Predicate {
+                register: register_base + p.register.0,
+                negated: p.negated,
+            });
+            let step = |unpredicated| Step::Instruction {
+                frame,
+                statement: index as u32,
+                unpredicated,
+            };
+            match i.opcode {
+                Opcode::Bra => {
+                    let Some(Operand::Label(to)) = i.operands.first() else {
+                        return Err(self.invalid(i.span, "bra without a label"));
+                    };
+                    let Some(&to) = labels.get(to) else {
+                        return Err(
+                            self.invalid(i.span, "branch to a label that is not in the function")
+                        );
+                    };
+                    current = self.branch(current, condition, to, &mut open);
+                }
+                Opcode::Ret if self.stack.len() > 1 => {
+                    current = self.branch(current, condition, exit, &mut open)
+                }
+                Opcode::Ret | Opcode::Exit => {
+                    // One exit block for the whole kernel: the first block made after the entry.
+                    current = self.branch(current, condition, 1, &mut open);
+                }
+                Opcode::Trap => {
+                    let trap = self.block();
+                    self.graph.blocks[trap as usize].steps.push(step(true));
+                    self.graph.blocks[trap as usize].targets.push(1);
+                    current = self.branch(current, condition, trap, &mut open);
+                }
+                Opcode::Brx => {
+                    let table = match i.operands.get(1) {
+                        Some(Operand::BranchTargets(t)) => body.branch_targets[*t as usize].clone(),
+                        _ => return Err(self.invalid(i.span, "brx.idx without a table")),
+                    };
+                    let Some(Operand::Register(r)) = i.operands.first() else {
+                        return Err(self.unsupported(i.span, "brx.idx by a constant"));
+                    };
+                    let register = register_base + r.0;
+                    let mut rest = current;
+                    if condition.is_some() {
+                        let ladder = self.block();
+                        current = self.branch(current, condition, ladder, &mut open);
+                        rest = ladder;
+                    } else {
+                        open = false;
+                    }
+                    for (value, label) in table.iter().enumerate() {
+                        let Some(&to) = labels.get(label) else {
+                            return Err(self.invalid(
+                                i.span,
+                                "brx.idx to a label that is not in the function",
+                            ));
+                        };
+                        if value + 1 == table.len() {
+                            self.graph.blocks[rest as usize].targets.push(to);
+                        } else {
+                            let next = self.block();
+                            let block = &mut self.graph.blocks[rest as usize];
+                            block.condition = Some(Condition::Equal {
+                                register,
+                                value: value as u32,
+                            });
+                            block.targets.extend([to, next]);
+                            rest = next;
+                        }
+                    }
+                }
+                Opcode::Call => {
+                    let after = self.block();
+                    let start = self.block();
+                    match condition {
+                        None => self.graph.blocks[current as usize].targets.push(start),
+                        Some(c) => {
+                            let block = &mut self.graph.blocks[current as usize];
+                            block.condition = Some(c);
+                            block.targets.extend([start, after]);
+                        }
+                    }
+                    self.call(frame, index as u32, i, start, after)?;
+                    current = after;
+                }
+                _ if condition.is_some() && !is_pure(i) => {
+                    let inside = self.block();
+                    let after = self.block();
+                    let block = &mut self.graph.blocks[current as usize];
+                    block.condition = condition;
+                    block.targets.extend([inside, after]);
+                    let block = &mut self.graph.blocks[inside as usize];
+                    block.steps.push(step(true));
+                    block.targets.push(after);
+                    block.convergent |= is_convergent(i);
+                    current = after;
+                }
+                _ => {
+                    let block = &mut self.graph.blocks[current as usize];
+                    block.steps.push(step(false));
+                    block.convergent |= is_convergent(i);
+                }
+            }
+            self.touch(frame, i)?;
+        }
+        if open {
+            self.graph.blocks[current as usize].targets.push(exit);
+        }
+        self.stack.pop();
+        Ok(())
+    }
+
+    /// Ends `current` with a jump or branch to `to`; returns the block that follows.
+    fn branch(
+        &mut self,
+        current: u32,
+        condition: Option<Condition>,
+        to: u32,
+        open: &mut bool,
+    ) -> u32 {
+        match condition {
+            None => {
+                self.graph.blocks[current as usize].targets.push(to);
+                *open = false;
+                current
+            }
+            Some(c) => {
+                let next = self.block();
+                let block = &mut self.graph.blocks[current as usize];
+                block.condition = Some(c);
+                block.targets.extend([to, next]);
+                next
+            }
+        }
+    }
+
+    /// Gives module-level shared variables their place at the first instruction that names them.
+    fn touch(&mut self, frame: u32, i: &Instruction) -> Result<(), TranslateError> {
+        for o in &i.operands {
+            let symbol = match o {
+                Operand::Symbol { symbol, .. } => *symbol,
+                Operand::Address {
+                    base: AddressBase::Symbol(symbol),
+                    ..
+                } => *symbol,
+                _ => continue,
+            };
+            let body = self.graph.frames[frame as usize].body.clone();
+            let s = &body.symbols[symbol.0 as usize];
+            if s.kind == SymbolKind::Module {
+                if let Some(v) = self.module.variable(&s.name) {
+                    if v.space == StateSpace::Shared {
+                        self.allocate_shared(s.name.to_string(), v);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        frame: u32,
+        statement: u32,
+        i: &Instruction,
+        start: u32,
+        after: u32,
+    ) -> Result<(), TranslateError> {
+        let (results, callee, arguments) = match i.operands.as_slice() {
+            [Operand::List(r), callee, Operand::List(a), ..] => (r, callee, a),
+            _ => {
+                return Err(self.invalid(
+                    i.span,
+                    "call with operands that are not (results), function, (arguments)",
+                ))
+            }
+        };
+        let Operand::Symbol { symbol, .. } = callee else {
+            return Err(self.unsupported(i.span, "indirect call"));
+        };
+        let body = self.graph.frames[frame as usize].body.clone();
+        let name = body.symbols[symbol.0 as usize].name.clone();
+        let module = self.module;
+        let function = module.function(&name);
+        let Some(function) = function.filter(|f| f.body.is_some()) else {
+            if !SYSTEM_CALLS.contains(&&*name) {
+                return Err(self.unsupported(
+                    i.span,
+                    format!("call of {name}, which the module does not define"),
+                ));
+            }
+            self.graph.blocks[start as usize]
+                .steps
+                .push(Step::Instruction {
+                    frame,
+                    statement,
+                    unpredicated: true,
+                });
+            let to = if &*name == "__assertfail" { 1 } else { after };
+            self.graph.blocks[start as usize].targets.push(to);
+            return Ok(());
+        };
+        if results.len() != function.results.len() || arguments.len() != function.parameters.len() {
+            return Err(self.invalid(
+                i.span,
+                format!("call of {name} with the wrong number of operands"),
+            ));
+        }
+        let place_of = |builder: &mut Self, o: &Operand, callee: &ptx::Variable| match o {
+            Operand::Symbol { symbol, .. } => builder.graph_place(frame, *symbol, i.span),
+            Operand::Register(r) => {
+                let register = builder.graph.frames[frame as usize].register_base + r.0;
+                Ok(Place::Register(register))
+            }
+            _ => Err(builder.unsupported(
+                i.span,
+                format!("constant passed for parameter {}", callee.name),
+            )),
+        };
+        let mut parameters = Vec::new();
+        for (o, p) in arguments.iter().zip(&function.parameters) {
+            parameters.push(place_of(self, o, p)?);
+        }
+        let mut returned = Vec::new();
+        for (o, p) in results.iter().zip(&function.results) {
+            returned.push(place_of(self, o, p)?);
+        }
+        self.function(function, parameters, returned, start, after)
+    }
+
+    fn graph_place(
+        &mut self,
+        frame: u32,
+        symbol: SymbolId,
+        span: Span,
+    ) -> Result<Place, TranslateError> {
+        self.graph
+            .place(self.module, self.layout, frame, symbol)
+            .ok_or_else(|| {
+                self.unsupported(
+                    span,
+                    "a name that is neither variable, parameter nor function",
+                )
+            })
+    }
+}
+
+impl Graph<'_> {
+    /// Where the thing that a frame's symbol names lives.
+    pub fn place(
+        &self,
+        module: &Module,
+        layout: &crate::ModuleLayout,
+        frame: u32,
+        symbol: SymbolId,
+    ) -> Option<Place> {
+        let f = &self.frames[frame as usize];
+        let s = &f.body.symbols[symbol.0 as usize];
+        Some(match s.kind {
+            SymbolKind::Parameter(i) => *f.parameters.get(i as usize)?,
+            SymbolKind::Result(i) => *f.results.get(i as usize)?,
+            SymbolKind::Local(i) => *f.variables.get(i as usize)?,
+            SymbolKind::Module => {
+                if let Some(v) = layout.variables.get(&*s.name) {
+                    Place::Module(v.offset)
+                } else if let Some(v) = module
+                    .variable(&s.name)
+                    .filter(|v| v.space == StateSpace::Shared)
+                {
+                    match self.shared.get(&*s.name).copied() {
+                        Some(offset) => Place::Shared(offset),
+                        None if v.size == 0 || v.linkage == ptx::Linkage::Extern => {
+                            Place::DynamicShared
+                        }
+                        None => return None,
+                    }
+                } else {
+                    let index = layout.functions.iter().position(|n| **n == *s.name)?;
+                    Place::Function(index as u64 + 1)
+                }
+            }
+        })
+    }
+}
