@@ -4,6 +4,8 @@
 //! [`interpreter`] runs whole kernels over the syntax tree of the crate `ptx`. All follow the text of the PTX ISA and share
 //! nothing with the translator, so that they can serve as the oracle of its tests.
 
+#![forbid(unsafe_code)]
+
 mod error;
 pub mod interpreter;
 pub mod matrix;

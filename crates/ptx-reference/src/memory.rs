@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// Buffers by address, and where the module's variables lie.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Memory {
     buffers: BTreeMap<u64, Vec<u8>>,
     next: u64,
@@ -23,17 +23,33 @@ pub struct Memory {
 /// Unmapped bytes after each buffer, so that running over its end is noticed.
 const GAP: u64 = 1 << 16;
 
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}
+
 impl Memory {
     /// Memory without buffers.
     pub fn new() -> Memory {
         Memory {
+            buffers: BTreeMap::new(),
             next: 0x7000_0000_0000,
-            ..Memory::default()
+            symbols: FxHashMap::default(),
         }
     }
 
     /// A new buffer of zeros; its address is a multiple of 256.
     pub fn allocate(&mut self, bytes: usize) -> u64 {
+        // Around what the caller has placed.
+        let size = bytes as u64;
+        while let Some((start, buffer)) = self.buffers.range(..self.next + size + GAP).next_back() {
+            let end = start + buffer.len() as u64 + GAP;
+            if end <= self.next {
+                break;
+            }
+            self.next = end.next_multiple_of(256);
+        }
         let address = self.next;
         self.buffers.insert(address, vec![0; bytes]);
         self.next = (address + bytes as u64 + GAP).next_multiple_of(256);
@@ -111,5 +127,25 @@ impl Memory {
                 .take_while(|&b| b != 0)
                 .collect(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_keep_apart() {
+        let mut memory = Memory::new();
+        let first = memory.allocate(10);
+        memory.insert(first + 0x20000, vec![0; 100]);
+        memory.insert(first + 0x30000, vec![0; 100]);
+        let second = memory.allocate(1 << 20);
+        assert!(second >= first + 0x30000 + 100 + GAP);
+        assert!(memory.read(first + 8, 4).is_none());
+        assert!(memory.read(first + 10, 1).is_none());
+        assert!(memory.read(first - 1, 1).is_none());
+        assert_eq!(memory.read(second + (1 << 20) - 1, 1), Some(&[0][..]));
+        assert!(memory.free(second) && !memory.free(second));
     }
 }

@@ -1,6 +1,6 @@
 //! One block: its threads, its shared memory, and where its threads meet.
 
-use super::decode::{Action, BarrierKind, Decoded, Source, WarpKind};
+use super::program::{Action, BarrierKind, Decoded, Source, WarpKind};
 use super::thread::{Machine, State, Stop, Thread};
 use super::World;
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! What a kernel needs that this crate does not know, found without running it.
 
-use super::decode::{Action, Program, WarpKind};
+use super::program::{Action, Program, WarpKind};
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::{matrix, semantics};
@@ -40,7 +40,7 @@ pub fn unsupported(module: &Module<'_>, kernel: &str) -> Result<Vec<(String, u32
                 _ => true,
             },
             Action::Call {
-                callee: super::decode::Callee::Builtin(name),
+                callee: super::program::Callee::Builtin(name),
                 ..
             } => super::thread::BUILTINS.contains(&&**name),
             Action::Atomic { operation, ty, .. } => {

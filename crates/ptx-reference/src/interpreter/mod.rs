@@ -35,6 +35,7 @@ mod coverage;
 mod decode;
 mod mbarrier;
 mod printf;
+mod program;
 mod thread;
 mod warp;
 
@@ -42,8 +43,8 @@ use crate::error::Error;
 use crate::memory::Memory;
 use block::{Block, Progress};
 pub use coverage::unsupported;
-use decode::Program;
-pub use decode::{FUNCTIONS, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
+use program::Program;
+pub use program::{FUNCTIONS, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use ptx::{Initial, Module, Span, StateSpace, Variable};
 use std::collections::VecDeque;
 

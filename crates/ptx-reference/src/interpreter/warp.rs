@@ -1,7 +1,7 @@
 //! Instructions of a warp, done for all threads that have come to them.
 
 use super::block::Block;
-use super::decode::{Action, Decoded, Place, Target, WarpKind};
+use super::program::{Action, Decoded, Place, Target, WarpKind};
 use super::World;
 use crate::error::Error;
 use crate::matrix;

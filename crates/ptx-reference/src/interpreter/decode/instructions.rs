@@ -1,0 +1,539 @@
+//! Instructions to actions, by opcode.
+
+use super::{Decoder, Failure};
+use crate::interpreter::mbarrier;
+use crate::interpreter::program::*;
+use crate::semantics::{self, Form};
+use ptx::{Instruction, Modifier as M, Opcode as O, Operand, StateSpace, SymbolKind};
+
+impl Decoder<'_, '_> {
+    pub(super) fn action(&mut self, i: &Instruction, form: u32) -> Result<Action, Failure> {
+        let span = i.span;
+        let operand = |index: usize| i.operands.get(index).ok_or(Failure::Unsupported);
+        if semantics::is_pure(i.opcode) {
+            return self.pure(i, form);
+        }
+        let has = |m| i.has(m);
+        let space = space_of(&i.modifiers);
+        let ty = i.types().next();
+        Ok(match i.opcode {
+            O::Mov if has(M::Pred) || i.operands.len() == 2 => self.mov(i)?,
+            O::Ld | O::Ldu => {
+                let bytes = ty.and_then(M::size).ok_or(Failure::Unsupported)?;
+                let ty = ty.ok_or(Failure::Unsupported)?;
+                Action::Load {
+                    place: self.place(operand(1)?, space, span)?,
+                    bytes: bytes.min(8),
+                    signed: ty.is_signed(),
+                    targets: self.targets(operand(0)?)?,
+                }
+            }
+            O::St => Action::Store {
+                place: self.place(operand(0)?, space, span)?,
+                bytes: ty.and_then(M::size).ok_or(Failure::Unsupported)?.min(8),
+                sources: self.sources(operand(1)?, ty, span)?,
+            },
+            O::Atom | O::Red => self.atomic(i, space)?,
+            O::Cvta => {
+                let source = match operand(1)? {
+                    // `cvta.local.u64 %rd1, variable;`
+                    o @ (Operand::Register(_) | Operand::Symbol { .. } | Operand::Integer(_)) => {
+                        self.source(o, ty, span)?
+                    }
+                    _ => return Err(Failure::Unsupported),
+                };
+                let target = self.target(operand(0)?)?;
+                if has(M::To) {
+                    Action::FromGeneric {
+                        space,
+                        target,
+                        source,
+                    }
+                } else {
+                    Action::ToGeneric {
+                        space,
+                        target,
+                        source,
+                    }
+                }
+            }
+            O::Isspacep => Action::IsSpace {
+                space,
+                target: self.target(operand(0)?)?,
+                source: self.source(operand(1)?, Some(M::U64), span)?,
+            },
+            O::Bra => {
+                let Operand::Label(label) = operand(0)? else {
+                    return Err(Failure::Unsupported);
+                };
+                Action::Branch(self.labels[label.0 as usize])
+            }
+            O::Brx => {
+                let Operand::BranchTargets(list) = operand(1)? else {
+                    return Err(Failure::Unsupported);
+                };
+                Action::BranchIndexed {
+                    index: self.source(operand(0)?, Some(M::U32), span)?,
+                    targets: self.body.branch_targets[*list as usize]
+                        .iter()
+                        .map(|l| self.labels[l.0 as usize])
+                        .collect(),
+                }
+            }
+            O::Call => self.call(i)?,
+            O::Ret => Action::Return,
+            O::Exit => Action::Exit,
+            O::Trap | O::Brkpt => Action::Trap,
+            O::Bar | O::Barrier if has(M::Warp) => Action::Warp {
+                kind: WarpKind::Barrier,
+                targets: Targets::new(),
+                sources: Sources::new(),
+                mask: Some(self.source(operand(0)?, Some(M::B32), span)?),
+                place: None,
+            },
+            O::Barrier if has(M::Cluster) && has(M::Arrive) => Action::ClusterArrive,
+            O::Barrier if has(M::Cluster) && has(M::Wait) => Action::ClusterWait,
+            O::Bar | O::Barrier if !has(M::Cluster) => self.barrier(i)?,
+            O::Shfl | O::Vote | O::Match | O::Redux | O::Elect | O::Activemask => self.warp(i)?,
+            O::Ldmatrix | O::Stmatrix | O::Movmatrix | O::Mma | O::Wmma => self.matrix(i, space)?,
+            O::Cp if has(M::Bulk) => self.copy_bulk(i)?,
+            O::Cp if has(M::Async) && !has(M::Mbarrier) => self.copy_async(i)?,
+            O::Mbarrier | O::Cp if has(M::Mbarrier) || i.opcode == O::Mbarrier => {
+                self.mbarrier(i, space)?
+            }
+            O::Nanosleep => Action::Yield,
+            O::Membar
+            | O::Fence
+            | O::Prefetch
+            | O::Prefetchu
+            | O::Applypriority
+            | O::Griddepcontrol
+            | O::Pmevent
+            | O::Setmaxnreg
+            | O::Discard => Action::Nothing,
+            // A policy only hints at caching; its value is opaque.
+            O::Createpolicy => Action::Move {
+                targets: [(self.target(operand(0)?)?, 64)].into_iter().collect(),
+                sources: [(Source::Constant(0), 64)].into_iter().collect(),
+            },
+            // A grid without clusters has clusters of one block, whose rank is 0.
+            O::Mapa => Action::Move {
+                targets: [(self.target(operand(0)?)?, 64)].into_iter().collect(),
+                sources: [(self.source(operand(1)?, ty, span)?, 64)]
+                    .into_iter()
+                    .collect(),
+            },
+            O::Getctarank => Action::Move {
+                targets: [(self.target(operand(0)?)?, 32)].into_iter().collect(),
+                sources: [(Source::Constant(0), 32)].into_iter().collect(),
+            },
+            O::Alloca => Action::Alloca {
+                target: self.target(operand(0)?)?,
+                size: self.source(operand(1)?, ty, span)?,
+                align: match i.operands.get(2) {
+                    Some(Operand::Integer(align)) => *align as u32,
+                    _ => 8,
+                },
+            },
+            O::Stacksave => Action::StackSave {
+                target: self.target(operand(0)?)?,
+            },
+            O::Stackrestore => Action::StackRestore {
+                source: self.source(operand(0)?, ty, span)?,
+            },
+            _ => return Err(Failure::Unsupported),
+        })
+    }
+
+    fn pure(&mut self, i: &Instruction, form: u32) -> Result<Action, Failure> {
+        let form = &self.program.forms[form as usize];
+        let destination = i.operands.first().ok_or(Failure::Unsupported)?;
+        let targets = match destination {
+            Operand::Pair(pair) => [self.target(&pair.0)?, self.target(&pair.1)?]
+                .into_iter()
+                .collect(),
+            other => [self.target(other)?].into_iter().collect(),
+        };
+        let mut sources = Sources::new();
+        for (index, operand) in i.operands[1..].iter().enumerate() {
+            sources.extend(self.sources(operand, form.operand_type(index), i.span)?);
+        }
+        let (bits, signed) = result_type(form);
+        Ok(Action::Pure {
+            targets,
+            sources,
+            bits,
+            signed,
+        })
+    }
+
+    fn mov(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let ty = i.types().next().ok_or(Failure::Unsupported)?;
+        let bits = semantics::width(ty);
+        let [to, from] = &i.operands[..] else {
+            return Err(Failure::Unsupported);
+        };
+        let pieces = |operand: &Operand| match operand {
+            Operand::Vector(elements) => elements.len() as u32,
+            _ => 1,
+        };
+        let targets = self.targets(to)?;
+        let sources = self.sources(from, Some(ty), i.span)?;
+        // `mov.v4.u32 %v, %tid` moves whole elements; without `.v4` a vector is the parts of one value.
+        let whole = i.has(M::V2) || i.has(M::V4);
+        let share = |count: u32| if whole { bits } else { bits / count };
+        let target_bits = share(pieces(to).max(targets.len() as u32));
+        let source_bits = share(pieces(from).max(sources.len() as u32));
+        Ok(Action::Move {
+            targets: targets.into_iter().map(|t| (t, target_bits)).collect(),
+            sources: sources.into_iter().map(|s| (s, source_bits)).collect(),
+        })
+    }
+
+    fn atomic(&mut self, i: &Instruction, space: Space) -> Result<Action, Failure> {
+        let operations = [
+            M::AddMod,
+            M::IncMod,
+            M::DecMod,
+            M::MinMod,
+            M::MaxMod,
+            M::ExchMod,
+            M::CasMod,
+            M::And,
+            M::Or,
+            M::Xor,
+        ];
+        let operation = *i
+            .modifiers
+            .iter()
+            .find(|m| operations.contains(m))
+            .ok_or(Failure::Unsupported)?;
+        let ty = i.types().next().ok_or(Failure::Unsupported)?;
+        let mut operands = i.operands.iter();
+        let mut next = || operands.next().ok_or(Failure::Unsupported);
+        let targets = if i.opcode == O::Atom {
+            self.targets(next()?)?
+        } else {
+            Targets::new()
+        };
+        let place = self.place(next()?, space, i.span)?;
+        let mut sources = self.sources(next()?, Some(ty), i.span)?;
+        let count = if ty == M::B128 {
+            1
+        } else {
+            sources.len() as u32
+        };
+        if operation == M::CasMod {
+            sources.extend(self.sources(next()?, Some(ty), i.span)?);
+        }
+        Ok(Action::Atomic {
+            place,
+            ty,
+            operation,
+            targets,
+            sources,
+            count,
+        })
+    }
+
+    fn call(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let at = i
+            .operands
+            .iter()
+            .position(|o| !matches!(o, Operand::List(_)))
+            .ok_or(Failure::Unsupported)?;
+        let list = |index: Option<usize>| match index.and_then(|index| i.operands.get(index)) {
+            Some(Operand::List(items)) => &items[..],
+            _ => &[],
+        };
+        let callee = match &i.operands[at] {
+            Operand::Symbol { symbol, .. } => {
+                let symbol = &self.body.symbols[symbol.0 as usize];
+                match self.program.names.get(&symbol.name) {
+                    Some(&index) => Callee::Function(index),
+                    None => Callee::Builtin(symbol.name.clone()),
+                }
+            }
+            register @ Operand::Register(_) => {
+                Callee::Pointer(self.source(register, Some(M::U64), i.span)?)
+            }
+            _ => return Err(Failure::Unsupported),
+        };
+        let memory = |operand: &Operand| -> Option<Argument> {
+            let Operand::Symbol { symbol, offset: 0 } = operand else {
+                return None;
+            };
+            let symbol = &self.body.symbols[symbol.0 as usize];
+            let formal = |f: &Formal| match f {
+                Formal::Memory { offset, size } => Some(Argument::Memory {
+                    offset: *offset,
+                    size: *size,
+                }),
+                Formal::Register(_) => None,
+            };
+            match symbol.kind {
+                SymbolKind::Local(v)
+                    if self.body.variables[v as usize].space == StateSpace::Param =>
+                {
+                    Some(Argument::Memory {
+                        offset: self.variables[v as usize],
+                        size: self.body.variables[v as usize].size,
+                    })
+                }
+                SymbolKind::Parameter(p) => formal(&self.formals[p as usize]),
+                SymbolKind::Result(r) => formal(&self.results[r as usize]),
+                _ => None,
+            }
+        };
+        let mut results = Vec::new();
+        for operand in list(at.checked_sub(1)) {
+            results.push(match memory(operand) {
+                Some(argument) => argument,
+                None => Argument::Result(self.target(operand)?),
+            });
+        }
+        let mut arguments = Vec::new();
+        for operand in list(Some(at + 1)) {
+            arguments.push(match memory(operand) {
+                Some(argument) => argument,
+                None => Argument::Value(self.source(operand, None, i.span)?),
+            });
+        }
+        Ok(Action::Call {
+            callee,
+            results,
+            arguments,
+        })
+    }
+
+    fn barrier(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let kind = if i.has(M::Arrive) {
+            BarrierKind::Arrive
+        } else if !i.has(M::RedMod) {
+            BarrierKind::Sync
+        } else if i.has(M::Popc) {
+            BarrierKind::Popc
+        } else if i.has(M::And) {
+            BarrierKind::And
+        } else {
+            BarrierKind::Or
+        };
+        let mut operands = &i.operands[..];
+        let reduces = matches!(kind, BarrierKind::Popc | BarrierKind::And | BarrierKind::Or);
+        let (mut target, mut predicate) = (None, None);
+        if reduces {
+            let [first, rest @ .., last] = operands else {
+                return Err(Failure::Unsupported);
+            };
+            target = self.target(first)?;
+            predicate = Some(self.source(last, Some(M::Pred), i.span)?);
+            operands = rest;
+        }
+        let id = self.source(
+            operands.first().ok_or(Failure::Unsupported)?,
+            Some(M::U32),
+            i.span,
+        )?;
+        let count = match operands.get(1) {
+            Some(operand) => Some(self.source(operand, Some(M::U32), i.span)?),
+            None => None,
+        };
+        Ok(Action::Barrier {
+            kind,
+            id,
+            count,
+            predicate,
+            target,
+        })
+    }
+
+    fn warp(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let kind = match i.opcode {
+            O::Shfl => WarpKind::Shuffle,
+            O::Vote => WarpKind::Vote,
+            O::Match => WarpKind::Match,
+            O::Redux => WarpKind::Redux,
+            O::Elect => WarpKind::Elect,
+            _ => WarpKind::ActiveMask,
+        };
+        let (first, rest) = i.operands.split_first().ok_or(Failure::Unsupported)?;
+        let targets = self.targets(first)?;
+        let mut sources = Sources::new();
+        for operand in rest {
+            let ty = if kind == WarpKind::Vote && sources.is_empty() {
+                Some(M::Pred)
+            } else {
+                None
+            };
+            sources.push(self.source(operand, ty, i.span)?);
+        }
+        // With .sync, the last operand is the mask.
+        let mask = if i.has(M::Sync) {
+            Some(sources.pop().ok_or(Failure::Unsupported)?)
+        } else {
+            None
+        };
+        Ok(Action::Warp {
+            kind,
+            targets,
+            sources,
+            mask,
+            place: None,
+        })
+    }
+
+    fn matrix(&mut self, i: &Instruction, space: Space) -> Result<Action, Failure> {
+        let kind = match i.opcode {
+            O::Ldmatrix => WarpKind::LoadMatrix,
+            O::Stmatrix => WarpKind::StoreMatrix,
+            O::Movmatrix => WarpKind::MoveMatrix,
+            O::Mma => WarpKind::Mma,
+            _ if i.has(M::Load) => WarpKind::WmmaLoad,
+            _ if i.has(M::Store) => WarpKind::WmmaStore,
+            _ => WarpKind::WmmaMma,
+        };
+        let mut targets = Targets::new();
+        let mut sources = Sources::new();
+        let mut place = None;
+        let stores = matches!(kind, WarpKind::StoreMatrix | WarpKind::WmmaStore);
+        for (index, operand) in i.operands.iter().enumerate() {
+            if matches!(operand, Operand::Address { .. }) {
+                place = Some(self.place(operand, space, i.span)?);
+            } else if index == 0 && !stores {
+                targets = self.targets(operand)?;
+            } else {
+                sources.extend(self.sources(operand, None, i.span)?);
+            }
+        }
+        Ok(Action::Warp {
+            kind,
+            targets,
+            sources,
+            mask: Some(Source::Constant(0xffff_ffff)),
+            place,
+        })
+    }
+
+    fn copy_async(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        if i.has(M::WaitAll) || i.has(M::WaitGroup) || i.has(M::CommitGroup) {
+            return Ok(Action::Nothing);
+        }
+        let [to, from, size, rest @ ..] = &i.operands[..] else {
+            return Err(Failure::Unsupported);
+        };
+        let Operand::Integer(bytes) = size else {
+            return Err(Failure::Unsupported);
+        };
+        // What follows is the number of bytes to take or a predicate to take none, then a cache policy.
+        let extra = rest.len() - usize::from(i.has(M::L2CacheHint));
+        let (mut valid, mut ignore) = (None, None);
+        if let (1, Some(operand)) = (extra, rest.first()) {
+            let is_predicate = match operand {
+                Operand::Register(r) => self.registers[r.0 as usize].1 == M::Pred,
+                Operand::NotRegister(_) => true,
+                _ => false,
+            };
+            let source = self.source(operand, Some(M::U32), i.span)?;
+            if is_predicate {
+                ignore = Some(source);
+            } else {
+                valid = Some(source);
+            }
+        }
+        Ok(Action::CopyAsync {
+            to: self.place(to, Space::Shared, i.span)?,
+            from: self.place(from, Space::Global, i.span)?,
+            bytes: *bytes as u32,
+            valid,
+            ignore,
+        })
+    }
+
+    /// `cp.async.bulk` between two spaces, the destination's named first.
+    fn copy_bulk(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        if i.has(M::WaitGroup) || i.has(M::CommitGroup) || i.has(M::Prefetch) {
+            return Ok(Action::Nothing);
+        }
+        let others = [
+            M::Tensor,
+            M::Reduce,
+            M::MulticastCluster,
+            M::MulticastClusterAll,
+            M::CpMask,
+        ];
+        if others.iter().any(|m| i.has(*m)) {
+            return Err(Failure::Unsupported);
+        }
+        let mut spaces = i.modifiers.iter().filter_map(|m| match space_of(&[*m]) {
+            Space::Generic => None,
+            space => Some(space),
+        });
+        let (Some(to), Some(from)) = (spaces.next(), spaces.next()) else {
+            return Err(Failure::Unsupported);
+        };
+        let [target, source, bytes, rest @ ..] = &i.operands[..] else {
+            return Err(Failure::Unsupported);
+        };
+        let barrier = match (i.has(M::MbarrierCompleteTxBytes), rest.first()) {
+            (true, Some(operand)) => Some(self.place(operand, Space::Shared, i.span)?),
+            (false, _) if i.has(M::BulkGroup) => None,
+            _ => return Err(Failure::Unsupported),
+        };
+        Ok(Action::CopyBulk {
+            to: self.place(target, to, i.span)?,
+            from: self.place(source, from, i.span)?,
+            bytes: self.source(bytes, Some(M::U32), i.span)?,
+            barrier,
+        })
+    }
+
+    fn mbarrier(&mut self, i: &Instruction, space: Space) -> Result<Action, Failure> {
+        let operation = mbarrier::Operation::of(i).ok_or(Failure::Unsupported)?;
+        let mut targets = Targets::new();
+        let mut sources = Sources::new();
+        let mut place = None;
+        for (index, operand) in i.operands.iter().enumerate() {
+            match operand {
+                Operand::Address { .. } => place = Some(self.place(operand, space, i.span)?),
+                _ if index == 0 && operation.has_result() => targets = self.targets(operand)?,
+                Operand::Sink => {}
+                _ => sources.push(self.source(operand, None, i.span)?),
+            }
+        }
+        Ok(Action::MemoryBarrierObject {
+            operation,
+            place,
+            targets,
+            sources,
+        })
+    }
+}
+
+/// The state space of an access or conversion.
+fn space_of(modifiers: &[M]) -> Space {
+    modifiers
+        .iter()
+        .find_map(|m| {
+            Some(match m {
+                M::Global | M::Const => Space::Global,
+                M::Shared | M::SharedCta | M::SharedCluster => Space::Shared,
+                M::Local => Space::Local,
+                M::Param | M::ParamEntry | M::ParamFunc => Space::Param,
+                _ => return None,
+            })
+        })
+        .unwrap_or(Space::Generic)
+}
+
+/// The width of a pure instruction's result, and whether a wider register gets it sign-extended.
+fn result_type(form: &Form) -> (u32, bool) {
+    let ty = form.ty.unwrap_or(M::B64);
+    let bits = semantics::width(ty);
+    match form.opcode {
+        O::Setp | O::Testp => (1, false),
+        O::Popc | O::Clz | O::Bfind => (32, false),
+        O::Mul | O::Mad if form.wide => (bits * 2, ty.is_signed()),
+        O::Cvt if form.has(M::Pack) => (32, false),
+        _ => (bits, ty.is_signed()),
+    }
+}
