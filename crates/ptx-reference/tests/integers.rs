@@ -93,7 +93,7 @@ fn bmsk(a: u32, b: u32, clamp: bool) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn words(a in word(), b in word(), c in word()) {
