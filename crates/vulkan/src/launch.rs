@@ -59,9 +59,6 @@ pub(crate) fn split(grid: [u32; 3], most: [u32; 3], capacity: u64) -> impl Itera
     let mut left = capacity;
     for axis in 0..3 {
         size[axis] = u64::from(grid[axis].min(most[axis])).min(left) as u32;
-        if size[axis] < grid[axis] {
-            break;
-        }
         left = (left / u64::from(size[axis])).max(1);
     }
     let steps = move |axis: usize| (0..grid[axis]).step_by(size[axis] as usize);
@@ -109,11 +106,11 @@ mod tests {
         let most = [65_535; 3];
         assert_eq!(covers([7, 5, 3], most, u64::MAX), 1);
         assert_eq!(covers([7, 5, 3], most, 35), 3);
-        assert_eq!(covers([7, 5, 3], most, 34), 3);
+        assert_eq!(covers([7, 5, 3], most, 34), 6);
         assert_eq!(covers([7, 5, 3], most, 20), 9);
         assert_eq!(covers([7, 5, 3], most, 1), 105);
-        assert_eq!(covers([7, 5, 3], [4, 2, 2], u64::MAX), 2 * 5 * 3);
-        assert_eq!(covers([200_000, 1, 2], most, u64::MAX), 8);
+        assert_eq!(covers([7, 5, 3], [4, 2, 2], u64::MAX), 2 * 3 * 2);
+        assert_eq!(covers([200_000, 1, 2], most, u64::MAX), 4);
     }
 
     #[test]

@@ -46,6 +46,9 @@ mod stream;
 mod target;
 mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 pub use device::{Device, Fault, FaultCode};
 pub use error::Error;
 pub use event::EventPoint;

@@ -1,0 +1,221 @@
+//! Paths that the device at hand would not take by itself: memory that is not mapped, blocks of other shapes, kernels for
+//! GPUs. Sparse blocks are not mapped, so they stand for the memory of a discrete GPU.
+
+use crate::error::Error;
+use crate::kernels;
+use crate::memory::{Allocation, Shape};
+use crate::target::FusedFma;
+use crate::{Device, Instance};
+use std::sync::Arc;
+
+fn device() -> Arc<Device> {
+    // SAFETY: every test of this file sets the same value, and nothing else reads it meanwhile.
+    unsafe { std::env::set_var("VKCUDA_CACHE", "0") };
+    let instance = Instance::load().expect("a Vulkan loader");
+    let physical = instance
+        .physical_devices()
+        .first()
+        .expect("a usable device; lavapipe will do");
+    Device::open(physical).expect("the device opens")
+}
+
+fn allocate(device: &Arc<Device>, size: u64, shape: Shape) -> Result<Allocation, Error> {
+    device.shared().memory.allocate_as(size, shape)
+}
+
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size as u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+/// Sparse memory, or nothing where the device has none: then there is no unmapped memory to test with.
+fn unmapped(device: &Arc<Device>, size: u64) -> Option<Allocation> {
+    if device.physical().limits().sparse_address_space == 0 {
+        eprintln!("this device has no sparse binding: the test shows nothing");
+        return None;
+    }
+    let memory = allocate(device, size, Shape::Sparse(1 << 20)).expect("sparse memory");
+    assert_eq!(memory.host(), None);
+    Some(memory)
+}
+
+#[test]
+fn unmapped_memory_is_written_and_read_through_staging() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let size = (70 << 20) + 12_345;
+    let Some(memory) = unmapped(&device, size as u64) else {
+        return;
+    };
+    let bytes = pattern(size);
+    // More than the staging ring, in one call.
+    stream.write(memory.address(), &bytes).unwrap();
+    let mut result = vec![0; size];
+    stream.read(memory.address(), &mut result).unwrap();
+    assert!(result == bytes);
+    // Small and unaligned.
+    for (offset, length) in [
+        (1, 1),
+        (3, 1000),
+        ((1 << 20) - 7, 20),
+        (5, 65_536),
+        (9, 65_537),
+    ] {
+        let piece = &bytes[1000..1000 + length];
+        stream
+            .write(memory.address() + offset as u64, piece)
+            .unwrap();
+        let mut result = vec![0; length];
+        stream
+            .read(memory.address() + offset as u64, &mut result)
+            .unwrap();
+        assert!(result == piece, "{length} bytes at {offset}");
+    }
+    stream
+        .fill(memory.address() + 1, 0x3c, 1, (3 << 20) + 1)
+        .unwrap();
+    stream.read(memory.address(), &mut result).unwrap();
+    assert!(result[1..(3 << 20) + 2].iter().all(|&byte| byte == 0x3c));
+}
+
+#[test]
+fn reads_of_several_threads_keep_apart() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let size = 9usize << 20;
+    let Some(memory) = unmapped(&device, 2 * size as u64) else {
+        return;
+    };
+    let bytes = pattern(2 * size);
+    stream.write(memory.address(), &bytes).unwrap();
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let (stream, memory, bytes) = (&stream, &memory, &bytes);
+            scope.spawn(move || {
+                let mut result = vec![0; size];
+                stream
+                    .read(memory.address() + (half * size) as u64, &mut result)
+                    .unwrap();
+                assert!(result == bytes[half * size..(half + 1) * size]);
+            });
+        }
+    });
+}
+
+#[test]
+fn blocks_of_every_shape_hold_data() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let size = 9 << 20;
+    let bytes = pattern(size as usize);
+    for shape in [
+        Shape::Single,
+        Shape::EndToEnd(2 << 20),
+        Shape::Sparse(2 << 20),
+        Shape::HostPieces(2 << 20),
+    ] {
+        let memory = match allocate(&device, size, shape) {
+            Ok(memory) => memory,
+            // Some drivers have no such blocks and say so.
+            Err(Error::Unsupported(what)) => {
+                eprintln!("{shape:?}: {what}");
+                assert_ne!(shape, Shape::Single);
+                continue;
+            }
+            Err(error) => panic!("{shape:?}: {error}"),
+        };
+        stream.write(memory.address(), &bytes).unwrap();
+        // Across every border.
+        let copy = allocate(&device, size, Shape::Single).unwrap();
+        stream
+            .copy(copy.address(), memory.address() + 3, size - 3)
+            .unwrap();
+        stream
+            .copy(memory.address() + 1, copy.address(), size - 3)
+            .unwrap();
+        let mut result = vec![0; size as usize];
+        stream.read(memory.address(), &mut result).unwrap();
+        assert!(result[1..size as usize - 2] == bytes[3..], "{shape:?}");
+    }
+    if device.physical().is_llvmpipe() {
+        assert!(allocate(&device, size, Shape::EndToEnd(2 << 20)).is_ok());
+        assert!(allocate(&device, size, Shape::HostPieces(2 << 20)).is_ok());
+    }
+}
+
+#[test]
+fn the_copy_kernel_copies() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let pipeline = kernels::copy_pipeline(device.shared()).unwrap();
+    for size in [16, 4096, 16 * 1024, 16 * 1025, (3 << 20) + 16] {
+        let source = allocate(&device, size + 32, Shape::Single).unwrap();
+        let destination = allocate(&device, size + 32, Shape::Single).unwrap();
+        let bytes = pattern(size as usize);
+        stream.write(source.address() + 16, &bytes).unwrap();
+        stream
+            .fill(destination.address(), 0xee, 1, size + 32)
+            .unwrap();
+        stream
+            .kernel_copy(
+                &pipeline,
+                destination.address() + 16,
+                source.address() + 16,
+                size,
+            )
+            .unwrap();
+        let mut result = vec![0; size as usize + 32];
+        stream.read(destination.address(), &mut result).unwrap();
+        let (before, rest) = result.split_at(16);
+        let (middle, after) = rest.split_at(size as usize);
+        assert!(middle == bytes, "{size} bytes");
+        assert!(
+            before.iter().chain(after).all(|&byte| byte == 0xee),
+            "around {size} bytes"
+        );
+    }
+}
+
+/// Copies of more than one dispatch can do, on a device with the usual limit.
+#[test]
+fn the_copy_kernel_goes_beyond_the_grid_limit() {
+    let device = device();
+    if device.physical().limits().workgroup_count[0] > 65_535 {
+        eprintln!("the grid limit of this device is out of reach: the test shows nothing");
+        return;
+    }
+    let stream = device.create_stream().unwrap();
+    let pipeline = kernels::copy_pipeline(device.shared()).unwrap();
+    let elements = 65_535 * kernels::COPY_ELEMENTS + 5000;
+    let size = elements * 16;
+    let (from, to) = match (
+        allocate(&device, size, Shape::Single),
+        allocate(&device, size, Shape::Single),
+    ) {
+        (Ok(from), Ok(to)) => (from, to),
+        (from, to) => panic!("{:?} {:?}", from.err(), to.err()),
+    };
+    for offset in [0, 65_535 * kernels::COPY_ELEMENTS * 16 - 32, size - 16] {
+        stream.write(from.address() + offset, &pattern(16)).unwrap();
+    }
+    stream
+        .kernel_copy(&pipeline, to.address(), from.address(), size)
+        .unwrap();
+    for offset in [0, 65_535 * kernels::COPY_ELEMENTS * 16 - 32, size - 16] {
+        let mut result = [0; 16];
+        stream.read(to.address() + offset, &mut result).unwrap();
+        assert_eq!(result[..], pattern(16), "at {offset}");
+    }
+}
+
+#[test]
+fn the_fma_probe_agrees_with_the_table() {
+    let device = device();
+    let fused = kernels::probe_fused_fma(&device).unwrap();
+    match device.physical().fma {
+        FusedFma::Yes => assert!(fused),
+        FusedFma::No => assert!(!fused),
+        FusedFma::Unknown => assert_eq!(device.target().fused_fma, fused),
+    }
+}
