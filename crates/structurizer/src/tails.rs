@@ -75,7 +75,7 @@ fn absorb_into(
         .filter_map(|&exit| Tail::new(cfg, forest, region, exit, only_exit))
         .collect();
     // The last one stays outside where any will do.
-    tails.sort_by_key(|tail| (tail.natural, tail.blocks.len(), tail.blocks[0]));
+    tails.sort_by_key(|tail| (tail.blocks.len(), tail.natural, tail.blocks[0]));
 
     let mut moved = Vec::new();
     let mut groups: BTreeMap<u32, Vec<Tail>> = BTreeMap::new();

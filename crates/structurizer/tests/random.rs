@@ -99,7 +99,7 @@ fn near_graph(max: u32) -> impl Strategy<Value = Graph> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases(2000))]
 
     #[test]
     fn any_edges_small(graph in any_graph(8)) {

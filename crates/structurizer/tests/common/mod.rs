@@ -184,3 +184,13 @@ pub fn graph(blocks: &[&str]) -> Graph {
         entry: BlockId(0),
     }
 }
+
+/// How many cases a property is tested with; `PROPTEST_CASES` overrides.
+pub fn cases(default: u32) -> proptest::test_runner::Config {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    proptest::test_runner::Config {
+        cases: cases.map_or(default, |n| n.parse().expect("a number")),
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
