@@ -82,9 +82,11 @@ mod tests {
         let mut seen = vec![false; grid.iter().map(|&n| n as usize).product()];
         for part in &parts {
             assert!(part.count.iter().map(|&n| u64::from(n)).product::<u64>() <= capacity);
-            for axis in 0..3 {
-                assert!(part.count[axis] >= 1 && part.count[axis] <= most[axis]);
-            }
+            assert!(part
+                .count
+                .iter()
+                .zip(most)
+                .all(|(&n, most)| n >= 1 && n <= most));
             for z in part.base[2]..part.base[2] + part.count[2] {
                 for y in part.base[1]..part.base[1] + part.count[1] {
                     for x in part.base[0]..part.base[0] + part.count[0] {

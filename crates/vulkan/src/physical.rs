@@ -264,7 +264,7 @@ pub(crate) fn inspect(
     handle: vk::PhysicalDevice,
 ) -> Result<PhysicalDevice, Refused> {
     let vk = &instance.vk;
-    // SAFETY (here and below): the handle comes from this instance; chained structures are core in the versions checked.
+    // SAFETY: the handle comes from this instance.
     let basic = unsafe { vk.get_physical_device_properties(handle) };
     let name = basic.device_name_as_c_str().map_or_else(
         |_| String::new(),
@@ -302,7 +302,7 @@ pub(crate) fn inspect(
     if extensions.has(ext::external_memory_host::NAME) {
         properties = properties.push_next(&mut host);
     }
-    // SAFETY: see above.
+    // SAFETY: the handle comes from this instance; the chain holds structures of Vulkan 1.3 and of extensions it has.
     unsafe { vk.get_physical_device_properties2(handle, &mut properties) };
 
     let needed_operations = vk::SubgroupFeatureFlags::BASIC
@@ -321,7 +321,7 @@ pub(crate) fn inspect(
         reasons.push(format!("subgroup operations {missing_operations:?}"));
     }
 
-    // SAFETY: see above.
+    // SAFETY: the handle comes from this instance.
     let memory = unsafe { vk.get_physical_device_memory_properties(handle) };
     let kind = match basic.device_type {
         vk::PhysicalDeviceType::DISCRETE_GPU => DeviceKind::Discrete,

@@ -96,10 +96,9 @@ impl Raw {
             })
             .map_err(|result| Error::from_vulkan("vkCreateDevice", result))?;
         // From here on the device must be destroyed on failure.
-        Self::finish(physical, &vk).map_err(|error| {
+        Self::finish(physical, &vk).inspect_err(|_| {
             // SAFETY: `finish` has destroyed what it made.
             unsafe { vk.destroy_device(None) };
-            error
         })
     }
 
@@ -129,10 +128,9 @@ impl Raw {
         // SAFETY: the device is alive.
         let layout = unsafe { vk.create_pipeline_layout(&info, None) }
             .map_err(|result| Error::from_vulkan("vkCreatePipelineLayout", result))?;
-        let fault = create_fault_buffer(physical, vk).map_err(|error| {
+        let fault = create_fault_buffer(physical, vk).inspect_err(|_| {
             // SAFETY: nothing uses the layout.
             unsafe { vk.destroy_pipeline_layout(layout, None) };
-            error
         })?;
         let has = |name| physical.extensions.has(name);
         let placed = has(ext::map_memory_placed::NAME)

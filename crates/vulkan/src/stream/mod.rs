@@ -270,7 +270,8 @@ impl Stream {
             && !self.device.prefers_copy_commands()
         {
             if let Some(pipeline) = self.device.copy_pipeline() {
-                return self.kernel_copy(&pipeline, destination, source, size);
+                let most = u64::from(self.shared().raw.physical.limits().workgroup_count[0]);
+                return self.kernel_copy(&pipeline, destination, source, size, most);
             }
         }
         self.run(|state| {
@@ -286,15 +287,15 @@ impl Stream {
         })
     }
 
-    /// Copies multiples of 16 bytes with the built-in kernel (`kernels.rs`).
+    /// Copies multiples of 16 bytes with the built-in kernel (`kernels.rs`), in launches of at most `most` workgroups.
     pub(crate) fn kernel_copy(
         &self,
         pipeline: &Arc<Pipeline>,
         destination: u64,
         source: u64,
         size: u64,
+        most: u64,
     ) -> Result<(), Error> {
-        let most = u64::from(self.shared().raw.physical.limits().workgroup_count[0]);
         let mut done = 0;
         while done < size {
             let elements = ((size - done) / 16).min(most * crate::kernels::COPY_ELEMENTS);
