@@ -37,8 +37,8 @@
 //!
 //! # Environment
 //!
-//! `VKCUDA_LOG` selects what is logged to standard error, by the syntax of `tracing_subscriber::EnvFilter`; unsupported
-//! combinations of arguments are warnings, calls are traces. `VKCUDA_CUBLAS_DEVICE=cpu` or `gpu` overrides the choice
+//! `VKCUDA_LOG` selects what is logged to standard error, as in `libcuda.so.1`: unsupported combinations of arguments are
+//! warnings, calls are traces. `VKCUDA_CUBLAS_DEVICE=cpu` or `gpu` overrides the choice
 //! of kernels for the device.
 
 // The names of C.
@@ -50,6 +50,7 @@ pub mod exports;
 pub mod gemm;
 pub mod handle;
 pub mod kernels;
+mod log;
 pub mod ptx;
 pub mod structured;
 pub mod triangular;

@@ -20,9 +20,9 @@ pub use management::*;
 
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::Once;
 
 use crate::handle::{Handle, Scalar};
+use crate::log;
 use crate::ptx::Element;
 use crate::types::Status;
 
@@ -33,23 +33,13 @@ pub type Output = *mut c_void;
 
 /// Runs the body of a C function: starts logging, stops panics, logs the result.
 fn enter(name: &str, body: impl FnOnce() -> Result<(), Status>) -> i32 {
-    static LOGGING: Once = Once::new();
-    LOGGING.call_once(|| {
-        let filter = tracing_subscriber::EnvFilter::try_from_env("VKCUDA_LOG")
-            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr);
-        // An application, or a test, may have a subscriber of its own.
-        let _ = subscriber.try_init();
-    });
-    let status = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => Status::Success,
-        Ok(Err(status)) => status,
-        Err(_) => Status::InternalError,
-    };
-    tracing::trace!("{name} -> {}", status.name().to_string_lossy());
-    status as i32
+    catch_unwind(AssertUnwindSafe(|| {
+        log::start();
+        let status = body().err().unwrap_or(Status::Success);
+        tracing::trace!("{name} -> {}", status.name().to_string_lossy());
+        status as i32
+    }))
+    .unwrap_or(Status::InternalError as i32)
 }
 
 /// `alpha` and `beta` of a call.

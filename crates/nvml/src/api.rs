@@ -1,0 +1,411 @@
+//! The functions of `nvml.h`.
+//!
+//! A device handle is its number plus one; a handle that names no device is `INVALID_ARGUMENT`.
+
+// Pointers are documented by NVML; every function has the same contract, given here once.
+#![allow(clippy::missing_safety_doc)]
+
+use std::ffi::{c_char, c_void, CStr};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use crate::devices::{self, parse_pci, Device};
+use crate::sensors::Clock;
+use crate::types::{Memory, MemoryV2, PciInfo, Status, Utilization, MEMORY_V2};
+use crate::{log, DRIVER_VERSION, NVML_VERSION};
+
+/// `nvmlDevice_t`.
+pub type Handle = *mut c_void;
+
+/// Runs the body of a C function: starts logging, stops panics, logs the result.
+fn enter(name: &str, body: impl FnOnce() -> Result<(), Status>) -> i32 {
+    catch_unwind(AssertUnwindSafe(|| {
+        log::start();
+        let status = body().err().unwrap_or(Status::Success);
+        tracing::trace!(target: "nvml::api", "{name} -> {status:?}");
+        status as i32
+    }))
+    .unwrap_or(Status::Unknown as i32)
+}
+
+/// Defines exported C functions whose bodies give a `Result<(), Status>`.
+macro_rules! functions {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block)*) => {$(
+        $(#[$meta])*
+        #[no_mangle]
+        pub unsafe extern "C" fn $name($($arg: $ty),*) -> i32 {
+            enter(stringify!($name), || $body)
+        }
+    )*};
+}
+
+/// Defines exported C functions about a device that neither Vulkan nor sysfs can answer.
+macro_rules! unsupported {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {$(
+        $(#[$meta])*
+        #[no_mangle]
+        pub unsafe extern "C" fn $name(device: Handle, $($arg: $ty),*) -> i32 {
+            $(let _ = $arg;)*
+            enter(stringify!($name), || {
+                find(device)?;
+                Err(Status::NotSupported)
+            })
+        }
+    )*};
+}
+
+fn find(handle: Handle) -> Result<Device, Status> {
+    let devices = devices::all()?;
+    let index = (handle as usize)
+        .checked_sub(1)
+        .ok_or(Status::InvalidArgument)?;
+    devices
+        .into_iter()
+        .nth(index)
+        .ok_or(Status::InvalidArgument)
+}
+
+fn handle_of(device: &Device) -> Handle {
+    std::ptr::without_provenance_mut(device.index + 1)
+}
+
+fn put<T>(to: *mut T, value: T) -> Result<(), Status> {
+    if to.is_null() {
+        return Err(Status::InvalidArgument);
+    }
+    // SAFETY: the C caller's pointer to a result, which is not null.
+    unsafe { to.write(value) };
+    Ok(())
+}
+
+/// Writes text and a zero into a buffer of `length` bytes.
+fn put_text(to: *mut c_char, length: u32, text: &str) -> Result<(), Status> {
+    if to.is_null() {
+        return Err(Status::InvalidArgument);
+    }
+    if (length as usize) <= text.len() {
+        return Err(Status::InsufficientSize);
+    }
+    // SAFETY: the C caller's buffer has room for the text and the zero.
+    unsafe {
+        to.cast::<u8>()
+            .copy_from_nonoverlapping(text.as_ptr(), text.len());
+        to.add(text.len()).write(0);
+    }
+    Ok(())
+}
+
+fn text<'a>(from: *const c_char) -> Result<&'a str, Status> {
+    if from.is_null() {
+        return Err(Status::InvalidArgument);
+    }
+    // SAFETY: the C caller's text ends with a zero.
+    unsafe { CStr::from_ptr(from) }
+        .to_str()
+        .map_err(|_| Status::InvalidArgument)
+}
+
+/// A number that the environment may override, as in `libcuda.so.1`.
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.trim().is_empty())
+}
+
+fn compute_capability() -> (i32, i32) {
+    let parse = |text: String| match text.trim().split_once('.') {
+        Some((major, minor)) => Some((major.parse().ok()?, minor.parse().ok()?)),
+        None => {
+            let number: i32 = text.trim().parse().ok()?;
+            (number >= 10).then_some((number / 10, number % 10))
+        }
+    };
+    setting("VKCUDA_COMPUTE_CAPABILITY")
+        .and_then(parse)
+        .unwrap_or((9, 0))
+}
+
+functions! {
+    /// Loads the library's state. Calls are counted.
+    fn nvmlInit_v2() { devices::init() }
+
+    /// The first version of [`nvmlInit_v2`].
+    fn nvmlInit() { devices::init() }
+
+    /// [`nvmlInit_v2`] with flags, all of which ask for less than it does.
+    fn nvmlInitWithFlags(_flags: u32) { devices::init() }
+
+    /// Undoes one [`nvmlInit_v2`].
+    fn nvmlShutdown() { devices::shutdown() }
+
+    /// The driver's version, see [`DRIVER_VERSION`].
+    fn nvmlSystemGetDriverVersion(version: *mut c_char, length: u32) {
+        devices::all()?;
+        put_text(version, length, DRIVER_VERSION)
+    }
+
+    /// This library's version.
+    fn nvmlSystemGetNVMLVersion(version: *mut c_char, length: u32) { put_text(version, length, NVML_VERSION) }
+
+    /// The CUDA version of the driver: 13000 is 13.0.
+    fn nvmlSystemGetCudaDriverVersion_v2(version: *mut i32) {
+        put(version, setting("VKCUDA_DRIVER_VERSION").and_then(|text| text.trim().parse().ok()).unwrap_or(13000))
+    }
+
+    /// The first version of [`nvmlSystemGetCudaDriverVersion_v2`].
+    fn nvmlSystemGetCudaDriverVersion(version: *mut i32) {
+        put(version, setting("VKCUDA_DRIVER_VERSION").and_then(|text| text.trim().parse().ok()).unwrap_or(13000))
+    }
+
+    /// How many devices there are.
+    fn nvmlDeviceGetCount_v2(count: *mut u32) { put(count, devices::all()?.len() as u32) }
+
+    /// The first version of [`nvmlDeviceGetCount_v2`].
+    fn nvmlDeviceGetCount(count: *mut u32) { put(count, devices::all()?.len() as u32) }
+
+    /// The device of a number.
+    fn nvmlDeviceGetHandleByIndex_v2(index: u32, device: *mut Handle) {
+        let devices = devices::all()?;
+        put(device, handle_of(devices.get(index as usize).ok_or(Status::InvalidArgument)?))
+    }
+
+    /// The first version of [`nvmlDeviceGetHandleByIndex_v2`].
+    fn nvmlDeviceGetHandleByIndex(index: u32, device: *mut Handle) {
+        let devices = devices::all()?;
+        put(device, handle_of(devices.get(index as usize).ok_or(Status::InvalidArgument)?))
+    }
+
+    /// The device of a UUID such as `GPU-6bd5fb6c-...`.
+    fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: *mut Handle) {
+        let devices = devices::all()?;
+        let uuid = text(uuid)?;
+        let found = devices.iter().find(|device| device.uuid().eq_ignore_ascii_case(uuid));
+        put(device, handle_of(found.ok_or(Status::NotFound)?))
+    }
+
+    /// The device of a PCI address.
+    fn nvmlDeviceGetHandleByPciBusId_v2(address: *const c_char, device: *mut Handle) {
+        let devices = devices::all()?;
+        let wanted = parse_pci(text(address)?).ok_or(Status::InvalidArgument)?;
+        let found = devices.iter().find(|device| {
+            let pci = device.pci();
+            (pci.domain, pci.bus, pci.device) == wanted
+        });
+        put(device, handle_of(found.ok_or(Status::NotFound)?))
+    }
+
+    /// The first version of [`nvmlDeviceGetHandleByPciBusId_v2`].
+    fn nvmlDeviceGetHandleByPciBusId(address: *const c_char, device: *mut Handle) {
+        let devices = devices::all()?;
+        let wanted = parse_pci(text(address)?).ok_or(Status::InvalidArgument)?;
+        let found = devices.iter().find(|device| {
+            let pci = device.pci();
+            (pci.domain, pci.bus, pci.device) == wanted
+        });
+        put(device, handle_of(found.ok_or(Status::NotFound)?))
+    }
+
+    /// The device's name, that of the Vulkan device.
+    fn nvmlDeviceGetName(device: Handle, name: *mut c_char, length: u32) {
+        put_text(name, length, find(device)?.physical.name())
+    }
+
+    /// The device's UUID, that of the Vulkan device.
+    fn nvmlDeviceGetUUID(device: Handle, uuid: *mut c_char, length: u32) {
+        put_text(uuid, length, &find(device)?.uuid())
+    }
+
+    /// The device's number.
+    fn nvmlDeviceGetIndex(device: Handle, index: *mut u32) { put(index, find(device)?.index as u32) }
+
+    /// The PCI address and ids.
+    fn nvmlDeviceGetPciInfo_v3(device: Handle, info: *mut PciInfo) { put(info, pci_info(&find(device)?)) }
+
+    /// The second version of [`nvmlDeviceGetPciInfo_v3`], with the same structure.
+    fn nvmlDeviceGetPciInfo_v2(device: Handle, info: *mut PciInfo) { put(info, pci_info(&find(device)?)) }
+
+    /// Device memory.
+    fn nvmlDeviceGetMemoryInfo(device: Handle, memory: *mut Memory) {
+        let info = find(device)?.physical.memory_info();
+        put(memory, Memory { total: info.total, free: info.free, used: info.total - info.free })
+    }
+
+    /// Device memory; the caller sets the structure's version.
+    fn nvmlDeviceGetMemoryInfo_v2(device: Handle, memory: *mut MemoryV2) {
+        let info = find(device)?.physical.memory_info();
+        if memory.is_null() {
+            return Err(Status::InvalidArgument);
+        }
+        // SAFETY: the C caller's structure starts with its version.
+        let version = unsafe { (&raw const (*memory).version).read() };
+        if version != MEMORY_V2 {
+            return Err(Status::ArgumentVersionMismatch);
+        }
+        let (total, free) = (info.total, info.free);
+        put(memory, MemoryV2 { version, total, reserved: 0, free, used: total - free })
+    }
+
+    /// The compute capability that `libcuda.so.1` reports.
+    fn nvmlDeviceGetCudaComputeCapability(device: Handle, major: *mut i32, minor: *mut i32) {
+        find(device)?;
+        let capability = compute_capability();
+        put(major, capability.0)?;
+        put(minor, capability.1)
+    }
+
+    /// Load in percent.
+    fn nvmlDeviceGetUtilizationRates(device: Handle, utilization: *mut Utilization) {
+        let (gpu, memory) = find(device)?.sensors()?.load().ok_or(Status::NotSupported)?;
+        put(utilization, Utilization { gpu, memory })
+    }
+
+    /// Temperature in degrees Celsius; sensor 0 is the only one.
+    fn nvmlDeviceGetTemperature(device: Handle, sensor: u32, degrees: *mut u32) {
+        let device = find(device)?;
+        if sensor != 0 {
+            return Err(Status::InvalidArgument);
+        }
+        put(degrees, device.sensors()?.temperature().ok_or(Status::NotSupported)?)
+    }
+
+    /// Power in milliwatts.
+    fn nvmlDeviceGetPowerUsage(device: Handle, milliwatts: *mut u32) {
+        put(milliwatts, find(device)?.sensors()?.power().ok_or(Status::NotSupported)?)
+    }
+
+    /// The power limit in milliwatts.
+    fn nvmlDeviceGetEnforcedPowerLimit(device: Handle, milliwatts: *mut u32) {
+        put(milliwatts, find(device)?.sensors()?.power_limit().ok_or(Status::NotSupported)?)
+    }
+
+    /// The power limit in milliwatts.
+    fn nvmlDeviceGetPowerManagementLimit(device: Handle, milliwatts: *mut u32) {
+        put(milliwatts, find(device)?.sensors()?.power_limit().ok_or(Status::NotSupported)?)
+    }
+
+    /// A clock now, in MHz: 0 graphics, 1 multiprocessors (the same), 2 memory, 3 video.
+    fn nvmlDeviceGetClockInfo(device: Handle, clock: u32, megahertz: *mut u32) {
+        let device = find(device)?;
+        let clock = clock_of(clock)?;
+        put(megahertz, device.sensors()?.clock(clock).ok_or(Status::NotSupported)?)
+    }
+
+    /// A clock's highest frequency, in MHz.
+    fn nvmlDeviceGetMaxClockInfo(device: Handle, clock: u32, megahertz: *mut u32) {
+        let device = find(device)?;
+        let clock = clock_of(clock)?;
+        put(megahertz, device.sensors()?.max_clock(clock).ok_or(Status::NotSupported)?)
+    }
+
+    /// Fan speed in percent.
+    fn nvmlDeviceGetFanSpeed(device: Handle, percent: *mut u32) {
+        put(percent, find(device)?.sensors()?.fan().ok_or(Status::NotSupported)?)
+    }
+
+    /// The product line: always unknown (0).
+    fn nvmlDeviceGetBrand(device: Handle, brand: *mut u32) {
+        find(device)?;
+        put(brand, 0)
+    }
+
+    /// The architecture: always unknown.
+    fn nvmlDeviceGetArchitecture(device: Handle, architecture: *mut u32) {
+        find(device)?;
+        put(architecture, u32::MAX)
+    }
+
+    /// How many contexts may use the device: any number (0, default mode).
+    fn nvmlDeviceGetComputeMode(device: Handle, mode: *mut u32) {
+        find(device)?;
+        put(mode, 0)
+    }
+}
+
+unsupported! {
+    /// There are no device nodes `/dev/nvidiaN`.
+    fn nvmlDeviceGetMinorNumber(minor: *mut u32);
+    /// Processes are not told apart.
+    fn nvmlDeviceGetComputeRunningProcesses(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetComputeRunningProcesses_v2(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetComputeRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetGraphicsRunningProcesses(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetGraphicsRunningProcesses_v2(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
+    /// See [`nvmlDeviceGetComputeRunningProcesses`].
+    fn nvmlDeviceGetMPSComputeRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
+    /// No multi-instance devices.
+    fn nvmlDeviceGetMigMode(current: *mut u32, pending: *mut u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetSerial(serial: *mut c_char, length: u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetVbiosVersion(version: *mut c_char, length: u32);
+    /// The state of NVIDIA's driver.
+    fn nvmlDeviceGetPersistenceMode(mode: *mut u32);
+    /// The state of NVIDIA's driver.
+    fn nvmlDeviceGetPerformanceState(state: *mut u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetEccMode(current: *mut u32, pending: *mut u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetBAR1MemoryInfo(memory: *mut c_void);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetDisplayActive(active: *mut u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetDisplayMode(mode: *mut u32);
+    /// Not known to Vulkan.
+    fn nvmlDeviceGetTotalEnergyConsumption(millijoules: *mut u64);
+}
+
+/// What an error number means.
+#[no_mangle]
+pub extern "C" fn nvmlErrorString(status: i32) -> *const c_char {
+    Status::text(status).as_ptr()
+}
+
+fn clock_of(number: u32) -> Result<Clock, Status> {
+    match number {
+        0 | 1 => Ok(Clock::Graphics),
+        2 => Ok(Clock::Memory),
+        3 => Err(Status::NotSupported),
+        _ => Err(Status::InvalidArgument),
+    }
+}
+
+fn pci_info(device: &Device) -> PciInfo {
+    fn fixed<const N: usize>(text: &str) -> [c_char; N] {
+        let mut chars = [0; N];
+        // The last place keeps its zero.
+        for (to, from) in chars[..N - 1].iter_mut().zip(text.bytes()) {
+            *to = from as c_char;
+        }
+        chars
+    }
+    let pci = device.pci();
+    let (domain, bus, number) = (pci.domain, pci.bus, pci.device);
+    // Vulkan's vendor ids above 16 bits are not PCI's.
+    let physical = &device.physical;
+    let is_pci = physical.pci().is_some() && physical.vendor_id() <= 0xffff;
+    let ids = is_pci.then(|| physical.device_id() << 16 | physical.vendor_id());
+    PciInfo {
+        bus_id_legacy: fixed(&format!(
+            "{domain:04X}:{bus:02X}:{number:02X}.{:X}",
+            pci.function
+        )),
+        domain,
+        bus,
+        device: number,
+        pci_device_id: ids.unwrap_or(0),
+        pci_subsystem_id: device
+            .sensors()
+            .ok()
+            .and_then(|sensors| sensors.subsystem())
+            .unwrap_or(0),
+        bus_id: fixed(&format!(
+            "{domain:08X}:{bus:02X}:{number:02X}.{:X}",
+            pci.function
+        )),
+    }
+}
