@@ -32,6 +32,7 @@ pub(crate) fn parse<'m>(
         parameter_symbols: vec![None; function.results.len() + function.parameters.len()],
         variable_symbols: Vec::new(),
         module_symbols: FxHashMap::default(),
+        copied_parameters: 0,
     };
     // An instruction takes some 30 bytes of text.
     parser
@@ -56,6 +57,8 @@ pub(crate) struct Parser<'m, 'a> {
     pub(crate) parameter_symbols: Vec<Option<SymbolId>>,
     pub(crate) variable_symbols: Vec<Option<SymbolId>>,
     pub(crate) module_symbols: FxHashMap<&'m [u8], SymbolId>,
+    /// Parameters and results copied for `.calltargets`.
+    copied_parameters: usize,
 }
 
 impl<'m> Parser<'m, '_> {
@@ -364,13 +367,8 @@ impl<'m> Parser<'m, '_> {
         };
         if let Some(function) = prototype {
             // Each list is a few bytes of text and copies a whole head.
-            let already: usize = self
-                .body
-                .prototypes
-                .iter()
-                .map(|p| p.parameters.len() + p.results.len())
-                .sum();
-            if already + function.parameters.len() + function.results.len() > MAX_REGISTERS {
+            self.copied_parameters += function.parameters.len() + function.results.len();
+            if self.copied_parameters > MAX_REGISTERS {
                 return Err(self.cursor.fault("too many prototypes before"));
             }
             copied.results = function.results.clone();

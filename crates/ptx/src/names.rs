@@ -61,7 +61,10 @@ pub(crate) struct Names<'a> {
 
 #[derive(Default)]
 struct Scope<'a> {
+    /// Labels used or defined here, by their index in [`Names::labels`].
     labels: FxHashMap<&'a [u8], u32>,
+    /// Those of them that are defined here.
+    defined: Vec<&'a [u8]>,
     undo: usize,
 }
 
@@ -85,8 +88,8 @@ impl<'a> Names<'a> {
 
     pub fn open(&mut self) {
         self.scopes.push(Scope {
-            labels: FxHashMap::default(),
             undo: self.undo.len(),
+            ..Scope::default()
         });
     }
 
@@ -107,8 +110,19 @@ impl<'a> Names<'a> {
         let Some(outer) = self.scopes.last_mut() else {
             return;
         };
-        for (name, label) in scope.labels {
-            if let Label::Used(..) = self.labels[label as usize] {
+        let mut used = scope.labels;
+        for name in scope.defined {
+            used.remove(name);
+        }
+        // The smaller map goes into the larger one: a label is moved a few times at most, however deep it stands.
+        if used.len() > outer.labels.len() {
+            for (name, of_outer) in std::mem::replace(&mut outer.labels, used) {
+                if let Some(label) = outer.labels.insert(name, of_outer) {
+                    self.labels[label as usize] = Label::Outer(of_outer);
+                }
+            }
+        } else {
+            for (name, label) in used {
                 let of_outer = *outer.labels.entry(name).or_insert(label);
                 if of_outer != label {
                     self.labels[label as usize] = Label::Outer(of_outer);
@@ -216,6 +230,9 @@ impl<'a> Names<'a> {
         let label = self.label(name, 0) as usize;
         let new = matches!(self.labels[label], Label::Used(..));
         self.labels[label] = Label::Defined(target);
+        if let (true, Some(scope)) = (new, self.scopes.last_mut()) {
+            scope.defined.push(name);
+        }
         new
     }
 
