@@ -257,7 +257,7 @@ impl Modifier {
     }
 }
 
-/// A byte offset into the module's text; [`crate::Span::line`] turns it into a line number.
+/// A byte offset into the module's text; [`crate::Module::line`] turns it into a line number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span(pub u32);
 
