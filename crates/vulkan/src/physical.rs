@@ -5,7 +5,7 @@
 use crate::features::{Extensions, Features};
 use crate::host_memory;
 use crate::instance::{RawInstance, Refused};
-use crate::memory::{MemoryInfo, MemoryKind};
+use crate::memory::{MemoryInfo, MemoryTypes};
 use crate::target;
 use ash::{ext, vk};
 use std::fmt;
@@ -104,7 +104,7 @@ pub struct Subgroup {
     pub required: bool,
 }
 
-/// Where queues and memory come from.
+/// Where queues come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The family of the compute queues.
@@ -115,12 +115,6 @@ pub(crate) struct Plan {
     pub(crate) timestamp_bits: u32,
     /// A family for vkQueueBindSparse, where there is one; preferably the compute family.
     pub(crate) sparse_family: Option<u32>,
-    /// Memory type of [`MemoryKind::Device`].
-    pub(crate) device_type: u32,
-    /// Memory type of [`MemoryKind::Host`].
-    pub(crate) host_type: u32,
-    /// Memory type of small blocks that the host writes and kernels read: parameters.
-    pub(crate) upload_type: u32,
 }
 
 /// Most queues a device is opened with.
@@ -133,6 +127,8 @@ pub struct PhysicalDevice {
     pub(crate) extensions: Extensions,
     pub(crate) features: Features,
     pub(crate) memory: vk::PhysicalDeviceMemoryProperties,
+    /// As far as properties tell; an open device knows which types take buffers.
+    pub(crate) memory_types: MemoryTypes,
     pub(crate) plan: Plan,
     pub(crate) pipeline_cache_uuid: [u8; 16],
     pub(crate) fma: target::FusedFma,
@@ -203,7 +199,7 @@ impl PhysicalDevice {
     /// Free and total device memory, bytes, now (`cuMemGetInfo`). Costs one Vulkan query; on devices that share memory
     /// with the host it takes the host's available memory into account.
     pub fn memory_info(&self) -> MemoryInfo {
-        let heap = self.memory.memory_types[self.plan.device_type as usize].heap_index as usize;
+        let heap = self.memory.memory_types[self.memory_types.device as usize].heap_index as usize;
         let total = self.memory.memory_heaps[heap].size;
         let mut free = total;
         if self.extensions.has(ext::memory_budget::NAME) {
@@ -239,12 +235,10 @@ impl PhysicalDevice {
         matches!(self.kind, DeviceKind::Integrated | DeviceKind::Cpu)
     }
 
-    /// Memory type for a kind.
-    pub(crate) fn memory_type(&self, kind: MemoryKind) -> u32 {
-        match kind {
-            MemoryKind::Device => self.plan.device_type,
-            MemoryKind::Host | MemoryKind::Managed | MemoryKind::Imported => self.plan.host_type,
-        }
+    /// Bytes of the heap of a memory type.
+    pub(crate) fn heap_size(&self, memory_type: u32) -> u64 {
+        let heap = self.memory.memory_types[memory_type as usize].heap_index;
+        self.memory.memory_heaps[heap as usize].size
     }
 
     /// Property flags of a memory type.
@@ -331,8 +325,16 @@ pub(crate) fn inspect(
         _ => DeviceKind::Other,
     };
     let sparse = available.core.sparse_binding == vk::TRUE;
-    let plan = match plan(instance, handle, kind, &memory, sparse) {
+    let plan = match plan(instance, handle, sparse) {
         Ok(plan) => Some(plan),
+        Err(reason) => {
+            reasons.push(reason);
+            None
+        }
+    };
+
+    let memory_types = match MemoryTypes::choose(kind, &memory, !0) {
+        Ok(types) => Some(types),
         Err(reason) => {
             reasons.push(reason);
             None
@@ -368,7 +370,9 @@ pub(crate) fn inspect(
             None
         }
     };
-    let (true, Some(plan), Some(target)) = (reasons.is_empty(), plan, target) else {
+    let (true, Some(plan), Some(target), Some(memory_types)) =
+        (reasons.is_empty(), plan, target, memory_types)
+    else {
         return Err(refuse(reasons));
     };
 
@@ -408,6 +412,7 @@ pub(crate) fn inspect(
         features: available.wanted(),
         extensions,
         memory,
+        memory_types,
         plan,
         pipeline_cache_uuid: basic.pipeline_cache_uuid,
         uuid: v11.device_uuid,
@@ -429,14 +434,8 @@ fn c_text(text: Result<&std::ffi::CStr, std::ffi::FromBytesUntilNulError>) -> St
     )
 }
 
-/// Chooses queue families and memory types.
-fn plan(
-    instance: &RawInstance,
-    handle: vk::PhysicalDevice,
-    kind: DeviceKind,
-    memory: &vk::PhysicalDeviceMemoryProperties,
-    sparse: bool,
-) -> Result<Plan, String> {
+/// Chooses queue families.
+fn plan(instance: &RawInstance, handle: vk::PhysicalDevice, sparse: bool) -> Result<Plan, String> {
     // SAFETY: the handle comes from this instance.
     let families = unsafe {
         instance
@@ -473,65 +472,10 @@ fn plan(
         (0..families.len()).find(binds)
     };
 
-    use vk::MemoryPropertyFlags as Flags;
-    let types = &memory.memory_types[..memory.memory_type_count as usize];
-    let heap_size = |index: usize| memory.memory_heaps[types[index].heap_index as usize].size;
-    let excluded = Flags::PROTECTED
-        | Flags::LAZILY_ALLOCATED
-        | Flags::DEVICE_COHERENT_AMD
-        | Flags::RDMA_CAPABLE_NV;
-    let usable = |index: &usize| !types[*index].property_flags.intersects(excluded);
-    let unified = matches!(kind, DeviceKind::Integrated | DeviceKind::Cpu);
-    let visible = Flags::HOST_VISIBLE | Flags::HOST_COHERENT;
-    // Device memory: the biggest device-local heap; mapped and cached where memory is the host's anyway, not mapped on cards.
-    let device_type = (0..types.len())
-        .filter(usable)
-        .filter(|&index| types[index].property_flags.contains(Flags::DEVICE_LOCAL))
-        .max_by_key(|&index| {
-            let flags = types[index].property_flags;
-            let mapped = flags.contains(visible);
-            let cached = flags.contains(Flags::HOST_CACHED);
-            (
-                heap_size(index),
-                mapped == unified,
-                cached == unified,
-                std::cmp::Reverse(index),
-            )
-        })
-        .ok_or("device-local memory")?;
-    let host_type = (0..types.len())
-        .filter(usable)
-        .filter(|&index| types[index].property_flags.contains(visible))
-        .max_by_key(|&index| {
-            let flags = types[index].property_flags;
-            let local = flags.contains(Flags::DEVICE_LOCAL);
-            (
-                flags.contains(Flags::HOST_CACHED),
-                local == unified,
-                heap_size(index),
-                std::cmp::Reverse(index),
-            )
-        })
-        .ok_or("host-visible coherent memory")?;
-    let upload_type = (0..types.len())
-        .filter(usable)
-        .filter(|&index| types[index].property_flags.contains(visible))
-        .max_by_key(|&index| {
-            let flags = types[index].property_flags;
-            (
-                flags.contains(Flags::DEVICE_LOCAL),
-                heap_size(index),
-                std::cmp::Reverse(index),
-            )
-        })
-        .ok_or("host-visible coherent memory")?;
     Ok(Plan {
         compute_family: compute_family as u32,
         compute_queues: families[compute_family].queue_count.min(MAX_QUEUES),
         timestamp_bits: families[compute_family].timestamp_valid_bits,
         sparse_family: sparse_family.map(|index| index as u32),
-        device_type: device_type as u32,
-        host_type: host_type as u32,
-        upload_type: upload_type as u32,
     })
 }

@@ -4,7 +4,8 @@
 //! in whatever order the owner drops them.
 
 use crate::error::Error;
-use crate::{Fault, FaultCode, PhysicalDevice};
+use crate::memory::MemoryTypes;
+use crate::{Fault, FaultCode, MemoryKind, PhysicalDevice};
 use ash::{ext, khr, vk};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -35,6 +36,8 @@ pub(crate) struct Raw {
     pub(crate) external_host: Option<ext::external_memory_host::Device>,
     /// Loaded only where memory can also be mapped at a chosen place.
     pub(crate) map_placed: Option<khr::map_memory2::Device>,
+    /// Where memory for buffers is allocated.
+    pub(crate) memory_types: MemoryTypes,
     /// The compute queues.
     pub(crate) queues: Vec<Queue>,
     /// The queue for sparse binding: an index into `queues` or a queue of its own.
@@ -120,6 +123,8 @@ impl Raw {
                 SparseQueue::Own(Mutex::new(unsafe { vk.get_device_queue(family, 0) }))
             }
         });
+        let memory_types = MemoryTypes::choose(physical.kind(), &physical.memory, buffer_types(vk))
+            .map_err(Error::Unsupported)?;
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
             .size(ptx_spirv::PUSH_CONSTANT_BYTES);
@@ -128,7 +133,7 @@ impl Raw {
         // SAFETY: the device is alive.
         let layout = unsafe { vk.create_pipeline_layout(&info, None) }
             .map_err(|result| Error::from_vulkan("vkCreatePipelineLayout", result))?;
-        let fault = create_fault_buffer(physical, vk).inspect_err(|_| {
+        let fault = create_fault_buffer(memory_types.host, vk).inspect_err(|_| {
             // SAFETY: nothing uses the layout.
             unsafe { vk.destroy_pipeline_layout(layout, None) };
         })?;
@@ -141,6 +146,7 @@ impl Raw {
             map_placed: placed.then(|| khr::map_memory2::Device::new(instance, vk)),
             vk: vk.clone(),
             physical: Arc::clone(physical),
+            memory_types,
             queues,
             sparse_queue,
             layout,
@@ -207,6 +213,14 @@ impl Raw {
         for index in 0..FAULT_BYTES / 4 {
             // SAFETY: as in `fault`.
             unsafe { self.fault.pointer.add(index).write_volatile(0) };
+        }
+    }
+
+    /// Memory type for a kind.
+    pub(crate) fn memory_type(&self, kind: MemoryKind) -> u32 {
+        match kind {
+            MemoryKind::Device => self.memory_types.device,
+            MemoryKind::Host | MemoryKind::Managed | MemoryKind::Imported => self.memory_types.host,
         }
     }
 
@@ -316,6 +330,26 @@ impl Error {
     }
 }
 
+/// What every buffer of the runtime may be used for.
+fn buffer_usage() -> vk::BufferUsageFlags {
+    vk::BufferUsageFlags::STORAGE_BUFFER
+        | vk::BufferUsageFlags::TRANSFER_SRC
+        | vk::BufferUsageFlags::TRANSFER_DST
+        | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS
+}
+
+/// The memory types that take such buffers, bit by index.
+fn buffer_types(vk: &ash::Device) -> u32 {
+    let create = vk::BufferCreateInfo::default()
+        .size(1 << 20)
+        .usage(buffer_usage());
+    let info = vk::DeviceBufferMemoryRequirements::default().create_info(&create);
+    let mut requirements = vk::MemoryRequirements2::default();
+    // SAFETY: maintenance4 is a needed feature.
+    unsafe { vk.get_device_buffer_memory_requirements(&info, &mut requirements) };
+    requirements.memory_requirements.memory_type_bits
+}
+
 fn create_buffer(
     vk: &ash::Device,
     size: u64,
@@ -327,12 +361,7 @@ fn create_buffer(
     let mut info = vk::BufferCreateInfo::default()
         .size(size)
         .flags(flags)
-        .usage(
-            vk::BufferUsageFlags::STORAGE_BUFFER
-                | vk::BufferUsageFlags::TRANSFER_SRC
-                | vk::BufferUsageFlags::TRANSFER_DST
-                | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS,
-        );
+        .usage(buffer_usage());
     if imported {
         info = info.push_next(&mut external);
     }
@@ -341,7 +370,7 @@ fn create_buffer(
         .map_err(|result| Error::from_vulkan("vkCreateBuffer", result))
 }
 
-fn create_fault_buffer(physical: &PhysicalDevice, vk: &ash::Device) -> Result<MappedBuffer, Error> {
+fn create_fault_buffer(memory_type: u32, vk: &ash::Device) -> Result<MappedBuffer, Error> {
     let buffer = create_buffer(
         vk,
         FAULT_BYTES as u64,
@@ -355,7 +384,7 @@ fn create_fault_buffer(physical: &PhysicalDevice, vk: &ash::Device) -> Result<Ma
             vk::MemoryAllocateFlagsInfo::default().flags(vk::MemoryAllocateFlags::DEVICE_ADDRESS);
         let info = vk::MemoryAllocateInfo::default()
             .allocation_size(requirements.size)
-            .memory_type_index(physical.plan.host_type)
+            .memory_type_index(memory_type)
             .push_next(&mut flags);
         let memory = match vk.allocate_memory(&info, None) {
             Ok(memory) => memory,

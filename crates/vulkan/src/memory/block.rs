@@ -190,7 +190,9 @@ impl Block {
             memories: SmallVec::new(),
             pieces: SmallVec::new(),
             address: 0,
-            size: size.next_multiple_of(64 << 10),
+            size: size
+                .checked_next_multiple_of(64 << 10)
+                .ok_or(Error::OutOfMemory { requested: size })?,
             host: None,
             mappable: 0,
             region: None,

@@ -12,10 +12,12 @@
 
 mod block;
 mod ranges;
+mod types;
 
 pub(crate) use block::Block;
 #[cfg(test)]
 pub(crate) use block::Shape;
+pub(crate) use types::MemoryTypes;
 
 use crate::error::Error;
 use crate::raw::Raw;
@@ -306,12 +308,12 @@ impl Memory {
         size: u64,
         kind: MemoryKind,
     ) -> Result<Allocation, Error> {
-        self.allocate_in(size, self.raw.physical.memory_type(kind), kind)
+        self.allocate_in(size, self.raw.memory_type(kind), kind)
     }
 
     /// Memory that the host writes and kernels read, in one buffer.
     pub(crate) fn allocate_upload(self: &Arc<Self>, size: u64) -> Result<Allocation, Error> {
-        self.allocate_in(size, self.raw.physical.plan.upload_type, MemoryKind::Host)
+        self.allocate_in(size, self.raw.memory_types.upload, MemoryKind::Host)
     }
 
     fn allocate_in(
@@ -425,6 +427,9 @@ impl Memory {
 
     fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
         let physical = &self.raw.physical;
+        if size > physical.heap_size(memory_type) {
+            return Err(Error::OutOfMemory { requested: size });
+        }
         // The system gives out more memory than it has and then kills somebody: refuse in time.
         if physical.kind() == DeviceKind::Cpu {
             let info = physical.memory_info();
@@ -444,7 +449,7 @@ impl Memory {
         size: u64,
         shape: Shape,
     ) -> Result<Allocation, Error> {
-        let memory_type = self.raw.physical.memory_type(MemoryKind::Device);
+        let memory_type = self.raw.memory_types.device;
         let block = Block::create_as(&self.raw, memory_type, MemoryKind::Device, size, shape)?;
         self.committed.fetch_add(block.size, Ordering::Relaxed);
         Ok(self.enter(Arc::new(block), 0, size, MemoryKind::Device, Place::Own))
