@@ -4,7 +4,7 @@
 //! express the products of levels 2 and 3 too (a vector with an increment is a matrix with one row and that leading
 //! dimension).
 
-use crate::handle::{Arguments, Handle, Scalar};
+use crate::handle::{Arguments, DeviceClass, Handle, Scalar};
 use crate::kernels::gemm_direct::{self, Layout, Triangle, Vectors};
 use crate::kernels::Kernel;
 use crate::ptx::{Arithmetic, Element};
@@ -297,7 +297,7 @@ impl Default for Product {
 impl Product {
     /// Launches the kernels of the product on the handle's stream.
     pub fn run(&self, handle: &Handle) -> Result<(), Status> {
-        let spec = self.direct();
+        let spec = self.direct(handle.class);
         let (m, n, _) = self.size;
         let tiles_m = m.div_ceil(gemm_direct::BLOCK_ROWS * spec.rows as u32);
         let tiles_n = n.div_ceil(gemm_direct::BLOCK_COLUMNS * spec.columns as u32);
@@ -360,7 +360,7 @@ impl Product {
     }
 
     /// The register kernel for this product.
-    pub fn direct(&self) -> gemm_direct::Spec {
+    pub fn direct(&self, class: DeviceClass) -> gemm_direct::Spec {
         let (m, n, k) = self.size;
         let tile = |count: u32, most: usize| match count {
             0..=2 => 1,
@@ -388,6 +388,7 @@ impl Product {
             pointers: self.pointers,
             fill: self.fill,
             hermitian: self.hermitian && complex,
+            stagger: false,
         };
         let fits = |operand: &Operand, tile: usize, count: u32| {
             let size = spec.element_ab.size();
@@ -418,6 +419,8 @@ impl Product {
             } else {
                 Vectors::Always
             };
+            let depth = self.a.layout == Layout::Depth && self.b.layout == Layout::Depth;
+            spec.stagger = class == DeviceClass::Cpu && depth;
         }
         spec
     }

@@ -15,7 +15,7 @@
 //!     a: Layout::Depth, b: Layout::Depth, conjugate_a: false, conjugate_b: false,
 //!     element_ab: Element::F16, element_c: Element::F16, arithmetic: Arithmetic::F32,
 //!     scale: Element::F16, scale_beta: Element::F16, conjugate_alpha: false,
-//!     rows: 8, columns: 4, vectors: Vectors::Always, pointers: false, fill: Default::default(), hermitian: false,
+//!     rows: 8, columns: 4, vectors: Vectors::Always, pointers: false, fill: Default::default(), hermitian: false, stagger: false,
 //! };
 //! assert!(spec.ptx().contains("ld.global.nc.v4.b32"));
 //! ```
@@ -95,7 +95,15 @@ pub struct Spec {
     pub fill: Triangle,
     /// Whether the diagonal of `C` is made real.
     pub hermitian: bool,
+    /// Whether neighbouring threads start at different places along `k`, and come round to them.
+    ///
+    /// Rows a power of two apart share a set of the first-level cache; this spreads them. It is for CPU devices, and for
+    /// operands that both run along `k`; on a GPU threads had better read the same addresses at the same time.
+    pub stagger: bool,
 }
+
+/// Bytes along `k` between the starting places of neighbouring threads: a cache line.
+const STAGGER_BYTES: u32 = 64;
 
 /// One operand while its loads are written.
 struct Operand {
@@ -109,6 +117,14 @@ struct Operand {
     /// First row (or column) of the tile, and of the part that this thread must write.
     first: Reg,
     owned: Reg,
+}
+
+/// The way along `k` of a thread that starts in the middle.
+struct Ring {
+    /// Bytes from the beginning.
+    place: Reg,
+    /// Bytes of the whole way.
+    bytes: Reg,
 }
 
 impl Spec {
@@ -157,13 +173,14 @@ impl Spec {
             (false, true) => format!("conjugate_{}_{}", self.scale.name(), self.scale_beta.name()),
         };
         format!(
-            "gemm_direct_{}{}_{}_{}_by_{scale}_{}x{}{vectors}{}{fill}",
+            "gemm_direct_{}{}_{}_{}_by_{scale}_{}x{}{vectors}{}{}{fill}",
             letter(self.a, self.conjugate_a, Layout::Depth),
             letter(self.b, self.conjugate_b, Layout::Edge),
             self.element_ab.name(),
             self.element_c.name(),
             self.rows,
             self.columns,
+            if self.stagger { "_stagger" } else { "" },
             if self.pointers { "_pointers" } else { "" },
         )
     }
@@ -360,12 +377,13 @@ impl Spec {
         } else {
             "steps along k one by one"
         });
+        let ring = (self.stagger && unroll > 1).then(|| self.ring(f, k, unroll));
         let (head, finish) = (f.label("step"), f.label("rest"));
         f.place(head);
         let finished = f.compare("lt.u32", k, unroll);
         ins!(f, "@{finished} bra {finish};");
-        let left = self.fragment(f, a, unroll);
-        let right = self.fragment(f, b, unroll);
+        let left = self.fragment(f, a, unroll, ring.as_ref());
+        let right = self.fragment(f, b, unroll, ring.as_ref());
         for step in 0..unroll {
             for (j, b) in right[step].iter().enumerate() {
                 for (i, a) in left[step].iter().enumerate() {
@@ -373,42 +391,74 @@ impl Spec {
                 }
             }
         }
+        if let Some(Ring { place, bytes }) = &ring {
+            ins!(
+                f,
+                "add.u64 {place}, {place}, {};",
+                unroll * self.element_ab.size()
+            );
+            let end = f.compare("eq.u64", place, bytes);
+            ins!(f, "selp.b64 {place}, 0, {place}, {end};");
+        }
         ins!(f, "sub.u32 {k}, {k}, {unroll};");
         ins!(f, "bra {head};");
         f.place(finish);
+        if let Some(Ring { bytes, .. }) = &ring {
+            for line in a.lines.iter().chain(&b.lines) {
+                ins!(f, "add.s64 {line}, {line}, {bytes};");
+            }
+        }
         if unroll > 1 {
             // The vector loop moved the first line only.
-            for operand in [a, b]
-                .into_iter()
-                .filter(|operand| operand.layout == Layout::Edge)
-            {
+            for operand in [a, b].into_iter().filter(|o| o.layout == Layout::Edge) {
                 for (i, &line) in operand.lines.iter().enumerate().skip(1) {
-                    ins!(
-                        f,
-                        "add.s64 {line}, {}, {};",
-                        operand.lines[0],
-                        i * self.element_ab.size()
-                    );
+                    let bytes = i * self.element_ab.size();
+                    ins!(f, "add.s64 {line}, {}, {bytes};", operand.lines[0]);
                 }
             }
         }
         f.place(after);
     }
 
+    /// Where this thread starts along `k`, and where it goes back to the beginning.
+    fn ring(&self, f: &mut Function, k: Reg, unroll: usize) -> Ring {
+        let rest = f.op2(Class::B32, "and.b32", k, unroll - 1);
+        let whole = f.op2(Class::B32, "sub.u32", k, rest);
+        let bytes = f.op2(Class::B64, "mul.wide.u32", whole, self.element_ab.size());
+        let tid = f.special("%tid.x");
+        let lane = f.op2(Class::B32, "and.b32", tid, BLOCK_ROWS - 1);
+        let place = f.op2(Class::B64, "mul.wide.u32", lane, STAGGER_BYTES);
+        let outside = f.compare("ge.u64", place, bytes);
+        ins!(f, "selp.b64 {place}, 0, {place}, {outside};");
+        Ring { place, bytes }
+    }
+
     /// Reads `unroll` steps of an operand and moves on; the result is indexed by step, then by line.
-    fn fragment(&self, f: &mut Function, operand: &Operand, unroll: usize) -> Vec<Vec<Number>> {
+    fn fragment(
+        &self,
+        f: &mut Function,
+        operand: &Operand,
+        unroll: usize,
+        ring: Option<&Ring>,
+    ) -> Vec<Vec<Number>> {
         let (element, ar) = (self.element_ab, self.arithmetic);
         let mut steps = vec![Vec::new(); unroll];
         match operand.layout {
             Layout::Depth => {
                 for &line in &operand.lines {
-                    let numbers = f.load_vector("global.nc", element, ar, line, 0, unroll);
+                    let at = match ring {
+                        Some(ring) => f.op2(Class::B64, "add.s64", line, ring.place),
+                        None => line,
+                    };
+                    let numbers = f.load_vector("global.nc", element, ar, at, 0, unroll);
                     for (step, number) in steps.iter_mut().zip(numbers) {
                         step.push(number);
                     }
                 }
-                for &line in &operand.lines {
-                    ins!(f, "add.s64 {line}, {line}, {};", unroll * element.size());
+                if ring.is_none() {
+                    for &line in &operand.lines {
+                        ins!(f, "add.s64 {line}, {line}, {};", unroll * element.size());
+                    }
                 }
             }
             // In the vector loop a step is one vector at the first line; a step of the scalar loop reads each line.
@@ -416,14 +466,8 @@ impl Spec {
                 let vector = unroll > 1;
                 for step in &mut steps {
                     if vector {
-                        *step = f.load_vector(
-                            "global.nc",
-                            element,
-                            ar,
-                            operand.lines[0],
-                            0,
-                            operand.tile,
-                        );
+                        let first = operand.lines[0];
+                        *step = f.load_vector("global.nc", element, ar, first, 0, operand.tile);
                     } else {
                         for &line in &operand.lines {
                             step.push(f.load("global.nc", element, ar, line, 0));

@@ -70,6 +70,7 @@ pub fn snapshot_kernels() -> Vec<Kernel> {
                 pointers,
                 fill: Triangle::All,
                 hermitian: false,
+                stagger: vectors == Vectors::Always,
             })
         })
         .collect()
@@ -114,6 +115,7 @@ pub fn all_kernels() -> Vec<Kernel> {
                 pointers: false,
                 fill: Triangle::All,
                 hermitian: false,
+                stagger: false,
             };
             kernels.push(Kernel::GemmDirect(spec.clone()));
             if complex {

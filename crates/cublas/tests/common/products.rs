@@ -276,6 +276,7 @@ pub fn products_of_every_shape() {
         (72, 40, 24),
         (16, 8, 0),
         (40, 6, 32),
+        (12, 5, 301),
     ];
     for formats in [PRODUCTS[0], PRODUCTS[3], PRODUCTS[5]] {
         for size in shapes {
