@@ -76,12 +76,20 @@ impl Device {
             copy: OnceLock::new(),
         });
         if physical.fma == FusedFma::Unknown {
-            let fused = kernels::probe_fused_fma(&device)?;
-            tracing::debug!(device = physical.name(), fused, "GLSL.std.450 Fma");
+            let fused = kernels::cached_probe(&device, "fused fma", kernels::probe_fused_fma)?;
             // The probe's objects are gone, so this is the only handle.
             if let Some(device) = Arc::get_mut(&mut device) {
                 device.target.fused_fma = fused;
             }
+        }
+        if matches!(device.target.warps, ptx_spirv::Warps::Yield { .. })
+            && !kernels::cached_probe(&device, "yields", kernels::probe_yields)?
+        {
+            return Err(Error::Unsupported(format!(
+                "warps on {}: this version schedules workgroups in another way ({})",
+                physical.name(),
+                physical.driver().info
+            )));
         }
         tracing::info!(
             device = physical.name(),

@@ -119,7 +119,7 @@ impl Instance {
 
     /// Whether the validation layer is loaded (`VKCUDA_VALIDATION=1`).
     pub fn is_validating(&self) -> bool {
-        self.raw.messenger.is_some()
+        self.raw.is_validating()
     }
 
     /// Messages of severity "error" from the validation layer so far; 0 without `VKCUDA_VALIDATION=1`.
@@ -129,6 +129,10 @@ impl Instance {
 }
 
 impl RawInstance {
+    pub(crate) fn is_validating(&self) -> bool {
+        self.messenger.is_some()
+    }
+
     fn create() -> Result<Self, Error> {
         // SAFETY: libvulkan's initialisers are trusted, as by every Vulkan program.
         let entry =

@@ -3,6 +3,7 @@
 //! They follow the launch contract like translated kernels: specialisation constant 0 is the workgroup size, push constant
 //! offset 0 holds the address of the parameters.
 
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::pipeline::{Pipeline, Shader};
@@ -13,7 +14,8 @@ use rspirv::binary::Assemble;
 use rspirv::dr::{Builder, Error as BuildError, Operand};
 use rspirv::spirv::{
     AddressingModel, BuiltIn, Capability, Decoration, ExecutionMode, ExecutionModel,
-    FunctionControl, GLOp, MemoryAccess, MemoryModel, SelectionControl, StorageClass, Word,
+    FunctionControl, GLOp, LoopControl, MemoryAccess, MemoryModel, MemorySemantics, Scope,
+    SelectionControl, StorageClass, Word,
 };
 use std::sync::Arc;
 
@@ -78,6 +80,88 @@ pub(crate) fn probe_fused_fma(device: &Arc<Device>) -> Result<bool, Error> {
         .all(|(thread, value)| result(thread) == *value))
 }
 
+/// Whether llvmpipe schedules a workgroup as warp emulation needs it (`Warps::Yield`): a workgroup barrier suspends the
+/// subgroup and nothing more, so that subgroups may pass different numbers of them, and all run on until each has seen the
+/// others arrive. Vulkan promises none of that.
+pub(crate) fn probe_yields(device: &Arc<Device>) -> Result<bool, Error> {
+    const THREADS: u32 = 128;
+    let width = device.physical().subgroup().size;
+    let pipeline = pipeline(
+        device.shared(),
+        "vkcuda_yield_probe",
+        24,
+        THREADS,
+        yield_kernel(THREADS),
+    )?;
+    // A counter, then a word for each thread.
+    let size = 256 + u64::from(THREADS) * 4;
+    let memory = device.allocate(size, MemoryKind::Device)?;
+    let stream = device.create_stream()?;
+    // Which subgroup is the slow one.
+    for slow in [0, 1, THREADS / width - 1] {
+        stream.fill(memory.address(), 0, 4, size / 4)?;
+        let mut parameters = [0; 24];
+        parameters[..8].copy_from_slice(&memory.address().to_le_bytes());
+        parameters[8..16].copy_from_slice(&(memory.address() + 256).to_le_bytes());
+        parameters[16..20].copy_from_slice(&slow.to_le_bytes());
+        parameters[20..].copy_from_slice(&width.to_le_bytes());
+        stream.launch(
+            &pipeline,
+            &Launch {
+                grid: [1, 1, 1],
+                parameters: &parameters,
+                ..Launch::default()
+            },
+        )?;
+        let mut result = vec![0; THREADS as usize * 4];
+        stream.read(memory.address() + 256, &mut result)?;
+        let right = result.chunks_exact(4).enumerate().all(|(thread, word)| {
+            let subgroup = thread as u32 / width;
+            let yields = if subgroup == slow {
+                SLOW_YIELDS
+            } else {
+                subgroup % 3 + 1
+            };
+            // The word is the yields, and the arrival of all threads in its top bit.
+            u32::from_le_bytes(word.try_into().expect("four bytes")) == yields | 1 << 31
+        });
+        if !right {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Yields of the slow subgroup of the probe.
+const SLOW_YIELDS: u32 = 50;
+
+/// Yields after which a thread of the probe gives up.
+const MOST_YIELDS: u32 = 1 << 12;
+
+/// A measurement that is the same for every process with this driver: kept on disk.
+pub(crate) fn cached_probe(
+    device: &Arc<Device>,
+    name: &str,
+    measure: impl FnOnce(&Arc<Device>) -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    let physical = device.physical();
+    let mut key = format!("{name} 1 {} {} ", physical.name(), physical.driver().info).into_bytes();
+    key.extend(physical.driver().uuid);
+    key.extend(physical.driver().version.to_le_bytes());
+    key.extend(physical.pipeline_cache_uuid);
+    let cache = Cache::open("probes");
+    match cache.get(&key).as_deref() {
+        Some([0]) => Ok(false),
+        Some([1]) => Ok(true),
+        _ => {
+            let result = measure(device)?;
+            tracing::debug!(device = physical.name(), name, result, "measured");
+            cache.put(&key, &[u8::from(result)]);
+            Ok(result)
+        }
+    }
+}
+
 fn pipeline(
     shared: &Arc<Shared>,
     name: &str,
@@ -124,6 +208,8 @@ struct Kernel {
     thread: Word,
     /// gl_WorkGroupID.x.
     group: Word,
+    /// Variables of a thread, 0 at first.
+    counters: [Word; 2],
 }
 
 impl Kernel {
@@ -174,6 +260,10 @@ impl Kernel {
         );
         b.execution_mode_id(main, ExecutionMode::LocalSizeId, [size, one, one]);
         b.begin_block(None)?;
+        // SPIR-V wants variables first.
+        let counter = b.type_pointer(None, StorageClass::Function, uint);
+        let counters =
+            [(); 2].map(|()| b.variable(counter, None, StorageClass::Function, Some(zero)));
         let place = b.access_chain(ulong_pointer, None, push, [zero])?;
         let parameters = b.load(ulong, None, place, None, [])?;
         let thread = b.load(uint, None, thread, None, [])?;
@@ -187,6 +277,7 @@ impl Kernel {
             parameters,
             thread,
             group,
+            counters,
         })
     }
 
@@ -229,6 +320,41 @@ impl Kernel {
         let aligned = [Operand::LiteralBit32(alignment)];
         self.b
             .store(pointer, value, Some(MemoryAccess::ALIGNED), aligned)
+    }
+
+    /// `while (condition) { barrier; counter += 1; }`. The condition is given the counter's value.
+    fn yield_while(
+        &mut self,
+        counter: Word,
+        condition: impl FnOnce(&mut Self, Word) -> Result<Word, BuildError>,
+    ) -> Result<(), BuildError> {
+        let [header, test, body, next, merge] = std::array::from_fn(|_| self.b.id());
+        self.b.branch(header)?;
+        self.b.begin_block(Some(header))?;
+        self.b
+            .loop_merge(merge, next, LoopControl::DONT_UNROLL, [])?;
+        self.b.branch(test)?;
+        self.b.begin_block(Some(test))?;
+        let count = self.b.load(self.uint, None, counter, None, [])?;
+        let go_on = condition(self, count)?;
+        self.b.branch_conditional(go_on, body, merge, [])?;
+        self.b.begin_block(Some(body))?;
+        self.barrier()?;
+        let one = self.uint(1);
+        let count = self.b.i_add(self.uint, None, count, one)?;
+        self.b.store(counter, count, None, [])?;
+        self.b.branch(next)?;
+        self.b.begin_block(Some(next))?;
+        self.b.branch(header)?;
+        self.b.begin_block(Some(merge))?;
+        Ok(())
+    }
+
+    fn barrier(&mut self) -> Result<(), BuildError> {
+        let scope = self.uint(Scope::Workgroup as u32);
+        let semantics =
+            self.uint((MemorySemantics::ACQUIRE_RELEASE | MemorySemantics::UNIFORM_MEMORY).bits());
+        self.b.control_barrier(scope, scope, semantics)
     }
 
     /// `address + offset`.
@@ -292,5 +418,54 @@ fn fma_kernel() -> Result<Vec<u32>, BuildError> {
     k.b.decorate(result, Decoration::NoContraction, []);
     let address = k.offset(base, 12)?;
     k.store(float, address, result, 4)?;
+    k.finish()
+}
+
+fn yield_kernel(threads: u32) -> Result<Vec<u32>, BuildError> {
+    let mut k = Kernel::begin()?;
+    let [counter, waits] = k.counters;
+    let (uint, ulong, boolean) = (k.uint, k.ulong, k.boolean);
+    let base = k.parameters;
+    let done = k.load(ulong, base, 8)?;
+    let address = k.offset(base, 8)?;
+    let out = k.load(ulong, address, 8)?;
+    let address = k.offset(base, 16)?;
+    let slow = k.load(uint, address, 4)?;
+    let address = k.offset(base, 20)?;
+    let width = k.load(uint, address, 4)?;
+    let thread = k.thread;
+    let subgroup = k.b.u_div(uint, None, thread, width)?;
+    let is_slow = k.b.i_equal(boolean, None, subgroup, slow)?;
+    let (one, three, many) = (k.uint(1), k.uint(3), k.uint(SLOW_YIELDS));
+    let few = k.b.u_mod(uint, None, subgroup, three)?;
+    let few = k.b.i_add(uint, None, few, one)?;
+    let wanted = k.b.select(uint, None, is_slow, many, few)?;
+    k.yield_while(counter, |k, count| {
+        k.b.u_less_than(k.boolean, None, count, wanted)
+    })?;
+
+    let done = k.pointer(uint, done)?;
+    let device = k.uint(Scope::Workgroup as u32);
+    let relaxed = k.uint(0);
+    k.b.atomic_i_add(uint, None, done, device, relaxed, one)?;
+    let all = k.uint(threads);
+    let most = k.uint(MOST_YIELDS);
+    k.yield_while(waits, |k, count| {
+        let arrived = k.b.atomic_load(k.uint, None, done, device, relaxed)?;
+        let missing = k.b.u_less_than(k.boolean, None, arrived, all)?;
+        let patient = k.b.u_less_than(k.boolean, None, count, most)?;
+        k.b.logical_and(k.boolean, None, missing, patient)
+    })?;
+    let arrived = k.b.atomic_load(uint, None, done, device, relaxed)?;
+    let complete = k.b.i_equal(boolean, None, arrived, all)?;
+    let (yes, no) = (k.uint(1 << 31), k.uint(0));
+    let flag = k.b.select(uint, None, complete, yes, no)?;
+    let count = k.b.load(uint, None, counter, None, [])?;
+    let word = k.b.bitwise_or(uint, None, count, flag)?;
+    let four = k.uint(4);
+    let offset = k.b.i_mul(uint, None, thread, four)?;
+    let offset = k.b.u_convert(ulong, None, offset)?;
+    let place = k.b.i_add(ulong, None, out, offset)?;
+    k.store(uint, place, word, 4)?;
     k.finish()
 }

@@ -138,8 +138,10 @@ impl Raw {
             unsafe { vk.destroy_pipeline_layout(layout, None) };
         })?;
         let has = |name| physical.extensions.has(name);
+        // A validation layer older than vkMapMemory2 passes its own handles on to the driver.
         let placed = has(ext::map_memory_placed::NAME)
-            && physical.features.map_placed.memory_map_placed == vk::TRUE;
+            && physical.features.map_placed.memory_map_placed == vk::TRUE
+            && !physical.instance.is_validating();
         Ok(Self {
             external_host: has(ext::external_memory_host::NAME)
                 .then(|| ext::external_memory_host::Device::new(instance, vk)),

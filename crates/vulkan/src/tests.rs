@@ -196,3 +196,11 @@ fn the_fma_probe_agrees_with_the_table() {
         FusedFma::Unknown => assert_eq!(device.target().fused_fma, fused),
     }
 }
+
+#[test]
+fn the_yield_probe_passes_on_llvmpipe() {
+    let device = device();
+    if device.physical().is_llvmpipe() {
+        assert!(kernels::probe_yields(&device).unwrap());
+    }
+}
