@@ -97,6 +97,32 @@ done:
     ret;
 }
 
+.extern .func (.param .b32 result) vprintf(.param .b64 format, .param .b64 arguments);
+.global .align 1 .b8 text[12] = {116, 104, 114, 101, 97, 100, 32, 37, 100, 33, 10, 0};
+
+// Prints a line with the number of the thread.
+.visible .entry print() {
+    .local .align 8 .b8 place[8];
+    .reg .b32 %r<3>;
+    .reg .b64 %rd<4>;
+    mov.u64 %rd1, place;
+    cvta.local.u64 %rd2, %rd1;
+    mov.u32 %r1, %tid.x;
+    st.local.u32 [place], %r1;
+    mov.u64 %rd3, text;
+    cvta.global.u64 %rd3, %rd3;
+    {
+        .param .b64 p0;
+        .param .b64 p1;
+        .param .b32 back;
+        st.param.b64 [p0], %rd3;
+        st.param.b64 [p1], %rd2;
+        call.uni (back), vprintf, (p0, p1);
+        ld.param.b32 %r2, [back];
+    }
+    ret;
+}
+
 .visible .entry fault() {
     trap;
 }
@@ -403,7 +429,7 @@ fn functions_describe_themselves() {
         assert_eq!(unsafe { CStr::from_ptr(name) }, c"scale");
         let mut count = 0;
         ok!(cuModuleGetFunctionCount(&mut count, module));
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
         ok!(cuModuleUnload(module));
         fails!(cuFuncGetName(&mut name, kernel), INVALID_HANDLE);
     });
@@ -582,4 +608,37 @@ fn linked_ptx_is_an_image() {
         ok!(cuLinkDestroy(link));
         function(module, c"scale");
     });
+}
+
+#[test]
+fn kernels_print() {
+    if common::is_child() {
+        let module = start();
+        let kernel = function(module, c"print");
+        for _ in 0..2 {
+            ok!(cuLaunchKernel(
+                kernel,
+                1,
+                1,
+                1,
+                3,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                null_mut(),
+                null_mut()
+            ));
+        }
+        ok!(cuCtxSynchronize());
+        return;
+    }
+    let output = common::run_child("kernels_print", &[]);
+    for thread in 0..3 {
+        assert_eq!(
+            output.matches(&format!("thread {thread}!\n")).count(),
+            2,
+            "{output}"
+        );
+    }
 }

@@ -179,3 +179,135 @@ fn threads_share_a_device() {
         });
     });
 }
+
+const PTX: &str = "
+.version 7.0
+.target sm_50
+.address_size 64
+.visible .entry add(.param .u64 data, .param .u32 value) {
+    .reg .b32 %r<5>;
+    .reg .b64 %rd<4>;
+    ld.param.u64 %rd1, [data];
+    ld.param.u32 %r1, [value];
+    mov.u32 %r2, %tid.x;
+    mul.wide.u32 %rd2, %r2, 4;
+    add.u64 %rd3, %rd1, %rd2;
+    ld.global.u32 %r3, [%rd3];
+    add.u32 %r4, %r3, %r1;
+    st.global.u32 [%rd3], %r4;
+    ret;
+}
+";
+
+/// A fat binary with one PTX entry, as nvcc makes it, with room at the front for the wrapper that points to the rest.
+fn fat_binary() -> Box<[u64]> {
+    let stored = (PTX.len() + 1).next_multiple_of(8);
+    let mut bytes = Vec::new();
+    bytes.extend(0xba55ed50u32.to_le_bytes());
+    bytes.extend([1, 0, 16, 0]);
+    bytes.extend((64 + stored as u64).to_le_bytes());
+    bytes.extend([1, 0, 1, 1]);
+    for word in [64, stored as u32, 0, 0, 0, 0, 50, 64, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for long in [0x11u64, 0, PTX.len() as u64] {
+        bytes.extend(long.to_le_bytes());
+    }
+    bytes.extend(PTX.as_bytes());
+    bytes.resize(16 + 64 + stored, 0);
+    let mut words = vec![0; 3];
+    words.extend(
+        bytes
+            .chunks_exact(8)
+            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("eight bytes"))),
+    );
+    let mut words = words.into_boxed_slice();
+    words[0] = 0x466243b1 | 1 << 32;
+    words[1] = words[3..].as_ptr() as u64;
+    words
+}
+
+#[test]
+fn kernels_are_launched() {
+    with_each_runtime("kernels_are_launched", |runtime| {
+        // What nvcc's host code does before main. The image stays for the life of the process.
+        type Register = unsafe extern "C" fn(*const c_void) -> *mut *mut c_void;
+        type End = unsafe extern "C" fn(*mut *mut c_void);
+        type Function = unsafe extern "C" fn(
+            *mut *mut c_void,
+            *const c_void,
+            *const c_char,
+            *const c_char,
+            c_int,
+            *mut c_void,
+            *mut c_void,
+            *mut c_void,
+            *mut c_void,
+            *mut c_int,
+        );
+        let image = Box::leak(fat_binary());
+        let null = std::ptr::null_mut();
+        let host_function: *const c_void = (kernels_are_launched as fn() as *const ()).cast();
+        // SAFETY: the calls that nvcc generates, with an image and names that stay.
+        unsafe {
+            let register: Register = runtime.function("__cudaRegisterFatBinary");
+            let handle = register(image.as_ptr().cast());
+            let function: Function = runtime.function("__cudaRegisterFunction");
+            let name = c"add".as_ptr();
+            function(
+                handle,
+                host_function,
+                name,
+                name,
+                -1,
+                null,
+                null,
+                null,
+                null,
+                null.cast(),
+            );
+            runtime.function::<End>("__cudaRegisterFatBinaryEnd")(handle);
+        }
+
+        let values: Vec<u32> = (0..64).collect();
+        let mut data = runtime.malloc(256);
+        runtime.copy(data, values.as_ptr().cast(), 256, 1);
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Dim3(u32, u32, u32);
+        type Launch = unsafe extern "C" fn(
+            *const c_void,
+            Dim3,
+            Dim3,
+            *mut *mut c_void,
+            usize,
+            *mut c_void,
+        ) -> c_int;
+        let launch: Launch = runtime.function("cudaLaunchKernel");
+        let mut value = 1000u32;
+        let mut arguments = [
+            std::ptr::from_mut(&mut data).cast(),
+            std::ptr::from_mut(&mut value).cast(),
+        ];
+        // SAFETY: the kernel's arguments, and memory of this test.
+        runtime.check(unsafe {
+            launch(
+                host_function,
+                Dim3(1, 1, 1),
+                Dim3(64, 1, 1),
+                arguments.as_mut_ptr(),
+                0,
+                null,
+            )
+        });
+        let mut back = vec![0u32; 64];
+        runtime.copy(back.as_mut_ptr().cast(), data, 256, 2);
+        assert!(back.iter().copied().eq((0..64).map(|i| i + 1000)));
+
+        let mut attributes = [0u8; 1024];
+        type Attributes = unsafe extern "C" fn(*mut u8, *const c_void) -> c_int;
+        let get: Attributes = runtime.function("cudaFuncGetAttributes");
+        // SAFETY: a place larger than the structure.
+        runtime.check(unsafe { get(attributes.as_mut_ptr(), host_function) });
+    });
+}

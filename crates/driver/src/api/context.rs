@@ -3,7 +3,6 @@
 use crate::boundary::{In, Out, Result};
 use crate::core::context::Context;
 use crate::core::platform::{device, platform};
-use crate::core::status::IntoCuda;
 use crate::core::{capture, stack};
 use cuda_abi::*;
 use std::sync::atomic::Ordering;
@@ -130,7 +129,7 @@ pub fn cuCtxSynchronize() -> Result {
 pub fn cuCtxSynchronize_v2(ctx: CUcontext) -> Result {
     let state = context(ctx)?.state()?;
     capture::refuse_unsafe_call()?;
-    state.vulkan.synchronize().cuda()
+    state.synchronize()
 }
 
 pub fn cuCtxSetLimit(limit: CUlimit, value: usize) -> Result {

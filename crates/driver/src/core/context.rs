@@ -137,11 +137,10 @@ impl Context {
     fn open(self: &Arc<Self>) -> Result {
         let mut state = self.state.write();
         if state.is_none() {
-            let vulkan = self.device.open()?;
+            let open = self.device.open()?;
             platform::close_at_exit();
-            let legacy = vulkan.create_stream().cuda()?;
-            let streams =
-                StreamGroup::new(self.id, self.handle(), self.device, vulkan.clone(), legacy);
+            let streams = StreamGroup::new(self.id, self.handle(), self.device, open)?;
+            let vulkan = streams.vulkan.clone();
             *state = Some(Arc::new(State {
                 context_id: self.id,
                 context: self.handle(),
@@ -201,8 +200,8 @@ impl Context {
         let Some(state) = self.state.write().take() else {
             return;
         };
-        if let Err(error) = state.vulkan.synchronize() {
-            tracing::debug!("closing a context: {error}");
+        if let Err(status) = state.synchronize() {
+            tracing::debug!("closing a context: {status}");
         }
         stream::end_of_context(self.id);
         event::end_of_context(self.id);
@@ -213,7 +212,7 @@ impl Context {
             .iter()
             .any(|other| Arc::ptr_eq(&other.vulkan, &state.vulkan));
         if !shared {
-            // Somebody may hold the device still (a graph's nodes do): what opens next starts without its faults.
+            // The device stays open: what uses it next starts without its faults.
             state.vulkan.clear_fault();
         }
         state.per_thread.write().clear();
@@ -243,6 +242,17 @@ impl Context {
             _ => return Err(CUresult::UNSUPPORTED_LIMIT),
         };
         Ok(self.limits.lock().get(&limit).copied().unwrap_or(initial))
+    }
+}
+
+impl State {
+    /// Waits for all work and prints what kernels wrote (`cuCtxSynchronize`).
+    ///
+    /// # Errors
+    /// The sticky error.
+    pub fn synchronize(&self) -> Result {
+        self.vulkan.synchronize().cuda()?;
+        self.streams.print()
     }
 }
 

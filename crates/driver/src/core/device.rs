@@ -4,9 +4,10 @@ use crate::boundary::Result;
 use crate::core::context::Context;
 use crate::core::pool::Pool;
 use crate::core::status::IntoCuda;
+use crate::core::stream_pool::OpenDevice;
 use cuda_abi::{CUdevice, CUuuid};
 use parking_lot::Mutex;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use vulkan::{PciAddress, PhysicalDevice};
 
 /// A visible device.
@@ -17,7 +18,7 @@ pub struct Device {
     pub physical: Arc<PhysicalDevice>,
     index: usize,
     primary: OnceLock<Arc<Context>>,
-    open: Mutex<Weak<vulkan::Device>>,
+    open: Mutex<Option<Arc<OpenDevice>>>,
     default_pool: OnceLock<Arc<Pool>>,
     pool: Mutex<Option<Arc<Pool>>>,
 }
@@ -30,7 +31,7 @@ impl Device {
             physical,
             index,
             primary: OnceLock::new(),
-            open: Mutex::new(Weak::new()),
+            open: Mutex::new(None),
             default_pool: OnceLock::new(),
             pool: Mutex::new(None),
         }
@@ -43,20 +44,31 @@ impl Device {
 
     /// The open Vulkan device, which all contexts of the device share.
     ///
+    /// It stays open until the process ends, also when no context is left: the runtime releases its context from a
+    /// destructor that may run inside `dlclose`, where nothing may wait for a thread to end.
+    ///
     /// # Errors
     /// What opening it gives.
-    pub fn open(&self) -> Result<Arc<vulkan::Device>> {
+    pub fn open(&self) -> Result<Arc<OpenDevice>> {
         let mut open = self.open.lock();
         // A lost device stays lost: who opens it again gets a new one.
         if let Some(device) = open
-            .upgrade()
-            .filter(|device| device.check() != Err(vulkan::Error::DeviceLost))
+            .as_ref()
+            .filter(|device| device.vulkan.check() != Err(vulkan::Error::DeviceLost))
         {
-            return Ok(device);
+            return Ok(device.clone());
         }
-        let device = vulkan::Device::open(&self.physical).cuda()?;
-        *open = Arc::downgrade(&device);
+        let device = OpenDevice::new(vulkan::Device::open(&self.physical).cuda()?);
+        *open = Some(device.clone());
         Ok(device)
+    }
+
+    /// Lets go of the Vulkan device.
+    pub fn close(&self) {
+        let device = self.open.lock().take();
+        if let Some(Err(error)) = device.map(|device| device.end()) {
+            tracing::debug!("closing {}: {error}", self.physical.name());
+        }
     }
 
     /// The UUID, the Vulkan device's.

@@ -5,7 +5,7 @@ use crate::core::capture::Capture;
 use crate::core::context::State;
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
-use crate::core::stream::Stream;
+use crate::core::stream::{Stream, StreamGroup};
 use cuda_abi::*;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub enum Mark {
 
 /// An event.
 pub struct Event {
-    /// `Context::id`.
-    pub context_id: u64,
+    /// Its context's streams.
+    pub group: Arc<StreamGroup>,
     /// `CU_EVENT_` flags.
     pub flags: u32,
     mark: Mutex<Mark>,
@@ -49,7 +49,7 @@ impl Event {
             return Err(CUresult::NOT_SUPPORTED);
         }
         let event = Arc::new(Self {
-            context_id: state.context_id,
+            group: state.streams.clone(),
             flags,
             mark: Mutex::new(Mark::None),
         });
@@ -82,7 +82,7 @@ impl Event {
     /// # Errors
     /// `CUDA_ERROR_INVALID_HANDLE` for a stream of another context; sticky errors.
     pub fn record(&self, stream: &Stream) -> Result {
-        if stream.group.context_id != self.context_id {
+        if stream.group.context_id != self.group.context_id {
             return Err(CUresult::INVALID_HANDLE);
         }
         let point = stream.run(|vulkan| vulkan.record_event(self.is_timed()))?;
@@ -118,7 +118,10 @@ impl Event {
     /// As [`Event::is_complete`].
     pub fn synchronize(&self) -> Result {
         match self.point()? {
-            Some(point) => point.wait().cuda(),
+            Some(point) => {
+                point.wait().cuda()?;
+                self.group.print()
+            }
             None => Ok(()),
         }
     }
@@ -143,5 +146,5 @@ impl Event {
 
 /// Ends the handles of a closed context's events.
 pub fn end_of_context(context_id: u64) {
-    EVENTS.remove_if(|event| event.context_id == context_id);
+    EVENTS.remove_if(|event| event.group.context_id == context_id);
 }

@@ -12,7 +12,7 @@ use crate::core::graph::Graph;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
-use crate::core::stream::Stream;
+use crate::core::stream::{Stream, StreamGroup};
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -28,7 +28,7 @@ pub struct GraphExec {
     pub context_id: u64,
     /// `CUDA_GRAPH_INSTANTIATE_FLAG_`s.
     pub flags: u64,
-    vulkan: Arc<vulkan::Device>,
+    group: Arc<StreamGroup>,
     plan: Mutex<Plan>,
 }
 
@@ -88,11 +88,11 @@ impl GraphExec {
             tracing::warn!("graphs cannot be launched from the device");
             return Err(CUresult::NOT_SUPPORTED);
         }
-        let plan = Plan::new(&state.vulkan, flatten(graph))?;
+        let plan = Plan::new(&state.streams, flatten(graph))?;
         let exec = Arc::new(Self {
             context_id: state.context_id,
             flags,
-            vulkan: state.vulkan.clone(),
+            group: state.streams.clone(),
             plan: Mutex::new(plan),
         });
         GRAPH_EXECS.insert(exec.clone());
@@ -119,7 +119,7 @@ impl GraphExec {
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE` for a stream of another device; sticky errors.
     pub fn launch(&self, stream: &Arc<Stream>) -> Result {
-        if !Arc::ptr_eq(&self.vulkan, &stream.group.vulkan) {
+        if !Arc::ptr_eq(&self.group.vulkan, &stream.group.vulkan) {
             return Err(CUresult::INVALID_VALUE);
         }
         let mut plan = self.plan.lock();
@@ -130,6 +130,11 @@ impl GraphExec {
                 stream.vulkan.wait(last).cuda()?;
             }
         }
+        let prints = plan.nodes.iter().any(|node| prints(&node.operation));
+        let _launching = match prints {
+            true => Some(self.group.printf.launching(&self.group.vulkan)?),
+            false => None,
+        };
         for segment in &plan.segments {
             match segment {
                 Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
@@ -190,7 +195,7 @@ impl GraphExec {
             }
         }
         for (index, node) in new.into_iter().enumerate() {
-            if let Err(status) = plan.set(&self.vulkan, index, node.operation) {
+            if let Err(status) = plan.set(&self.group, index, node.operation) {
                 tracing::warn!("cuGraphExecUpdate: a node cannot be changed: {status}");
                 return error(
                     CUgraphExecUpdateResult::ERROR_PARAMETERS_CHANGED,
@@ -215,7 +220,7 @@ impl GraphExec {
         if plan.nodes[index].operation.node_type() != operation.node_type() {
             return Err(CUresult::INVALID_VALUE);
         }
-        plan.set(&self.vulkan, index, operation)
+        plan.set(&self.group, index, operation)
     }
 }
 
@@ -259,21 +264,21 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
 }
 
 impl Plan {
-    fn new(vulkan: &Arc<vulkan::Device>, nodes: Vec<Flat>) -> Result<Self> {
+    fn new(group: &StreamGroup, nodes: Vec<Flat>) -> Result<Self> {
         let mut segments = Vec::new();
         let mut places = Vec::new();
         let mut run: Vec<DeviceNode> = Vec::new();
         let close = |run: &mut Vec<DeviceNode>, segments: &mut Vec<Segment>| -> Result {
             if !run.is_empty() {
                 segments.push(Segment::Recording(
-                    vulkan.record(std::mem::take(run)).cuda()?,
+                    group.vulkan.record(std::mem::take(run)).cuda()?,
                 ));
             }
             Ok(())
         };
         for node in &nodes {
             let mut own = Vec::new();
-            for step in steps(vulkan, &node.operation)? {
+            for step in steps(group, &node.operation)? {
                 let segment = match step {
                     Step::Device(device) => {
                         own.push((segments.len(), run.len()));
@@ -300,11 +305,11 @@ impl Plan {
     }
 
     /// Replaces a node's operation by one of the same type: in place where it has as many steps, else by a new plan.
-    fn set(&mut self, vulkan: &Arc<vulkan::Device>, index: usize, operation: Operation) -> Result {
+    fn set(&mut self, group: &StreamGroup, index: usize, operation: Operation) -> Result {
         if same(&self.nodes[index].operation, &operation) {
             return Ok(());
         }
-        let steps = steps(vulkan, &operation)?;
+        let steps = steps(group, &operation)?;
         let places = &self.places[index];
         let fits = steps.len() == places.len()
             && steps.iter().zip(places).all(|(step, &(segment, _))| {
@@ -322,7 +327,7 @@ impl Plan {
             let last = self.last.take();
             *self = Plan {
                 last,
-                ..Plan::new(vulkan, nodes)?
+                ..Plan::new(group, nodes)?
             };
             return Ok(());
         }
@@ -340,6 +345,14 @@ impl Plan {
         }
         self.nodes[index].operation = operation;
         Ok(())
+    }
+}
+
+/// Whether an operation is a kernel that prints.
+fn prints(operation: &Operation) -> bool {
+    match operation {
+        Operation::Launch(launch) => launch.function.info().is_ok_and(|info| info.uses_printf),
+        _ => false,
     }
 }
 
@@ -363,23 +376,28 @@ fn same(a: &Operation, b: &Operation) -> bool {
     }
 }
 
-fn steps(vulkan: &Arc<vulkan::Device>, operation: &Operation) -> Result<Vec<Step>> {
+fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
     Ok(match operation {
         Operation::Launch(launch) => {
-            if !Arc::ptr_eq(&launch.function.code.vulkan, vulkan) {
+            if !Arc::ptr_eq(&launch.function.code.vulkan, &group.vulkan) {
                 return Err(CUresult::INVALID_HANDLE);
             }
+            let pipeline = launch
+                .function
+                .pipeline(launch.block, launch.dynamic_shared)?;
+            let printf = match pipeline.info().uses_printf {
+                true => group.printf.launching(&group.vulkan)?.address,
+                false => 0,
+            };
             vec![Step::Device(DeviceNode::Launch {
-                pipeline: launch
-                    .function
-                    .pipeline(launch.block, launch.dynamic_shared)?,
+                pipeline,
                 grid: launch.grid,
                 parameters: launch.parameters.clone(),
                 module: launch.function.code.variables_address()?,
-                printf: 0,
+                printf,
             })]
         }
-        Operation::Copy(copy) => copy_steps(vulkan, copy)?,
+        Operation::Copy(copy) => copy_steps(&group.vulkan, copy)?,
         Operation::Fill(fill) => {
             if fill.count == 0 || fill.rows == 0 {
                 return Ok(Vec::new());

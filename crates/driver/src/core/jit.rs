@@ -161,6 +161,17 @@ impl From<ptx_spirv::TranslateError> for JitError {
     }
 }
 
+impl From<fatbin::Error> for JitError {
+    fn from(error: fatbin::Error) -> Self {
+        let status = match &error {
+            fatbin::Error::NoPtx { .. } => CUresult::NO_BINARY_FOR_GPU,
+            fatbin::Error::NotLinked(_) => CUresult::NOT_SUPPORTED,
+            fatbin::Error::Corrupt(_) => CUresult::INVALID_IMAGE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 impl From<ptx::ParseError> for JitError {
     fn from(error: ptx::ParseError) -> Self {
         let status = if error.unsupported {

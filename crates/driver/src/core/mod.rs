@@ -13,7 +13,6 @@
 //! a wild access.
 
 pub mod capture;
-pub mod container;
 pub mod context;
 pub mod copy;
 pub mod device;
@@ -36,9 +35,11 @@ pub mod operation;
 pub mod platform;
 pub mod pointer;
 pub mod pool;
+pub mod printf;
 pub mod program;
 pub mod registry;
 pub mod stack;
 pub mod status;
 pub mod stream;
+pub mod stream_pool;
 pub mod visible;

@@ -7,6 +7,7 @@ use crate::core::jit::JitError;
 use crate::core::program::Program;
 use crate::core::registry::Registry;
 use crate::core::status::{status, IntoCuda};
+use crate::core::stream::StreamGroup;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use ptx_spirv::{RelocationTarget, SharedMemory, Target};
@@ -37,6 +38,8 @@ pub struct Code {
     pub device: &'static crate::core::device::Device,
     /// The open Vulkan device.
     pub vulkan: Arc<vulkan::Device>,
+    /// Its context's streams.
+    pub streams: Arc<StreamGroup>,
     /// The PTX.
     pub program: Arc<Program>,
     variables: OnceLock<std::result::Result<Option<Allocation>, JitError>>,
@@ -50,6 +53,7 @@ impl Module {
             context_id: state.context_id,
             device: state.device,
             vulkan: state.vulkan.clone(),
+            streams: state.streams.clone(),
             program,
             variables: OnceLock::new(),
         };
@@ -151,9 +155,11 @@ impl Code {
                 }
             }
         }
-        let stream = self.vulkan.create_stream().map_err(failed)?;
+        let no_stream = |status| JitError::new(status, "no stream to fill a module's variables");
+        let stream = self.streams.open.take_stream().map_err(no_stream)?;
         stream.write(allocation.address(), &image).map_err(failed)?;
         stream.synchronize().map_err(failed)?;
+        self.streams.open.give_back(stream);
         Ok(Some(allocation))
     }
 

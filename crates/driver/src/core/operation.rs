@@ -147,15 +147,18 @@ pub fn launch(
     }
     let pipeline = function.pipeline(block, dynamic_shared)?;
     let module = function.code.variables_address()?;
+    let launching = match pipeline.info().uses_printf {
+        true => Some(stream.group.printf.launching(&stream.group.vulkan)?),
+        false => None,
+    };
+    let printf = launching.as_ref().map_or(0, |launching| launching.address);
     stream.run(|vulkan| {
-        vulkan.launch(
-            &pipeline,
-            &vulkan::Launch {
-                grid,
-                parameters,
-                module,
-                ..Default::default()
-            },
-        )
+        let launch = vulkan::Launch {
+            grid,
+            parameters,
+            module,
+            printf,
+        };
+        vulkan.launch(&pipeline, &launch)
     })
 }

@@ -135,6 +135,9 @@ extern "C" fn exiting() {
     // No panic may leave an exit handler.
     let _ = std::panic::catch_unwind(|| {
         crate::core::context::close_all();
+        if let Some(Ok(platform)) = PLATFORM.get() {
+            platform.devices.iter().for_each(Device::close);
+        }
         EXITING.store(true, Ordering::Relaxed);
     });
 }

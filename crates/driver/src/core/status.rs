@@ -39,8 +39,12 @@ impl<T> IntoCuda<T> for std::result::Result<T, Error> {
     fn cuda(self) -> Result<T> {
         self.map_err(|error| {
             let status = status(&error);
-            match error {
+            match &error {
                 Error::OutOfMemory { .. } => tracing::info!("{error}"),
+                Error::Fault(fault) => {
+                    let [x, y, z, thread, ..] = fault.data;
+                    tracing::warn!("{error} in block {x},{y},{z}, thread {thread} of the block");
+                }
                 _ => tracing::warn!("{error}"),
             }
             status

@@ -9,9 +9,11 @@ use crate::boundary::Result;
 use crate::core::capture::StreamCapture;
 use crate::core::context::State;
 use crate::core::device::Device;
+use crate::core::printf::Printf;
 use crate::core::registry::Registry;
 use crate::core::stack;
 use crate::core::status::IntoCuda;
+use crate::core::stream_pool::OpenDevice;
 use cuda_abi::*;
 use parking_lot::{Mutex, RwLock};
 use std::cell::RefCell;
@@ -33,6 +35,10 @@ pub struct StreamGroup {
     pub device: &'static Device,
     /// The open Vulkan device.
     pub vulkan: Arc<vulkan::Device>,
+    /// The same with its unused streams.
+    pub open: Arc<OpenDevice>,
+    /// What kernels print.
+    pub printf: Printf,
     legacy: Arc<vulkan::Stream>,
     /// Counts the legacy stream's operations.
     legacy_work: AtomicU64,
@@ -43,23 +49,35 @@ pub struct StreamGroup {
 
 impl StreamGroup {
     /// A group with only the legacy stream.
+    ///
+    /// # Errors
+    /// Those of making a stream.
     pub fn new(
         context_id: u64,
         context: CUcontext,
         device: &'static Device,
-        vulkan: Arc<vulkan::Device>,
-        legacy: Arc<vulkan::Stream>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+        open: Arc<OpenDevice>,
+    ) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             context_id,
             context,
             device,
-            vulkan,
-            legacy,
+            vulkan: open.vulkan.clone(),
+            printf: Printf::default(),
+            legacy: open.take_stream()?,
+            open,
             legacy_work: AtomicU64::new(0),
             order: Mutex::new(()),
             blocking: RwLock::default(),
-        })
+        }))
+    }
+
+    /// Prints what kernels have printed so far.
+    ///
+    /// # Errors
+    /// The sticky error.
+    pub fn print(&self) -> Result {
+        self.printf.drain(self)
     }
 
     fn blocking_streams(&self) -> Vec<Arc<Stream>> {
@@ -144,7 +162,7 @@ impl Stream {
         if flags & !CU_STREAM_NON_BLOCKING != 0 {
             return Err(CUresult::INVALID_VALUE);
         }
-        let vulkan = state.vulkan.create_stream().cuda()?;
+        let vulkan = state.streams.open.take_stream()?;
         let stream = Self::new(&state.streams, Kind::Created, flags, priority, vulkan);
         STREAMS.insert(stream.clone());
         Ok(stream)
@@ -237,7 +255,8 @@ impl Stream {
     pub fn synchronize(&self) -> Result {
         self.refuse_while_capturing()?;
         self.before()?;
-        self.vulkan.synchronize().cuda()
+        self.vulkan.synchronize().cuda()?;
+        self.group.print()
     }
 
     /// `cuStreamQuery`.
@@ -263,6 +282,12 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.group.open.give_back(self.vulkan.clone());
+    }
+}
+
 /// The calling thread's default stream in a context.
 ///
 /// # Errors
@@ -272,7 +297,7 @@ pub fn per_thread(state: &Arc<State>) -> Result<Arc<Stream>> {
     if let Some(stream) = state.per_thread.read().get(&thread) {
         return Ok(stream.clone());
     }
-    let vulkan = state.vulkan.create_stream().cuda()?;
+    let vulkan = state.streams.open.take_stream()?;
     let stream = Stream::new(&state.streams, Kind::PerThread, 0, 0, vulkan);
     state.per_thread.write().insert(thread, stream.clone());
     // A thread that already ends keeps its stream until the context closes.
