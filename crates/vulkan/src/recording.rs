@@ -319,11 +319,11 @@ fn check_node(shared: &Shared, node: &Node) -> Result<(), Error> {
         Node::Fill {
             destination,
             pitch,
-            pattern,
             width,
             count,
             rows,
-        } => match Fill::new(*destination, *pitch, *pattern, *width, *count, *rows)? {
+            ..
+        } => match Fill::new(*destination, *pitch, *width, *count, *rows)? {
             Some(fill) => memory.entry(*destination, fill.extent).map(drop),
             None => Ok(()),
         },
@@ -497,8 +497,7 @@ fn record(
                 count,
                 rows,
             } => {
-                let Some(fill) = Fill::new(*destination, *pitch, *pattern, *width, *count, *rows)?
-                else {
+                let Some(fill) = Fill::new(*destination, *pitch, *width, *count, *rows)? else {
                     continue;
                 };
                 let to = memory.entry(*destination, fill.extent)?;

@@ -93,3 +93,20 @@ fn a_device_can_be_opened_again_and_again() {
         drop(memory);
     }
 }
+
+#[test]
+fn the_pipeline_cache_is_kept_on_disk() {
+    let device = common::device();
+    let cache = vulkan::cache::Cache::open("pipelines");
+    // Other tests may write to it at the same time.
+    cache.prune(0);
+    let shader = device.create_shader(&common::affine_kernel()).unwrap();
+    shader.pipeline([96, 1, 1], 0).unwrap();
+    device.save_caches();
+    let (entries, bytes) = cache.usage();
+    assert!(entries >= 1 && bytes > 0);
+    // And read again.
+    let again = common::device();
+    let shader = again.create_shader(&common::affine_kernel()).unwrap();
+    shader.pipeline([96, 1, 1], 0).unwrap();
+}

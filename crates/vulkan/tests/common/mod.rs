@@ -16,7 +16,9 @@ use vulkan::{Device, Instance};
 pub fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let directory = std::env::temp_dir().join(format!("vkcuda-test-{}", std::process::id()));
+        let directory = option_env!("CARGO_TARGET_TMPDIR")
+            .map_or_else(std::env::temp_dir, std::path::PathBuf::from)
+            .join("vkcuda-test-cache");
         // SAFETY: called before any other thread of the test reads the environment through this crate.
         unsafe { std::env::set_var("VKCUDA_CACHE_DIR", directory) };
         let filter = tracing_subscriber::EnvFilter::from_default_env();
