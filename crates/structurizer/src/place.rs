@@ -291,7 +291,8 @@ impl Placement {
     }
 
     /// Moves closed items, which are early ways out, to just behind their last source, so that what follows need not be
-    /// guarded. Not those with a convergent block, and not the largest item of a sequence, which is its main path.
+    /// guarded. Not those with a convergent block, and not the main item of a sequence: the largest, if none other holds
+    /// a convergent block.
     fn order_items(&mut self, nodes: &[u32], jumps: &[(u32, u32)], work: &mut Work) {
         let mut source: Vec<(u32, i32)> = Vec::new();
         for &(child, to) in jumps {
@@ -308,14 +309,13 @@ impl Placement {
         for &x in nodes {
             let mut items = std::mem::take(&mut self.items[x as usize]);
             if items.len() > 1 {
-                let largest = items
-                    .iter()
-                    .copied()
-                    .max_by_key(|&item| work.size[item as usize]);
+                let weight =
+                    |&item: &u32| (work.convergent[item as usize], work.size[item as usize]);
+                let main = items.iter().copied().max_by_key(weight);
                 items.sort_by_cached_key(|&item| {
                     let (i, at) = (item as usize, work.index[item as usize]);
                     let moved =
-                        self.closed(item, work) && !work.convergent[i] && largest != Some(item);
+                        self.closed(item, work) && !work.convergent[i] && main != Some(item);
                     if moved {
                         let end = source.partition_point(|&(to, _)| to <= item);
                         (source[end - 1].1, 1, work.size[i], at)

@@ -29,6 +29,11 @@ shapes! {
     /// `if (tid >= n) return; ...`, with an exit of its own and with a common one.
     early_return: ["1 2", "", "!3", ""];
     early_return_shared: ["2 1", "!2", ""];
+    /// `if (a) { if (b) return; X } Y`.
+    early_return_in_if: ["1 4", "2 3", "", "4", "!"];
+    early_return_in_if_mirrored: ["1 4", "3 2", "", "4", "!"];
+    /// Two ways to an error exit, and the main path behind it.
+    error_before_main: ["1 2", "7 3", "7 3", "!4 5", "", "6", "", ""];
     /// Two ways to the same error exit.
     shared_error: ["4 1", "4 2", "!3", "", ""];
     while_loop: ["1", "2 3", "1", ""];
