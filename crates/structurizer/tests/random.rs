@@ -188,7 +188,7 @@ fn unguarded_blocks_are_found() {
 }
 
 proptest! {
-    #![proptest_config(common::cases(2000))]
+    #![proptest_config(common::cases(800))]
 
     #[test]
     fn any_edges_small(graph in any_graph(8)) {
