@@ -471,8 +471,9 @@ impl Emitter<'_> {
 
     /// `exact + error` (the error below a unit of `exact`) to single precision in a directed mode.
     pub(crate) fn round_directed(&mut self, exact: Id, error: Id, mode: Directed) -> Id {
-        let r = self.asm.op(Op::FConvert, Type::F32, &[exact]);
-        let back = self.asm.op(Op::FConvert, Type::F64, &[r]);
+        // NoContraction: a compiler may otherwise take the way to single precision and back for nothing.
+        let r = self.exact(Op::FConvert, Type::F32, &[exact]);
+        let back = self.exact(Op::FConvert, Type::F64, &[r]);
         let zero = self.asm.constant(Type::F64, 0);
         let above = {
             let more = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[back, exact]);
