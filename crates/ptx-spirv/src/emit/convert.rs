@@ -362,7 +362,16 @@ impl Emitter<'_> {
             self.asm.constant(wide, least_extended),
         );
         let id = self.asm.op(Op::Select, wide, &[high, most, id]);
-        let id = self.asm.op(Op::Select, wide, &[low, least, id]);
+        let mut id = self.asm.op(Op::Select, wide, &[low, least, id]);
+        // NaN is zero, except between 64 bits of one side or the other: the highest bit alone.
+        if from == ScalarType::F64 || size == 8 {
+            let top = if signed {
+                least
+            } else {
+                self.asm.constant(wide, 1 << (bits - 1))
+            };
+            id = self.asm.op(Op::Select, wide, &[nan, top, id]);
+        }
         let narrow = Type::unsigned(size);
         let id = self.cast(Value { id, ty: wide }, narrow);
         self.set_widened(d, narrow, id, signed)
