@@ -444,19 +444,36 @@ impl Emitter<'_> {
         let wide = |e: &mut Self, x| e.asm.op(Op::FConvert, Type::F64, &[x]);
         let (a, b) = (wide(self, a), wide(self, b));
         let zero = self.asm.constant(Type::F64, 0);
-        let (sum, error) = match (op, c) {
-            (Op::FMul, None) => (self.exact(Op::FMul, Type::F64, &[a, b]), zero),
+        let mut addends = Some((a, b));
+        let (mut sum, error) = match (op, c) {
+            (Op::FMul, None) => {
+                addends = None;
+                (self.exact(Op::FMul, Type::F64, &[a, b]), zero)
+            }
             (Op::FMul, Some(c)) => {
                 let p = self.exact(Op::FMul, Type::F64, &[a, b]);
                 let c = wide(self, c);
+                addends = Some((p, c));
                 self.two_sum(Type::F64, p, c)
             }
             (Op::FSub, _) => {
                 let b = self.asm.op(Op::FNegate, Type::F64, &[b]);
+                addends = Some((a, b));
                 self.two_sum(Type::F64, a, b)
             }
             _ => self.two_sum(Type::F64, a, b),
         };
+        if let (Directed::Down, Some((x, y))) = (mode, addends) {
+            // Downwards, a sum of zero is negative unless both addends are positive zeros.
+            let x = self.asm.op(Op::Bitcast, Type::U64, &[x]);
+            let y = self.asm.op(Op::Bitcast, Type::U64, &[y]);
+            let sign = self.asm.constant(Type::U64, 1 << 63);
+            let either = self.asm.op(Op::BitwiseOr, Type::U64, &[x, y]);
+            let signed = self.asm.op(Op::BitwiseAnd, Type::U64, &[either, sign]);
+            let signed = self.asm.op(Op::Bitcast, Type::F64, &[signed]);
+            let none = self.asm.op(Op::FOrdEqual, Type::Bool, &[sum, zero]);
+            sum = self.asm.op(Op::Select, Type::F64, &[none, signed, sum]);
+        }
         self.round_directed(sum, error, mode)
     }
 
