@@ -1,0 +1,22 @@
+//! Every PTX instruction form on the Vulkan device and on the interpreter, with the same inputs, bit for bit.
+//!
+//! A [`Form`] is an instruction with the kinds of its operands. [`Bench`] makes kernels of some forms each, whose thread `i`
+//! loads operand set `i`, executes and stores; runs them on both sides; and compares. NaNs are one class. What may differ
+//! is said by the form ([`Compare`]). Whole kernels go through [`Bench::kernel`].
+//!
+//! A wild pointer on a CPU device ends the process, so each family of tests runs in a [child process](isolate::isolated).
+//!
+//! ```no_run
+//! use conformance::{form, Bench};
+//! Bench::open().check(vec![form("add.sat.s32", "s32", "s32 s32")], &[]);
+//! ```
+
+pub mod bench;
+pub mod form;
+pub mod isolate;
+pub mod kind;
+
+pub use bench::{Bench, Case};
+pub use form::{body, form, Compare, Form};
+pub use isolate::isolated;
+pub use kind::{Kind, Random};

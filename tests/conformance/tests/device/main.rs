@@ -1,0 +1,8 @@
+//! Families of instructions, each in a child process.
+
+mod compare;
+mod convert;
+mod float;
+mod half;
+mod integer;
+mod known;
