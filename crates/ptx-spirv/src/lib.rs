@@ -179,6 +179,9 @@ pub fn translate(
         .filter(|f| f.is_entry && f.body.is_some())
         .ok_or_else(|| TranslateError::NoKernel(kernel.to_owned()))?;
     let mut graph = graph::build(module, layout, function)?;
+    if !target.float64 {
+        graph.refuse_doubles(module, kernel)?;
+    }
     let yields = matches!(target.warps, Warps::Yield { .. });
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =
@@ -232,5 +235,17 @@ pub fn translate(
             .clamp(16, 255),
     };
     let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;
+    // What the emitter makes of doubles on its own account (fma without a fused one) is found in the words.
+    const CAPABILITY_FLOAT64: [u32; 2] = [2 << 16 | 17, 10];
+    let declarations = spirv[5..]
+        .chunks_exact(2)
+        .take_while(|w| w[0] == CAPABILITY_FLOAT64[0]);
+    if !target.float64 && declarations.into_iter().any(|w| w == CAPABILITY_FLOAT64) {
+        return Err(TranslateError::Unsupported {
+            kernel: kernel.to_owned(),
+            line: module.line(function.span),
+            what: "fma made of double precision without shaderFloat64".into(),
+        });
+    }
     Ok(Translated { spirv, info })
 }

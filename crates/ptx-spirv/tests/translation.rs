@@ -1,0 +1,200 @@
+//! What the translator promises beside valid words: errors that name their cause, the same words for the same input, and
+//! the description that the runtime launches by.
+
+mod common;
+
+use common::{kernel, kernels, profiles, text, translate};
+use ptx_spirv::{ModuleLayout, Target, TranslateError};
+
+fn refusal(body: &str, target: &Target) -> TranslateError {
+    translate(&kernel(body), "k", target).expect_err("a refusal")
+}
+
+#[test]
+fn an_unsupported_instruction_is_named_with_kernel_and_line() {
+    for (profile, target) in profiles() {
+        let e = refusal(
+            "mov.u32 %r0, 1;\ntex.1d.v4.f32.s32 {%f0, %f1, %f2, %f3}, [%rd0, {%r0}];",
+            &target,
+        );
+        let TranslateError::Unsupported { kernel, line, what } = &e else {
+            panic!("{profile}: {e}");
+        };
+        assert_eq!((kernel.as_str(), *line), ("k", 9), "{profile}");
+        assert!(what.starts_with("tex.1d.v4.f32.s32"), "{profile}: {what}");
+        let shown = e.to_string();
+        assert!(
+            shown.starts_with("k: line 9: unsupported: tex.1d"),
+            "{shown}"
+        );
+    }
+}
+
+/// `%envreg0` to `2` hold the grid handle of cooperative groups; 0 would be a wrong answer.
+#[test]
+fn environment_registers_are_refused_by_name() {
+    for register in ["envreg0", "envreg1", "envreg2"] {
+        let e = refusal(
+            &format!("mov.b32 %r0, %{register};\nst.global.u32 [%rd0], %r0;"),
+            &Target::lavapipe(),
+        );
+        assert_eq!(
+            e.to_string(),
+            format!("k: line 8: unsupported: special register %{register}")
+        );
+    }
+}
+
+#[test]
+fn a_missing_device_feature_is_named() {
+    let mut target = Target::subgroup32();
+    target.float64 = false;
+    let e = refusal(
+        "add.f64 %fd0, %fd1, %fd2;\nst.global.f64 [%rd0], %fd0;",
+        &target,
+    );
+    let TranslateError::Unsupported { line: 8, what, .. } = &e else {
+        panic!("{e}");
+    };
+    assert_eq!(what, "add.f64 without shaderFloat64");
+
+    target = Target::subgroup32();
+    target.subgroup_clock = false;
+    let e = refusal("mov.u32 %r0, %clock;", &target);
+    assert!(
+        e.to_string().contains("%clock without a shader clock"),
+        "{e}"
+    );
+}
+
+#[test]
+fn barriers_of_a_part_of_the_block_are_refused_where_barriers_are_native() {
+    let body = "barrier.sync 1, 64;";
+    let e = refusal(body, &Target::subgroup32());
+    assert!(e.to_string().contains("for a part of the block"), "{e}");
+    translate(&kernel(body), "k", &Target::lavapipe()).expect("yields can do it");
+    // The whole block is no part of it.
+    let whole = kernel(body).replace("(.param .u64 out)", "(.param .u64 out)\n.reqntid 64");
+    translate(&whole, "k", &Target::subgroup32()).expect("a barrier of the whole block");
+}
+
+#[test]
+fn text_that_is_no_ptx_is_a_parse_error_with_its_line() {
+    let e = refusal("mov.u32 %r0, 1;\nmov.u32 %r0 %r1;", &Target::lavapipe());
+    let TranslateError::Parse { kernel, source } = &e else {
+        panic!("{e}");
+    };
+    assert_eq!(kernel, "k");
+    assert_eq!(source.line, 9, "{source}");
+}
+
+#[test]
+fn broken_rules_are_invalid() {
+    let e = refusal("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f0, %f1, %f2, %f3}, {%r0, %r1}, {%r0, %r1}, {%f0, %f1, %f2, %f3};", &Target::lavapipe());
+    assert!(
+        matches!(&e, TranslateError::Invalid { line: 8, .. }),
+        "{e:?}"
+    );
+}
+
+#[test]
+fn an_unknown_kernel_is_not_found() {
+    let e = translate(&kernel(""), "other", &Target::lavapipe()).expect_err("no such kernel");
+    assert_eq!(e, TranslateError::NoKernel("other".into()));
+    // A device function is no kernel.
+    let e = translate(&text("calls"), "larger", &Target::lavapipe()).expect_err("no kernel");
+    assert_eq!(e, TranslateError::NoKernel("larger".into()));
+}
+
+#[test]
+fn recursion_is_refused() {
+    let text = kernel("call.uni f, ();").replace(
+        ".visible .entry",
+        ".func g();\n.func f() { call.uni g, (); ret; }\n.func g() { call.uni f, (); ret; }\n.visible .entry",
+    );
+    let e = translate(&text, "k", &Target::lavapipe()).expect_err("recursion");
+    assert!(
+        matches!(&e, TranslateError::Unsupported { what, .. } if what.contains("recursive call of f")),
+        "{e}"
+    );
+}
+
+#[test]
+fn calls_of_unknown_functions_are_named() {
+    let text = kernel("call.uni elsewhere, ();").replace(
+        ".visible .entry",
+        ".extern .func elsewhere();\n.visible .entry",
+    );
+    let e = translate(&text, "k", &Target::lavapipe()).expect_err("no such function");
+    assert!(e.to_string().contains("elsewhere"), "{e}");
+}
+
+#[test]
+fn the_same_input_gives_the_same_words() {
+    for (profile, target) in profiles() {
+        for (name, text) in kernels() {
+            let first = translate(&text, &name, &target).expect("a translation");
+            // Hash maps of another thread have other seeds, if anything depends on them.
+            let second = std::thread::scope(|s| {
+                s.spawn(|| translate(&text, &name, &target).expect("a translation"))
+                    .join()
+                    .expect("a thread that ends")
+            });
+            assert_eq!(first, second, "{name} for {profile}");
+        }
+    }
+}
+
+#[test]
+fn parameters_and_memory_are_described() {
+    let k = |name: &str, target: &Target| translate(&text(name), name, target).expect(name).info;
+    let (native, yields) = (Target::subgroup32(), Target::lavapipe());
+    let info = k("shared", &native);
+    assert_eq!(info.parameters.len(), 2);
+    assert_eq!((info.parameters[1].offset, info.parameters[1].size), (8, 4));
+    assert_eq!(info.parameter_bytes, 12);
+    assert_eq!((info.static_shared, info.dynamic_shared_align), (4096, 16));
+    assert!(!info.shared_in_scratch);
+    assert_eq!((info.subgroup_size, info.warp_state), (32, false));
+    assert_eq!(info.slice_bytes(256, 1024), 0);
+    assert_eq!(info.total_shared(1024), 5120);
+
+    let info = k("shared", &yields);
+    assert!(info.shared_in_scratch && info.warp_state);
+    assert!(info.slice_bytes(256, 1024) >= info.warp_state_bytes(256) + 5120);
+
+    // bar.red counts in 16 bytes after the kernel's own 20, before the dynamic array.
+    assert_eq!(k("barrier_reduction", &native).static_shared, 48);
+    assert_eq!(k("barrier_reduction", &yields).static_shared, 20);
+
+    let info = k("local", &yields);
+    assert_eq!((info.local_bytes, info.local_in_scratch), (64, true));
+    assert!(k("printf", &native).uses_printf);
+    assert!(!k("trap", &native).uses_printf);
+}
+
+#[test]
+fn addresses_in_tables_are_relocated() {
+    let text = text("tables");
+    let module = ptx::Module::parse(&text).expect("a module");
+    let layout = ModuleLayout::new(&module).expect("a layout");
+    let place = |name: &str| layout.variables[name].offset;
+    let numbers = place("numbers") as usize;
+    assert_eq!(
+        layout.image[numbers + 8..numbers + 12],
+        300u32.to_le_bytes()
+    );
+    let found: Vec<_> = layout
+        .relocations
+        .iter()
+        .map(|r| (r.offset, r.size, r.target.clone(), r.addend))
+        .collect();
+    let to = |name| ptx_spirv::RelocationTarget::Offset(place(name));
+    assert_eq!(
+        found,
+        [
+            (place("pointers"), 8, to("first"), 0),
+            (place("pointers") + 8, 8, to("second"), 0)
+        ]
+    );
+}
