@@ -9,6 +9,9 @@
 //! | `VKCUDA_SHARED_MEMORY` | opt-in shared memory of a block that devices report, bytes | by device |
 //! | `VKCUDA_LOG` | what is logged, see [`crate::log`] | `warn` |
 //!
+//! A program that ships PTX only for a newer architecture, beside machine code for the older ones, needs a higher
+//! `VKCUDA_COMPUTE_CAPABILITY`: CuPy's own kernels are PTX for 12.0.
+//!
 //! `VKCUDA_ALLOW_CPU`, `VKCUDA_VALIDATION`, `VKCUDA_CACHE` and `VKCUDA_CACHE_DIR` are the `vulkan` crate's.
 
 use std::str::FromStr;

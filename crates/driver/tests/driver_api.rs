@@ -85,6 +85,28 @@ fn hidden_devices_are_not_there() {
 }
 
 #[test]
+fn a_forked_process_starts_without_cuda() {
+    in_child("a_forked_process_starts_without_cuda", &[], || {
+        primary();
+        // SAFETY: the child calls two functions and ends without any handlers.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut count = 0;
+            // SAFETY: a valid place.
+            let refused = unsafe { (cuInit(0), cuDeviceGetCount(&mut count)) };
+            let expected = (CUresult::NOT_INITIALIZED, CUresult::NOT_INITIALIZED);
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(i32::from(refused != expected)) };
+        }
+        let mut status = -1;
+        // SAFETY: a valid place.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0);
+        allocate(16);
+    });
+}
+
+#[test]
 fn devices_have_identities() {
     in_child("devices_have_identities", &[], || {
         ok!(cuInit(0));

@@ -642,3 +642,65 @@ fn kernels_print() {
         );
     }
 }
+
+#[test]
+fn launch_attributes_are_kept_or_refused() {
+    in_child("launch_attributes_are_kept_or_refused", &[], || {
+        let module = start();
+        let kernel = function(module, c"variables");
+        let mut out = allocate(4);
+        let mut arguments = [argument(&mut out)];
+        let mut event = CUevent::NULL;
+        ok!(cuEventCreate(&mut event, CU_EVENT_DISABLE_TIMING));
+        let attribute = |id, words: [u32; 3]| {
+            let mut value = CUlaunchAttributeValue { bytes: [0; 64] };
+            value.dimensions = words;
+            CUlaunchAttribute {
+                id,
+                pad: [0; 4],
+                value,
+            }
+        };
+        let event_words = [event.0 as u32, (event.0 >> 32) as u32, 0];
+        let mut launch = |grid, list: &mut [CUlaunchAttribute]| {
+            let config = CUlaunchConfig {
+                gridDimX: grid,
+                gridDimY: 1,
+                gridDimZ: 1,
+                blockDimX: 1,
+                blockDimY: 1,
+                blockDimZ: 1,
+                sharedMemBytes: 0,
+                hStream: CUstream::NULL,
+                attrs: list.as_mut_ptr(),
+                numAttrs: list.len() as u32,
+            };
+            // SAFETY: valid arguments.
+            unsafe { cuLaunchKernelEx_ptsz(&config, kernel, arguments.as_mut_ptr(), null_mut()) }
+        };
+        use CUlaunchAttributeID as A;
+        let serial = attribute(A::PROGRAMMATIC_STREAM_SERIALIZATION, [1, 0, 0]);
+        let completion = attribute(A::LAUNCH_COMPLETION_EVENT, event_words);
+        assert_eq!(launch(1, &mut [serial, completion]), CUresult::SUCCESS);
+        ok!(cuEventSynchronize(event));
+        assert_eq!(read(out, 1), [15]);
+        let cooperative = attribute(A::COOPERATIVE, [1, 0, 0]);
+        assert_eq!(launch(1, &mut [cooperative]), CUresult::SUCCESS);
+        assert_eq!(
+            launch(2, &mut [cooperative]),
+            CUresult::COOPERATIVE_LAUNCH_TOO_LARGE
+        );
+        assert_eq!(
+            launch(2, &mut [attribute(A::CLUSTER_DIMENSION, [1, 1, 1])]),
+            CUresult::SUCCESS
+        );
+        assert_eq!(
+            launch(2, &mut [attribute(A::CLUSTER_DIMENSION, [2, 1, 1])]),
+            CUresult::INVALID_CLUSTER_SIZE
+        );
+        assert_eq!(
+            launch(1, &mut [attribute(A(99), [1, 0, 0])]),
+            CUresult::NOT_SUPPORTED
+        );
+    });
+}

@@ -323,10 +323,11 @@ pub fn cuGraphKernelNodeSetAttribute(
     }];
     // SAFETY: the list outlives the call.
     let list = unsafe { In::accept(list.as_ptr()) };
-    match launch::attributes(list, 1)?.cooperative {
-        true => Err(CUresult::NOT_SUPPORTED),
-        false => Ok(()),
+    let found = launch::attributes(list, 1)?;
+    if found.cooperative || !found.events.is_empty() {
+        return Err(CUresult::NOT_SUPPORTED);
     }
+    Ok(())
 }
 
 /// No attribute is kept, so each has its initial value, which is zero.

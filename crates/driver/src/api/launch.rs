@@ -1,6 +1,8 @@
 //! Execution control.
 
 use crate::boundary::{Accept, In, Pointers, Result};
+use crate::core::capture;
+use crate::core::event::EVENTS;
 use crate::core::function::Function;
 use crate::core::launch::{self, Shape};
 use crate::core::operation::{HostCall, Operation};
@@ -59,9 +61,11 @@ pub fn cuLaunchKernelEx(
         dynamic_shared: config.sharedMemBytes,
     };
     match attributes.cooperative {
-        true => launch::cooperative(&stream, &function, shape, kernel_params, extra),
-        false => launch::launch(&stream, &function, shape, kernel_params, extra),
+        true => launch::cooperative(&stream, &function, shape, kernel_params, extra)?,
+        false => launch::launch(&stream, &function, shape, kernel_params, extra)?,
     }
+    let record = |event: &CUevent| capture::record_event(&stream, &EVENTS.get(event.0)?, false);
+    attributes.events.iter().try_for_each(record)
 }
 
 pub fn cuLaunchCooperativeKernel(

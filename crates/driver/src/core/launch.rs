@@ -163,10 +163,13 @@ pub fn cooperative(
 }
 
 /// What the attributes of a launch ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// All blocks have to be resident at once.
     pub cooperative: bool,
+    /// Events to record when the blocks have started or the kernel allows it: recorded after the kernel, which is later
+    /// than asked for and never too early.
+    pub events: Vec<CUevent>,
 }
 
 /// Reads the attributes of `cuLaunchKernelEx`.
@@ -182,9 +185,18 @@ pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attribute
     let mut found = Attributes::default();
     for attribute in list.all(count)? {
         // SAFETY: every bit pattern is an integer; the caller sets the member that the id says.
-        let (int, dimensions) = unsafe { (attribute.value.int, attribute.value.dimensions) };
+        let (int, dimensions, handle) = unsafe {
+            (
+                attribute.value.int,
+                attribute.value.dimensions,
+                attribute.value.align,
+            )
+        };
         match attribute.id {
             A::COOPERATIVE => found.cooperative |= int != 0,
+            A::PROGRAMMATIC_EVENT | A::LAUNCH_COMPLETION_EVENT => {
+                found.events.push(CUevent(handle as usize))
+            }
             A::CLUSTER_DIMENSION if dimensions.iter().any(|&n| n > 1) => {
                 tracing::warn!(
                     "cuLaunchKernelEx: clusters of {dimensions:?} blocks are not supported"

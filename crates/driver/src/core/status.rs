@@ -2,6 +2,7 @@
 
 use crate::boundary::Result;
 use cuda_abi::CUresult;
+use parking_lot::Mutex;
 use vulkan::{Error, FaultCode};
 
 /// The status that NVIDIA's driver would give. Sticky errors (faults, a lost device) are among them.
@@ -38,16 +39,27 @@ pub trait IntoCuda<T> {
 impl<T> IntoCuda<T> for std::result::Result<T, Error> {
     fn cuda(self) -> Result<T> {
         self.map_err(|error| {
-            let status = status(&error);
-            match &error {
-                Error::OutOfMemory { .. } => tracing::info!("{error}"),
-                Error::Fault(fault) => {
-                    let [x, y, z, thread, ..] = fault.data;
-                    tracing::warn!("{error} in block {x},{y},{z}, thread {thread} of the block");
-                }
-                _ => tracing::warn!("{error}"),
-            }
-            status
+            log(&error);
+            status(&error)
         })
+    }
+}
+
+/// Tells of an error in its own words; of a sticky one, which every later call gives again, the first time.
+fn log(error: &Error) {
+    static LAST: Mutex<Option<Error>> = Mutex::new(None);
+    match error {
+        Error::OutOfMemory { .. } => tracing::info!("{error}"),
+        Error::Fault(_) | Error::DeviceLost => {
+            if LAST.lock().replace(error.clone()).as_ref() == Some(error) {
+                tracing::debug!("{error}");
+            } else if let Error::Fault(fault) = error {
+                let [x, y, z, thread, ..] = fault.data;
+                tracing::warn!("{error} in block {x},{y},{z}, thread {thread} of the block");
+            } else {
+                tracing::warn!("{error}");
+            }
+        }
+        _ => tracing::warn!("{error}"),
     }
 }

@@ -14,7 +14,8 @@
 //! | 263e8860-7cd2-6143-92f6-bbd5006dfa7e | [`checks`]: checks of a context | 12.4 and later |
 //! | 21318c60-9714-3248-8ca6-41ff7324c8f2 | [`context_info`]: facts about a context | 13.4 and later |
 //!
-//! Asked for and known to be optional: f8cff951-2146-8b4e-b9e2-fb469e7c0dd9. Slots that no runtime was seen to call hold a
+//! Asked for and known to be optional: f8cff951-2146-8b4e-b9e2-fb469e7c0dd9 (runtimes 12.9 and later),
+//! da9151d3-3ae6-cc41-a5c0-4f26d533e328 (CuPy and Numba with the compilers of CUDA 13.5). Slots that no runtime was seen to call hold a
 //! function that logs its table and slot and answers `CUDA_ERROR_NOT_SUPPORTED`.
 
 pub mod checks;
@@ -117,6 +118,7 @@ const INTEGRITY: CUuuid = uuid("d4082055-bde6-704b-8d34-ba123c66e1f2");
 const CHECKS: CUuuid = uuid("263e8860-7cd2-6143-92f6-bbd5006dfa7e");
 const CONTEXT_INFO: CUuuid = uuid("21318c60-9714-3248-8ca6-41ff7324c8f2");
 const OPTIONAL: CUuuid = uuid("f8cff951-2146-8b4e-b9e2-fb469e7c0dd9");
+const OPTIONAL_TOO: CUuuid = uuid("da9151d3-3ae6-cc41-a5c0-4f26d533e328");
 
 /// The table of a UUID; `None` where there is none, which is logged.
 pub fn find(id: &CUuuid) -> Option<*const c_void> {
@@ -128,7 +130,7 @@ pub fn find(id: &CUuuid) -> Option<*const c_void> {
         INTEGRITY => Some(integrity::TABLE.address()),
         CHECKS => Some(checks::TABLE.address()),
         CONTEXT_INFO => Some(context_info::TABLE.address()),
-        OPTIONAL => {
+        OPTIONAL | OPTIONAL_TOO => {
             tracing::debug!("cuGetExportTable: {id} is optional and not there");
             None
         }
