@@ -84,6 +84,30 @@ impl Batch {
     }
 }
 
+/// Where the words of B are read.
+enum BSource {
+    /// In the warp's slots, from this word on.
+    Slot { base: Id, first: u32 },
+    /// In the lanes' registers.
+    Registers(Vec<Id>),
+}
+
+/// The operands of a product, as a lane sees them.
+struct Fragments {
+    element: Element,
+    /// Halves of eight rows.
+    halves: usize,
+    /// Groups of k.
+    groups: usize,
+    /// The lane's words of A.
+    a: Vec<Id>,
+    b: BSource,
+    /// The first invocation of the lane's quad.
+    quad: Id,
+    /// 8 * (lane % 4).
+    eight_t: Id,
+}
+
 /// The element types of a product.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Element {
@@ -342,7 +366,7 @@ impl Emitter<'_> {
             (Element::Byte { .. }, Some(M::M8n8k16)) => (1, 1),
             _ => return unsupported(i),
         };
-        let (a_words, b_words) = (halves * groups, groups);
+        let (a_words, b_words): (usize, usize) = (halves * groups, groups);
         let d = Self::elements(self.operand(i, 0)?);
         let a = Self::elements(self.operand(i, 1)?);
         let b = Self::elements(self.operand(i, 2)?);
@@ -357,52 +381,20 @@ impl Emitter<'_> {
         }
         let (g, t) = self.quad();
 
-        // B of columns 2t and 2t + 1, which lanes 8t + 4c + n hold.
         let (two, three) = (self.asm.u32(2), self.asm.u32(3));
         let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
-        let mut b_values = vec![[[0; 4]; 2]; groups];
-        let slot = if self.yields() {
-            Some(self.publish_b(i, b)?)
+        let b_source = if self.yields() {
+            let (base, first) = self.publish_b(i, b)?;
+            BSource::Slot { base, first }
         } else {
-            None
+            let ids = b.iter().map(|o| self.value(o, Type::U32));
+            BSource::Registers(ids.collect::<Result<Vec<_>>>()?)
         };
-        let b_ids = match slot {
-            Some(_) => Vec::new(),
-            None => b
-                .iter()
-                .map(|o| self.value(o, Type::U32))
-                .collect::<Result<Vec<_>>>()?,
-        };
-        for n in 0..4u32 {
-            for k in 0..2u32 {
-                let lane = self.offset(eight_t, Type::U32, (4 * k + n) as i64);
-                match slot {
-                    Some((base, first)) if groups == 2 => {
-                        let v = self.read_slot(base, lane, first, Type::Vector(Scalar::U32, 2));
-                        for (q, column) in b_values.iter_mut().enumerate() {
-                            column[k as usize][n as usize] =
-                                self.asm.op(Op::CompositeExtract, Type::U32, &[v, q as u32]);
-                        }
-                    }
-                    Some((base, first)) => {
-                        b_values[0][k as usize][n as usize] =
-                            self.read_slot(base, lane, first, Type::U32);
-                    }
-                    None => {
-                        for (q, column) in b_values.iter_mut().enumerate() {
-                            column[k as usize][n as usize] = self.native_shuffle(b_ids[q], lane);
-                        }
-                    }
-                }
-            }
-        }
-
-        // A of the quad.
         let a_ids = a
             .iter()
             .map(|o| self.value(o, Type::U32))
             .collect::<Result<Vec<_>>>()?;
-        let first = match self.target.warps {
+        let quad = match self.target.warps {
             Warps::Yield { width } => {
                 let mask = self.asm.u32((width - 1) & !3);
                 let lane = self.entry.lane;
@@ -410,13 +402,15 @@ impl Emitter<'_> {
             }
             _ => self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, two]),
         };
-        let mut a_values = vec![[0; 4]; a_words];
-        for n in 0..4u32 {
-            let lane = self.offset(first, Type::U32, n as i64);
-            for (w, values) in a_values.iter_mut().enumerate() {
-                values[n as usize] = self.native_shuffle(a_ids[w], lane);
-            }
-        }
+        let fragments = Fragments {
+            element,
+            halves,
+            groups,
+            a: a_ids,
+            b: b_source,
+            quad,
+            eight_t,
+        };
 
         // Sums.
         let integer = matches!(element, Element::Byte { .. });
@@ -441,35 +435,10 @@ impl Emitter<'_> {
                 sums.push(self.value(o, ty)?);
             }
         }
-        let elements = |e: &mut Self, w: Id| -> Vec<Id> { e.elements_of(element, w) };
-        for q in 0..groups {
-            for n in 0..4 {
-                if let Element::Byte { a_signed, b_signed } = element {
-                    for h in 0..halves {
-                        for k in 0..2 {
-                            let x = a_values[h + halves * q][n];
-                            let y = b_values[q][k][n];
-                            let dot = self.dot4(x, y, a_signed, b_signed);
-                            let s = &mut sums[2 * h + k];
-                            *s = self.asm.op(Op::IAdd, Type::U32, &[*s, dot]);
-                        }
-                    }
-                    continue;
-                }
-                let x: Vec<Vec<Id>> = (0..halves)
-                    .map(|h| elements(self, a_values[h + halves * q][n]))
-                    .collect();
-                let y: Vec<Vec<Id>> = (0..2).map(|k| elements(self, b_values[q][k][n])).collect();
-                for h in 0..halves {
-                    for k in 0..2 {
-                        for e in 0..x[h].len() {
-                            let p = self.asm.op(Op::FMul, Type::F32, &[x[h][e], y[k][e]]);
-                            let s = &mut sums[2 * h + k];
-                            *s = self.asm.op(Op::FAdd, Type::F32, &[*s, p]);
-                        }
-                    }
-                }
-            }
+        let ty = if integer { Type::U32 } else { Type::F32 };
+        for n in 0..4 {
+            let n = self.asm.u32(n);
+            self.add_products(&fragments, n, &mut sums);
         }
         if half_sums {
             for (n, d) in d.iter().enumerate() {
@@ -486,7 +455,6 @@ impl Emitter<'_> {
             }
             return Ok(());
         }
-        let ty = if integer { Type::U32 } else { Type::F32 };
         for (n, d) in d.iter().enumerate() {
             let v = if integer && i.has(M::Satfinite) {
                 return unsupported(i);
@@ -496,6 +464,53 @@ impl Emitter<'_> {
             self.set(d, ty, v)?;
         }
         Ok(())
+    }
+
+    /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.
+    fn add_products(&mut self, f: &Fragments, n: Id, sums: &mut [Id]) {
+        let lane = self.asm.op(Op::IAdd, Type::U32, &[f.quad, n]);
+        let a: Vec<Id> = f.a.iter().map(|&w| self.native_shuffle(w, lane)).collect();
+        let first = self.asm.op(Op::IAdd, Type::U32, &[f.eight_t, n]);
+        let second = self.offset(first, Type::U32, 4);
+        // By column, then group of k.
+        let b = [first, second].map(|lane| match &f.b {
+            BSource::Slot { base, first } if f.groups == 2 => {
+                let v = self.read_slot(*base, lane, *first, Type::Vector(Scalar::U32, 2));
+                (0..2)
+                    .map(|q| self.asm.op(Op::CompositeExtract, Type::U32, &[v, q]))
+                    .collect()
+            }
+            BSource::Slot { base, first } => vec![self.read_slot(*base, lane, *first, Type::U32)],
+            BSource::Registers(ids) => ids
+                .iter()
+                .map(|&w| self.native_shuffle(w, lane))
+                .collect::<Vec<Id>>(),
+        });
+        for q in 0..f.groups {
+            if let Element::Byte { a_signed, b_signed } = f.element {
+                for h in 0..f.halves {
+                    for k in 0..2 {
+                        let dot = self.dot4(a[h + f.halves * q], b[k][q], a_signed, b_signed);
+                        let s = &mut sums[2 * h + k];
+                        *s = self.asm.op(Op::IAdd, Type::U32, &[*s, dot]);
+                    }
+                }
+                continue;
+            }
+            let x: Vec<Vec<Id>> = (0..f.halves)
+                .map(|h| self.elements_of(f.element, a[h + f.halves * q]))
+                .collect();
+            let y = [0, 1].map(|k| self.elements_of(f.element, b[k][q]));
+            for h in 0..f.halves {
+                for k in 0..2 {
+                    for e in 0..x[h].len() {
+                        let p = self.asm.op(Op::FMul, Type::F32, &[x[h][e], y[k][e]]);
+                        let s = &mut sums[2 * h + k];
+                        *s = self.asm.op(Op::FAdd, Type::F32, &[*s, p]);
+                    }
+                }
+            }
+        }
     }
 
     /// The elements of a word as single-precision numbers.
