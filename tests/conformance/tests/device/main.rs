@@ -6,3 +6,4 @@ mod float;
 mod half;
 mod integer;
 mod known;
+mod warp;
