@@ -6,6 +6,8 @@
 
 use crate::handle::{Arguments, DeviceClass, Handle, Scalar};
 use crate::kernels::gemm_direct::{self, Layout, Triangle, Vectors};
+use crate::kernels::gemm_tensor::{self, Shape};
+use crate::kernels::gemm_tiled;
 use crate::kernels::Kernel;
 use crate::ptx::{Arithmetic, Element};
 use crate::types::{ComputeType, DataType, Operation, Status};
@@ -295,10 +297,22 @@ impl Default for Product {
 }
 
 impl Product {
-    /// Launches the kernels of the product on the handle's stream.
+    /// Launches the kernel of the product on the handle's stream.
     pub fn run(&self, handle: &Handle) -> Result<(), Status> {
-        let spec = self.direct(handle.class);
         let (m, n, _) = self.size;
+        if let Some(spec) = self.tensor(handle.class, handle.multiprocessors) {
+            let tiles = (
+                m.div_ceil(gemm_tensor::TILE_M),
+                n.div_ceil(spec.shape.tile_n()),
+            );
+            let threads = spec.shape.threads();
+            return self.launch(handle, &Kernel::GemmTensor(spec), tiles, threads);
+        }
+        if let Some(spec) = self.tiled(handle.class) {
+            let tiles = (m.div_ceil(spec.tile()), n.div_ceil(spec.tile()));
+            return self.launch(handle, &Kernel::GemmTiled(spec), tiles, gemm_tiled::THREADS);
+        }
+        let spec = self.direct(handle.class);
         let tiles_m = m.div_ceil(gemm_direct::BLOCK_ROWS * spec.rows as u32);
         let tiles_n = n.div_ceil(gemm_direct::BLOCK_COLUMNS * spec.columns as u32);
         let threads = gemm_direct::BLOCK_ROWS * gemm_direct::BLOCK_COLUMNS;
@@ -308,6 +322,73 @@ impl Product {
             (tiles_m, tiles_n),
             threads,
         )
+    }
+
+    /// The tensor-core kernel for this product, where it can run and is worth it.
+    pub fn tensor(&self, class: DeviceClass, multiprocessors: u32) -> Option<gemm_tensor::Spec> {
+        let plain = self.fill == Triangle::All
+            && !self.pointers
+            && !self.conjugate_alpha
+            && self.scale_beta.is_none();
+        let (m, n, k) = self.size;
+        let half = matches!(self.formats.ab, Element::F16 | Element::BF16);
+        let aligned = |operand: &Operand| {
+            let matrix = &operand.matrix;
+            matrix.address % 16 == 0 && matrix.ld % 8 == 0 && matrix.batch % 8 == 0
+        };
+        let large_enough = m >= 16 && n >= 8 && k >= 16;
+        if class != DeviceClass::Gpu
+            || !plain
+            || !half
+            || !large_enough
+            || !aligned(&self.a)
+            || !aligned(&self.b)
+        {
+            return None;
+        }
+        let blocks = |shape: Shape| {
+            u64::from(m.div_ceil(gemm_tensor::TILE_M))
+                * u64::from(n.div_ceil(shape.tile_n()))
+                * self.count
+        };
+        let shape = match n {
+            0..=32 => Shape::Small,
+            33..=64 => Shape::Medium,
+            _ if blocks(Shape::Large) >= u64::from(multiprocessors) => Shape::Large,
+            _ if blocks(Shape::Medium) >= u64::from(multiprocessors) => Shape::Medium,
+            _ => Shape::Small,
+        };
+        Some(gemm_tensor::Spec {
+            a: self.a.layout,
+            b: self.b.layout,
+            element_ab: self.formats.ab,
+            element_c: self.formats.c,
+            scale: self.formats.scale,
+            shape,
+        })
+    }
+
+    /// The kernel through shared memory for this product, where it is worth it: for narrow matrices most of its tile
+    /// would be empty.
+    pub fn tiled(&self, class: DeviceClass) -> Option<gemm_tiled::Spec> {
+        let plain =
+            self.fill == Triangle::All && !self.conjugate_alpha && self.scale_beta.is_none();
+        let (m, n, k) = self.size;
+        if class != DeviceClass::Gpu || !plain || m < 32 || n < 32 || k < 16 {
+            return None;
+        }
+        let complex = self.formats.arithmetic.is_complex();
+        Some(gemm_tiled::Spec {
+            a: self.a.layout,
+            b: self.b.layout,
+            conjugate_a: self.a.conjugate && complex,
+            conjugate_b: self.b.conjugate && complex,
+            element_ab: self.formats.ab,
+            element_c: self.formats.c,
+            scale: self.formats.scale,
+            arithmetic: self.formats.arithmetic,
+            pointers: self.pointers,
+        })
     }
 
     /// Launches a kernel with the parameters of [`gemm_direct::Spec::ptx`], in slices of the batch that fit the grid.

@@ -17,7 +17,7 @@ macro_rules! tests {
     ($($module:ident::$name:ident)*) => {$(
         #[test]
         fn $name() {
-            interpreter::start();
+            interpreter::start("llvmpipe");
             $module::$name();
         }
     )*};
@@ -29,6 +29,7 @@ tests! {
     products::products_of_misaligned_matrices
     products::products_in_batches
     products::products_by_named_functions
+    products::products_of_tiles
     products::wrong_arguments
     structured::triangular_systems
     structured::matrices_and_vectors

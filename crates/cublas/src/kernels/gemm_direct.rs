@@ -203,17 +203,7 @@ impl Spec {
     /// `tiles_m * tiles_n` blocks in x, a tile being `8 * rows` by `8 * columns`, and the batch in z.
     pub fn ptx(&self) -> String {
         let mut f = Function::new(self.name());
-        for name in ["a", "b", "c"] {
-            f.param(name, "u64");
-        }
-        for name in ["lda", "ldb", "ldc", "batch_a", "batch_b", "batch_c"] {
-            f.param(name, "s64");
-        }
-        for name in ["m", "n", "k", "tiles_m", "batch_first"] {
-            f.param(name, "u32");
-        }
-        f.scalar_params("alpha", self.arithmetic);
-        f.scalar_params("beta", self.arithmetic);
+        declare(&mut f, self.arithmetic);
         f.threads(BLOCK_ROWS * BLOCK_COLUMNS);
         self.body(&mut f);
         module(&f.finish())
@@ -242,12 +232,10 @@ impl Spec {
         ins!(f, "@{outside_n} bra {end};");
 
         f.comment("this product of the batch");
-        let z = f.special("%ctaid.z");
-        let first = f.load_param("batch_first", Class::B32);
-        let z = f.op2(Class::B32, "add.u32", z, first);
-        let a_base = self.base(f, "a", z);
-        let b_base = self.base(f, "b", z);
-        let c_base = self.base(f, "c", z);
+        let z = batch_index(f);
+        let a_base = batch_base(f, self.pointers, "a", z);
+        let b_base = batch_base(f, self.pointers, "b", z);
+        let c_base = batch_base(f, self.pointers, "c", z);
 
         f.comment("where each row of A and each column of B starts");
         let a = self.operand(
@@ -295,20 +283,6 @@ impl Spec {
         self.rounds(f, &a, &b, k, &sums, 1, epilogue);
         self.write(f, c_base, (&a, m), (&b, n), alpha, beta, &sums);
         f.place(end);
-    }
-
-    /// The address of operand `name` in product `z` of the batch.
-    fn base(&self, f: &mut Function, name: &str, z: Reg) -> Reg {
-        let base = f.load_param(name, Class::B64);
-        if self.pointers {
-            let at = f.op3(Class::B64, "mad.wide.u32", z, 8, base);
-            let address = f.reg(Class::B64);
-            ins!(f, "ld.global.u64 {address}, [{at}];");
-            return address;
-        }
-        let stride = f.load_param(&format!("batch_{name}"), Class::B64);
-        let z = f.widen(z);
-        f.op3(Class::B64, "mad.lo.s64", z, stride, base)
     }
 
     fn operand(
@@ -564,4 +538,40 @@ impl Spec {
         }
         (line, inside)
     }
+}
+
+/// Declares the parameters of [`Spec::ptx`], which every matrix product has.
+pub(super) fn declare(f: &mut Function, arithmetic: Arithmetic) {
+    for name in ["a", "b", "c"] {
+        f.param(name, "u64");
+    }
+    for name in ["lda", "ldb", "ldc", "batch_a", "batch_b", "batch_c"] {
+        f.param(name, "s64");
+    }
+    for name in ["m", "n", "k", "tiles_m", "batch_first"] {
+        f.param(name, "u32");
+    }
+    f.scalar_params("alpha", arithmetic);
+    f.scalar_params("beta", arithmetic);
+}
+
+/// The block's place in the batch.
+pub(super) fn batch_index(f: &mut Function) -> Reg {
+    let z = f.special("%ctaid.z");
+    let first = f.load_param("batch_first", Class::B32);
+    f.op2(Class::B32, "add.u32", z, first)
+}
+
+/// The address of operand `name` in product `z` of the batch.
+pub(super) fn batch_base(f: &mut Function, pointers: bool, name: &str, z: Reg) -> Reg {
+    let base = f.load_param(name, Class::B64);
+    if pointers {
+        let at = f.op3(Class::B64, "mad.wide.u32", z, 8, base);
+        let address = f.reg(Class::B64);
+        ins!(f, "ld.global.u64 {address}, [{at}];");
+        return address;
+    }
+    let stride = f.load_param(&format!("batch_{name}"), Class::B64);
+    let z = f.widen(z);
+    f.op3(Class::B64, "mad.lo.s64", z, stride, base)
 }

@@ -5,6 +5,8 @@
 
 pub mod elementwise;
 pub mod gemm_direct;
+pub mod gemm_tensor;
+pub mod gemm_tiled;
 pub mod reduce;
 pub mod symmetric;
 pub mod triangular;
@@ -40,6 +42,10 @@ families! {
     Elementwise(elementwise),
     /// Matrix product from registers.
     GemmDirect(gemm_direct),
+    /// Matrix product on tensor cores.
+    GemmTensor(gemm_tensor),
+    /// Matrix product through shared memory.
+    GemmTiled(gemm_tiled),
     /// Reductions of vectors.
     Reduce(reduce),
     /// Products with a symmetric matrix.

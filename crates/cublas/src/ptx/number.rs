@@ -420,6 +420,42 @@ impl Function {
         }
     }
 
+    /// Writes a number to shared memory as it is computed with.
+    pub fn store_shared(&mut self, arithmetic: Arithmetic, address: Reg, number: Number) {
+        let ty = arithmetic.class().name();
+        match number.im {
+            Some(im) => ins!(
+                self,
+                "st.shared.v2.{ty} [{address}], {{{}, {im}}};",
+                number.re
+            ),
+            None => ins!(self, "st.shared.{ty} [{address}], {};", number.re),
+        }
+    }
+
+    /// Writes two neighbouring real numbers, rounded to `element`; `address` is aligned to both.
+    pub fn store_pair(&mut self, element: Element, address: Reg, [a, b]: [Number; 2]) {
+        match element {
+            Element::F32 => ins!(
+                self,
+                "st.global.v2.f32 [{address}], {{{}, {}}};",
+                a.re,
+                b.re
+            ),
+            Element::F16 | Element::BF16 => {
+                let op = format!("cvt.rn.{}.f32", element.name());
+                let (low, high) = (
+                    self.op1(Class::B16, &op, a.re),
+                    self.op1(Class::B16, &op, b.re),
+                );
+                let word = self.reg(Class::B32);
+                ins!(self, "mov.b32 {word}, {{{low}, {high}}};");
+                ins!(self, "st.global.b32 [{address}], {word};");
+            }
+            other => unreachable!("pairs of {other:?} are not written"),
+        }
+    }
+
     /// Declares the parameters of a scalar that the host passes by value or, when `NAME_at` is not null, that lies in
     /// device memory.
     pub fn scalar_params(&mut self, name: &str, arithmetic: Arithmetic) {

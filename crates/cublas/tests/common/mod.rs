@@ -1,7 +1,8 @@
 //! Kernels to test.
 
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
-use cublas::kernels::{elementwise, reduce, symmetric, triangular, Kernel};
+use cublas::kernels::gemm_tensor::{self, Shape};
+use cublas::kernels::{elementwise, gemm_tiled, reduce, symmetric, triangular, Kernel};
 use cublas::ptx::{Arithmetic, Element};
 
 /// The register kernels that ggml's calls select: transposed `A`, `B` as stored.
@@ -118,6 +119,17 @@ pub fn all_kernels() -> Vec<Kernel> {
                 stagger: false,
             };
             kernels.push(Kernel::GemmDirect(spec.clone()));
+            kernels.push(Kernel::GemmTiled(gemm_tiled::Spec {
+                a,
+                b,
+                conjugate_a: spec.conjugate_a,
+                conjugate_b: spec.conjugate_b,
+                element_ab,
+                element_c,
+                scale,
+                arithmetic,
+                pointers: a == b,
+            }));
             if complex {
                 let (fill, hermitian) = (Triangle::Upper, true);
                 kernels.push(Kernel::GemmDirect(Spec {
@@ -132,6 +144,27 @@ pub fn all_kernels() -> Vec<Kernel> {
                 (spec.rows, spec.columns, spec.fill) = (1, 8, Triangle::Lower);
                 (spec.vectors, spec.pointers) = (Vectors::Probe, true);
                 kernels.push(Kernel::GemmDirect(spec));
+            }
+        }
+    }
+    for ab in [Element::F16, Element::BF16] {
+        for (a, b) in layouts
+            .iter()
+            .flat_map(|&a| layouts.iter().map(move |&b| (a, b)))
+        {
+            for shape in [Shape::Large, Shape::Medium, Shape::Small] {
+                kernels.push(Kernel::GemmTensor(gemm_tensor::Spec {
+                    a,
+                    b,
+                    element_ab: ab,
+                    element_c: if shape == Shape::Large {
+                        ab
+                    } else {
+                        Element::F32
+                    },
+                    scale: Element::F32,
+                    shape,
+                }));
             }
         }
     }

@@ -325,6 +325,93 @@ pub fn products_of_misaligned_matrices() {
     }
 }
 
+/// Matrices of several tiles, with edges inside of a tile in every direction; leading dimensions are multiples of
+/// eight numbers.
+pub fn products_of_large_matrices() {
+    let blas = Blas::new();
+    let mut random = Random(11);
+    let sizes = [
+        ((136, 24, 48), 8),
+        ((131, 75, 43), 5),
+        ((24, 136, 72), 0),
+        ((152, 56, 16), 0),
+    ];
+    for (i, formats) in [PRODUCTS[0], PRODUCTS[2], PRODUCTS[3], PRODUCTS[4]]
+        .into_iter()
+        .enumerate()
+    {
+        for (j, ops) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+            // Every format, pair of transpositions and size meets every other once.
+            let (size, pad) = sizes[(i + j) % 4];
+            let (alpha, beta) = ([0.5, 0.0], [1.0, 0.0]);
+            run_gemm(
+                &blas,
+                &mut random,
+                Case {
+                    formats,
+                    ops,
+                    size,
+                    pad,
+                    alpha,
+                    beta,
+                    ..PLAIN
+                },
+            );
+        }
+    }
+}
+
+/// Matrices of several tiles of every format, in batches of addresses, at odd addresses.
+pub fn products_of_tiles() {
+    let blas = Blas::new();
+    let mut random = Random(12);
+    for (i, formats) in PRODUCTS.into_iter().enumerate() {
+        let tile = if matches!(formats.3, 70) || formats.0.is_complex() {
+            64
+        } else {
+            128
+        };
+        let ops = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)][i % 5];
+        let complex = formats.0.is_complex();
+        let ops = if complex { (2, 3) } else { (ops.0 % 2, ops.1) };
+        let form = if i % 2 == 0 {
+            Form::Pointers
+        } else {
+            Form::Strided
+        };
+        let (size, count) = ((tile + 3, 37, 19), 2);
+        let beta = [2.0, 0.0];
+        run_gemm(
+            &blas,
+            &mut random,
+            Case {
+                formats,
+                ops,
+                size,
+                form,
+                count,
+                beta,
+                offset: 1,
+                ..PLAIN
+            },
+        );
+        let (size, form, count) = ((33, tile + 5, 33), Form::Single, 1);
+        run_gemm(
+            &blas,
+            &mut random,
+            Case {
+                formats,
+                ops,
+                size,
+                form,
+                count,
+                pad: 1,
+                ..PLAIN
+            },
+        );
+    }
+}
+
 impl Case {
     /// A single product has no batch.
     fn single(mut self) -> Self {
