@@ -6,6 +6,7 @@
 mod device;
 #[path = "common/interpreter.rs"]
 mod interpreter;
+#[allow(dead_code)] // Tests of the kernels for GPUs.
 #[path = "common/products.rs"]
 mod products;
 #[path = "common/structured.rs"]
@@ -29,7 +30,6 @@ tests! {
     products::products_of_misaligned_matrices
     products::products_in_batches
     products::products_by_named_functions
-    products::products_of_tiles
     products::wrong_arguments
     structured::triangular_systems
     structured::matrices_and_vectors

@@ -374,12 +374,12 @@ pub fn products_of_tiles() {
         let ops = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)][i % 5];
         let complex = formats.0.is_complex();
         let ops = if complex { (2, 3) } else { (ops.0 % 2, ops.1) };
-        let form = if i % 2 == 0 {
-            Form::Pointers
+        // Over the end of a tile along rows in one half of the formats, along columns in the other.
+        let (size, form, count, pad) = if i % 2 == 0 {
+            ((tile + 3, 33, 19), Form::Pointers, 2, 0)
         } else {
-            Form::Strided
+            ((33, tile + 5, 17), Form::Single, 1, 1)
         };
-        let (size, count) = ((tile + 3, 37, 19), 2);
         let beta = [2.0, 0.0];
         run_gemm(
             &blas,
@@ -390,22 +390,9 @@ pub fn products_of_tiles() {
                 size,
                 form,
                 count,
+                pad,
                 beta,
                 offset: 1,
-                ..PLAIN
-            },
-        );
-        let (size, form, count) = ((33, tile + 5, 33), Form::Single, 1);
-        run_gemm(
-            &blas,
-            &mut random,
-            Case {
-                formats,
-                ops,
-                size,
-                form,
-                count,
-                pad: 1,
                 ..PLAIN
             },
         );
