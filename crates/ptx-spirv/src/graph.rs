@@ -199,12 +199,22 @@ impl Graph<'_> {
 /// Whether the instruction needs the threads of its warp or block together.
 pub fn is_convergent(i: &Instruction) -> bool {
     use Opcode::*;
-    match i.opcode {
-        Bar | Barrier | Shfl | Vote | Match | Redux | Activemask | Elect | Mma | Wmma
-        | Ldmatrix | Stmatrix | Movmatrix => true,
-        Mbarrier => true,
-        _ => false,
-    }
+    matches!(
+        i.opcode,
+        Bar | Barrier
+            | Shfl
+            | Vote
+            | Match
+            | Redux
+            | Activemask
+            | Elect
+            | Mma
+            | Wmma
+            | Ldmatrix
+            | Stmatrix
+            | Movmatrix
+            | Mbarrier
+    )
 }
 
 /// How many leading operands the instruction writes.

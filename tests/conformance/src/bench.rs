@@ -45,6 +45,9 @@ pub struct Bench {
     pub target: Target,
 }
 
+/// A form's name, and what differed.
+type NamedResult = (String, Result<(), String>);
+
 impl Bench {
     /// The machine's first device.
     ///
@@ -219,7 +222,7 @@ impl Bench {
         verdict(&results, known);
     }
 
-    fn batch(&self, forms: &[Form]) -> Result<Vec<(String, Result<(), String>)>, String> {
+    fn batch(&self, forms: &[Form]) -> Result<Vec<NamedResult>, String> {
         let names: Vec<&str> = forms.iter().map(|f| &*f.name).collect();
         eprintln!("running: {}", names.join(", "));
         let inputs: Vec<Vec<Vec<u64>>> = forms.iter().map(|f| f.inputs(COUNT)).collect();

@@ -34,8 +34,7 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
     }
     let last = errors
         .lines()
-        .filter(|line| line.starts_with("running:"))
-        .next_back()
+        .rfind(|line| line.starts_with("running:"))
         .unwrap_or("nothing had run");
     let report: String = errors
         .lines()

@@ -24,7 +24,7 @@ impl Emitter<'_> {
                 let mut halves = Vec::new();
                 for n in [2, 1] {
                     let a = self.value(self.operand(i, n)?, Type::F32)?;
-                    halves.push(self.from_single(i, a, element)?);
+                    halves.push(self.narrow_single(i, a, element)?);
                 }
                 let id = self.pack16(halves[0], halves[1]);
                 return self.set(d, Type::U32, id);
@@ -200,7 +200,7 @@ impl Emitter<'_> {
                 } else {
                     self.integer_to_odd(v, ty, from.is_signed())
                 };
-                let id = self.from_single(i, single, to)?;
+                let id = self.narrow_single(i, single, to)?;
                 return self.set(d, Type::U16, id);
             }
             _ => return unsupported(i),
@@ -399,7 +399,7 @@ impl Emitter<'_> {
                 } else {
                     v
                 };
-                let id = self.from_single(i, single, to)?;
+                let id = self.narrow_single(i, single, to)?;
                 return self.set(d, Type::U16, id);
             }
             _ => return unsupported(i),
@@ -442,7 +442,7 @@ impl Emitter<'_> {
     }
 
     /// A single-precision number as f16 or bf16 (as u16), with the instruction's rounding and clamping.
-    fn from_single(&mut self, i: &Instruction, a: Id, to: ScalarType) -> Result<Id> {
+    fn narrow_single(&mut self, i: &Instruction, a: Id, to: ScalarType) -> Result<Id> {
         use Modifier as M;
         let a = if i.has(M::Relu) { self.rectify(a) } else { a };
         let a = if i.has(M::Sat) {

@@ -296,8 +296,7 @@ impl Emitter<'_> {
         };
         let mut words = vec![id];
         words.extend_from_slice(arguments);
-        let id = self.asm.op(Op::FunctionCall, result, &words);
-        id
+        self.asm.op(Op::FunctionCall, result, &words)
     }
 
     /// Closes the kernel, writes helpers and `main`, and gives the words.

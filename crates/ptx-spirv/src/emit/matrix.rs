@@ -18,6 +18,9 @@ use crate::graph::Block;
 /// Words a lane can publish at once, in kernels with matrix instructions.
 pub(crate) const SLOT_WORDS: u32 = 32;
 
+/// A step of the block: its index, and the frame and statement of its instruction.
+type StepPlace = (usize, u32, u32);
+
 /// What is known about the matrix instructions of the block being emitted.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -28,7 +31,7 @@ pub(crate) struct Batch {
     /// B words published ahead, by step: slot address and first word.
     published: FxHashMap<usize, (Id, u32)>,
     /// Steps whose B words are published together, by the first of them.
-    groups: FxHashMap<usize, Vec<(usize, u32, u32)>>,
+    groups: FxHashMap<usize, Vec<StepPlace>>,
 }
 
 impl Batch {
@@ -39,7 +42,7 @@ impl Batch {
         if !matches!(target.warps, Warps::Yield { .. }) {
             return;
         }
-        let mut open: Option<(usize, Vec<(usize, u32, u32)>, u32)> = None;
+        let mut open: Option<(usize, Vec<StepPlace>, u32)> = None;
         let mut written: rustc_hash::FxHashSet<Register> = Default::default();
         for (at, step) in block.steps.iter().enumerate() {
             let Step::Instruction {

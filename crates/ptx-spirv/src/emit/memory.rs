@@ -100,7 +100,7 @@ impl Emitter<'_> {
             AddressBase::Symbol(s) => {
                 let place = self.place(*s)?;
                 let v = self.symbol_address(*s, *offset)?;
-                let id = match (place, space) {
+                match (place, space) {
                     (Place::Shared(_) | Place::DynamicShared, Space::Generic) => {
                         let window = self.window(Space::Shared);
                         let id = self.cast(v, Type::U64);
@@ -118,8 +118,7 @@ impl Emitter<'_> {
                         });
                     }
                     _ => self.cast(v, ty),
-                };
-                id
+                }
             }
         };
         Ok(Address { space, id })

@@ -80,7 +80,7 @@ impl Emitter<'_> {
     }
 
     /// A word of another lane.
-    pub(crate) fn from_lane(&mut self, value: Id, lane: Id, mask: Option<Id>) -> Id {
+    pub(crate) fn read_lane(&mut self, value: Id, lane: Id, mask: Option<Id>) -> Id {
         if !self.yields() {
             return self.native_shuffle(value, lane);
         }
@@ -198,7 +198,7 @@ impl Emitter<'_> {
             } else {
                 Some(self.value(mo, Type::U32)?)
             };
-            self.from_lane(a, source, mask)
+            self.read_lane(a, source, mask)
         };
         self.set(&d, Type::U32, id)?;
         match p {
@@ -263,7 +263,7 @@ impl Emitter<'_> {
             let k = self.asm.u32(lane);
             let mut same: Option<Id> = None;
             for &w in &words {
-                let other = self.from_lane(w, k, only);
+                let other = self.read_lane(w, k, only);
                 let equal = self.asm.op(Op::IEqual, Type::Bool, &[w, other]);
                 same = Some(match same {
                     None => equal,
@@ -338,7 +338,7 @@ impl Emitter<'_> {
         let mut total = identity;
         for lane in 0..32u32 {
             let k = self.asm.u32(lane);
-            let other = self.from_lane(a, k, mask);
+            let other = self.read_lane(a, k, mask);
             let bit = self.asm.u32(1 << lane);
             let named = self.asm.op(Op::BitwiseAnd, Type::U32, &[live, bit]);
             let named = self.asm.op(Op::INotEqual, Type::Bool, &[named, zero]);

@@ -8,7 +8,7 @@
 //!    0  32 warps of 64 bytes: a generation for each subgroup (8 words), live lanes, lanes waiting with a partial mask
 //! 2048  16 barriers: generations, arrivals, two sets of bar.red sums (16 words each)
 //! 2304  live threads, finished threads
-//! 2560  a word group of 16 bytes for each thread: the mask it waits with
+//! 2560  16 bytes for each thread: the mask it waits with, its bit in a ballot of some lanes
 //!       three slots for each thread, in which it publishes words to its warp
 //! ```
 //!
@@ -28,6 +28,8 @@ const BARRIER_SUM: u32 = 128;
 const LIVE_THREADS: u32 = 2304;
 const DONE: u32 = 2308;
 const THREADS: u32 = 2560;
+/// Within a thread's bytes: its bit in a ballot of some lanes.
+const BALLOT: u32 = 4;
 /// Bytes of state for each thread before its slots.
 pub const THREAD_BYTES: u32 = 16;
 /// Bytes before the threads' part.
@@ -318,6 +320,8 @@ impl Emitter<'_> {
             let at = e.state_address(DONE, None);
             e.poke(at, zero);
         });
+        let bit = self.state_address(THREADS + BALLOT, Some((linear, THREAD_BYTES)));
+        self.poke(bit, zero);
         self.yield_now();
         self.asm.op(Op::ULessThan, Type::Bool, &[linear, total])
     }
@@ -535,7 +539,7 @@ impl Emitter<'_> {
         };
         let p = self.asm.begin_function(id, Type::U32, parameters);
         let predicate = p[0];
-        let (linear, lane, warp) = self.position();
+        let (linear, lane, _) = self.position();
         let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
         if full {
             let bits = self.subgroup_ballot(predicate);
@@ -544,20 +548,29 @@ impl Emitter<'_> {
             let slot = self.next_slot();
             let thread = self.asm.op(Op::IAdd, Type::U32, &[start, first]);
             let mine = self.slot(slot, thread);
+            // Tagged with the meeting, because a subgroup that has left by then has older bits in its slot. (Live lanes
+            // would not tell: one that took part may have left when a slower one reads.)
+            let generation = self.warps().generation;
+            let before = self.asm.op(Op::Load, Type::U32, &[generation]);
+            let one = self.asm.u32(1);
+            let meeting = self.asm.op(Op::IAdd, Type::U32, &[before, one]);
             self.poke(mine, bits);
+            let tag = self.offset(mine, Type::U64, 4);
+            self.poke(tag, meeting);
             self.call_helper(Helper::WarpSync, Type::Void, &[]);
-            let mut all = self.asm.u32(0);
+            let zero = self.asm.u32(0);
+            let mut all = zero;
             for n in 0..32 / self.warps().width {
                 let k = self.asm.u32(n * self.warps().width);
                 let thread = self.asm.op(Op::IAdd, Type::U32, &[start, k]);
                 let at = self.slot(slot, thread);
                 let bits = self.peek(at, Type::U32);
+                let tag = self.offset(at, Type::U64, 4);
+                let tag = self.peek(tag, Type::U32);
+                let current = self.asm.op(Op::IEqual, Type::Bool, &[tag, meeting]);
+                let bits = self.asm.op(Op::Select, Type::U32, &[current, bits, zero]);
                 all = self.asm.op(Op::BitwiseOr, Type::U32, &[all, bits]);
             }
-            // What an exited subgroup left in its slot does not count.
-            let at = self.state_address(LIVE, Some((warp, WARP_BYTES)));
-            let live = self.peek(at, Type::U32);
-            let all = self.asm.op(Op::BitwiseAnd, Type::U32, &[all, live]);
             self.asm.void(Op::ReturnValue, &[all]);
             return;
         }
@@ -570,27 +583,26 @@ impl Emitter<'_> {
             Type::U32,
             |e| e.call_helper(Helper::BallotFull, Type::U32, &[predicate]),
             |e| {
-                let (zero, one, two) = (e.asm.u32(0), e.asm.u32(1), e.asm.u32(2));
-                let mine = e.slot(two, linear);
+                // Each lane's bit lies in the thread's own word, which is zero but during a ballot: lanes that are named
+                // and have left count as false.
+                let (zero, one) = (e.asm.u32(0), e.asm.u32(1));
+                let mine = e.state_address(THREADS + BALLOT, Some((linear, THREAD_BYTES)));
                 let bit = e.asm.op(Op::Select, Type::U32, &[predicate, one, zero]);
                 e.poke(mine, bit);
                 e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
                 e.asm.void(Op::Store, &[result, zero]);
                 e.repeat(32, |e, k| {
                     let thread = e.asm.op(Op::IAdd, Type::U32, &[start, k]);
-                    let at = e.slot(two, thread);
+                    let at = e.state_address(THREADS + BALLOT, Some((thread, THREAD_BYTES)));
                     let bit = e.peek(at, Type::U32);
-                    let bit = e.asm.op(Op::BitwiseAnd, Type::U32, &[bit, one]);
                     let bit = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[bit, k]);
                     let old = e.asm.op(Op::Load, Type::U32, &[result]);
                     let new = e.asm.op(Op::BitwiseOr, Type::U32, &[old, bit]);
                     e.asm.void(Op::Store, &[result, new]);
                 });
                 e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                e.poke(mine, zero);
                 let all = e.asm.op(Op::Load, Type::U32, &[result]);
-                let at = e.state_address(LIVE, Some((warp, WARP_BYTES)));
-                let live = e.peek(at, Type::U32);
-                let all = e.asm.op(Op::BitwiseAnd, Type::U32, &[all, live]);
                 e.asm.op(Op::BitwiseAnd, Type::U32, &[all, mask])
             },
         );

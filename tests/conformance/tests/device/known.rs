@@ -172,8 +172,6 @@ pub fn known_differences(test: &str) -> &'static [(&'static str, &'static str)] 
             ("lop3.and.b32", "the translator refuses it by name"),
         ],
         "warp::warps" => &[
-            ("vote.ballot", "two ballots in a row: the second lacks lanes; cause not known"),
-            ("elect", "subgroups of a warp elect for themselves; cause not known"),
         ],
         _ => &[],
     }
