@@ -15,7 +15,8 @@ pub struct Arguments {
     /// Writes each kernel's SPIR-V into this folder, as NUMBER.spv.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// The device to translate for: `lavapipe`, or `subgroup32` for a GPU with every optional feature.
+    /// The device to translate for: `lavapipe`, `subgroup32` for a GPU with every optional feature, `nvidia` for one that
+    /// also has NVIDIA's matrix units.
     #[arg(long, default_value = "subgroup32")]
     target: String,
     /// The compute capability by which PTX is chosen, times ten.
@@ -28,7 +29,8 @@ pub fn translate(arguments: &Arguments) -> anyhow::Result<()> {
     let target = match arguments.target.as_str() {
         "lavapipe" => Target::lavapipe(),
         "subgroup32" => Target::subgroup32(),
-        other => anyhow::bail!("no target {other}: lavapipe or subgroup32"),
+        "nvidia" => Target::nvidia(),
+        other => anyhow::bail!("no target {other}: lavapipe, subgroup32 or nvidia"),
     };
     let bytes = std::fs::read(&arguments.file)
         .with_context(|| format!("could not read {}", arguments.file.display()))?;

@@ -10,7 +10,7 @@
 //! ```
 
 use rspirv::spirv::{
-    AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op,
+    AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
     StorageClass,
 };
 use rustc_hash::FxHashMap;
@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 /// The result of an instruction, a type, a constant or a label.
 pub type Id = u32;
 
-/// A type the translator uses. Integers are unsigned throughout: in SPIR-V the operation carries the sign.
+/// A type the translator uses. Integers are unsigned: in SPIR-V the operation carries the sign. Only the components of
+/// cooperative matrices have signed types, by which the device tells its shapes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Type {
@@ -29,11 +30,15 @@ pub enum Type {
     U16,
     U32,
     U64,
+    S8,
+    S32,
     F16,
     F32,
     F64,
     /// A vector of 2, 3 or 4 of a scalar type.
     Vector(Scalar, u8),
+    /// A cooperative matrix of subgroup scope (SPV_KHR_cooperative_matrix).
+    Matrix(Matrix),
     /// The struct of two equal members that extended arithmetic returns.
     Pair(Scalar),
     /// An array of u32 of constant length, in Function or Private storage.
@@ -49,9 +54,54 @@ pub enum Scalar {
     U16,
     U32,
     U64,
+    S8,
     F16,
     F32,
     F64,
+}
+
+/// What a cooperative matrix is used as: the `Use` operand of OpTypeCooperativeMatrixKHR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Role {
+    A = 0,
+    B = 1,
+    Accumulator = 2,
+}
+
+/// The element type of a cooperative matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Component {
+    S8,
+    S32,
+    F16,
+    F32,
+}
+
+impl Component {
+    /// The element as a type.
+    pub const fn ty(self) -> Type {
+        match self {
+            Component::S8 => Type::S8,
+            Component::S32 => Type::S32,
+            Component::F16 => Type::F16,
+            Component::F32 => Type::F32,
+        }
+    }
+}
+
+/// The type of a cooperative matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Matrix {
+    /// Element type.
+    pub component: Component,
+    /// Number of rows.
+    pub rows: u32,
+    /// Number of columns.
+    pub columns: u32,
+    /// What it is used as.
+    pub role: Role,
 }
 
 impl Scalar {
@@ -63,6 +113,7 @@ impl Scalar {
             Scalar::U16 => Type::U16,
             Scalar::U32 => Type::U32,
             Scalar::U64 => Type::U64,
+            Scalar::S8 => Type::S8,
             Scalar::F16 => Type::F16,
             Scalar::F32 => Type::F32,
             Scalar::F64 => Type::F64,
@@ -79,6 +130,7 @@ impl Type {
             Type::U16 => Scalar::U16,
             Type::U32 => Scalar::U32,
             Type::U64 => Scalar::U64,
+            Type::S8 => Scalar::S8,
             Type::F16 => Scalar::F16,
             Type::F32 => Scalar::F32,
             Type::F64 => Scalar::F64,
@@ -89,13 +141,13 @@ impl Type {
     /// Size in bytes; 0 for types that have none in memory.
     pub const fn size(self) -> u32 {
         match self {
-            Type::U8 => 1,
+            Type::U8 | Type::S8 => 1,
             Type::U16 | Type::F16 => 2,
-            Type::U32 | Type::F32 => 4,
+            Type::U32 | Type::S32 | Type::F32 => 4,
             Type::U64 | Type::F64 => 8,
             Type::Vector(s, n) => s.ty().size() * n as u32,
             Type::Words(n) => 4 * n,
-            Type::Void | Type::Bool | Type::Pair(_) => 0,
+            Type::Void | Type::Bool | Type::Pair(_) | Type::Matrix(_) => 0,
         }
     }
 
@@ -263,6 +315,20 @@ impl Assembler {
                 self.global(Op::TypeArray, &[id, element, length]);
                 id
             }
+            Type::Matrix(m) => {
+                self.capability(Capability::CooperativeMatrixKHR);
+                self.extension("SPV_KHR_cooperative_matrix");
+                let element = self.ty(m.component.ty());
+                let scope = self.u32(Scope::Subgroup as u32);
+                let [rows, columns, role] =
+                    [m.rows, m.columns, m.role as u32].map(|n| self.u32(n));
+                let id = self.id();
+                self.global(
+                    Op::TypeCooperativeMatrixKHR,
+                    &[id, element, scope, rows, columns, role],
+                );
+                id
+            }
             _ => {
                 let id = self.id();
                 match ty {
@@ -272,6 +338,8 @@ impl Assembler {
                     Type::U16 => self.global(Op::TypeInt, &[id, 16, 0]),
                     Type::U32 => self.global(Op::TypeInt, &[id, 32, 0]),
                     Type::U64 => self.global(Op::TypeInt, &[id, 64, 0]),
+                    Type::S8 => self.global(Op::TypeInt, &[id, 8, 1]),
+                    Type::S32 => self.global(Op::TypeInt, &[id, 32, 1]),
                     Type::F16 => self.global(Op::TypeFloat, &[id, 16]),
                     Type::F32 => self.global(Op::TypeFloat, &[id, 32]),
                     _ => {
@@ -341,6 +409,19 @@ impl Assembler {
     /// A 32-bit unsigned constant.
     pub fn u32(&mut self, value: u32) -> Id {
         self.constant(Type::U32, value as u64)
+    }
+
+    /// The zero of a type.
+    pub fn null(&mut self, ty: Type) -> Id {
+        let type_id = self.ty(ty);
+        let key = (Op::ConstantNull as u32, vec![type_id]);
+        if let Some(&id) = self.other.get(&key) {
+            return id;
+        }
+        let id = self.id();
+        self.global(Op::ConstantNull, &[type_id, id]);
+        self.other.insert(key, id);
+        id
     }
 
     /// A constant vector or struct of constants.

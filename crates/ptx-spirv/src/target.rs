@@ -29,6 +29,29 @@ pub enum SharedMemory {
     Scratch,
 }
 
+/// The shapes of `mma.sync` that the device does on cooperative matrices made of the lanes' registers.
+///
+/// Which elements of a cooperative matrix a lane holds is the driver's own affair: each of these is set only after a test
+/// on the device has shown that they are PTX's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MatrixUnits {
+    /// Half precision, 16x8x16, into sums of half and of single precision.
+    pub half_k16: bool,
+    /// Half precision, 16x8x8, into sums of half and of single precision.
+    pub half_k8: bool,
+    /// Signed bytes, 16x8x32; also for m16n8k16, with zeros.
+    pub byte_k32: bool,
+}
+
+impl MatrixUnits {
+    /// Every shape, as NVIDIA's GPUs have them.
+    pub const ALL: Self = Self {
+        half_k16: true,
+        half_k8: true,
+        byte_k32: true,
+    };
+}
+
 /// A device as the translator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
@@ -69,6 +92,8 @@ pub struct Target {
     pub subgroup_clock: bool,
     /// vulkanMemoryModel and vulkanMemoryModelDeviceScope.
     pub memory_model: bool,
+    /// Which products of matrices the device does itself.
+    pub matrix_units: MatrixUnits,
 }
 
 impl Target {
@@ -93,6 +118,7 @@ impl Target {
             shared_atomic_i64: true,
             subgroup_clock: true,
             memory_model: true,
+            matrix_units: MatrixUnits::default(),
         }
     }
 
@@ -117,6 +143,16 @@ impl Target {
             shared_atomic_i64: true,
             subgroup_clock: true,
             memory_model: true,
+            matrix_units: MatrixUnits::default(),
+        }
+    }
+
+    /// An NVIDIA GPU under NVIDIA's driver: its matrix units work on PTX's fragments.
+    pub fn nvidia() -> Self {
+        Self {
+            matrix_units: MatrixUnits::ALL,
+            workgroup_memory: 48 << 10,
+            ..Self::subgroup32()
         }
     }
 }

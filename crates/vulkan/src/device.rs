@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::kernels;
+use crate::matrices;
 use crate::memory::{Allocation, Found, MemoryInfo, MemoryKind};
 use crate::pipeline::{Pipeline, Shader};
 use crate::raw::Raw;
@@ -90,6 +91,12 @@ impl Device {
                 physical.name(),
                 physical.driver().info
             )));
+        }
+        if device.target.warps == ptx_spirv::Warps::Subgroup32 {
+            let units = matrices::measure(&device)?;
+            if let Some(device) = Arc::get_mut(&mut device) {
+                device.target.matrix_units = units;
+            }
         }
         tracing::info!(
             device = physical.name(),

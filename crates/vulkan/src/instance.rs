@@ -33,7 +33,14 @@ pub(crate) struct RawInstance {
     /// Read by the messenger's callback through a pointer: boxed so that it stays in place.
     errors: Box<AtomicU64>,
     // Last: unloading the library comes after the calls above.
-    _entry: ash::Entry,
+    entry: ash::Entry,
+}
+
+impl RawInstance {
+    /// The loaded Vulkan library.
+    pub(crate) fn entry(&self) -> &ash::Entry {
+        &self.entry
+    }
 }
 
 impl Drop for RawInstance {
@@ -178,7 +185,7 @@ impl RawInstance {
             vk,
             messenger: None,
             errors,
-            _entry: entry,
+            entry,
         };
         if !layers.is_empty() {
             raw.listen();
@@ -190,7 +197,7 @@ impl RawInstance {
     fn listen(&mut self) {
         use vk::DebugUtilsMessageSeverityFlagsEXT as Severity;
         use vk::DebugUtilsMessageTypeFlagsEXT as Type;
-        let extension = ext::debug_utils::Instance::new(&self._entry, &self.vk);
+        let extension = ext::debug_utils::Instance::new(&self.entry, &self.vk);
         let info = vk::DebugUtilsMessengerCreateInfoEXT::default()
             .message_severity(Severity::ERROR | Severity::WARNING)
             .message_type(Type::VALIDATION | Type::PERFORMANCE)

@@ -35,6 +35,7 @@ mod host_memory;
 mod instance;
 mod kernels;
 mod launch;
+mod matrices;
 mod memory;
 mod physical;
 mod pipeline;

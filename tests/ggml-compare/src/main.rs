@@ -20,6 +20,7 @@ mod nodes;
 mod operations;
 mod record;
 mod session;
+mod speed;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +50,13 @@ enum Command {
         libraries: Libraries,
         #[command(flatten)]
         options: session::Options,
+    },
+    /// Measures tokens per second.
+    Speed {
+        #[command(flatten)]
+        libraries: Libraries,
+        #[command(flatten)]
+        options: speed::Options,
     },
     /// Compares two files of logits: the reference first.
     Compare {
@@ -132,6 +140,10 @@ fn run(command: Command) -> Result<bool> {
         Command::Run { libraries, options } => {
             let llama = libraries.open()?;
             session::run(&llama, &options)?;
+            Ok(true)
+        }
+        Command::Speed { libraries, options } => {
+            speed::run(&libraries.open()?, &options)?;
             Ok(true)
         }
         Command::Compare { options } => {

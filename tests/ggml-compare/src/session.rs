@@ -14,15 +14,31 @@ use crate::library::{c_path, Llama};
 use crate::nodes::{self, Collector};
 use crate::record::{argmax, Record};
 
-/// What to run, and where.
+/// A model and where its layers go.
 #[derive(clap::Args)]
-pub struct Options {
+pub struct Placement {
     /// GGUF file.
     #[arg(long)]
     model: PathBuf,
     /// ggml's name of the device for all layers, such as CUDA0.
     #[arg(long, default_value = "CPU")]
     device: String,
+    /// Turn flash attention off.
+    #[arg(long)]
+    no_flash_attention: bool,
+    /// Let the backend repack weights into a layout of its own.
+    #[arg(long)]
+    repack: bool,
+    /// Threads of the CPU backend.
+    #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, |n| n.get() as i32))]
+    threads: i32,
+}
+
+/// What to run, and where.
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    placement: Placement,
     /// Text file to read in one batch.
     #[arg(long, required_unless_present = "force", conflicts_with = "force")]
     prompt: Option<PathBuf>,
@@ -44,22 +60,13 @@ pub struct Options {
     /// Only of operations with this in their name.
     #[arg(long, default_value = "", requires = "nodes")]
     nodes_only: String,
-    /// Turn flash attention off.
-    #[arg(long)]
-    no_flash_attention: bool,
-    /// Let the backend repack weights into a layout of its own.
-    #[arg(long)]
-    repack: bool,
-    /// Threads of the CPU backend.
-    #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, |n| n.get() as i32))]
-    threads: i32,
     /// Do everything this many times; the last pass, in which nothing has to be compiled any more, gives the speed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     passes: u32,
 }
 
 /// Frees a C object at the end of the scope.
-struct Guard(*mut c_void, unsafe extern "C" fn(*mut c_void));
+pub struct Guard(pub *mut c_void, unsafe extern "C" fn(*mut c_void));
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -68,11 +75,22 @@ impl Drop for Guard {
     }
 }
 
-/// Runs the model and prints its text and speed.
+/// A loaded model.
+pub struct Model<'a> {
+    llama: &'a Llama,
+    handle: Guard,
+    /// Its `llama_vocab`.
+    tokenizer: *const c_void,
+    /// Tokens of its vocabulary.
+    pub vocabulary: usize,
+    quantised: bool,
+}
+
+/// Loads a model, every layer onto the device, and prints both.
 ///
 /// # Errors
-/// When the device is not there, the model does not load, not every layer lies on the device, or a batch fails.
-pub fn run(llama: &Llama, options: &Options) -> Result<()> {
+/// When the device is not there, the model does not load, or not every layer lies on the device.
+pub fn load<'a>(llama: &'a Llama, options: &Placement) -> Result<Model<'a>> {
     let devices = llama.devices();
     let Some(device) = devices.iter().find(|d| d.name == options.device) else {
         let names: Vec<_> = devices.iter().map(|d| d.name.as_str()).collect();
@@ -108,12 +126,12 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         "could not load {}",
         options.model.display()
     );
-    let _model = Guard(model, llama.c.llama_model_free);
+    let handle = Guard(model, llama.c.llama_model_free);
     // SAFETY: a loaded model; the vocabulary belongs to it.
-    let (vocabulary, size, file_type) = unsafe {
-        let vocabulary = (llama.c.llama_model_get_vocab)(model);
-        let size = (llama.c.llama_vocab_n_tokens)(vocabulary) as usize;
-        (vocabulary, size, (llama.c.llama_model_ftype)(model))
+    let (tokenizer, vocabulary, file_type) = unsafe {
+        let tokenizer = (llama.c.llama_model_get_vocab)(model);
+        let vocabulary = (llama.c.llama_vocab_n_tokens)(tokenizer) as usize;
+        (tokenizer, vocabulary, (llama.c.llama_model_ftype)(model))
     };
     // enum llama_ftype: 0 is F32, 1 F16, 32 BF16; a file that does not say has bit 1024 set.
     let quantised = !matches!(file_type & !1024, 0 | 1 | 32);
@@ -122,6 +140,57 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         let log = llama.take_log();
         check_offloaded(&log)?;
     }
+    Ok(Model {
+        llama,
+        handle,
+        tokenizer,
+        vocabulary,
+        quantised,
+    })
+}
+
+impl Model<'_> {
+    /// A context for `total` tokens of one sequence, read in batches of `batch` at most.
+    ///
+    /// # Errors
+    /// When libllama makes none.
+    pub fn context(
+        &self,
+        options: &Placement,
+        total: usize,
+        batch: usize,
+        collector: Option<&mut Collector>,
+    ) -> Result<Guard> {
+        let c = &self.llama.c;
+        // SAFETY: the layout was checked when the library was opened; the caller frees the context before the model and the
+        // collector.
+        let context = unsafe {
+            let mut parameters = (c.llama_context_default_params)();
+            parameters.n_ctx = total.next_multiple_of(256) as u32;
+            parameters.n_batch = batch.next_multiple_of(256).max(512) as u32;
+            parameters.n_ubatch = parameters.n_batch;
+            parameters.n_outputs_max_per_seq = 0;
+            parameters.n_threads = options.threads;
+            parameters.n_threads_batch = options.threads;
+            parameters.flash_attn_type = i32::from(!options.no_flash_attention);
+            if let Some(collector) = collector {
+                parameters.cb_eval = Some(Collector::callback);
+                parameters.cb_eval_user_data = ptr::from_mut(collector).cast();
+            }
+            (c.llama_init_from_model)(self.handle.0, parameters)
+        };
+        ensure!(!context.is_null(), "could not make a context for the model");
+        Ok(Guard(context, c.llama_free))
+    }
+}
+
+/// Runs the model and prints its text and speed.
+///
+/// # Errors
+/// When the device is not there, the model does not load, not every layer lies on the device, or a batch fails.
+pub fn run(llama: &Llama, options: &Options) -> Result<()> {
+    let model = load(llama, &options.placement)?;
+    let size = model.vocabulary;
 
     let (mut tokens, prompt, forced) = match (&options.force, &options.prompt) {
         (Some(file), _) => {
@@ -136,7 +205,7 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         (None, Some(file)) => {
             let text = fs::read_to_string(file)
                 .with_context(|| format!("could not read {}", file.display()))?;
-            let tokens = tokenize(llama, vocabulary, text.trim_end())?;
+            let tokens = tokenize(llama, model.tokenizer, text.trim_end())?;
             let prompt = tokens.len();
             (tokens, prompt, false)
         }
@@ -150,24 +219,8 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
     ensure!(prompt > 0 && total > prompt, "there is nothing to generate");
 
     let mut collector = Collector::new(&llama.c, &options.nodes_only);
-    // SAFETY: as above; the context is freed before the model and the collector.
-    let context = unsafe {
-        let mut parameters = (llama.c.llama_context_default_params)();
-        parameters.n_ctx = total.next_multiple_of(256) as u32;
-        parameters.n_batch = prompt.next_multiple_of(256).max(512) as u32;
-        parameters.n_ubatch = parameters.n_batch;
-        parameters.n_outputs_max_per_seq = 0;
-        parameters.n_threads = options.threads;
-        parameters.n_threads_batch = options.threads;
-        parameters.flash_attn_type = i32::from(!options.no_flash_attention);
-        if options.nodes.is_some() {
-            parameters.cb_eval = Some(Collector::callback);
-            parameters.cb_eval_user_data = ptr::from_mut(&mut collector).cast();
-        }
-        (llama.c.llama_init_from_model)(model, parameters)
-    };
-    ensure!(!context.is_null(), "could not make a context for the model");
-    let context = Guard(context, llama.c.llama_free);
+    let nodes = options.nodes.is_some().then_some(&mut collector);
+    let context = model.context(&options.placement, total, prompt, nodes)?;
 
     if let Some(path) = &options.nodes {
         let mut runner = Runner::new(llama, context.0, size, prompt);
@@ -209,9 +262,9 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         if pass == 1 {
             println!(
                 "text: {}",
-                detokenize(llama, vocabulary, &tokens[..prompt])?
+                detokenize(llama, model.tokenizer, &tokens[..prompt])?
             );
-            let text = detokenize(llama, vocabulary, &chosen)?;
+            let text = detokenize(llama, model.tokenizer, &chosen)?;
             println!("   -> {}", text.trim_start());
             if let Some(path) = &options.text {
                 fs::write(path, &text)
@@ -237,7 +290,7 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         Record {
             vocabulary: size,
             prompt,
-            quantised,
+            quantised: model.quantised,
             tokens,
             logits,
         }
@@ -246,8 +299,8 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Decodes batches of one sequence, with the logits of every token.
-struct Runner<'a> {
+/// Decodes batches of one sequence.
+pub struct Runner<'a> {
     llama: &'a Llama,
     context: *mut c_void,
     vocabulary: usize,
@@ -256,7 +309,7 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// Starts an empty sequence; no batch may have more than `most` tokens.
-    fn new(llama: &'a Llama, context: *mut c_void, vocabulary: usize, most: usize) -> Self {
+    pub fn new(llama: &'a Llama, context: *mut c_void, vocabulary: usize, most: usize) -> Self {
         // SAFETY: a live context.
         let batch = unsafe {
             (llama.c.llama_memory_clear)((llama.c.llama_get_memory)(context), true);
@@ -272,30 +325,55 @@ impl<'a> Runner<'a> {
 
     /// The logits after each of `tokens`, of which the first is at `position`.
     fn decode(&mut self, tokens: &[i32], position: usize) -> Result<Vec<f32>> {
+        self.submit(tokens, position, |_| true)?;
+        let mut logits = Vec::with_capacity(tokens.len() * self.vocabulary);
+        for i in 0..tokens.len() {
+            logits.extend_from_slice(self.row(i, position)?);
+        }
+        Ok(logits)
+    }
+
+    /// Reads `tokens`, of which the first is at `position`, and waits for the logits after the last.
+    ///
+    /// # Errors
+    /// When libllama refuses the batch or gives no logits.
+    pub fn decode_last(&mut self, tokens: &[i32], position: usize) -> Result<()> {
+        let last = tokens.len() - 1;
+        self.submit(tokens, position, |i| i == last)?;
+        self.row(last, position).map(drop)
+    }
+
+    /// Decodes a batch and waits for it.
+    fn submit(&mut self, tokens: &[i32], position: usize, wanted: impl Fn(usize) -> bool) -> Result<()> {
         let c = &self.llama.c;
-        // SAFETY: the batch has room for the tokens; every row holds `vocabulary` floats and is copied at once.
-        unsafe {
+        // SAFETY: the batch has room for the tokens.
+        let status = unsafe {
             for (i, token) in tokens.iter().enumerate() {
                 *self.batch.token.add(i) = *token;
                 *self.batch.pos.add(i) = (position + i) as i32;
                 *self.batch.n_seq_id.add(i) = 1;
                 **self.batch.seq_id.add(i) = 0;
-                *self.batch.logits.add(i) = 1;
+                *self.batch.logits.add(i) = i8::from(wanted(i));
             }
             self.batch.n_tokens = tokens.len() as i32;
-            let status = (c.llama_decode)(self.context, self.batch);
-            ensure!(
-                status == 0,
-                "llama_decode returned {status} at position {position}"
-            );
-            (c.llama_synchronize)(self.context);
-            let mut logits = Vec::with_capacity(tokens.len() * self.vocabulary);
-            for i in 0..tokens.len() {
-                let row = (c.llama_get_logits_ith)(self.context, i as i32);
-                ensure!(!row.is_null(), "no logits at position {}", position + i);
-                logits.extend_from_slice(std::slice::from_raw_parts(row, self.vocabulary));
-            }
-            Ok(logits)
+            (c.llama_decode)(self.context, self.batch)
+        };
+        ensure!(
+            status == 0,
+            "llama_decode returned {status} at position {position}"
+        );
+        // SAFETY: a live context.
+        unsafe { (c.llama_synchronize)(self.context) };
+        Ok(())
+    }
+
+    /// The logits after token `i` of the last batch, which began at `position`.
+    fn row(&self, i: usize, position: usize) -> Result<&[f32]> {
+        // SAFETY: a row holds `vocabulary` floats and stays until the next batch.
+        unsafe {
+            let row = (self.llama.c.llama_get_logits_ith)(self.context, i as i32);
+            ensure!(!row.is_null(), "no logits at position {}", position + i);
+            Ok(std::slice::from_raw_parts(row, self.vocabulary))
         }
     }
 }

@@ -11,8 +11,10 @@
 //!
 //! so a lane's result needs A's words from the four lanes of its own quad and B's from the eight lanes of two others.
 
+use super::cooperative::{Form, Product};
 use super::memory::{Access, Address};
 use super::*;
+use crate::assembler::{Component, Matrix};
 use crate::graph::Block;
 
 /// Words a lane can publish at once, in kernels with matrix instructions.
@@ -32,6 +34,8 @@ pub(crate) struct Batch {
     published: FxHashMap<usize, (Id, u32)>,
     /// Steps whose B words are published together, by the first of them.
     groups: FxHashMap<usize, Vec<StepPlace>>,
+    /// Cooperative matrices, by the words they are made of.
+    pub(super) matrices: FxHashMap<(Matrix, Vec<Option<Id>>), Id>,
 }
 
 impl Batch {
@@ -382,6 +386,23 @@ impl Emitter<'_> {
                 i.mnemonic()
             )));
         }
+        let cooperative = self.cooperative(element, shape, dt, ct);
+        if let Some(product) = cooperative.filter(|_| !i.has(M::Satfinite)) {
+            let words = |e: &mut Self, of: &[Operand], ty| {
+                of.iter()
+                    .map(|o| e.value(o, ty))
+                    .collect::<Result<Vec<_>>>()
+            };
+            let sum = if dt == M::F32 { Type::F32 } else { Type::U32 };
+            let a = words(self, a, Type::U32)?;
+            let b = words(self, b, Type::U32)?;
+            let c = words(self, c, sum)?;
+            let words = self.cooperative_product(product, &a, &b, &c);
+            for (d, w) in d.iter().zip(words) {
+                self.set(d, sum, w)?;
+            }
+            return Ok(());
+        }
         let (g, t) = self.quad();
 
         let (two, three) = (self.asm.u32(2), self.asm.u32(3));
@@ -467,6 +488,35 @@ impl Emitter<'_> {
             self.set(d, ty, v)?;
         }
         Ok(())
+    }
+
+    /// How the device's own matrix units do a product, where they do.
+    fn cooperative(
+        &self,
+        element: Element,
+        shape: Option<Modifier>,
+        d: ScalarType,
+        c: ScalarType,
+    ) -> Option<Product> {
+        use Modifier as M;
+        let (component, sum) = match (element, d) {
+            (Element::Half, M::F16) => (Component::F16, Component::F16),
+            (Element::Half, M::F32) => (Component::F16, Component::F32),
+            (
+                Element::Byte {
+                    a_signed: true,
+                    b_signed: true,
+                },
+                M::S32,
+            ) => (Component::S8, Component::S32),
+            _ => return None,
+        };
+        let form = Form {
+            component,
+            sum,
+            shape: shape?,
+        };
+        Product::of(form, &self.target.matrix_units).filter(|_| c == d)
     }
 
     /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.

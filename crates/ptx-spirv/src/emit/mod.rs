@@ -16,6 +16,7 @@ mod barrier;
 mod call;
 mod compare;
 mod convert;
+mod cooperative;
 mod entry;
 mod float;
 mod half;

@@ -1,0 +1,158 @@
+//! mma.sync on cooperative matrices that are made of the lanes' registers (SPV_KHR_cooperative_matrix).
+//!
+//! On some devices the elements that a lane holds of a cooperative matrix are those that PTX gives it, in another order
+//! at most ([`crate::MatrixUnits`] says for which shapes a test has shown it). Then registers go straight in and out:
+//!
+//! ```text
+//! A  words a0, a2, a1, a3 of PTX, one after the other (m16n8k8: a0, a1)
+//! B, C, D  as PTX has them
+//! ```
+//!
+//! A product with fewer k than the device's shape has zeros in the rest. Sums that go from one product into the next stay
+//! matrices within a block.
+
+use super::*;
+use crate::assembler::{Component, Matrix, Role};
+use crate::MatrixUnits;
+
+/// A product as the device does it.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    a: Matrix,
+    b: Matrix,
+    sum: Matrix,
+    /// For each word of the device's A, the word of PTX's A; none for zeros.
+    order: &'static [Option<usize>],
+    /// Words of the device's B; those that PTX does not have are zeros.
+    b_words: usize,
+}
+
+/// What of a product decides how it is done.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    /// Elements of A and B.
+    pub(super) component: Component,
+    /// Elements of C and D.
+    pub(super) sum: Component,
+    /// The shape as PTX writes it.
+    pub(super) shape: Modifier,
+}
+
+impl Product {
+    /// The device's way for a form, if it has one.
+    pub(super) fn of(form: Form, units: &MatrixUnits) -> Option<Self> {
+        use Modifier as M;
+        const ALL: &[Option<usize>] = &[Some(0), Some(2), Some(1), Some(3)];
+        const LOW: &[Option<usize>] = &[Some(0), None, Some(1), None];
+        const TWO: &[Option<usize>] = &[Some(0), Some(1)];
+        let (depth, order, b_words) = match (form.component, form.shape) {
+            (Component::F16, M::M16n8k16) if units.half_k16 => (16, ALL, 2),
+            (Component::F16, M::M16n8k8) if units.half_k8 => (8, TWO, 1),
+            (Component::S8, M::M16n8k32) if units.byte_k32 => (32, ALL, 2),
+            (Component::S8, M::M16n8k16) if units.byte_k32 => (32, LOW, 2),
+            _ => return None,
+        };
+        let matrix = |component, rows, columns, role| Matrix {
+            component,
+            rows,
+            columns,
+            role,
+        };
+        Some(Self {
+            a: matrix(form.component, 16, depth, Role::A),
+            b: matrix(form.component, depth, 8, Role::B),
+            sum: matrix(form.sum, 16, 8, Role::Accumulator),
+            order,
+            b_words,
+        })
+    }
+}
+
+impl Emitter<'_> {
+    /// The product of PTX fragments, as words; gives D's.
+    pub(super) fn cooperative_product(
+        &mut self,
+        product: Product,
+        a: &[Id],
+        b: &[Id],
+        c: &[Id],
+    ) -> Vec<Id> {
+        let a: Vec<Option<Id>> = product.order.iter().map(|n| n.map(|n| a[n])).collect();
+        let b: Vec<Option<Id>> = (0..product.b_words).map(|n| b.get(n).copied()).collect();
+        let c: Vec<Option<Id>> = c.iter().map(|&w| Some(w)).collect();
+        let a = self.matrix_of(product.a, &a);
+        let b = self.matrix_of(product.b, &b);
+        let c = self.matrix_of(product.sum, &c);
+        let ty = Type::Matrix(product.sum);
+        let d = if product.a.component == Component::S8 {
+            // CooperativeMatrixOperands: A, B, C and the result are signed.
+            const SIGNED: u32 = 0xf;
+            self.asm
+                .op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c, SIGNED])
+        } else {
+            self.asm
+                .op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c])
+        };
+        let words = self.words_of(product.sum, d);
+        let key = words.iter().map(|&w| Some(w)).collect();
+        self.matrix.matrices.insert((product.sum, key), d);
+        words
+    }
+
+    /// A matrix of a lane's words (zeros where there is none). The same words make one matrix in a block.
+    fn matrix_of(&mut self, matrix: Matrix, words: &[Option<Id>]) -> Id {
+        let key = (matrix, words.to_vec());
+        if let Some(&id) = self.matrix.matrices.get(&key) {
+            return id;
+        }
+        let ty = Type::Matrix(matrix);
+        let mut id = self.asm.null(ty);
+        let part = matrix.component.ty();
+        let each = 4 / part.size();
+        for (n, word) in words.iter().enumerate() {
+            let Some(word) = *word else { continue };
+            let at = n as u32 * each;
+            match matrix.component {
+                Component::F32 => id = self.asm.op(Op::CompositeInsert, ty, &[word, id, at]),
+                Component::S32 => {
+                    let v = self.asm.op(Op::Bitcast, part, &[word]);
+                    id = self.asm.op(Op::CompositeInsert, ty, &[v, id, at]);
+                }
+                Component::F16 | Component::S8 => {
+                    let scalar = part.scalar().expect("components are scalars");
+                    let vector = Type::Vector(scalar, each as u8);
+                    let v = self.asm.op(Op::Bitcast, vector, &[word]);
+                    for e in 0..each {
+                        let x = self.asm.op(Op::CompositeExtract, part, &[v, e]);
+                        id = self.asm.op(Op::CompositeInsert, ty, &[x, id, at + e]);
+                    }
+                }
+            }
+        }
+        self.matrix.matrices.insert(key, id);
+        id
+    }
+
+    /// The lane's words of a matrix of sums.
+    fn words_of(&mut self, matrix: Matrix, id: Id) -> Vec<Id> {
+        let part = matrix.component.ty();
+        let element = |e: &mut Self, n| e.asm.op(Op::CompositeExtract, part, &[id, n]);
+        match matrix.component {
+            Component::F16 => (0..2)
+                .map(|n| {
+                    let (x, y) = (element(self, 2 * n), element(self, 2 * n + 1));
+                    let vector = Type::Vector(Scalar::F16, 2);
+                    let v = self.asm.op(Op::CompositeConstruct, vector, &[x, y]);
+                    self.asm.op(Op::Bitcast, Type::U32, &[v])
+                })
+                .collect(),
+            Component::S32 => (0..4)
+                .map(|n| {
+                    let x = element(self, n);
+                    self.asm.op(Op::Bitcast, Type::U32, &[x])
+                })
+                .collect(),
+            _ => (0..4).map(|n| element(self, n)).collect(),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Which products of matrices the device does on PTX's own fragments: found by trying.
+//!
+//! VK_KHR_cooperative_matrix names the shapes; which elements a lane holds is the driver's own affair. So each shape that
+//! `mma.sync` has too is translated with the assumption that the layouts agree, run on numbers whose products are exact, and
+//! compared. What differs stays with plain arithmetic.
+
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::{kernels, Device, MemoryKind, PhysicalDevice};
+use ash::{khr, vk};
+use ptx_spirv::{MatrixUnits, ModuleLayout, Target};
+use std::sync::Arc;
+
+/// One shape: how PTX and Vulkan write it.
+struct Shape {
+    /// The modifiers after `mma.sync.aligned.`.
+    form: &'static str,
+    k: u32,
+    /// Registers of A, B and C as PTX counts them; those of C are `.f32` where `single` is set.
+    registers: (usize, usize, usize),
+    single: bool,
+    component: vk::ComponentTypeKHR,
+    sum: vk::ComponentTypeKHR,
+    /// Which of [`MatrixUnits`] the shape is needed for.
+    unit: fn(&mut MatrixUnits) -> &mut bool,
+}
+
+const SHAPES: [Shape; 6] = [
+    Shape {
+        form: "m16n8k16.row.col.f32.f16.f16.f32",
+        k: 16,
+        registers: (4, 2, 4),
+        single: true,
+        component: vk::ComponentTypeKHR::FLOAT16,
+        sum: vk::ComponentTypeKHR::FLOAT32,
+        unit: |units| &mut units.half_k16,
+    },
+    Shape {
+        form: "m16n8k16.row.col.f16.f16.f16.f16",
+        k: 16,
+        registers: (4, 2, 2),
+        single: false,
+        component: vk::ComponentTypeKHR::FLOAT16,
+        sum: vk::ComponentTypeKHR::FLOAT16,
+        unit: |units| &mut units.half_k16,
+    },
+    Shape {
+        form: "m16n8k8.row.col.f32.f16.f16.f32",
+        k: 8,
+        registers: (2, 1, 4),
+        single: true,
+        component: vk::ComponentTypeKHR::FLOAT16,
+        sum: vk::ComponentTypeKHR::FLOAT32,
+        unit: |units| &mut units.half_k8,
+    },
+    Shape {
+        form: "m16n8k8.row.col.f16.f16.f16.f16",
+        k: 8,
+        registers: (2, 1, 2),
+        single: false,
+        component: vk::ComponentTypeKHR::FLOAT16,
+        sum: vk::ComponentTypeKHR::FLOAT16,
+        unit: |units| &mut units.half_k8,
+    },
+    Shape {
+        form: "m16n8k32.row.col.s32.s8.s8.s32",
+        k: 32,
+        registers: (4, 2, 4),
+        single: false,
+        component: vk::ComponentTypeKHR::SINT8,
+        sum: vk::ComponentTypeKHR::SINT32,
+        unit: |units| &mut units.byte_k32,
+    },
+    Shape {
+        form: "m16n8k16.row.col.s32.s8.s8.s32",
+        k: 32,
+        registers: (2, 1, 4),
+        single: false,
+        component: vk::ComponentTypeKHR::SINT8,
+        sum: vk::ComponentTypeKHR::SINT32,
+        unit: |units| &mut units.byte_k32,
+    },
+];
+
+/// Words of a lane in the test's memory: A, B, C, and D with the plain and with the device's own product.
+const LANE_WORDS: usize = 32;
+
+/// The units that the device has and that keep PTX's fragments. Runs small kernels the first time with a driver; the
+/// answer is kept on disk.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] or [`Error::DeviceLost`].
+pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
+    let named = shapes_of(device.physical());
+    let mut units = MatrixUnits::ALL;
+    for shape in &SHAPES {
+        let has = named.contains(&(shape.k, shape.component, shape.sum))
+            && kernels::cached_probe(device, shape.form, |device| agrees(device, shape))?;
+        *(shape.unit)(&mut units) &= has;
+    }
+    Ok(units)
+}
+
+/// (K, element of A and B, element of C and D) of the 16x8 shapes with subgroup scope.
+fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::ComponentTypeKHR)> {
+    if physical.features.cooperative_matrix.cooperative_matrix == vk::FALSE {
+        return Vec::new();
+    }
+    let instance = &physical.instance;
+    let functions = khr::cooperative_matrix::Instance::new(instance.entry(), &instance.vk);
+    // SAFETY: the handle comes from this instance, and the device has the extension.
+    let all = unsafe {
+        functions.get_physical_device_cooperative_matrix_properties(physical.handle)
+    };
+    all.unwrap_or_default()
+        .iter()
+        .filter(|p| p.scope == vk::ScopeKHR::SUBGROUP && (p.m_size, p.n_size) == (16, 8))
+        .filter(|p| p.a_type == p.b_type && p.c_type == p.result_type)
+        .map(|p| (p.k_size, p.a_type, p.c_type))
+        .collect()
+}
+
+/// Whether a shape on cooperative matrices gives what plain arithmetic gives.
+fn agrees(device: &Arc<Device>, shape: &Shape) -> Result<bool, Error> {
+    let mut units = MatrixUnits::default();
+    *(shape.unit)(&mut units) = true;
+    let data = fragments(shape);
+    let with = run(device, shape, units, &data);
+    let without = run(device, shape, MatrixUnits::default(), &data)?;
+    match with {
+        Ok(words) => Ok(words == without),
+        Err(Error::DeviceLost) => Err(Error::DeviceLost),
+        Err(error) => {
+            tracing::warn!(shape = shape.form, %error, "not used: the driver refuses the test");
+            Ok(false)
+        }
+    }
+}
+
+/// Small whole numbers in every element, different ones in every place: all sums are exact in every order.
+fn fragments(shape: &Shape) -> Vec<u8> {
+    let mut state = 0x9e37_79b9u32;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    let half = |n: u32| -> u32 {
+        // -4 to 4 in half precision.
+        const HALVES: [u32; 9] = [
+            0xc400, 0xc200, 0xc000, 0xbc00, 0, 0x3c00, 0x4000, 0x4200, 0x4400,
+        ];
+        HALVES[n as usize % 9]
+    };
+    let (a, b, c) = shape.registers;
+    let mut words = vec![0u32; 32 * LANE_WORDS];
+    for lane in words.chunks_exact_mut(LANE_WORDS) {
+        for (n, word) in lane[..a + b + c].iter_mut().enumerate() {
+            *word = if shape.component == vk::ComponentTypeKHR::SINT8 {
+                next()
+            } else if n >= a + b && shape.single {
+                ((next() % 100) as f32).to_bits()
+            } else {
+                half(next() >> 8) | half(next() >> 8) << 16
+            };
+        }
+    }
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// D of all lanes.
+fn run(
+    device: &Arc<Device>,
+    shape: &Shape,
+    units: MatrixUnits,
+    data: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let text = kernel(shape);
+    let failed = |what: String| Error::Pipeline {
+        kernel: "matrices".to_owned(),
+        what,
+    };
+    let module = ptx::Module::parse(&text).map_err(|error| failed(error.to_string()))?;
+    let layout = ModuleLayout::new(&module).map_err(|error| failed(error.to_string()))?;
+    let target = Target {
+        matrix_units: units,
+        ..device.target().clone()
+    };
+    let translated = ptx_spirv::translate(&module, &layout, "matrices", &target)
+        .map_err(|error| failed(error.to_string()))?;
+    let pipeline = device.create_shader(&translated)?.pipeline([32, 1, 1], 0)?;
+    let memory = device.allocate(data.len() as u64, MemoryKind::Device)?;
+    let stream = device.create_stream()?;
+    stream.write(memory.address(), data)?;
+    let parameters = memory.address().to_le_bytes();
+    stream.launch(
+        &pipeline,
+        &Launch {
+            grid: [1, 1, 1],
+            parameters: &parameters,
+            ..Launch::default()
+        },
+    )?;
+    let mut result = vec![0; data.len()];
+    stream.read(memory.address(), &mut result)?;
+    Ok(result)
+}
+
+/// A warp that loads its fragments, multiplies, and stores D behind them.
+fn kernel(shape: &Shape) -> String {
+    use std::fmt::Write;
+    let (a, b, c) = shape.registers;
+    let (kind, sum) = if shape.single {
+        ("f32", "%f")
+    } else {
+        ("b32", "%s")
+    };
+    let list = |prefix: &str, from: usize, count: usize| -> String {
+        let names: Vec<String> = (from..from + count)
+            .map(|n| format!("{prefix}{n}"))
+            .collect();
+        names.join(", ")
+    };
+    let mut text = format!(
+        ".version 8.0\n.target sm_90\n.address_size 64\n.entry matrices(.param .u64 p)\n{{\n\
+         .reg .b64 %a<3>;\n.reg .b32 %r<{}>;\n.reg .{kind} {sum}<{}>;\n\
+         ld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a1, %r0, {};\nadd.s64 %a2, %a0, %a1;\n",
+        a + b + 1,
+        2 * c,
+        LANE_WORDS * 4,
+    );
+    for n in 0..a + b {
+        let _ = writeln!(text, "ld.global.b32 %r{}, [%a2+{}];", n + 1, 4 * n);
+    }
+    for n in 0..c {
+        let _ = writeln!(text, "ld.global.{kind} {sum}{n}, [%a2+{}];", 4 * (a + b + n));
+    }
+    let _ = writeln!(
+        text,
+        "mma.sync.aligned.{} {{{}}}, {{{}}}, {{{}}}, {{{}}};",
+        shape.form,
+        list(sum, c, c),
+        list("%r", 1, a),
+        list("%r", a + 1, b),
+        list(sum, 0, c),
+    );
+    for n in 0..c {
+        let at = 4 * (a + b + c + n);
+        let _ = writeln!(text, "st.global.{kind} [%a2+{at}], {sum}{};", c + n);
+    }
+    text.push_str("ret;\n}\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test's kernels are translated both ways, and its plain products are those of the fragments on this device.
+    #[test]
+    fn the_kernels_translate() {
+        for shape in &SHAPES {
+            let text = kernel(shape);
+            let module = ptx::Module::parse(&text).unwrap();
+            let layout = ModuleLayout::new(&module).unwrap();
+            for target in [Target::lavapipe(), Target::subgroup32(), Target::nvidia()] {
+                ptx_spirv::translate(&module, &layout, "matrices", &target)
+                    .unwrap_or_else(|error| panic!("{}: {error}", shape.form));
+            }
+        }
+    }
+}
