@@ -144,7 +144,7 @@ impl Graph<'_> {
         self.frames[frame as usize].register_base + register.0
     }
 
-    fn any(&self, mut test: impl FnMut(&Instruction) -> bool) -> bool {
+    pub(crate) fn any(&self, mut test: impl FnMut(&Instruction) -> bool) -> bool {
         self.blocks.iter().flat_map(|b| &b.steps).any(|s| match *s {
             Step::Instruction {
                 frame, statement, ..

@@ -92,6 +92,10 @@ pub struct Target {
     pub subgroup_clock: bool,
     /// vulkanMemoryModel and vulkanMemoryModelDeviceScope.
     pub memory_model: bool,
+    /// Whether Sqrt in single precision rounds once, also where its operand is subnormal, and InverseSqrt takes such ones.
+    pub exact_sqrt: bool,
+    /// Whether NMin and NMax take -0 for less than +0, in single precision.
+    pub min_max_orders_zeros: bool,
     /// Which products of matrices the device does itself.
     pub matrix_units: MatrixUnits,
 }
@@ -118,6 +122,8 @@ impl Target {
             shared_atomic_i64: true,
             subgroup_clock: true,
             memory_model: true,
+            exact_sqrt: true,
+            min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
         }
     }
@@ -143,6 +149,8 @@ impl Target {
             shared_atomic_i64: true,
             subgroup_clock: true,
             memory_model: true,
+            exact_sqrt: false,
+            min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
         }
     }
@@ -150,6 +158,7 @@ impl Target {
     /// An NVIDIA GPU under NVIDIA's driver: its matrix units work on PTX's fragments.
     pub fn nvidia() -> Self {
         Self {
+            min_max_orders_zeros: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
             ..Self::subgroup32()

@@ -5,6 +5,7 @@ use crate::kernels;
 use crate::matrices;
 use crate::memory::{Allocation, Found, MemoryInfo, MemoryKind};
 use crate::pipeline::{Pipeline, Shader};
+use crate::probe;
 use crate::raw::Raw;
 use crate::recording::{Node, Recording};
 use crate::shared::Shared;
@@ -94,8 +95,11 @@ impl Device {
         }
         if device.target.warps == ptx_spirv::Warps::Subgroup32 {
             let units = matrices::measure(&device)?;
+            let orders =
+                kernels::cached_probe(&device, "zeros", probe::min_max_orders_zeros)?;
             if let Some(device) = Arc::get_mut(&mut device) {
                 device.target.matrix_units = units;
+                device.target.min_max_orders_zeros = orders;
             }
         }
         tracing::info!(

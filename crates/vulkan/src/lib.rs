@@ -40,6 +40,8 @@ mod memory;
 mod physical;
 mod pipeline;
 mod pipeline_cache;
+mod probe;
+mod profile;
 mod raw;
 mod recording;
 mod shared;

@@ -5,10 +5,9 @@
 //! compared. What differs stays with plain arithmetic.
 
 use crate::error::Error;
-use crate::launch::Launch;
-use crate::{kernels, Device, MemoryKind, PhysicalDevice};
+use crate::{kernels, probe, Device, PhysicalDevice};
 use ash::{khr, vk};
-use ptx_spirv::{MatrixUnits, ModuleLayout, Target};
+use ptx_spirv::{MatrixUnits, Target};
 use std::sync::Arc;
 
 /// One shape: how PTX and Vulkan write it.
@@ -169,42 +168,18 @@ fn fragments(shape: &Shape) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// D of all lanes.
+/// The test's memory afterwards.
 fn run(
     device: &Arc<Device>,
     shape: &Shape,
     units: MatrixUnits,
     data: &[u8],
 ) -> Result<Vec<u8>, Error> {
-    let text = kernel(shape);
-    let failed = |what: String| Error::Pipeline {
-        kernel: "matrices".to_owned(),
-        what,
-    };
-    let module = ptx::Module::parse(&text).map_err(|error| failed(error.to_string()))?;
-    let layout = ModuleLayout::new(&module).map_err(|error| failed(error.to_string()))?;
     let target = Target {
         matrix_units: units,
         ..device.target().clone()
     };
-    let translated = ptx_spirv::translate(&module, &layout, "matrices", &target)
-        .map_err(|error| failed(error.to_string()))?;
-    let pipeline = device.create_shader(&translated)?.pipeline([32, 1, 1], 0)?;
-    let memory = device.allocate(data.len() as u64, MemoryKind::Device)?;
-    let stream = device.create_stream()?;
-    stream.write(memory.address(), data)?;
-    let parameters = memory.address().to_le_bytes();
-    stream.launch(
-        &pipeline,
-        &Launch {
-            grid: [1, 1, 1],
-            parameters: &parameters,
-            ..Launch::default()
-        },
-    )?;
-    let mut result = vec![0; data.len()];
-    stream.read(memory.address(), &mut result)?;
-    Ok(result)
+    probe::run(device, &target, &kernel(shape), data)
 }
 
 /// A warp that loads its fragments, multiplies, and stores D behind them.
@@ -223,7 +198,7 @@ fn kernel(shape: &Shape) -> String {
         names.join(", ")
     };
     let mut text = format!(
-        ".version 8.0\n.target sm_90\n.address_size 64\n.entry matrices(.param .u64 p)\n{{\n\
+        ".version 8.0\n.target sm_90\n.address_size 64\n.entry probe(.param .u64 p)\n{{\n\
          .reg .b64 %a<3>;\n.reg .b32 %r<{}>;\n.reg .{kind} {sum}<{}>;\n\
          ld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a1, %r0, {};\nadd.s64 %a2, %a0, %a1;\n",
         a + b + 1,
@@ -256,8 +231,8 @@ fn kernel(shape: &Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ptx_spirv::ModuleLayout;
 
-    /// The test's kernels are translated both ways, and its plain products are those of the fragments on this device.
     #[test]
     fn the_kernels_translate() {
         for shape in &SHAPES {
@@ -265,7 +240,7 @@ mod tests {
             let module = ptx::Module::parse(&text).unwrap();
             let layout = ModuleLayout::new(&module).unwrap();
             for target in [Target::lavapipe(), Target::subgroup32(), Target::nvidia()] {
-                ptx_spirv::translate(&module, &layout, "matrices", &target)
+                ptx_spirv::translate(&module, &layout, "probe", &target)
                     .unwrap_or_else(|error| panic!("{}: {error}", shape.form));
             }
         }

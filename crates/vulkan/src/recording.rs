@@ -7,7 +7,7 @@
 use crate::encoder::{fill_source, Encoder, Scratch};
 use crate::error::Error;
 use crate::event::EventPoint;
-use crate::launch::PushConstants;
+use crate::launch::{Launch, PushConstants};
 use crate::memory::{Allocation, Entry};
 use crate::pipeline::Pipeline;
 use crate::raw::Raw;
@@ -71,6 +71,44 @@ pub enum Node {
     },
     /// Nothing: keeps the indices of a graph's empty nodes.
     Empty,
+}
+
+impl Node {
+    /// Appends the operation by itself.
+    fn run_on(&self, stream: &Stream) -> Result<(), Error> {
+        match self {
+            Node::Launch {
+                pipeline,
+                grid,
+                parameters,
+                module,
+                printf,
+            } => stream.launch(
+                pipeline,
+                &Launch {
+                    grid: *grid,
+                    parameters,
+                    module: *module,
+                    printf: *printf,
+                },
+            ),
+            Node::Copy {
+                destination,
+                source,
+                size,
+            } => stream.copy(*destination, *source, *size),
+            Node::Copy2d(copy) => stream.copy_2d(copy),
+            Node::Fill {
+                destination,
+                pitch,
+                pattern,
+                width,
+                count,
+                rows,
+            } => stream.fill_2d(*destination, *pitch, *pattern, *width, *count, *rows),
+            Node::Empty => Ok(()),
+        }
+    }
 }
 
 /// A list of operations that [`crate::Stream::replay`] runs as one.
@@ -212,6 +250,9 @@ impl Recording {
             ));
         }
         let mut state = self.state.lock();
+        if shared.profile.is_some() {
+            return state.nodes.iter().try_for_each(|node| node.run_on(stream));
+        }
         if state.recorded.is_none() {
             state.record(shared)?;
         }

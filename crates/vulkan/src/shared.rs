@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event::Timestamps;
 use crate::memory::Memory;
 use crate::pipeline_cache::PipelineCache;
+use crate::profile::Profile;
 use crate::raw::Raw;
 use crate::stream::Inner;
 use crate::timeline::Timeline;
@@ -108,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) raw: Arc<Raw>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) timestamps: Arc<Timestamps>,
+    /// What kernels take, where the user asked for it.
+    pub(crate) profile: Option<Profile>,
     pub(crate) pipeline_cache: Arc<PipelineCache>,
     /// All streams whose work may still run, dropped ones included.
     pub(crate) streams: RwLock<Vec<Arc<Inner>>>,
@@ -135,6 +138,7 @@ impl Shared {
             me: Weak::clone(me),
             memory: Memory::new(&raw),
             timestamps: Timestamps::new(&raw),
+            profile: Profile::from_environment(),
             pipeline_cache,
             streams: RwLock::default(),
             held: AtomicUsize::new(0),
@@ -352,6 +356,9 @@ impl Shared {
             let _ = thread.join();
         }
         self.raw.wait_idle();
+        if let Some(profile) = &self.profile {
+            profile.collect();
+        }
         let streams = std::mem::take(&mut *self.streams.write());
         for stream in streams {
             stream.state.lock().abandon(self);

@@ -24,7 +24,7 @@ impl Emitter<'_> {
                 let b = self.value(self.operand(i, 2)?, ty)?;
                 let c = if by == Modifier::F32 {
                     let c = self.value(self.operand(i, 3)?, Type::F32)?;
-                    let c = if i.has(Modifier::Ftz) && self.target.flush_explicitly {
+                    let c = if self.flushes(i, false) {
                         self.flush(c)
                     } else {
                         c
@@ -120,7 +120,7 @@ impl Emitter<'_> {
             }
             M::F32 => {
                 let v = self.value(o, Type::F32)?;
-                if i.has(M::Ftz) && self.target.flush_explicitly {
+                if self.flushes(i, false) {
                     self.flush(v)
                 } else {
                     v

@@ -260,7 +260,7 @@ impl Emitter<'_> {
             M::F64 => (self.value(o, Type::F64)?, Type::F64),
             M::F32 => {
                 let v = self.value(o, Type::F32)?;
-                let v = if i.has(M::Ftz) && self.target.flush_explicitly {
+                let v = if self.flushes(i, true) {
                     self.flush(v)
                 } else {
                     v
@@ -405,7 +405,7 @@ impl Emitter<'_> {
             _ => return unsupported(i),
         };
         let ty = if to == M::F64 { Type::F64 } else { Type::F32 };
-        let flush = ty == Type::F32 && i.has(M::Ftz) && self.target.flush_explicitly;
+        let flush = ty == Type::F32 && self.flushes(i, true);
         let id = if flush { self.flush(id) } else { id };
         let id = if i.has(M::Sat) {
             self.saturate(ty, id)
@@ -477,14 +477,9 @@ impl Emitter<'_> {
                 id
             });
         }
-        let id = self.asm.op(Op::FConvert, Type::F16, &[a]);
-        let id = match directed {
-            None => id,
-            Some(mode) => {
-                let back = self.asm.op(Op::FConvert, Type::F32, &[id]);
-                self.step16(id, back, a, mode)
-            }
-        };
+        // A value that the conversion does not round.
+        let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
+        let id = self.asm.op(Op::FConvert, Type::F16, &[exact]);
         let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
         let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
         let canonical = self.asm.constant(Type::U16, 0x7fff);
@@ -496,41 +491,67 @@ impl Emitter<'_> {
         })
     }
 
-    /// Moves a rounded f16 by one unit where it lies on the wrong side of the exact value.
-    fn step16(&mut self, rounded: Id, back: Id, exact: Id, mode: float::Directed) -> Id {
-        let bits = self.asm.op(Op::Bitcast, Type::U16, &[rounded]);
-        let sign = self.asm.constant(Type::U16, 0x8000);
-        let (zero, one) = (
-            self.asm.constant(Type::U16, 0),
-            self.asm.constant(Type::U16, 1),
+    /// A single-precision number rounded to what half precision holds, in the bits: compilers see through conversions
+    /// there and back.
+    fn direct_to_half(&mut self, a: Id, mode: float::Directed) -> Id {
+        let op = |e: &mut Self, op, x: Id, y: Id| e.asm.op(op, Type::U32, &[x, y]);
+        let test = |e: &mut Self, op, x: Id, y: Id| e.asm.op(op, Type::Bool, &[x, y]);
+        let [none, one, sign_bit, rest] =
+            [0, 1, 1 << 31, (1 << 31) - 1].map(|n| self.asm.u32(n));
+        let bits = self.cast(
+            Value {
+                id: a,
+                ty: Type::F32,
+            },
+            Type::U32,
         );
-        let s = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, sign]);
-        let negative = self.asm.op(Op::INotEqual, Type::Bool, &[s, zero]);
-        let above = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[back, exact]);
-        let below = self.asm.op(Op::FOrdLessThan, Type::Bool, &[back, exact]);
-        let more = self.asm.op(Op::IAdd, Type::U16, &[bits, one]);
-        let less = self.asm.op(Op::ISub, Type::U16, &[bits, one]);
-        let down = self.asm.op(Op::Select, Type::U16, &[negative, more, less]);
-        let up = self.asm.op(Op::Select, Type::U16, &[negative, less, more]);
-        let m = self.asm.constant(Type::U16, 0x7fff);
-        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, m]);
-        let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[magnitude, zero]);
-        let least = self.asm.constant(Type::U16, 0x8001);
-        let down = self.asm.op(Op::Select, Type::U16, &[is_zero, least, down]);
-        let up = self.asm.op(Op::Select, Type::U16, &[is_zero, one, up]);
-        let lower = self.asm.op(Op::Select, Type::U16, &[above, down, bits]);
-        let higher = self.asm.op(Op::Select, Type::U16, &[below, up, bits]);
-        let id = match mode {
-            float::Directed::Down => lower,
-            float::Directed::Up => higher,
-            float::Directed::Zero => {
-                let zero = self.asm.constant(Type::F32, 0);
-                let negative = self.asm.op(Op::FOrdLessThan, Type::Bool, &[exact, zero]);
-                self.asm
-                    .op(Op::Select, Type::U16, &[negative, higher, lower])
-            }
+        let sign = op(self, Op::BitwiseAnd, bits, sign_bit);
+        let magnitude = op(self, Op::BitwiseAnd, bits, rest);
+        // Below 2^-14 a half has fewer bits: as many as the exponent is less, down to its least number, 2^-24.
+        let [mantissa, lowest, spare] = [23, 113, 13].map(|n| self.asm.u32(n));
+        let exponent = op(self, Op::ShiftRightLogical, magnitude, mantissa);
+        let less = op(self, Op::ISub, lowest, exponent);
+        let less = self.asm.glsl(GLOp::SMax, Type::U32, &[less, none]);
+        let drop = op(self, Op::IAdd, spare, less);
+        let drop = self.asm.glsl(GLOp::UMin, Type::U32, &[drop, mantissa]);
+        let unit = op(self, Op::ShiftLeftLogical, one, drop);
+        let below = op(self, Op::ISub, unit, one);
+        let above = self.asm.op(Op::Not, Type::U32, &[below]);
+        let kept = op(self, Op::BitwiseAnd, magnitude, above);
+        let next = op(self, Op::IAdd, kept, unit);
+        // Numbers below the least, and beyond the largest.
+        let [least, largest, infinity] =
+            [0x3380_0000, 0x477f_e000, 0x7f80_0000].map(|n| self.asm.u32(n));
+        let tiny = test(self, Op::ULessThan, magnitude, least);
+        let huge = test(self, Op::UGreaterThan, magnitude, largest);
+        let finite = test(self, Op::ULessThan, magnitude, infinity);
+        let huge = self
+            .asm
+            .op(Op::LogicalAnd, Type::Bool, &[huge, finite]);
+        let mut choose = |when: Id, x: Id, y: Id| {
+            self.asm.op(Op::Select, Type::U32, &[when, x, y])
         };
-        self.asm.op(Op::Bitcast, Type::F16, &[id])
+        let kept = choose(tiny, none, kept);
+        let kept = choose(huge, largest, kept);
+        let next = choose(tiny, least, next);
+        let next = choose(huge, infinity, next);
+        let inexact = test(self, Op::INotEqual, kept, magnitude);
+        let inexact = self
+            .asm
+            .op(Op::LogicalAnd, Type::Bool, &[inexact, finite]);
+        let outward = match mode {
+            float::Directed::Zero => self.asm.constant(Type::Bool, 0),
+            float::Directed::Down => test(self, Op::INotEqual, sign, none),
+            float::Directed::Up => test(self, Op::IEqual, sign, none),
+        };
+        let outward = self
+            .asm
+            .op(Op::LogicalAnd, Type::Bool, &[inexact, outward]);
+        let result = self
+            .asm
+            .op(Op::Select, Type::U32, &[outward, next, kept]);
+        let result = op(self, Op::BitwiseOr, sign, result);
+        self.asm.op(Op::Bitcast, Type::F32, &[result])
     }
 
     /// Infinity becomes the largest finite number.

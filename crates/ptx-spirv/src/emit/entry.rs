@@ -341,7 +341,11 @@ impl Emitter<'_> {
             self.asm
                 .mode(main, ExecutionMode::SignedZeroInfNanPreserve as u32, &[32]);
         }
-        if self.target.denorm_preserve_f32 {
+        if self.subnormals == subnormal::Subnormals::ByShader {
+            self.asm.capability(Capability::DenormFlushToZero);
+            self.asm
+                .mode(main, ExecutionMode::DenormFlushToZero as u32, &[32]);
+        } else if self.target.denorm_preserve_f32 {
             self.asm.capability(Capability::DenormPreserve);
             self.asm
                 .mode(main, ExecutionMode::DenormPreserve as u32, &[32]);

@@ -27,6 +27,13 @@ pub(crate) fn directed(i: &Instruction) -> Option<Directed> {
     })
 }
 
+/// A number made larger for a function, and whether it was.
+#[derive(Clone, Copy)]
+struct Scaled {
+    value: Id,
+    small: Id,
+}
+
 impl Emitter<'_> {
     /// An arithmetic result that is not to be fused or reassociated.
     pub(crate) fn exact(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
@@ -45,7 +52,12 @@ impl Emitter<'_> {
                 i.mnemonic()
             )));
         }
-        let flush = ty == Type::F32 && i.has(M::Ftz) && self.target.flush_explicitly;
+        let bitwise = match i.opcode {
+            Opcode::Abs | Opcode::Neg => true,
+            Opcode::Min | Opcode::Max => !self.target.min_max_orders_zeros,
+            _ => false,
+        };
+        let flush = ty == Type::F32 && self.flushes(i, bitwise);
         let read = |e: &mut Self, n: usize| -> Result<Id> {
             let id = e.value(e.operand(i, n)?, ty)?;
             Ok(if flush { e.flush(id) } else { id })
@@ -108,6 +120,7 @@ impl Emitter<'_> {
             Opcode::Sqrt => {
                 let a = read(self, 1)?;
                 match rounding {
+                    None if ty == Type::F32 => self.square_root(i, a),
                     None => self.asm.glsl(GLOp::Sqrt, ty, &[a]),
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         let wide = self.asm.op(Op::FConvert, Type::F64, &[a]);
@@ -127,7 +140,7 @@ impl Emitter<'_> {
                     let one = self.asm.constant(ty, 1f64.to_bits());
                     self.exact(Op::FDiv, ty, &[one, root])
                 } else {
-                    self.asm.glsl(GLOp::InverseSqrt, ty, &[a])
+                    self.inverse_square_root(i, a)
                 }
             }
             Opcode::Sin => {
@@ -148,7 +161,8 @@ impl Emitter<'_> {
             }
             Opcode::Tanh => {
                 let a = read(self, 1)?;
-                self.asm.glsl(GLOp::Tanh, ty, &[a])
+                let id = self.asm.glsl(GLOp::Tanh, ty, &[a]);
+                self.keep_subnormal(a, id)
             }
             Opcode::Abs => {
                 let a = read(self, 1)?;
@@ -211,17 +225,105 @@ impl Emitter<'_> {
         self.set(d, ty, id)
     }
 
-    /// Subnormal numbers as zeros of the same sign.
-    pub(crate) fn flush(&mut self, id: Id) -> Id {
-        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
-        let exponent = self.asm.u32(0x7f80_0000);
-        let sign = self.asm.u32(0x8000_0000);
-        let zero = self.asm.u32(0);
-        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
-        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
-        let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
-        let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
-        self.asm.op(Op::Bitcast, Type::F32, &[flushed])
+    /// The square root in single precision, correctly rounded for `.rn`.
+    fn square_root(&mut self, i: &Instruction, a: Id) -> Id {
+        if self.target.exact_sqrt {
+            return self.asm.glsl(GLOp::Sqrt, Type::F32, &[a]);
+        }
+        let scaled = self.scale_up(i, a);
+        let a = scaled.map_or(a, |s| s.value);
+        let mut root = self.asm.glsl(GLOp::Sqrt, Type::F32, &[a]);
+        if !i.has(Modifier::Approx) && self.target.fused_fma {
+            root = self.correct_root(a, root);
+        }
+        match scaled {
+            None => root,
+            Some(s) => self.scale_down(s, root, 2f32.powi(-32)),
+        }
+    }
+
+    /// 1 / square root, approximately.
+    fn inverse_square_root(&mut self, i: &Instruction, a: Id) -> Id {
+        if self.target.exact_sqrt {
+            return self.asm.glsl(GLOp::InverseSqrt, Type::F32, &[a]);
+        }
+        let scaled = self.scale_up(i, a);
+        let a = scaled.map_or(a, |s| s.value);
+        let root = self.asm.glsl(GLOp::InverseSqrt, Type::F32, &[a]);
+        match scaled {
+            None => root,
+            Some(s) => self.scale_down(s, root, 2f32.powi(32)),
+        }
+    }
+
+    /// A number times 2^64 if it is so small that the driver's functions may take it for zero; `None` where `.ftz` says
+    /// the same.
+    fn scale_up(&mut self, i: &Instruction, a: Id) -> Option<Scaled> {
+        if i.has(Modifier::Ftz) {
+            return None;
+        }
+        let bits = self.cast(
+            Value {
+                id: a,
+                ty: Type::F32,
+            },
+            Type::U32,
+        );
+        let [rest, limit] = [0x7fff_ffff, 0x1000_0000].map(|n| self.asm.u32(n));
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest]);
+        let small = self
+            .asm
+            .op(Op::ULessThan, Type::Bool, &[magnitude, limit]);
+        let factor = self
+            .asm
+            .constant(Type::F32, u64::from(2f32.powi(64).to_bits()));
+        let large = self.exact(Op::FMul, Type::F32, &[a, factor]);
+        let value = self.asm.op(Op::Select, Type::F32, &[small, large, a]);
+        Some(Scaled { value, small })
+    }
+
+    /// A function of a scaled number, times `factor` where it was scaled.
+    fn scale_down(&mut self, scaled: Scaled, id: Id, factor: f32) -> Id {
+        let factor = self.asm.constant(Type::F32, u64::from(factor.to_bits()));
+        let less = self.exact(Op::FMul, Type::F32, &[id, factor]);
+        self.asm
+            .op(Op::Select, Type::F32, &[scaled.small, less, id])
+    }
+
+    /// Moves a square root that is off by a unit at most to the correctly rounded one: `s` is that where
+    /// `s * pred(s) < a <= s * succ(s)`, of which fused arithmetic gives the exact signs (Tuckerman's test).
+    fn correct_root(&mut self, a: Id, root: Id) -> Id {
+        let [zero, infinity] =
+            [0, f32::INFINITY.to_bits()].map(|n| self.asm.constant(Type::F32, u64::from(n)));
+        let one = self.asm.u32(1);
+        let bits = self.asm.op(Op::Bitcast, Type::U32, &[root]);
+        let [below, above] = [Op::ISub, Op::IAdd].map(|op| {
+            let n = self.asm.op(op, Type::U32, &[bits, one]);
+            self.asm.op(Op::Bitcast, Type::F32, &[n])
+        });
+        let minus = self.asm.op(Op::FNegate, Type::F32, &[root]);
+        let low = self.asm.glsl(GLOp::Fma, Type::F32, &[minus, below, a]);
+        let high = self.asm.glsl(GLOp::Fma, Type::F32, &[minus, above, a]);
+        let too_high = self
+            .asm
+            .op(Op::FOrdLessThanEqual, Type::Bool, &[low, zero]);
+        let too_low = self
+            .asm
+            .op(Op::FOrdGreaterThan, Type::Bool, &[high, zero]);
+        let id = self
+            .asm
+            .op(Op::Select, Type::F32, &[too_high, below, root]);
+        let id = self.asm.op(Op::Select, Type::F32, &[too_low, above, id]);
+        let positive = self
+            .asm
+            .op(Op::FOrdGreaterThan, Type::Bool, &[root, zero]);
+        let finite = self
+            .asm
+            .op(Op::FOrdLessThan, Type::Bool, &[root, infinity]);
+        let ordinary = self
+            .asm
+            .op(Op::LogicalAnd, Type::Bool, &[positive, finite]);
+        self.asm.op(Op::Select, Type::F32, &[ordinary, id, root])
     }
 
     /// Clamps to [0, 1]; NaN becomes 0.
@@ -251,10 +353,25 @@ impl Emitter<'_> {
 
     /// min and max: a NaN loses (with `nan` it wins), and -0 is below +0.
     pub(crate) fn min_max_float(&mut self, ty: Type, a: Id, b: Id, min: bool, nan: bool) -> Id {
-        let bits = Type::unsigned(ty.size());
         let id = self
             .asm
             .glsl(if min { GLOp::NMin } else { GLOp::NMax }, ty, &[a, b]);
+        let id = if ty == Type::F32 && self.target.min_max_orders_zeros {
+            id
+        } else {
+            self.order_zeros(ty, a, b, min, id)
+        };
+        if !nan {
+            return id;
+        }
+        let unordered = self.unordered(a, b);
+        let quiet = self.quiet_nan(ty);
+        self.asm.op(Op::Select, ty, &[unordered, quiet, id])
+    }
+
+    /// The minimum or maximum of two numbers where -0 is below +0; `id` is right for all others.
+    fn order_zeros(&mut self, ty: Type, a: Id, b: Id, min: bool, id: Id) -> Id {
+        let bits = Type::unsigned(ty.size());
         // Equal numbers differ in bits only as zeros: or (and) of the signs.
         let equal = self.asm.op(Op::FOrdEqual, Type::Bool, &[a, b]);
         let (ia, ib) = (
@@ -264,13 +381,7 @@ impl Emitter<'_> {
         let op = if min { Op::BitwiseOr } else { Op::BitwiseAnd };
         let z = self.asm.op(op, bits, &[ia, ib]);
         let z = self.asm.op(Op::Bitcast, ty, &[z]);
-        let id = self.asm.op(Op::Select, ty, &[equal, z, id]);
-        if !nan {
-            return id;
-        }
-        let unordered = self.unordered(a, b);
-        let quiet = self.quiet_nan(ty);
-        self.asm.op(Op::Select, ty, &[unordered, quiet, id])
+        self.asm.op(Op::Select, ty, &[equal, z, id])
     }
 
     /// PTX's canonical NaN.

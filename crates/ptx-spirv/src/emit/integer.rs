@@ -473,30 +473,22 @@ impl Emitter<'_> {
             (1u64 << (ty.size() * 8)) - 1
         };
         if literal.is_some_and(|l| l & mask != 0 && (!signed || l & mask != mask)) {
-            let op = match (signed, remainder) {
-                (false, false) => Op::UDiv,
-                (false, true) => Op::UMod,
-                (true, false) => Op::SDiv,
-                (true, true) => Op::SRem,
-            };
-            let id = self.asm.op(op, ty, &[a, b]);
+            let id = self.quotient(ty, a, b, signed, remainder);
             return self.set(self.operand(i, 0)?, ty, id);
         }
         let zero = self.asm.constant(ty, 0);
         let one = self.asm.constant(ty, 1);
         let ones = self.asm.constant(ty, u64::MAX);
         let by_zero = self.asm.op(Op::IEqual, Type::Bool, &[b, zero]);
-        let (bad, op) = if signed {
+        let bad = if signed {
             let by_minus = self.asm.op(Op::IEqual, Type::Bool, &[b, ones]);
-            (
-                self.asm.op(Op::LogicalOr, Type::Bool, &[by_zero, by_minus]),
-                if remainder { Op::SRem } else { Op::SDiv },
-            )
+            self.asm
+                .op(Op::LogicalOr, Type::Bool, &[by_zero, by_minus])
         } else {
-            (by_zero, if remainder { Op::UMod } else { Op::UDiv })
+            by_zero
         };
         let divisor = self.asm.op(Op::Select, ty, &[bad, one, b]);
-        let id = self.asm.op(op, ty, &[a, divisor]);
+        let id = self.quotient(ty, a, divisor, signed, remainder);
         let id = if signed && !remainder {
             // By -1: the negation, which wraps.
             let minus = self.asm.op(Op::ISub, ty, &[zero, a]);
@@ -507,6 +499,22 @@ impl Emitter<'_> {
         let otherwise = if remainder { a } else { ones };
         let id = self.asm.op(Op::Select, ty, &[by_zero, otherwise, id]);
         self.set(self.operand(i, 0)?, ty, id)
+    }
+
+    /// The quotient or remainder by a divisor that is neither 0 nor, with a sign, -1.
+    fn quotient(&mut self, ty: Type, a: Id, b: Id, signed: bool, remainder: bool) -> Id {
+        match (signed, remainder) {
+            (false, false) => self.asm.op(Op::UDiv, ty, &[a, b]),
+            (false, true) => self.asm.op(Op::UMod, ty, &[a, b]),
+            (true, false) => self.asm.op(Op::SDiv, ty, &[a, b]),
+            (true, true) => {
+                // Vulkan leaves OpSRem undefined for negative operands (VkPhysicalDeviceMaintenance8FeaturesKHR says
+                // otherwise where it is), and NVIDIA's driver makes use of that.
+                let quotient = self.asm.op(Op::SDiv, ty, &[a, b]);
+                let product = self.asm.op(Op::IMul, ty, &[quotient, b]);
+                self.asm.op(Op::ISub, ty, &[a, product])
+            }
+        }
     }
 
     fn count_bits(&mut self, a: Id, ty: Type) -> Id {

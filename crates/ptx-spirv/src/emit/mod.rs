@@ -26,6 +26,7 @@ mod memory;
 mod moves;
 mod shuffle;
 mod special;
+mod subnormal;
 pub mod warp_state;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
@@ -34,7 +35,7 @@ use crate::target::{SharedMemory, Target, Warps};
 use crate::{KernelInfo, ModuleLayout, TranslateError};
 use ptx::{Instruction, Modifier, Module, Opcode, Operand, ScalarType, SymbolId};
 use rspirv::spirv::Op;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use structurizer::{BlockId, Node};
 
 /// Why an instruction was not emitted.
@@ -92,6 +93,9 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
+    pub(crate) subnormals: subnormal::Subnormals,
+    /// Single-precision numbers that are known not to be subnormal.
+    flushed: FxHashSet<Id>,
 }
 
 /// Functions of the shader that kernels call.
@@ -154,6 +158,8 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
+        subnormals: subnormal::Subnormals::of(graph, target),
+        flushed: FxHashSet::default(),
     };
     let entry = emitter.begin();
     emitter.flags = (0..structured.flags)

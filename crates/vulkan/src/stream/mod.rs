@@ -193,7 +193,11 @@ impl Stream {
     pub fn launch(&self, pipeline: &Arc<Pipeline>, launch: &Launch<'_>) -> Result<(), Error> {
         let shared = self.shared();
         check_launch(&shared.raw, pipeline, launch.grid, launch.parameters.len())?;
-        self.run(|state| {
+        let times = match &shared.profile {
+            Some(_) => Some([shared.timestamps.take()?, shared.timestamps.take()?]),
+            None => None,
+        };
+        let value = self.run(|state| {
             if let Step::Blocked(value) = state.begin()? {
                 return Ok(Step::Blocked(value));
             }
@@ -219,7 +223,14 @@ impl Stream {
             let scratch = state.scratch();
             let (mut encoder, batch) = state.encoder();
             encoder.barrier();
+            if let Some([start, _]) = &times {
+                start.record(encoder.commands);
+            }
             batch.operations += encoder.launch(pipeline, push, scratch);
+            if let Some([start, end]) = &times {
+                end.record(encoder.commands);
+                batch.timestamps.extend([Arc::clone(start), Arc::clone(end)]);
+            }
             if !batch
                 .pipelines
                 .last()
@@ -227,9 +238,22 @@ impl Stream {
             {
                 batch.pipelines.push(Arc::clone(pipeline));
             }
+            let (value, _) = state.open_batch();
             state.flush_if_due(shared, &self.inner)?;
-            Ok(Step::Done(()))
-        })
+            Ok(Step::Done(value))
+        })?;
+        if let (Some(profile), Some([start, end])) = (&shared.profile, times) {
+            let point = |timestamp| EventPoint {
+                timeline: Arc::clone(&self.inner.timeline),
+                value,
+                timestamp: Some(timestamp),
+            };
+            if profile.add(pipeline, point(start), point(end)) {
+                self.synchronize()?;
+                profile.collect();
+            }
+        }
+        Ok(())
     }
 
     /// Makes the stream's scratch large enough for a launch. The old memory stays until the work that uses it has run.

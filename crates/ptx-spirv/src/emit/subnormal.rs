@@ -1,0 +1,124 @@
+//! Subnormal single-precision numbers: kept, or flushed to zero of the same sign where PTX says `.ftz`.
+//!
+//! PTX decides by instruction, SPIR-V by entry point (SPV_KHR_float_controls). Kernels built with `-use_fast_math` say
+//! `.ftz` everywhere: where nothing else in a kernel would notice, the whole shader flushes, at no cost. In a mixed kernel
+//! the instructions with `.ftz` flush their operands and results by arithmetic on the bits.
+
+use super::*;
+
+/// How a kernel's `.ftz` is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subnormals {
+    /// Nothing flushes.
+    Keep,
+    /// Instructions with `.ftz` flush on their own.
+    ByInstruction,
+    /// The shader flushes (DenormFlushToZero).
+    ByShader,
+}
+
+impl Subnormals {
+    /// The choice for a kernel.
+    pub(super) fn of(graph: &Graph, target: &Target) -> Self {
+        if !target.flush_explicitly || !graph.any(|i| i.has(Modifier::Ftz)) {
+            Subnormals::Keep
+        } else if target.denorm_flush_f32 && !graph.any(needs_subnormals) {
+            Subnormals::ByShader
+        } else {
+            Subnormals::ByInstruction
+        }
+    }
+}
+
+/// Whether an instruction without `.ftz` would give another result if subnormal numbers were zeros.
+fn needs_subnormals(i: &Instruction) -> bool {
+    use Modifier as M;
+    if i.has(M::Ftz) {
+        return false;
+    }
+    let single = i.has(M::F32) || i.has(M::F32x2);
+    let brain = i.has(M::Bf16) || i.has(M::Bf16x2);
+    match i.opcode {
+        // No subnormal number is rounded to an integer other than zero by these, and halves have none in their range.
+        Opcode::Cvt => {
+            let types: Vec<ScalarType> = i.types().collect();
+            let floats = |ty: &ScalarType| matches!(ty, M::F32 | M::F64);
+            let integral = i.has(M::Rni) || i.has(M::Rzi);
+            let half = types.contains(&M::F16) || types.contains(&M::F16x2);
+            single && types.iter().all(floats) && !integral
+                || single && !half && !brain && (i.has(M::Rmi) || i.has(M::Rpi))
+        }
+        Opcode::Add
+        | Opcode::Sub
+        | Opcode::Mul
+        | Opcode::Fma
+        | Opcode::Mad
+        | Opcode::Div
+        | Opcode::Rcp
+        | Opcode::Sqrt
+        | Opcode::Rsqrt
+        | Opcode::Sin
+        | Opcode::Cos
+        | Opcode::Lg2
+        | Opcode::Ex2
+        | Opcode::Min
+        | Opcode::Max
+        | Opcode::Neg
+        | Opcode::Setp
+        | Opcode::Set
+        | Opcode::Slct => single || brain,
+        _ => false,
+    }
+}
+
+impl Emitter<'_> {
+    /// Whether an instruction has to flush by itself, where what it is made of does not flush in every shader
+    /// (`bitwise`) or does.
+    pub(crate) fn flushes(&self, i: &Instruction, bitwise: bool) -> bool {
+        i.has(Modifier::Ftz)
+            && match self.subnormals {
+                Subnormals::Keep => false,
+                Subnormals::ByInstruction => true,
+                Subnormals::ByShader => bitwise,
+            }
+    }
+
+    /// Subnormal numbers as zeros of the same sign.
+    pub(crate) fn flush(&mut self, id: Id) -> Id {
+        if self.flushed.contains(&id) {
+            return id;
+        }
+        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
+        let exponent = self.asm.u32(0x7f80_0000);
+        let sign = self.asm.u32(0x8000_0000);
+        let zero = self.asm.u32(0);
+        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
+        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+        let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
+        let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
+        let id = self.asm.op(Op::Bitcast, Type::F32, &[flushed]);
+        self.flushed.insert(id);
+        id
+    }
+
+    /// A function that is nearly its argument near zero, with subnormal arguments as they are, where the shader flushes.
+    pub(super) fn keep_subnormal(&mut self, argument: Id, result: Id) -> Id {
+        if self.subnormals != Subnormals::ByShader {
+            return result;
+        }
+        let bits = self.cast(
+            Value {
+                id: argument,
+                ty: Type::F32,
+            },
+            Type::U32,
+        );
+        let exponent = self.asm.u32(0x7f80_0000);
+        let zero = self.asm.u32(0);
+        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
+        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+        let result = self.asm.op(Op::Bitcast, Type::U32, &[result]);
+        let kept = self.asm.op(Op::Select, Type::U32, &[small, bits, result]);
+        self.asm.op(Op::Bitcast, Type::F32, &[kept])
+    }
+}

@@ -1,0 +1,79 @@
+//! What a driver's operations do, found by running small PTX kernels.
+//!
+//! Each has one answer for a driver, which [`crate::kernels::cached_probe`] keeps on disk.
+
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::{Device, MemoryKind};
+use ptx_spirv::{ModuleLayout, Target};
+use std::sync::Arc;
+
+/// Runs the kernel `probe` of a module, whose parameter is the address of `data`, with one warp; gives `data` afterwards.
+///
+/// # Errors
+/// [`Error::Pipeline`] where a translator or compiler refuses the kernel; errors of the device.
+pub(crate) fn run(
+    device: &Arc<Device>,
+    target: &Target,
+    text: &str,
+    data: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let failed = |what: String| Error::Pipeline {
+        kernel: "probe".to_owned(),
+        what,
+    };
+    let module = ptx::Module::parse(text).map_err(|error| failed(error.to_string()))?;
+    let layout = ModuleLayout::new(&module).map_err(|error| failed(error.to_string()))?;
+    let translated = ptx_spirv::translate(&module, &layout, "probe", target)
+        .map_err(|error| failed(error.to_string()))?;
+    let pipeline = device.create_shader(&translated)?.pipeline([32, 1, 1], 0)?;
+    let memory = device.allocate(data.len() as u64, MemoryKind::Device)?;
+    let stream = device.create_stream()?;
+    stream.write(memory.address(), data)?;
+    let parameters = memory.address().to_le_bytes();
+    stream.launch(
+        &pipeline,
+        &Launch {
+            grid: [1, 1, 1],
+            parameters: &parameters,
+            ..Launch::default()
+        },
+    )?;
+    let mut result = vec![0; data.len()];
+    stream.read(memory.address(), &mut result)?;
+    Ok(result)
+}
+
+/// Whether NMin and NMax take -0 for less than +0.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn min_max_orders_zeros(device: &Arc<Device>) -> Result<bool, Error> {
+    let target = Target {
+        min_max_orders_zeros: true,
+        ..device.target().clone()
+    };
+    // For each lane two numbers, their minimum and their maximum.
+    const KERNEL: &str = ".version 8.0\n.target sm_90\n.address_size 64\n.entry probe(.param .u64 p)\n{\n\
+        .reg .b64 %a<3>;\n.reg .b32 %r<1>;\n.reg .f32 %f<4>;\n\
+        ld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a1, %r0, 16;\nadd.s64 %a2, %a0, %a1;\n\
+        ld.global.f32 %f0, [%a2];\nld.global.f32 %f1, [%a2+4];\n\
+        min.f32 %f2, %f0, %f1;\nmax.f32 %f3, %f0, %f1;\n\
+        st.global.f32 [%a2+8], %f2;\nst.global.f32 [%a2+12], %f3;\nret;\n}\n";
+    let zeros = |lane: usize| {
+        let sign = |bit: usize| ((lane >> bit & 1) as u32) << 31;
+        [sign(0), sign(1)]
+    };
+    let words = |answers: fn([u32; 2]) -> [u32; 2]| -> Vec<u8> {
+        (0..32)
+            .flat_map(|lane| {
+                let [a, b] = zeros(lane);
+                let [min, max] = answers([a, b]);
+                [a, b, min, max]
+            })
+            .flat_map(u32::to_le_bytes)
+            .collect()
+    };
+    let result = run(device, &target, KERNEL, &words(|_| [1, 1]))?;
+    Ok(result == words(|[a, b]| [a | b, a & b]))
+}
