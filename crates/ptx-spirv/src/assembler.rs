@@ -320,8 +320,7 @@ impl Assembler {
                 self.extension("SPV_KHR_cooperative_matrix");
                 let element = self.ty(m.component.ty());
                 let scope = self.u32(Scope::Subgroup as u32);
-                let [rows, columns, role] =
-                    [m.rows, m.columns, m.role as u32].map(|n| self.u32(n));
+                let [rows, columns, role] = [m.rows, m.columns, m.role as u32].map(|n| self.u32(n));
                 let id = self.id();
                 self.global(
                     Op::TypeCooperativeMatrixKHR,

@@ -67,6 +67,9 @@ pub struct Target {
     pub maximal_reconvergence: bool,
     /// shaderDenormPreserveFloat32 (and that the driver honours it).
     pub denorm_preserve_f32: bool,
+    /// shaderDenormPreserveFloat16 and shaderDenormPreserveFloat64, where all three may be set. NVIDIA's driver keeps
+    /// subnormal numbers in comparisons and conversions of single precision only where they are kept everywhere.
+    pub denorm_preserve_f16_f64: bool,
     /// shaderDenormFlushToZeroFloat32.
     pub denorm_flush_f32: bool,
     /// shaderRoundingModeRTEFloat32.
@@ -110,6 +113,7 @@ impl Target {
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: false,
+            denorm_preserve_f16_f64: false,
             denorm_flush_f32: false,
             rounding_rte_f32: true,
             nan_preserve_f32: true,
@@ -137,6 +141,7 @@ impl Target {
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: true,
+            denorm_preserve_f16_f64: true,
             denorm_flush_f32: true,
             rounding_rte_f32: true,
             nan_preserve_f32: true,

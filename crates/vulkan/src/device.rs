@@ -95,8 +95,7 @@ impl Device {
         }
         if device.target.warps == ptx_spirv::Warps::Subgroup32 {
             let units = matrices::measure(&device)?;
-            let orders =
-                kernels::cached_probe(&device, "zeros", probe::min_max_orders_zeros)?;
+            let orders = kernels::cached_probe(&device, "zeros", probe::min_max_orders_zeros)?;
             if let Some(device) = Arc::get_mut(&mut device) {
                 device.target.matrix_units = units;
                 device.target.min_max_orders_zeros = orders;

@@ -108,9 +108,8 @@ fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::C
     let instance = &physical.instance;
     let functions = khr::cooperative_matrix::Instance::new(instance.entry(), &instance.vk);
     // SAFETY: the handle comes from this instance, and the device has the extension.
-    let all = unsafe {
-        functions.get_physical_device_cooperative_matrix_properties(physical.handle)
-    };
+    let all =
+        unsafe { functions.get_physical_device_cooperative_matrix_properties(physical.handle) };
     all.unwrap_or_default()
         .iter()
         .filter(|p| p.scope == vk::ScopeKHR::SUBGROUP && (p.m_size, p.n_size) == (16, 8))
@@ -209,7 +208,11 @@ fn kernel(shape: &Shape) -> String {
         let _ = writeln!(text, "ld.global.b32 %r{}, [%a2+{}];", n + 1, 4 * n);
     }
     for n in 0..c {
-        let _ = writeln!(text, "ld.global.{kind} {sum}{n}, [%a2+{}];", 4 * (a + b + n));
+        let _ = writeln!(
+            text,
+            "ld.global.{kind} {sum}{n}, [%a2+{}];",
+            4 * (a + b + n)
+        );
     }
     let _ = writeln!(
         text,

@@ -1,8 +1,8 @@
 //! The driver's VkPipelineCache, kept on disk between processes.
 //!
 //! One entry per driver build and device (pipelineCacheUUID and driverUUID). It is written in the background half a second
-//! after the last new pipeline, and when the device is dropped; the last process to write wins, which costs at most a
-//! recompilation.
+//! after the last new pipeline, and when the device is dropped, together with what other processes have written meanwhile.
+//! Two that write at the same moment lose at most what one of them compiled.
 
 use crate::cache::Cache;
 use crate::error::Error;
@@ -40,13 +40,8 @@ impl PipelineCache {
         key.extend(physical.device_id().to_le_bytes());
         let disk = Cache::open("pipelines");
         let data = disk.get(&key).unwrap_or_default();
-        let create = |data: &[u8]| {
-            let info = vk::PipelineCacheCreateInfo::default().initial_data(data);
-            // SAFETY: the device is alive; a driver must take any data, and this was written by the same build.
-            unsafe { raw.vk.create_pipeline_cache(&info, None) }
-        };
-        let handle = create(&data)
-            .or_else(|_| create(&[]))
+        let handle = create(raw, &data)
+            .or_else(|_| create(raw, &[]))
             .map_err(|result| raw.error("vkCreatePipelineCache", result))?;
         Ok(Arc::new(Self {
             raw: Arc::clone(raw),
@@ -86,16 +81,36 @@ impl PipelineCache {
         if !self.dirty.swap(false, Ordering::AcqRel) || self.disk.directory().is_none() {
             return;
         }
-        // SAFETY: the cache is alive; the call is internally synchronised.
-        match unsafe { self.raw.vk.get_pipeline_cache_data(self.handle) } {
+        match self.merged() {
             Ok(data) if data.len() <= LARGEST => self.disk.put(&self.key, &data),
             Ok(data) => tracing::warn!(
                 bytes = data.len(),
                 "the pipeline cache is too large to keep"
             ),
-            Err(result) => tracing::warn!(%result, "vkGetPipelineCacheData"),
+            Err(result) => tracing::warn!(%result, "reading the pipeline cache"),
         }
     }
+
+    /// What is on disk by now and what is in the cache, together.
+    fn merged(&self) -> Result<Vec<u8>, vk::Result> {
+        let vk = &self.raw.vk;
+        let disk = self.disk.get(&self.key).unwrap_or_default();
+        let both = create(&self.raw, &disk).or_else(|_| create(&self.raw, &[]))?;
+        // SAFETY: both caches are alive, and nobody else knows the one that is written to.
+        unsafe {
+            let data = vk
+                .merge_pipeline_caches(both, &[self.handle])
+                .and_then(|()| vk.get_pipeline_cache_data(both));
+            vk.destroy_pipeline_cache(both, None);
+            data
+        }
+    }
+}
+
+fn create(raw: &Raw, data: &[u8]) -> Result<vk::PipelineCache, vk::Result> {
+    let info = vk::PipelineCacheCreateInfo::default().initial_data(data);
+    // SAFETY: the device is alive; a driver must take any data, and this was written by the same build.
+    unsafe { raw.vk.create_pipeline_cache(&info, None) }
 }
 
 impl Drop for PipelineCache {

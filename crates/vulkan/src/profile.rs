@@ -72,7 +72,11 @@ impl Profile {
             }
         });
         let mut rows: Vec<_> = totals.iter().collect();
-        rows.sort_by(|a, b| b.1.nanoseconds.total_cmp(&a.1.nanoseconds).then(a.0.cmp(b.0)));
+        rows.sort_by(|a, b| {
+            b.1.nanoseconds
+                .total_cmp(&a.1.nanoseconds)
+                .then(a.0.cmp(b.0))
+        });
         let sum: f64 = rows.iter().map(|row| row.1.nanoseconds).sum();
         let mut text = String::from("  total ms      %  launches    us each  kernel and block\n");
         for (name, total) in rows {

@@ -62,7 +62,13 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
     target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);
-    target.denorm_flush_f32 = on(facts.v12.shader_denorm_flush_to_zero_float32);
+    // Where widths do not go alone, a mode of one would be a mode of all.
+    use vk::ShaderFloatControlsIndependence as Independence;
+    let independence = facts.v12.denorm_behavior_independence;
+    target.denorm_preserve_f16_f64 = on(facts.v12.shader_denorm_preserve_float16)
+        && on(facts.v12.shader_denorm_preserve_float64);
+    target.denorm_flush_f32 =
+        on(facts.v12.shader_denorm_flush_to_zero_float32) && independence != Independence::NONE;
     target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);
     target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
     target.fused_fma = fused_fma(facts.driver_id) == FusedFma::Yes;

@@ -344,7 +344,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Decodes a batch and waits for it.
-    fn submit(&mut self, tokens: &[i32], position: usize, wanted: impl Fn(usize) -> bool) -> Result<()> {
+    fn submit(
+        &mut self,
+        tokens: &[i32],
+        position: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<()> {
         let c = &self.llama.c;
         // SAFETY: the batch has room for the tokens.
         let status = unsafe {

@@ -64,10 +64,14 @@ pub fn run(llama: &Llama, options: &Options) -> Result<()> {
         })?;
     }
     if options.tokens > 0 {
-        measure(format!("{} tokens", options.tokens), options.tokens, &|| {
-            let mut runner = Runner::new(llama, context.0, model.vocabulary, 1);
-            (0..options.tokens).try_for_each(|n| runner.decode_last(&[token(n)], n))
-        })?;
+        measure(
+            format!("{} tokens", options.tokens),
+            options.tokens,
+            &|| {
+                let mut runner = Runner::new(llama, context.0, model.vocabulary, 1);
+                (0..options.tokens).try_for_each(|n| runner.decode_last(&[token(n)], n))
+            },
+        )?;
     }
     Ok(())
 }

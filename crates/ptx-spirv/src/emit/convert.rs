@@ -496,8 +496,7 @@ impl Emitter<'_> {
     fn direct_to_half(&mut self, a: Id, mode: float::Directed) -> Id {
         let op = |e: &mut Self, op, x: Id, y: Id| e.asm.op(op, Type::U32, &[x, y]);
         let test = |e: &mut Self, op, x: Id, y: Id| e.asm.op(op, Type::Bool, &[x, y]);
-        let [none, one, sign_bit, rest] =
-            [0, 1, 1 << 31, (1 << 31) - 1].map(|n| self.asm.u32(n));
+        let [none, one, sign_bit, rest] = [0, 1, 1 << 31, (1 << 31) - 1].map(|n| self.asm.u32(n));
         let bits = self.cast(
             Value {
                 id: a,
@@ -525,31 +524,21 @@ impl Emitter<'_> {
         let tiny = test(self, Op::ULessThan, magnitude, least);
         let huge = test(self, Op::UGreaterThan, magnitude, largest);
         let finite = test(self, Op::ULessThan, magnitude, infinity);
-        let huge = self
-            .asm
-            .op(Op::LogicalAnd, Type::Bool, &[huge, finite]);
-        let mut choose = |when: Id, x: Id, y: Id| {
-            self.asm.op(Op::Select, Type::U32, &[when, x, y])
-        };
+        let huge = self.asm.op(Op::LogicalAnd, Type::Bool, &[huge, finite]);
+        let mut choose = |when: Id, x: Id, y: Id| self.asm.op(Op::Select, Type::U32, &[when, x, y]);
         let kept = choose(tiny, none, kept);
         let kept = choose(huge, largest, kept);
         let next = choose(tiny, least, next);
         let next = choose(huge, infinity, next);
         let inexact = test(self, Op::INotEqual, kept, magnitude);
-        let inexact = self
-            .asm
-            .op(Op::LogicalAnd, Type::Bool, &[inexact, finite]);
+        let inexact = self.asm.op(Op::LogicalAnd, Type::Bool, &[inexact, finite]);
         let outward = match mode {
             float::Directed::Zero => self.asm.constant(Type::Bool, 0),
             float::Directed::Down => test(self, Op::INotEqual, sign, none),
             float::Directed::Up => test(self, Op::IEqual, sign, none),
         };
-        let outward = self
-            .asm
-            .op(Op::LogicalAnd, Type::Bool, &[inexact, outward]);
-        let result = self
-            .asm
-            .op(Op::Select, Type::U32, &[outward, next, kept]);
+        let outward = self.asm.op(Op::LogicalAnd, Type::Bool, &[inexact, outward]);
+        let result = self.asm.op(Op::Select, Type::U32, &[outward, next, kept]);
         let result = op(self, Op::BitwiseOr, sign, result);
         self.asm.op(Op::Bitcast, Type::F32, &[result])
     }

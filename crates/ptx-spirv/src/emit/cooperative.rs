@@ -90,8 +90,7 @@ impl Emitter<'_> {
             self.asm
                 .op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c, SIGNED])
         } else {
-            self.asm
-                .op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c])
+            self.asm.op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c])
         };
         let words = self.words_of(product.sum, d);
         let key = words.iter().map(|&w| Some(w)).collect();

@@ -347,8 +347,15 @@ impl Emitter<'_> {
                 .mode(main, ExecutionMode::DenormFlushToZero as u32, &[32]);
         } else if self.target.denorm_preserve_f32 {
             self.asm.capability(Capability::DenormPreserve);
-            self.asm
-                .mode(main, ExecutionMode::DenormPreserve as u32, &[32]);
+            let widths: &[u32] = if self.target.denorm_preserve_f16_f64 {
+                &[16, 32, 64]
+            } else {
+                &[32]
+            };
+            for &width in widths {
+                self.asm
+                    .mode(main, ExecutionMode::DenormPreserve as u32, &[width]);
+            }
         }
         if self.target.maximal_reconvergence {
             self.asm.extension("SPV_KHR_maximal_reconvergence");

@@ -230,10 +230,16 @@ impl Emitter<'_> {
         if self.target.exact_sqrt {
             return self.asm.glsl(GLOp::Sqrt, Type::F32, &[a]);
         }
-        let scaled = self.scale_up(i, a);
+        // The correction of a small root would be too small itself.
+        let corrected = !i.has(Modifier::Approx) && self.target.fused_fma;
+        let scaled = if corrected || !i.has(Modifier::Ftz) {
+            Some(self.scale_up(a))
+        } else {
+            None
+        };
         let a = scaled.map_or(a, |s| s.value);
         let mut root = self.asm.glsl(GLOp::Sqrt, Type::F32, &[a]);
-        if !i.has(Modifier::Approx) && self.target.fused_fma {
+        if corrected {
             root = self.correct_root(a, root);
         }
         match scaled {
@@ -247,7 +253,11 @@ impl Emitter<'_> {
         if self.target.exact_sqrt {
             return self.asm.glsl(GLOp::InverseSqrt, Type::F32, &[a]);
         }
-        let scaled = self.scale_up(i, a);
+        let scaled = if i.has(Modifier::Ftz) {
+            None
+        } else {
+            Some(self.scale_up(a))
+        };
         let a = scaled.map_or(a, |s| s.value);
         let root = self.asm.glsl(GLOp::InverseSqrt, Type::F32, &[a]);
         match scaled {
@@ -256,12 +266,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// A number times 2^64 if it is so small that the driver's functions may take it for zero; `None` where `.ftz` says
-    /// the same.
-    fn scale_up(&mut self, i: &Instruction, a: Id) -> Option<Scaled> {
-        if i.has(Modifier::Ftz) {
-            return None;
-        }
+    /// A number times 2^64 if it is below 2^-95: the driver's functions may take the smallest for zero.
+    fn scale_up(&mut self, a: Id) -> Scaled {
         let bits = self.cast(
             Value {
                 id: a,
@@ -271,15 +277,13 @@ impl Emitter<'_> {
         );
         let [rest, limit] = [0x7fff_ffff, 0x1000_0000].map(|n| self.asm.u32(n));
         let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest]);
-        let small = self
-            .asm
-            .op(Op::ULessThan, Type::Bool, &[magnitude, limit]);
+        let small = self.asm.op(Op::ULessThan, Type::Bool, &[magnitude, limit]);
         let factor = self
             .asm
             .constant(Type::F32, u64::from(2f32.powi(64).to_bits()));
         let large = self.exact(Op::FMul, Type::F32, &[a, factor]);
         let value = self.asm.op(Op::Select, Type::F32, &[small, large, a]);
-        Some(Scaled { value, small })
+        Scaled { value, small }
     }
 
     /// A function of a scaled number, times `factor` where it was scaled.
@@ -304,25 +308,13 @@ impl Emitter<'_> {
         let minus = self.asm.op(Op::FNegate, Type::F32, &[root]);
         let low = self.asm.glsl(GLOp::Fma, Type::F32, &[minus, below, a]);
         let high = self.asm.glsl(GLOp::Fma, Type::F32, &[minus, above, a]);
-        let too_high = self
-            .asm
-            .op(Op::FOrdLessThanEqual, Type::Bool, &[low, zero]);
-        let too_low = self
-            .asm
-            .op(Op::FOrdGreaterThan, Type::Bool, &[high, zero]);
-        let id = self
-            .asm
-            .op(Op::Select, Type::F32, &[too_high, below, root]);
+        let too_high = self.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[low, zero]);
+        let too_low = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[high, zero]);
+        let id = self.asm.op(Op::Select, Type::F32, &[too_high, below, root]);
         let id = self.asm.op(Op::Select, Type::F32, &[too_low, above, id]);
-        let positive = self
-            .asm
-            .op(Op::FOrdGreaterThan, Type::Bool, &[root, zero]);
-        let finite = self
-            .asm
-            .op(Op::FOrdLessThan, Type::Bool, &[root, infinity]);
-        let ordinary = self
-            .asm
-            .op(Op::LogicalAnd, Type::Bool, &[positive, finite]);
+        let positive = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[root, zero]);
+        let finite = self.asm.op(Op::FOrdLessThan, Type::Bool, &[root, infinity]);
+        let ordinary = self.asm.op(Op::LogicalAnd, Type::Bool, &[positive, finite]);
         self.asm.op(Op::Select, Type::F32, &[ordinary, id, root])
     }
 

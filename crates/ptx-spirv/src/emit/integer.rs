@@ -482,8 +482,7 @@ impl Emitter<'_> {
         let by_zero = self.asm.op(Op::IEqual, Type::Bool, &[b, zero]);
         let bad = if signed {
             let by_minus = self.asm.op(Op::IEqual, Type::Bool, &[b, ones]);
-            self.asm
-                .op(Op::LogicalOr, Type::Bool, &[by_zero, by_minus])
+            self.asm.op(Op::LogicalOr, Type::Bool, &[by_zero, by_minus])
         } else {
             by_zero
         };

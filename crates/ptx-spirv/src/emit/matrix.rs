@@ -178,6 +178,21 @@ impl Emitter<'_> {
         found
     }
 
+    /// The offset in shared memory of an address that cannot be elsewhere, also where it is written as a generic one.
+    fn shared_offset(&mut self, i: &Instruction, address: &Operand) -> Result<Id> {
+        use memory::Space;
+        if memory::space_of(i) != Space::Generic {
+            return Ok(self.address(address, Space::Shared)?.id);
+        }
+        let address = self.address(address, Space::Generic)?;
+        if address.space == Space::Shared {
+            return Ok(address.id);
+        }
+        let window = self.window(Space::Shared);
+        let offset = self.asm.op(Op::ISub, Type::U64, &[address.id, window]);
+        Ok(self.asm.op(Op::UConvert, Type::U32, &[offset]))
+    }
+
     fn move_matrix(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
         if !i.has(M::M8n8) || !i.has(M::B16) {
@@ -192,10 +207,6 @@ impl Emitter<'_> {
         };
         let load = i.opcode == Opcode::Ldmatrix;
         let (registers, address) = if load { (0, 1) } else { (1, 0) };
-        let space = match memory::space_of(i) {
-            memory::Space::Generic => memory::Space::Generic,
-            _ => memory::Space::Shared,
-        };
         let registers = self.operand(i, registers)?;
         let parts = Self::elements(registers);
         if parts.len() != count {
@@ -212,7 +223,7 @@ impl Emitter<'_> {
                     base: *base,
                     offset: 0,
                 };
-                (self.address(&without, space)?, *offset)
+                (self.shared_offset(i, &without)?, *offset)
             }
             _ => {
                 return Err(EmitError::Invalid(format!(
@@ -221,8 +232,6 @@ impl Emitter<'_> {
                 )))
             }
         };
-        let wide = space == memory::Space::Generic;
-        let ty = if wide { Type::U64 } else { Type::U32 };
         let (g, t) = self.quad();
         let transposed = i.has(M::Trans);
         // The rows this lane needs: one of each matrix, or two where transposed.
@@ -242,17 +251,7 @@ impl Emitter<'_> {
                 keys.push(m);
             }
         }
-        let rows = if wide {
-            let (low, high) = self.split(base.id);
-            let low = self.row_bases(low, &keys, &lanes);
-            let high = self.row_bases(high, &keys, &lanes);
-            low.into_iter()
-                .zip(high)
-                .map(|(l, h)| self.join(l, h))
-                .collect()
-        } else {
-            self.row_bases(base.id, &keys, &lanes)
-        };
+        let rows = self.row_bases(base, &keys, &lanes);
         let within = if transposed {
             let one = self.asm.u32(1);
             self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, one])
@@ -260,20 +259,13 @@ impl Emitter<'_> {
             let two = self.asm.u32(2);
             self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, two])
         };
-        let within = self.cast(
-            Value {
-                id: within,
-                ty: Type::U32,
-            },
-            ty,
-        );
         let at: Vec<Address> = rows
             .into_iter()
             .map(|r| {
-                let id = self.asm.op(Op::IAdd, ty, &[r, within]);
+                let id = self.asm.op(Op::IAdd, Type::U32, &[r, within]);
                 Address {
-                    space,
-                    id: self.offset(id, ty, offset),
+                    space: memory::Space::Shared,
+                    id: self.offset(id, Type::U32, offset),
                 }
             })
             .collect();

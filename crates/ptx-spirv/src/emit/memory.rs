@@ -93,9 +93,14 @@ impl Emitter<'_> {
         let id = match base {
             AddressBase::Absolute => self.asm.constant(ty, *offset as u64),
             AddressBase::Register(r) => {
-                let v = self.register(self.virtual_register(*r));
+                let r = self.virtual_register(*r);
+                let v = self.register(r);
                 let id = self.cast(v, ty);
-                self.offset(id, ty, *offset)
+                let id = self.offset(id, ty, *offset);
+                if space == Space::Generic {
+                    return Ok(self.specific(r, id));
+                }
+                id
             }
             AddressBase::Symbol(s) => {
                 let place = self.place(*s)?;
@@ -122,6 +127,25 @@ impl Emitter<'_> {
             }
         };
         Ok(Address { space, id })
+    }
+
+    /// A generic address in the one space that it can point to, where there is only one. `r` holds its base.
+    fn specific(&mut self, r: crate::graph::Register, id: Id) -> Address {
+        let spaces = self.provenance.register(r);
+        let (shared, local) = self.windows();
+        let (shared, local) = (shared && spaces.shared(), local && spaces.local());
+        let space = match (shared, local, spaces.elsewhere()) {
+            (false, false, _) => Space::Global,
+            (true, false, false) => Space::Shared,
+            (false, true, false) => Space::Local,
+            _ => Space::Generic,
+        };
+        let id = match space {
+            // A window lies above the 32 bits of its offsets.
+            Space::Shared | Space::Local => self.asm.op(Op::UConvert, Type::U32, &[id]),
+            _ => id,
+        };
+        Address { space, id }
     }
 
     /// `id + offset`.

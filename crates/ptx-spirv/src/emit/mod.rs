@@ -31,6 +31,7 @@ pub mod warp_state;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::provenance::Provenance;
 use crate::target::{SharedMemory, Target, Warps};
 use crate::{KernelInfo, ModuleLayout, TranslateError};
 use ptx::{Instruction, Modifier, Module, Opcode, Operand, ScalarType, SymbolId};
@@ -93,6 +94,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
+    /// Where generic addresses can point to.
+    provenance: Provenance,
     pub(crate) subnormals: subnormal::Subnormals,
     /// Single-precision numbers that are known not to be subnormal.
     flushed: FxHashSet<Id>,
@@ -158,6 +161,7 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
+        provenance: Provenance::of(graph, module, layout),
         subnormals: subnormal::Subnormals::of(graph, target),
         flushed: FxHashSet::default(),
     };

@@ -229,7 +229,9 @@ impl Stream {
             batch.operations += encoder.launch(pipeline, push, scratch);
             if let Some([start, end]) = &times {
                 end.record(encoder.commands);
-                batch.timestamps.extend([Arc::clone(start), Arc::clone(end)]);
+                batch
+                    .timestamps
+                    .extend([Arc::clone(start), Arc::clone(end)]);
             }
             if !batch
                 .pipelines
