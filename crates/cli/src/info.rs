@@ -25,6 +25,7 @@ pub fn devices() -> anyhow::Result<()> {
         println!("  subgroups        {:?}", device.subgroup());
         println!("  warps            {:?}", device.target().warps);
         println!("  shared memory    {:?}", device.target().shared_memory);
+        println!("  translated for   {:?}", device.target());
     }
     for refused in instance.refused() {
         println!("refused: {}", refused.name);

@@ -73,6 +73,7 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Component {
+    U32,
     S8,
     S32,
     F16,
@@ -83,6 +84,7 @@ impl Component {
     /// The element as a type.
     pub const fn ty(self) -> Type {
         match self {
+            Component::U32 => Type::U32,
             Component::S8 => Type::S8,
             Component::S32 => Type::S32,
             Component::F16 => Type::F16,

@@ -41,6 +41,9 @@ pub struct MatrixUnits {
     pub half_k8: bool,
     /// Signed bytes, 16x8x32; also for m16n8k16, with zeros.
     pub byte_k32: bool,
+    /// Matrices of bytes are matrices of words, reinterpreted. No specification allows that (OpBitcast keeps the number of
+    /// columns), but some compilers do it, and otherwise take words apart and put them together again, byte by byte.
+    pub byte_words: bool,
 }
 
 impl MatrixUnits {
@@ -49,6 +52,7 @@ impl MatrixUnits {
         half_k16: true,
         half_k8: true,
         byte_k32: true,
+        byte_words: false,
     };
 }
 
@@ -67,9 +71,11 @@ pub struct Target {
     pub maximal_reconvergence: bool,
     /// shaderDenormPreserveFloat32 (and that the driver honours it).
     pub denorm_preserve_f32: bool,
-    /// shaderDenormPreserveFloat16 and shaderDenormPreserveFloat64, where all three may be set. NVIDIA's driver keeps
-    /// subnormal numbers in comparisons and conversions of single precision only where they are kept everywhere.
-    pub denorm_preserve_f16_f64: bool,
+    /// shaderDenormPreserveFloat16. NVIDIA's driver keeps subnormal numbers in comparisons and conversions of single
+    /// precision only where they are kept in every precision.
+    pub denorm_preserve_f16: bool,
+    /// shaderDenormPreserveFloat64.
+    pub denorm_preserve_f64: bool,
     /// shaderDenormFlushToZeroFloat32.
     pub denorm_flush_f32: bool,
     /// shaderRoundingModeRTEFloat32.
@@ -113,7 +119,8 @@ impl Target {
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: false,
-            denorm_preserve_f16_f64: false,
+            denorm_preserve_f16: false,
+            denorm_preserve_f64: false,
             denorm_flush_f32: false,
             rounding_rte_f32: true,
             nan_preserve_f32: true,
@@ -141,7 +148,8 @@ impl Target {
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: true,
-            denorm_preserve_f16_f64: true,
+            denorm_preserve_f16: true,
+            denorm_preserve_f64: true,
             denorm_flush_f32: true,
             rounding_rte_f32: true,
             nan_preserve_f32: true,

@@ -93,11 +93,32 @@ pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
     let named = shapes_of(device.physical());
     let mut units = MatrixUnits::ALL;
     for shape in &SHAPES {
+        let mut with = MatrixUnits::default();
+        *(shape.unit)(&mut with) = true;
         let has = named.contains(&(shape.k, shape.component, shape.sum))
-            && kernels::cached_probe(device, shape.form, |device| agrees(device, shape))?;
+            && kernels::cached_probe(device, shape.form, |device| agrees(device, shape, with))?;
         *(shape.unit)(&mut units) &= has;
     }
+    if units.byte_k32 && reinterprets_words(device.physical()) {
+        let mut with = units;
+        with.byte_words = true;
+        let mut works = true;
+        for shape in SHAPES.iter().filter(|shape| shape.k == 32) {
+            let name = format!("words {}", shape.form);
+            works &= kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
+        }
+        units.byte_words = works;
+    }
     Ok(units)
+}
+
+/// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes. Others are not asked: what a
+/// compiler makes of a module that no specification allows cannot be known before.
+fn reinterprets_words(physical: &PhysicalDevice) -> bool {
+    const NVIDIA: i32 = vk::DriverId::NVIDIA_PROPRIETARY.as_raw();
+    let driver = physical.driver();
+    // NVIDIA packs the major version into the upper ten bits.
+    driver.id == NVIDIA && driver.version >> 22 == 580
 }
 
 /// (K, element of A and B, element of C and D) of the 16x8 shapes with subgroup scope.
@@ -119,9 +140,7 @@ fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::C
 }
 
 /// Whether a shape on cooperative matrices gives what plain arithmetic gives.
-fn agrees(device: &Arc<Device>, shape: &Shape) -> Result<bool, Error> {
-    let mut units = MatrixUnits::default();
-    *(shape.unit)(&mut units) = true;
+fn agrees(device: &Arc<Device>, shape: &Shape, units: MatrixUnits) -> Result<bool, Error> {
     let data = fragments(shape);
     let with = run(device, shape, units, &data);
     let without = run(device, shape, MatrixUnits::default(), &data)?;

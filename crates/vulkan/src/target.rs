@@ -65,8 +65,8 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     // Where widths do not go alone, a mode of one would be a mode of all.
     use vk::ShaderFloatControlsIndependence as Independence;
     let independence = facts.v12.denorm_behavior_independence;
-    target.denorm_preserve_f16_f64 = on(facts.v12.shader_denorm_preserve_float16)
-        && on(facts.v12.shader_denorm_preserve_float64);
+    target.denorm_preserve_f16 = on(facts.v12.shader_denorm_preserve_float16);
+    target.denorm_preserve_f64 = on(facts.v12.shader_denorm_preserve_float64);
     target.denorm_flush_f32 =
         on(facts.v12.shader_denorm_flush_to_zero_float32) && independence != Independence::NONE;
     target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);

@@ -105,6 +105,22 @@ impl Emitter<'_> {
             return id;
         }
         let ty = Type::Matrix(matrix);
+        if matrix.component == Component::S8 && self.target.matrix_units.byte_words {
+            let (rows, columns) = match matrix.role {
+                Role::A => (matrix.rows, matrix.columns / 4),
+                _ => (matrix.rows / 4, matrix.columns),
+            };
+            let of_words = Matrix {
+                component: Component::U32,
+                rows,
+                columns,
+                role: matrix.role,
+            };
+            let id = self.matrix_of(of_words, words);
+            let id = self.asm.op(Op::Bitcast, ty, &[id]);
+            self.matrix.matrices.insert(key, id);
+            return id;
+        }
         let mut id = self.asm.null(ty);
         let part = matrix.component.ty();
         let each = 4 / part.size();
@@ -112,7 +128,9 @@ impl Emitter<'_> {
             let Some(word) = *word else { continue };
             let at = n as u32 * each;
             match matrix.component {
-                Component::F32 => id = self.asm.op(Op::CompositeInsert, ty, &[word, id, at]),
+                Component::U32 | Component::F32 => {
+                    id = self.asm.op(Op::CompositeInsert, ty, &[word, id, at]);
+                }
                 Component::S32 => {
                     let v = self.asm.op(Op::Bitcast, part, &[word]);
                     id = self.asm.op(Op::CompositeInsert, ty, &[v, id, at]);

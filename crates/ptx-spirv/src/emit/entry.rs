@@ -347,12 +347,12 @@ impl Emitter<'_> {
                 .mode(main, ExecutionMode::DenormFlushToZero as u32, &[32]);
         } else if self.target.denorm_preserve_f32 {
             self.asm.capability(Capability::DenormPreserve);
-            let widths: &[u32] = if self.target.denorm_preserve_f16_f64 {
-                &[16, 32, 64]
-            } else {
-                &[32]
-            };
-            for &width in widths {
+            let widths = [
+                (16, self.target.denorm_preserve_f16),
+                (32, true),
+                (64, self.target.denorm_preserve_f64),
+            ];
+            for (width, _) in widths.into_iter().filter(|w| w.1) {
                 self.asm
                     .mode(main, ExecutionMode::DenormPreserve as u32, &[width]);
             }

@@ -108,7 +108,7 @@ pub(crate) enum Shape {
 
 /// Memory with buffers over it.
 pub(crate) struct Block {
-    raw: Arc<Raw>,
+    pub(super) raw: Arc<Raw>,
     memories: SmallVec<[vk::DeviceMemory; 1]>,
     pub(crate) pieces: SmallVec<[Piece; 1]>,
     pub(crate) address: u64,

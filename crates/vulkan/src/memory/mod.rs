@@ -156,11 +156,27 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The host's view of the memory. Memory of a card has none, even where it is mapped: reading it would cost a trip over
+    /// the bus for each word.
     pub(crate) fn host(&self) -> Option<*mut u8> {
+        let unified = self.block.raw.physical.unified_memory();
+        self.window()
+            .filter(|_| self.kind != MemoryKind::Device || unified)
+    }
+
+    /// Where the host can write to the memory.
+    fn window(&self) -> Option<*mut u8> {
         // SAFETY: the offset lies within the block's mapping.
         self.block
             .host
             .map(|base| unsafe { base.add(self.offset as usize) })
+    }
+
+    /// Where the host can write to an address in this allocation.
+    pub(crate) fn window_at(&self, address: u64) -> Option<*mut u8> {
+        // SAFETY: the address lies within the allocation, so within the mapping.
+        self.window()
+            .map(|base| unsafe { base.add((address - self.address) as usize) })
     }
 
     /// The host pointer of an address in this allocation.

@@ -44,13 +44,14 @@ impl MemoryTypes {
                     (index as u32, kind.property_flags, heap)
                 })
         };
-        // The biggest heap; mapped and cached where memory is the host's anyway, not mapped on cards.
+        // The biggest heap; mapped where that reaches all of it (memory that is the host's anyway, cards with a resizable
+        // BAR), so that small writes need no command; cached where it is the host's.
         let (device, ..) = candidates(Flags::DEVICE_LOCAL)
             .max_by_key(|&(index, flags, heap)| {
                 let cached = flags.contains(Flags::HOST_CACHED);
                 (
                     heap,
-                    flags.contains(mappable) == unified,
+                    flags.contains(mappable),
                     cached == unified,
                     Reverse(index),
                 )
@@ -123,6 +124,24 @@ mod tests {
                 device: 0,
                 host: 3,
                 upload: 2
+            })
+        );
+    }
+
+    /// A card whose whole memory the host reaches: an NVIDIA H200.
+    #[test]
+    fn a_card_with_a_resizable_bar() {
+        let memory = properties(
+            &[(MAPPED, 1), (LOCAL, 0), (CACHED, 1), (LOCAL | MAPPED, 0)],
+            &[140 << 30, 256 << 30],
+        );
+        let types = MemoryTypes::choose(DeviceKind::Discrete, &memory, !0);
+        assert_eq!(
+            types,
+            Ok(MemoryTypes {
+                device: 3,
+                host: 2,
+                upload: 3
             })
         );
     }

@@ -1,8 +1,8 @@
 //! Copies between the host's pageable memory and device addresses.
 //!
-//! | | memory is mapped (unified, pinned) | memory is not mapped |
+//! | | memory is mapped (unified, pinned) | memory of a card |
 //! |---|---|---|
-//! | write | memcpy when the stream is idle; small ones go through the ring while it is busy, large ones wait | through the ring or, in pieces, the staging ring |
+//! | write | memcpy when the stream is idle; small ones go through the ring while it is busy, large ones wait | small ones by memcpy when the stream is idle and the memory is mapped; else through the ring or, in pieces, the staging ring |
 //! | read | wait, memcpy | in pieces through two halves of a cached buffer, the next copy running during the memcpy |
 
 use super::ring::Ring;
@@ -40,7 +40,10 @@ impl Stream {
             return self.write_mapped(&entry, address, host, data);
         }
         if data.len() <= SMALL_WRITE {
-            return self.write_small(&entry, address, data);
+            return match entry.window_at(address) {
+                Some(window) => self.write_mapped(&entry, address, window, data),
+                None => self.write_small(&entry, address, data),
+            };
         }
         for (index, piece) in data.chunks(STAGING_PIECE).enumerate() {
             self.write_staged(&entry, address + (index * STAGING_PIECE) as u64, piece)?;
