@@ -71,8 +71,8 @@ pub struct Target {
     pub maximal_reconvergence: bool,
     /// shaderDenormPreserveFloat32 (and that the driver honours it).
     pub denorm_preserve_f32: bool,
-    /// shaderDenormPreserveFloat16. NVIDIA's driver keeps subnormal numbers in comparisons and conversions of single
-    /// precision only where they are kept in every precision.
+    /// shaderDenormPreserveFloat16. NVIDIA's driver has no such mode for single precision, but this one makes it keep
+    /// subnormal numbers in comparisons and conversions of single precision, too.
     pub denorm_preserve_f16: bool,
     /// shaderDenormPreserveFloat64.
     pub denorm_preserve_f64: bool,
@@ -87,7 +87,8 @@ pub struct Target {
     /// Where `fused_fma` is false: whether single-precision fma made of double-precision arithmetic rounds once in every
     /// case. Without, one result in about 2^29 with random operands is off by its last bit.
     pub exact_fma: bool,
-    /// Whether `.ftz` flushes by instructions. Without, subnormal numbers are kept where PTX flushes them.
+    /// Whether `.ftz` flushes by instructions in kernels in which the shader cannot do it (`emit/subnormal.rs`). Without,
+    /// subnormal numbers are kept there.
     pub flush_explicitly: bool,
     /// shaderBufferFloat32AtomicAdd.
     pub atomic_f32_add: bool,
@@ -174,6 +175,10 @@ impl Target {
             min_max_orders_zeros: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
+            denorm_preserve_f32: false,
+            denorm_preserve_f64: false,
+            denorm_flush_f32: false,
+            flush_explicitly: false,
             ..Self::subgroup32()
         }
     }

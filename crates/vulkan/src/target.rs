@@ -71,6 +71,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         on(facts.v12.shader_denorm_flush_to_zero_float32) && independence != Independence::NONE;
     target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);
     target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
+    // By instruction it costs several operations for each one, for numbers below 2^-126.
+    target.flush_explicitly =
+        std::env::var_os("VKCUDA_EXACT_FTZ").is_some_and(|value| value == "1");
     target.fused_fma = fused_fma(facts.driver_id) == FusedFma::Yes;
     target.atomic_f32_add = on(features.atomic_float.shader_buffer_float32_atomic_add);
     target.atomic_f64_add = on(features.atomic_float.shader_buffer_float64_atomic_add);

@@ -345,14 +345,14 @@ impl Emitter<'_> {
             self.asm.capability(Capability::DenormFlushToZero);
             self.asm
                 .mode(main, ExecutionMode::DenormFlushToZero as u32, &[32]);
-        } else if self.target.denorm_preserve_f32 {
-            self.asm.capability(Capability::DenormPreserve);
+        } else if self.preserve_subnormals {
             let widths = [
                 (16, self.target.denorm_preserve_f16),
-                (32, true),
-                (64, self.target.denorm_preserve_f64),
+                (32, self.target.denorm_preserve_f32),
+                (64, self.target.denorm_preserve_f64 && self.target.float64),
             ];
             for (width, _) in widths.into_iter().filter(|w| w.1) {
+                self.asm.capability(Capability::DenormPreserve);
                 self.asm
                     .mode(main, ExecutionMode::DenormPreserve as u32, &[width]);
             }

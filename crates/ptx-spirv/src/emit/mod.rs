@@ -97,6 +97,8 @@ pub(crate) struct Emitter<'a> {
     /// Where generic addresses can point to.
     provenance: Provenance,
     pub(crate) subnormals: subnormal::Subnormals,
+    /// Whether subnormal numbers that are not flushed have to be kept.
+    preserve_subnormals: bool,
     /// Single-precision numbers that are known not to be subnormal.
     flushed: FxHashSet<Id>,
 }
@@ -142,6 +144,7 @@ pub(crate) fn emit(
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let storage = place_registers(graph, structured);
+    let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
     let mut emitter = Emitter {
         asm: Assembler::new(),
         target,
@@ -162,7 +165,8 @@ pub(crate) fn emit(
         state: None,
         matrix: matrix::Batch::default(),
         provenance: Provenance::of(graph, module, layout),
-        subnormals: subnormal::Subnormals::of(graph, target),
+        subnormals,
+        preserve_subnormals,
         flushed: FxHashSet::default(),
     };
     let entry = emitter.begin();

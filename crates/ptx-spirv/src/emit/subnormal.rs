@@ -2,7 +2,8 @@
 //!
 //! PTX decides by instruction, SPIR-V by entry point (SPV_KHR_float_controls). Kernels built with `-use_fast_math` say
 //! `.ftz` everywhere: where nothing else in a kernel would notice, the whole shader flushes, at no cost. In a mixed kernel
-//! the instructions with `.ftz` flush their operands and results by arithmetic on the bits.
+//! the instructions with `.ftz` flush their operands and results by arithmetic on the bits, if [`Target::flush_explicitly`]
+//! asks for that; it makes every operation several, and without it their subnormal numbers are kept.
 
 use super::*;
 
@@ -18,15 +19,20 @@ pub(crate) enum Subnormals {
 }
 
 impl Subnormals {
-    /// The choice for a kernel.
-    pub(super) fn of(graph: &Graph, target: &Target) -> Self {
-        if !target.flush_explicitly || !graph.any(|i| i.has(Modifier::Ftz)) {
-            Subnormals::Keep
-        } else if target.denorm_flush_f32 && !graph.any(needs_subnormals) {
-            Subnormals::ByShader
-        } else {
-            Subnormals::ByInstruction
+    /// The choice for a kernel, and whether the shader must keep subnormal numbers where it does not flush them itself.
+    pub(super) fn of(graph: &Graph, target: &Target) -> (Self, bool) {
+        if !graph.any(|i| i.has(Modifier::Ftz)) {
+            return (Subnormals::Keep, true);
         }
+        let needed = graph.any(needs_subnormals);
+        let choice = if target.denorm_flush_f32 && !needed {
+            Subnormals::ByShader
+        } else if target.flush_explicitly {
+            Subnormals::ByInstruction
+        } else {
+            Subnormals::Keep
+        };
+        (choice, needed || choice == Subnormals::ByInstruction)
     }
 }
 
