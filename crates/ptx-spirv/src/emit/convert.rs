@@ -547,7 +547,7 @@ impl Emitter<'_> {
     }
 
     /// An e4m3 or e5m2 byte (in a u32) as f16 bits.
-    fn decode8(&mut self, byte: Id, e4m3: bool) -> Id {
+    pub(super) fn decode8(&mut self, byte: Id, e4m3: bool) -> Id {
         let eight = self.asm.u32(8);
         if !e4m3 {
             // e5m2 is the upper byte of an f16; its NaNs become the canonical one.

@@ -23,9 +23,11 @@ mod integer;
 mod matrix;
 mod memory;
 mod moves;
+mod product;
 mod shuffle;
 mod special;
 pub mod warp_state;
+mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};

@@ -6,4 +6,5 @@ mod float;
 mod half;
 mod integer;
 mod known;
+mod matrix;
 mod warp;
