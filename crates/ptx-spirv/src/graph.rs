@@ -158,6 +158,16 @@ impl Graph<'_> {
         self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))
     }
 
+    /// Whether the kernel asks for the grid's handle.
+    pub fn uses_grid_handle(&self) -> bool {
+        use ptx::SpecialRegister::{Envreg1, Envreg2};
+        self.any(|i| {
+            i.operands
+                .iter()
+                .any(|o| matches!(o, Operand::Special(Envreg1 | Envreg2)))
+        })
+    }
+
     /// Whether the kernel has matrix instructions.
     pub fn uses_matrices(&self) -> bool {
         self.any(|i| {
