@@ -47,7 +47,8 @@ struct Tally {
     largest: usize,
     words: usize,
     time: Duration,
-    peak: Option<u64>,
+    file_bytes: u64,
+    peak: u64,
     /// By reason: how many, and an example.
     reasons: BTreeMap<String, (usize, String)>,
 }
@@ -77,11 +78,15 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             target.maximal_reconvergence = false;
         }
         reset_peak_memory();
+        let before = memory("VmRSS:").unwrap_or(0);
         let mut tally = Tally::default();
         for file in &arguments.files {
             one_file(arguments, file, name, &target, &mut tally)?;
         }
-        tally.peak = peak_memory();
+        // Without what the program held before, and without the file itself.
+        tally.peak = memory("VmHWM:")
+            .unwrap_or(0)
+            .saturating_sub(before + tally.file_bytes);
         for (reason, (count, example)) in &tally.reasons {
             println!("{name}: {count:6} {reason}\n        for example {example}");
         }
@@ -104,7 +109,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut bad = 0;
     for (name, t) in &rows {
         bad += t.failed + t.rejected;
-        let peak = t.peak.unwrap_or(0) as f64;
+        let peak = t.peak as f64;
         println!(
             "{name:<20} {:>7} {:>7} {:>6} {:>8} {:>8} {:>8.1} {:>9.1} {:>6.2} {:>8.1} {:>7.1}",
             t.modules,
@@ -134,6 +139,7 @@ fn one_file(
     target: &Target,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
+    tally.file_bytes = tally.file_bytes.max(std::fs::metadata(file)?.len());
     let stem = file
         .file_stem()
         .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
@@ -271,15 +277,15 @@ fn processor_time() -> Duration {
     of(usage.ru_utime) + of(usage.ru_stime)
 }
 
-/// Starts the count of [`peak_memory`] anew, where Linux lets it.
+/// Starts the count of the most memory (`VmHWM`) anew, where Linux lets it.
 fn reset_peak_memory() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The most memory that this process had since then, bytes (`VmHWM` of Linux).
-fn peak_memory() -> Option<u64> {
+/// A line of Linux' account of this process's memory, bytes.
+fn memory(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|l| l.starts_with(name))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -39,8 +39,14 @@ impl Emitter<'_> {
             }
             return Ok(());
         }
-        let scope = self.asm.u32(3);
         let semantics = self.asm.u32(FENCE_SEMANTICS);
+        if self.target.warps == Warps::Subgroup64 {
+            // The other warp of the subgroup may be elsewhere; the lanes of one run in step, and memory has to be in order.
+            let scope = self.asm.u32(2);
+            self.asm.void(Op::MemoryBarrier, &[scope, semantics]);
+            return Ok(());
+        }
+        let scope = self.asm.u32(3);
         self.asm
             .void(Op::ControlBarrier, &[scope, scope, semantics]);
         Ok(())
