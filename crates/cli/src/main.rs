@@ -4,10 +4,12 @@
 //! vkcuda info                              the devices, and why others were refused
 //! vkcuda translate libggml-cuda.so --kernel rms_norm --out spirv/
 //! vkcuda sweep libggml-cuda.so              every kernel for every kind of device, and what fails
+//! vkcuda compile libggml-cuda.so            the same through the compiler of a Vulkan driver, without running anything
 //! vkcuda run -- llama-server -m model.gguf -ngl 99
 //! vkcuda cache                             where translations are kept, and how much
 //! ```
 
+mod compile;
 mod info;
 mod run;
 mod sweep;
@@ -34,6 +36,8 @@ enum Command {
     Translate(translate::Arguments),
     /// Translates every kernel for every kind of device, and prints a table of failures, speed and memory.
     Sweep(sweep::Arguments),
+    /// Translates kernels and gives them to the compiler of the Vulkan driver: registers, spills, instructions.
+    Compile(compile::Arguments),
     /// Starts a program with the libraries of this folder (or of `--libraries`) before all others.
     Run(run::Arguments),
     /// Says where translations are kept, and how much there is.
@@ -45,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Command::Info => info::devices(),
         Command::Translate(arguments) => translate::translate(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::Compile(arguments) => compile::compile(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache => info::cache(),
     }
