@@ -64,6 +64,9 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(op, a, b, None, mode)
                     }
+                    Some(mode) if ty == Type::F32 && op != Op::FMul => {
+                        self.directed_sum(op, a, b, mode)
+                    }
                     _ => return unsupported(i),
                 }
             }
@@ -437,6 +440,75 @@ impl Emitter<'_> {
         let e = self.exact(Op::FAdd, ty, &[e, lh]);
         let e = self.exact(Op::FAdd, ty, &[e, ll]);
         (p, e)
+    }
+
+    /// A sum or difference in single precision with directed rounding, without double precision: what rounding to nearest
+    /// left out says on which side of the exact sum the rounded one lies.
+    fn directed_sum(&mut self, op: Op, a: Id, b: Id, mode: Directed) -> Id {
+        let ty = Type::F32;
+        let b = if op == Op::FSub {
+            self.asm.op(Op::FNegate, ty, &[b])
+        } else {
+            b
+        };
+        let (sum, error) = self.two_sum(ty, a, b);
+        let (zero, none) = (self.asm.constant(ty, 0), self.asm.u32(0));
+        let bits = self.cast(Value { id: sum, ty }, Type::U32);
+        let magnitude = self.asm.u32(0x7fff_ffff);
+        let m = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, magnitude]);
+        let infinity = self.asm.u32(0x7f80_0000);
+        let infinite = self.asm.op(Op::IEqual, Type::Bool, &[m, infinity]);
+        let negative = self.asm.op(Op::SLessThan, Type::Bool, &[bits, none]);
+        // An infinite sum of finite numbers lies beyond the exact one.
+        let finite = |e: &mut Self, x: Id| {
+            let x = e.cast(Value { id: x, ty }, Type::U32);
+            let m = e.asm.op(Op::BitwiseAnd, Type::U32, &[x, magnitude]);
+            e.asm.op(Op::ULessThan, Type::Bool, &[m, infinity])
+        };
+        let (fa, fb) = (finite(self, a), finite(self, b));
+        let both = self.asm.op(Op::LogicalAnd, Type::Bool, &[fa, fb]);
+        let overflow = self.asm.op(Op::LogicalAnd, Type::Bool, &[infinite, both]);
+        let positive = self.asm.op(Op::LogicalNot, Type::Bool, &[negative]);
+        let more = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[error, zero]);
+        let less = self.asm.op(Op::FOrdLessThan, Type::Bool, &[error, zero]);
+        // The exact sum is above (below) the rounded one.
+        let above = self
+            .asm
+            .op(Op::Select, Type::Bool, &[overflow, negative, more]);
+        let below = self
+            .asm
+            .op(Op::Select, Type::Bool, &[overflow, positive, less]);
+        let one = self.asm.u32(1);
+        let outward = self.asm.op(Op::IAdd, Type::U32, &[bits, one]);
+        let inward = self.asm.op(Op::ISub, Type::U32, &[bits, one]);
+        let up = self
+            .asm
+            .op(Op::Select, Type::U32, &[negative, inward, outward]);
+        let down = self
+            .asm
+            .op(Op::Select, Type::U32, &[negative, outward, inward]);
+        let raised = self.asm.op(Op::Select, Type::U32, &[above, up, bits]);
+        let lowered = self.asm.op(Op::Select, Type::U32, &[below, down, bits]);
+        let id = match mode {
+            Directed::Up => raised,
+            Directed::Down => {
+                // An exact sum of zero is negative, unless both are positive zeros.
+                let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[m, none]);
+                let (wa, wb) = (
+                    self.cast(Value { id: a, ty }, Type::U32),
+                    self.cast(Value { id: b, ty }, Type::U32),
+                );
+                let either = self.asm.op(Op::BitwiseOr, Type::U32, &[wa, wb]);
+                let sign = self.asm.u32(1 << 31);
+                let minus = self.asm.op(Op::BitwiseAnd, Type::U32, &[either, sign]);
+                self.asm
+                    .op(Op::Select, Type::U32, &[is_zero, minus, lowered])
+            }
+            Directed::Zero => self
+                .asm
+                .op(Op::Select, Type::U32, &[negative, raised, lowered]),
+        };
+        self.asm.op(Op::Bitcast, ty, &[id])
     }
 
     /// a op b (+ c) in single precision with directed rounding.
