@@ -84,6 +84,8 @@ pub(crate) struct Entry {
     pub(crate) views: FxHashMap<Type, Id>,
     /// The carry flag of extended-precision arithmetic: a variable, once used.
     pub(crate) carry: Id,
+    /// The end of the stack of alloca: a variable, in kernels with alloca.
+    pub(crate) stack: Id,
     /// The kernel's function, where it is not `main`.
     kernel: Id,
     /// `main`.
@@ -157,6 +159,11 @@ impl Emitter<'_> {
             self.entry.local_words = self
                 .asm
                 .variable(Type::Words(self.info.local_bytes.div_ceil(4)));
+        }
+        if self.graph.stack {
+            self.entry.stack = self.asm.variable(Type::U32);
+            let bottom = self.asm.u32(self.info.local_bytes - STACK_BYTES);
+            self.asm.void(Op::Store, &[self.entry.stack, bottom]);
         }
         if self.info.shared_in_scratch {
             self.entry.shared = self.in_slice(Push::SharedOffset);

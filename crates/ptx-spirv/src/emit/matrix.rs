@@ -53,7 +53,7 @@ impl Batch {
                 continue;
             };
             let i = graph.instruction(frame, statement);
-            if i.opcode == Opcode::Mma {
+            if i.opcode == Opcode::Mma && !i.has(Modifier::M8n8k4) {
                 let mut registers = Vec::new();
                 if let Some(b) = i.operands.get(2) {
                     graph::operand_registers(b, &mut |r| registers.push(graph.register(frame, r)));
@@ -115,6 +115,9 @@ pub(super) struct Fragments {
 impl Emitter<'_> {
     pub(super) fn matrix(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
+            Opcode::Mma if i.has(Modifier::M8n8k4) && i.types().nth(1) == Some(Modifier::F16) => {
+                self.quad_pair_product(i)
+            }
             Opcode::Mma => self.mma(i),
             Opcode::Ldmatrix | Opcode::Stmatrix => self.move_matrix(i),
             Opcode::Movmatrix => self.transpose(i),

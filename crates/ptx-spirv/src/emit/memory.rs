@@ -71,6 +71,7 @@ impl Emitter<'_> {
     pub(super) fn memory(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Ld | Opcode::Ldu => self.ld(i),
+            Opcode::St if i.has(Modifier::Async) || i.has(Modifier::Bulk) => unsupported(i),
             Opcode::St => self.st(i),
             Opcode::Createpolicy => {
                 let zero = self.asm.constant(Type::U64, 0);
@@ -699,7 +700,13 @@ impl Emitter<'_> {
         if i.has(CommitGroup) || i.has(WaitGroup) || i.has(WaitAll) {
             return Ok(());
         }
-        if !i.has(Async) || i.has(Bulk) || i.has(Mbarrier) || i.has(Reduce) || i.has(Prefetch) {
+        if i.has(Mbarrier) {
+            return self.mbarrier(i);
+        }
+        if i.has(Bulk) {
+            return self.bulk_copy(i);
+        }
+        if !i.has(Async) || i.has(Reduce) || i.has(Prefetch) {
             return unsupported(i);
         }
         let to = self.address(self.operand(i, 0)?, Space::Shared)?;

@@ -21,11 +21,15 @@ mod float;
 mod half;
 mod integer;
 mod matrix;
+mod mbarrier;
 mod memory;
 mod moves;
 mod product;
+mod quad_pair;
 mod shuffle;
 mod special;
+mod stack;
+mod video;
 pub mod warp_state;
 mod wmma;
 
@@ -48,6 +52,7 @@ pub(crate) enum EmitError {
 
 pub(crate) use barrier::COUNTER_BYTES as BARRIER_COUNTER_BYTES;
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
+pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
@@ -211,6 +216,7 @@ fn place_registers(graph: &Graph, structured: &structurizer::Structured) -> Vec<
                         uses(from, b, s);
                         define(to, b, s, 1);
                     }
+                    Step::Constant { to, .. } => define(to, b, s, 1),
                     Step::Instruction {
                         frame,
                         statement,
@@ -716,6 +722,11 @@ impl<'a> Emitter<'a> {
                     let v = self.register(from);
                     self.set_register(to, v);
                 }
+                Step::Constant { to, bits } => {
+                    let ty = register_type(graph.registers[to as usize]);
+                    let id = self.asm.constant(ty, bits);
+                    self.set_register(to, Value { id, ty });
+                }
                 Step::Instruction {
                     frame,
                     statement,
@@ -811,8 +822,27 @@ impl<'a> Emitter<'a> {
             Cvt => self.convert(i),
             Shfl | Vote | Match | Redux | Activemask | Elect => self.shuffle(i),
             Bar | Barrier | Membar | Fence => self.barrier(i),
+            Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vset | Vmad | Vadd2 | Vsub2
+            | Vavrg2 | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 | Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4
+            | Vmin4 | Vmax4 | Vset4 => self.video(i),
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
+            Mbarrier => self.mbarrier(i),
+            Alloca | Stacksave | Stackrestore => self.stack(i),
+            // A cluster is one block, whose rank is 0.
+            Mapa => {
+                let ty = if i.has(Modifier::U64) {
+                    Type::U64
+                } else {
+                    Type::U32
+                };
+                let a = self.value(self.operand(i, 1)?, ty)?;
+                self.set(self.operand(i, 0)?, ty, a)
+            }
+            Getctarank => {
+                let zero = self.asm.u32(0);
+                self.set(self.operand(i, 0)?, Type::U32, zero)
+            }
             Griddepcontrol | Nanosleep | Pmevent => Ok(()),
             _ => unsupported(i),
         }
