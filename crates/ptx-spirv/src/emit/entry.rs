@@ -82,6 +82,8 @@ pub(crate) struct Entry {
     pub(crate) local_words: Id,
     /// Views of shared memory by element type, where it is workgroup memory.
     pub(crate) views: FxHashMap<Type, Id>,
+    /// Blocks of one value that nothing writes, by the value's type.
+    pub(crate) constant_blocks: FxHashMap<Type, Id>,
     /// The carry flag of extended-precision arithmetic: a variable, once used.
     pub(crate) carry: Id,
     /// The end of the stack of alloca: a variable, in kernels with alloca.

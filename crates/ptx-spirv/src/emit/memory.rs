@@ -251,8 +251,38 @@ impl Emitter<'_> {
         self.asm.op_with(Op::ConvertUToPtr, pointer, &[address])
     }
 
+    /// A pointer to a value at a device address that nothing writes: the member of a block that says so, which lets
+    /// drivers load it once for a whole subgroup, and early.
+    fn constant_pointer(&mut self, address: Id, ty: Type) -> Id {
+        let block = match self.entry.constant_blocks.get(&ty) {
+            Some(&block) => block,
+            None => {
+                let element = self.asm.ty(ty);
+                let block = self.asm.id();
+                self.asm.global(Op::TypeStruct, &[block, element]);
+                self.asm.decorate(block, Decoration::Block, &[]);
+                self.asm.decorate_member(block, 0, Decoration::Offset, &[0]);
+                self.asm
+                    .decorate_member(block, 0, Decoration::NonWritable, &[]);
+                self.entry.constant_blocks.insert(ty, block);
+                block
+            }
+        };
+        let class = StorageClass::PhysicalStorageBuffer;
+        let whole = self.asm.pointer(class, block);
+        let pointer = self.asm.op_with(Op::ConvertUToPtr, whole, &[address]);
+        let element = self.asm.ty(ty);
+        let part = self.asm.pointer(class, element);
+        let zero = self.asm.u32(0);
+        self.asm.op_with(Op::AccessChain, part, &[pointer, zero])
+    }
+
     pub(crate) fn load_device(&mut self, address: Id, ty: Type, access: Access) -> Id {
-        let pointer = self.device_pointer(address, ty);
+        let pointer = if access.constant {
+            self.constant_pointer(address, ty)
+        } else {
+            self.device_pointer(address, ty)
+        };
         let align = if access.align == 0 {
             ty.size()
         } else {
