@@ -382,7 +382,8 @@ impl Emitter<'_> {
 
     fn write_helper(&mut self, helper: Helper, id: Id) {
         match helper {
-            Helper::Fma32 | Helper::Fma64 => self.write_float_helper(helper, id),
+            Helper::Fma32 => self.write_fma32(id),
+            Helper::Fma64 | Helper::Div64 | Helper::Sqrt64 => self.write_double_helper(helper, id),
             _ => self.write_warp_helper(helper, id),
         }
     }

@@ -64,9 +64,8 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(op, a, b, None, mode)
                     }
-                    Some(mode) if ty == Type::F32 && op != Op::FMul => {
-                        self.directed_sum(op, a, b, mode)
-                    }
+                    Some(mode) if ty == Type::F64 => self.double_directed(op, a, b, mode),
+                    Some(mode) if op != Op::FMul => self.directed_sum(op, a, b, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -77,6 +76,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(Op::FMul, a, b, Some(c), mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_fma(a, b, c, Some(mode)),
                     _ => return unsupported(i),
                 }
             }
@@ -87,6 +87,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_quotient(a, b, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_quotient(a, b, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -105,6 +106,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_quotient(one, a, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_quotient(one, a, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -120,6 +122,7 @@ impl Emitter<'_> {
                         let error = self.exact(Op::FSub, Type::F64, &[wide, square]);
                         self.round_directed(root, error, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_root(a, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -341,7 +344,7 @@ impl Emitter<'_> {
             return self.asm.glsl(GLOp::Fma, ty, &[a, b, c]);
         }
         match ty {
-            Type::F64 => self.call_helper(Helper::Fma64, ty, &[a, b, c]),
+            Type::F64 => self.double_fma(a, b, c, None),
             _ => self.call_helper(Helper::Fma32, Type::F32, &[a, b, c]),
         }
     }
@@ -379,67 +382,21 @@ impl Emitter<'_> {
         self.asm.op(Op::Bitcast, ty, &[v])
     }
 
-    pub(super) fn write_float_helper(&mut self, helper: Helper, id: Id) {
-        match helper {
-            Helper::Fma32 => {
-                let p = self
-                    .asm
-                    .begin_function(id, Type::F32, &[Type::F32, Type::F32, Type::F32]);
-                // The product of two 24-bit significands is exact in 53 bits.
-                let [a, b, c] =
-                    [p[0], p[1], p[2]].map(|x| self.asm.op(Op::FConvert, Type::F64, &[x]));
-                let product = self.exact(Op::FMul, Type::F64, &[a, b]);
-                let id = if self.target.exact_fma {
-                    let (sum, error) = self.two_sum(Type::F64, product, c);
-                    self.round_to_odd(Type::F64, sum, error)
-                } else {
-                    self.exact(Op::FAdd, Type::F64, &[product, c])
-                };
-                let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
-                self.asm.void(Op::ReturnValue, &[id]);
-            }
-            _ => {
-                let p = self
-                    .asm
-                    .begin_function(id, Type::F64, &[Type::F64, Type::F64, Type::F64]);
-                let (product, low) = self.two_product(p[0], p[1]);
-                let (sum, error) = self.two_sum(Type::F64, product, p[2]);
-                // What both roundings left out, added at once; NaN of an overflow inside is dropped.
-                let rest = self.exact(Op::FAdd, Type::F64, &[low, error]);
-                let zero = self.asm.constant(Type::F64, 0);
-                let usable = self.asm.op(Op::FOrdEqual, Type::Bool, &[rest, rest]);
-                let rest = self.asm.op(Op::Select, Type::F64, &[usable, rest, zero]);
-                let id = self.exact(Op::FAdd, Type::F64, &[sum, rest]);
-                let finite = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[rest, zero]);
-                let id = self.asm.op(Op::Select, Type::F64, &[finite, id, sum]);
-                self.asm.void(Op::ReturnValue, &[id]);
-            }
-        }
-    }
-
-    /// The product of two doubles and what rounding left out of it (Dekker).
-    fn two_product(&mut self, a: Id, b: Id) -> (Id, Id) {
-        let ty = Type::F64;
-        let p = self.exact(Op::FMul, ty, &[a, b]);
-        let mask = self.asm.constant(Type::U64, !((1u64 << 27) - 1));
-        let halves = |e: &mut Self, x: Id| {
-            let bits = e.asm.op(Op::Bitcast, Type::U64, &[x]);
-            let high = e.asm.op(Op::BitwiseAnd, Type::U64, &[bits, mask]);
-            let high = e.asm.op(Op::Bitcast, ty, &[high]);
-            let low = e.exact(Op::FSub, ty, &[x, high]);
-            (high, low)
+    pub(super) fn write_fma32(&mut self, id: Id) {
+        let p = self
+            .asm
+            .begin_function(id, Type::F32, &[Type::F32, Type::F32, Type::F32]);
+        // The product of two 24-bit significands is exact in 53 bits.
+        let [a, b, c] = [p[0], p[1], p[2]].map(|x| self.asm.op(Op::FConvert, Type::F64, &[x]));
+        let product = self.exact(Op::FMul, Type::F64, &[a, b]);
+        let id = if self.target.exact_fma {
+            let (sum, error) = self.two_sum(Type::F64, product, c);
+            self.round_to_odd(Type::F64, sum, error)
+        } else {
+            self.exact(Op::FAdd, Type::F64, &[product, c])
         };
-        let (ah, al) = halves(self, a);
-        let (bh, bl) = halves(self, b);
-        let hh = self.exact(Op::FMul, ty, &[ah, bh]);
-        let hl = self.exact(Op::FMul, ty, &[ah, bl]);
-        let lh = self.exact(Op::FMul, ty, &[al, bh]);
-        let ll = self.exact(Op::FMul, ty, &[al, bl]);
-        let e = self.exact(Op::FSub, ty, &[hh, p]);
-        let e = self.exact(Op::FAdd, ty, &[e, hl]);
-        let e = self.exact(Op::FAdd, ty, &[e, lh]);
-        let e = self.exact(Op::FAdd, ty, &[e, ll]);
-        (p, e)
+        let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
+        self.asm.void(Op::ReturnValue, &[id]);
     }
 
     /// A sum or difference in single precision with directed rounding, without double precision: what rounding to nearest

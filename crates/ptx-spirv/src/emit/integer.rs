@@ -331,7 +331,7 @@ impl Emitter<'_> {
     }
 
     /// The high half of a product.
-    fn multiply_high(&mut self, ty: Type, signed: bool, a: Id, b: Id) -> Id {
+    pub(super) fn multiply_high(&mut self, ty: Type, signed: bool, a: Id, b: Id) -> Id {
         if ty.size() < 8 {
             let wide = Type::unsigned(ty.size() * 2);
             let op = if signed { Op::SConvert } else { Op::UConvert };

@@ -16,6 +16,7 @@ mod barrier;
 mod call;
 mod compare;
 mod convert;
+mod double;
 mod entry;
 mod float;
 mod half;
@@ -105,8 +106,12 @@ pub(crate) struct Emitter<'a> {
 pub(crate) enum Helper {
     /// One rounding a*b+c in single precision.
     Fma32,
-    /// The same in double precision.
+    /// The same in double precision, with a rounding mode.
     Fma64,
+    /// A quotient in double precision, with a rounding mode.
+    Div64,
+    /// A square root in double precision, with a rounding mode.
+    Sqrt64,
     /// Wait for the whole warp.
     WarpSync,
     /// Wait for the lanes of a mask.
