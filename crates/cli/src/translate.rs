@@ -1,7 +1,6 @@
 //! `vkcuda translate`: the library's own translation, on a file.
 
-use anyhow::Context;
-use ptx_spirv::{ModuleLayout, Target};
+use ptx_spirv::ModuleLayout;
 use std::path::PathBuf;
 
 /// What to translate, for which device, and where to.
@@ -15,8 +14,8 @@ pub struct Arguments {
     /// Writes each kernel's SPIR-V into this folder, as NUMBER.spv.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// The device to translate for: `lavapipe`, `subgroup32` for a GPU with every optional feature, `nvidia` for one that
-    /// also has NVIDIA's matrix units.
+    /// The kind of device to translate for: `lavapipe`, `subgroup32` (a GPU with every optional feature),
+    /// `subgroup32-minimal` (with none), `subgroup64`, or `nvidia` (with NVIDIA's matrix units).
     #[arg(long, default_value = "subgroup32")]
     target: String,
     /// The compute capability by which PTX is chosen, times ten.
@@ -26,26 +25,13 @@ pub struct Arguments {
 
 /// Translates and says for each kernel what came of it; fails when one failed.
 pub fn translate(arguments: &Arguments) -> anyhow::Result<()> {
-    let target = match arguments.target.as_str() {
-        "lavapipe" => Target::lavapipe(),
-        "subgroup32" => Target::subgroup32(),
-        "nvidia" => Target::nvidia(),
-        other => anyhow::bail!("no target {other}: lavapipe, subgroup32 or nvidia"),
-    };
-    let bytes = std::fs::read(&arguments.file)
-        .with_context(|| format!("could not read {}", arguments.file.display()))?;
-    let texts = match std::str::from_utf8(&bytes) {
-        Ok(text) => vec![text.to_owned()],
-        Err(_) => {
-            fatbin::Container::from_bytes(&bytes)?.select_all_ptx(arguments.compute_capability)?
-        }
-    };
+    let target = crate::profile(&arguments.target)?;
     if let Some(out) = &arguments.out {
         std::fs::create_dir_all(out)?;
     }
     let (mut number, mut failed) = (0usize, 0usize);
-    for text in &texts {
-        let module = ptx::Module::parse(text)?;
+    crate::for_each_module(&arguments.file, arguments.compute_capability, |_, text| {
+        let module = ptx::Module::parse(&text)?;
         let layout = ModuleLayout::new(&module)?;
         for function in module
             .functions
@@ -84,7 +70,8 @@ pub fn translate(arguments: &Arguments) -> anyhow::Result<()> {
                 }
             }
         }
-    }
+        Ok(())
+    })?;
     anyhow::ensure!(number > 0, "no kernel to translate");
     anyhow::ensure!(
         failed == 0,

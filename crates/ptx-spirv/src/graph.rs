@@ -43,6 +43,8 @@ pub enum Place {
     Module(u64),
     /// A function's address.
     Function(u64),
+    /// A constant passed for a parameter that is a register: its bits.
+    Constant(u64),
 }
 
 /// One inlined body.
@@ -77,6 +79,13 @@ pub enum Step {
         to: Register,
         /// Read.
         from: Register,
+    },
+    /// A register given a constant (arguments passed in registers).
+    Constant {
+        /// Written.
+        to: Register,
+        /// Its bits.
+        bits: u64,
     },
 }
 
@@ -126,6 +135,8 @@ pub struct Graph<'m> {
     pub dynamic_align: u32,
     /// Local memory of a thread, bytes.
     pub local_bytes: u32,
+    /// Whether local memory ends with a stack for alloca.
+    pub stack: bool,
     /// Offsets of the module's shared variables.
     shared: FxHashMap<String, u32>,
 }
@@ -149,13 +160,23 @@ impl Graph<'_> {
             Step::Instruction {
                 frame, statement, ..
             } => test(self.instruction(frame, statement)),
-            Step::Copy { .. } => false,
+            Step::Copy { .. } | Step::Constant { .. } => false,
         })
     }
 
     /// Whether a barrier of the kernel counts predicates (bar.red).
     pub fn uses_barrier_reduction(&self) -> bool {
         self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))
+    }
+
+    /// Whether the kernel asks for the grid's handle.
+    pub fn uses_grid_handle(&self) -> bool {
+        use ptx::SpecialRegister::{Envreg1, Envreg2};
+        self.any(|i| {
+            i.operands
+                .iter()
+                .any(|o| matches!(o, Operand::Special(Envreg1 | Envreg2)))
+        })
     }
 
     /// Whether the kernel has matrix instructions.
@@ -243,7 +264,7 @@ fn is_pure(i: &Instruction) -> bool {
                 Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc
             )
         }),
-        Ldu | Atom | Tex | Tld4 | Suld | Alloca | Getctarank | Mapa => false,
+        Ldu | Atom | Tex | Tld4 | Suld | Alloca | Stacksave => false,
         _ => destinations(i) > 0 && !is_convergent(i),
     }
 }
@@ -267,6 +288,9 @@ pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
     }
 }
 
+/// Most functions that one indirect call may lead to.
+const MOST_CANDIDATES: usize = 128;
+
 /// The names of functions that the host side of the runtime provides to kernels.
 pub const SYSTEM_CALLS: &[&str] = &["vprintf", "__assertfail", "malloc", "free"];
 
@@ -289,6 +313,7 @@ pub fn build<'m>(
             static_shared: 0,
             dynamic_align: 0,
             local_bytes: 0,
+            stack: false,
             shared: FxHashMap::default(),
         },
         stack: Vec::new(),
@@ -299,6 +324,15 @@ pub fn build<'m>(
     builder.function(kernel, parameters, Vec::new(), 0, exit)?;
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
+    if builder.graph.any(|i| {
+        matches!(
+            i.opcode,
+            Opcode::Alloca | Opcode::Stacksave | Opcode::Stackrestore
+        )
+    }) {
+        builder.graph.stack = true;
+        builder.graph.local_bytes += crate::emit::STACK_BYTES;
+    }
     Ok(builder.graph)
 }
 
@@ -429,9 +463,46 @@ impl<'m> Builder<'m, '_> {
             function,
             register_base,
             variables,
-            parameters,
-            results,
+            parameters: parameters.clone(),
+            results: results.clone(),
         });
+        // Formals that are registers are the body's first ones, results before parameters: arguments are copied in at the
+        // start, and results out at the end.
+        let mut exit = exit;
+        let mut formal = register_base;
+        if self.stack.len() > 1 {
+            let mut out = Vec::new();
+            for (v, place) in function.results.iter().zip(&results) {
+                if v.space == StateSpace::Reg {
+                    if let Place::Register(to) = *place {
+                        out.push(Step::Copy { to, from: formal });
+                    }
+                    formal += 1;
+                }
+            }
+            for (v, place) in function.parameters.iter().zip(&parameters) {
+                if v.space == StateSpace::Reg {
+                    let step = match *place {
+                        Place::Register(from) => Step::Copy { to: formal, from },
+                        Place::Constant(bits) => Step::Constant { to: formal, bits },
+                        _ => {
+                            return Err(self.invalid(
+                                v.span,
+                                format!("parameter {} is a register, the argument is not", v.name),
+                            ))
+                        }
+                    };
+                    self.graph.blocks[entry as usize].steps.push(step);
+                    formal += 1;
+                }
+            }
+            if !out.is_empty() {
+                let end = self.block();
+                self.graph.blocks[end as usize].steps = out;
+                self.graph.blocks[end as usize].targets.push(exit);
+                exit = end;
+            }
+        }
 
         let mut labels: FxHashMap<LabelId, u32> = FxHashMap::default();
         for s in &body.statements {
@@ -638,7 +709,7 @@ impl<'m> Builder<'m, '_> {
             }
         };
         let Operand::Symbol { symbol, .. } = callee else {
-            return Err(self.unsupported(i.span, "indirect call"));
+            return self.indirect_call(frame, i, (results, callee, arguments), start, after);
         };
         let body = self.graph.frames[frame as usize].body.clone();
         let name = body.symbols[symbol.0 as usize].name.clone();
@@ -662,10 +733,26 @@ impl<'m> Builder<'m, '_> {
             self.graph.blocks[start as usize].targets.push(to);
             return Ok(());
         };
+        self.inline(frame, i, function, (results, arguments), start, after)
+    }
+
+    /// Inlines a function for a call with these operands.
+    fn inline(
+        &mut self,
+        frame: u32,
+        i: &Instruction,
+        function: &'m ptx::Function,
+        (results, arguments): (&[Operand], &[Operand]),
+        start: u32,
+        after: u32,
+    ) -> Result<(), TranslateError> {
         if results.len() != function.results.len() || arguments.len() != function.parameters.len() {
             return Err(self.invalid(
                 i.span,
-                format!("call of {name} with the wrong number of operands"),
+                format!(
+                    "call of {} with the wrong number of operands",
+                    function.name
+                ),
             ));
         }
         let place_of = |builder: &mut Self, o: &Operand, callee: &ptx::Variable| match o {
@@ -674,9 +761,15 @@ impl<'m> Builder<'m, '_> {
                 let register = builder.graph.frames[frame as usize].register_base + r.0;
                 Ok(Place::Register(register))
             }
+            Operand::Integer(bits) | Operand::Double(bits) if callee.space == StateSpace::Reg => {
+                Ok(Place::Constant(*bits))
+            }
+            Operand::Single(bits) if callee.space == StateSpace::Reg => {
+                Ok(Place::Constant(u64::from(*bits)))
+            }
             _ => Err(builder.unsupported(
                 i.span,
-                format!("constant passed for parameter {}", callee.name),
+                format!("this operand for parameter {}", callee.name),
             )),
         };
         let mut parameters = Vec::new();
@@ -688,6 +781,88 @@ impl<'m> Builder<'m, '_> {
             returned.push(place_of(self, o, p)?);
         }
         self.function(function, parameters, returned, start, after)
+    }
+
+    /// A call by address: a ladder over the functions of the module that take such operands. Addresses are the functions'
+    /// numbers in the module's layout. An address of no such function, or of one that is being called already (which would
+    /// be recursion), ends in a trap.
+    fn indirect_call(
+        &mut self,
+        frame: u32,
+        i: &Instruction,
+        (results, callee, arguments): (&[Operand], &Operand, &[Operand]),
+        start: u32,
+        after: u32,
+    ) -> Result<(), TranslateError> {
+        let Operand::Register(r) = callee else {
+            return Err(self.unsupported(i.span, "a call of something that is no function"));
+        };
+        let register = self.graph.frames[frame as usize].register_base + r.0;
+        let body = self.graph.frames[frame as usize].body.clone();
+        let prototype = match i.operands.get(3) {
+            Some(Operand::Prototype(p)) => body.prototypes.get(*p as usize),
+            _ => None,
+        };
+        let alike = |a: &[ptx::Variable], b: &[ptx::Variable]| {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| (a.space, a.size) == (b.space, b.size))
+        };
+        let module: &'m Module<'m> = self.module;
+        let candidates: Vec<(u32, &'m ptx::Function)> = self
+            .layout
+            .functions
+            .iter()
+            .enumerate()
+            .filter_map(|(n, name)| {
+                let f = module.function(name)?;
+                let fits = !f.is_entry
+                    && f.body.is_some()
+                    && f.results.len() == results.len()
+                    && f.parameters.len() == arguments.len()
+                    && prototype.is_none_or(|p| {
+                        alike(&p.results, &f.results) && alike(&p.parameters, &f.parameters)
+                    })
+                    && !self.stack.contains(&&*f.name);
+                fits.then_some((n as u32 + 1, f))
+            })
+            .collect();
+        if candidates.len() > MOST_CANDIDATES {
+            return Err(self.unsupported(
+                i.span,
+                format!("an indirect call with {} candidates", candidates.len()),
+            ));
+        }
+        let mut rest = start;
+        for (address, function) in candidates {
+            let (here, next) = (self.block(), self.block());
+            let block = &mut self.graph.blocks[rest as usize];
+            block.condition = Some(Condition::Equal {
+                register,
+                value: address,
+            });
+            block.targets.extend([here, next]);
+            self.inline(frame, i, function, (results, arguments), here, after)?;
+            rest = next;
+        }
+        // A trap: `call` as an instruction of the emitter, with no callee that it knows.
+        let statement = body
+            .statements
+            .iter()
+            .position(|s| matches!(s, Statement::Instruction(x) if std::ptr::eq(x, i)));
+        let Some(statement) = statement else {
+            return Err(self.unsupported(i.span, "an indirect call outside of a body"));
+        };
+        self.graph.blocks[rest as usize]
+            .steps
+            .push(Step::Instruction {
+                frame,
+                statement: statement as u32,
+                unpredicated: true,
+            });
+        self.graph.blocks[rest as usize].targets.push(1);
+        Ok(())
     }
 
     fn graph_place(

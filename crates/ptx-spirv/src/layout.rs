@@ -55,7 +55,19 @@ pub struct ModuleLayout {
 }
 
 impl ModuleLayout {
-    /// Lays out the variables of a module in order of declaration, each at the next multiple of its alignment (256 for the
+    /// Where the constant variables lie in the module buffer, and how many bytes from the first to the end of the last:
+    /// they come before all others.
+    pub fn constants(&self) -> (u64, u64) {
+        let end = self
+            .variables
+            .values()
+            .filter(|v| v.constant)
+            .map(|v| v.offset + v.size)
+            .max();
+        (0, end.unwrap_or(0))
+    }
+
+    /// Lays out the variables of a module, constant ones first, else in order of declaration, each at the next multiple of its alignment (256 for the
     /// first of each kind, so that vector accesses find what they expect).
     pub fn new(module: &ptx::Module) -> Result<Self, crate::TranslateError> {
         let mut layout = ModuleLayout {
@@ -67,10 +79,9 @@ impl ModuleLayout {
             ..ModuleLayout::default()
         };
         let mut end = 0u64;
-        for v in &module.variables {
-            if !matches!(v.space, StateSpace::Global | StateSpace::Const)
-                || v.linkage == Linkage::Extern
-            {
+        let of_space = |space| module.variables.iter().filter(move |v| v.space == space);
+        for v in of_space(StateSpace::Const).chain(of_space(StateSpace::Global)) {
+            if v.linkage == Linkage::Extern {
                 continue;
             }
             let offset = end.next_multiple_of(u64::from(v.align.max(16)));

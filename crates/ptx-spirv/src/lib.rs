@@ -22,6 +22,9 @@ pub const REVISION: u32 = 4;
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
 
+/// Size of the workspace of a grid: u32 size, u32 barrier, and room for what cooperative groups may add.
+pub const GRID_WORKSPACE_BYTES: u32 = 64;
+
 /// One kernel parameter in the parameter block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
@@ -38,8 +41,12 @@ pub struct KernelInfo {
     pub name: String,
     /// The parameters in order.
     pub parameters: Vec<Parameter>,
-    /// Bytes of the parameter block.
+    /// Bytes of the parameter block, the grid's workspace included.
     pub parameter_bytes: u32,
+    /// Where in the parameter block the grid's workspace lies, in kernels that ask for the grid's handle (`%envreg1`,
+    /// `%envreg2`: cooperative groups). [`GRID_WORKSPACE_BYTES`] bytes, zero; the first word is not zero in a cooperative
+    /// launch, whose blocks are all resident at once.
+    pub grid_workspace_offset: Option<u32>,
     /// Static shared memory, bytes. Dynamic shared memory starts at this offset rounded up to `dynamic_shared_align`.
     pub static_shared: u32,
     /// Alignment of the dynamic shared array, 16 at least; 1 where the kernel has none.
@@ -73,6 +80,26 @@ pub struct KernelInfo {
 }
 
 impl KernelInfo {
+    /// The parameter block of a launch with these packed arguments: themselves, and behind them the grid's workspace if
+    /// the kernel asks for the grid's handle. Vulkan promises that workgroups are resident together only where there is
+    /// one, so the workspace is marked as usable for grids of one block, and all others get the handle 0, which
+    /// cooperative groups take for a launch that is not cooperative.
+    pub fn parameter_block<'a>(
+        &self,
+        arguments: &'a [u8],
+        grid: [u32; 3],
+    ) -> std::borrow::Cow<'a, [u8]> {
+        let Some(offset) = self.grid_workspace_offset else {
+            return arguments.into();
+        };
+        let mut block = arguments.to_vec();
+        block.resize(self.parameter_bytes as usize, 0);
+        if grid == [1, 1, 1] {
+            block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
+        }
+        block.into()
+    }
+
     /// Bytes of warp state at the start of a scratch slice for a block of this many threads.
     pub fn warp_state_bytes(&self, threads: u32) -> u32 {
         if !self.warp_state {
@@ -189,7 +216,12 @@ pub fn translate(
             graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;
     }
     let structured = structurizer::structurize(&graph.shape());
-    let (offsets, parameter_bytes) = function.parameter_offsets();
+    let (offsets, mut parameter_bytes) = function.parameter_offsets();
+    let grid_workspace_offset = graph.uses_grid_handle().then(|| {
+        let offset = parameter_bytes.next_multiple_of(16);
+        parameter_bytes = offset + GRID_WORKSPACE_BYTES;
+        offset
+    });
     let shared_in_scratch = emit::shared_in_scratch(target, graph.static_shared);
     let info = KernelInfo {
         name: kernel.to_owned(),
@@ -202,6 +234,7 @@ pub fn translate(
             })
             .collect(),
         parameter_bytes,
+        grid_workspace_offset,
         static_shared: graph.static_shared,
         dynamic_shared_align: graph.dynamic_align.max(1),
         shared_in_scratch,
@@ -219,10 +252,10 @@ pub fn translate(
             .map_or(1024, |[x, y, z]| x.saturating_mul(y).saturating_mul(z)),
         required_threads: function.required_threads,
         min_blocks_per_multiprocessor: function.min_blocks_per_multiprocessor,
-        subgroup_size: if target.warps == Warps::Subgroup32 {
-            32
-        } else {
-            0
+        subgroup_size: match target.warps {
+            Warps::Subgroup32 => 32,
+            Warps::Subgroup64 => 64,
+            Warps::Yield { .. } => 0,
         },
         uses_printf: false,
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),

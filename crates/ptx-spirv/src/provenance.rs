@@ -75,6 +75,7 @@ impl Provenance {
                         let spaces = registers[from as usize];
                         join(&mut registers, to, spaces);
                     }
+                    Step::Constant { .. } => {}
                     Step::Instruction {
                         frame, statement, ..
                     } => {

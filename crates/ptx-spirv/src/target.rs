@@ -169,6 +169,44 @@ impl Target {
         }
     }
 
+    /// The same without a single optional feature: single precision and 32-bit atomics, shared memory in scratch. (That Fma
+    /// rounds once is no feature, and stays.)
+    pub fn subgroup32_minimal() -> Self {
+        Self {
+            warps: Warps::Subgroup32,
+            shared_memory: SharedMemory::Scratch,
+            workgroup_memory: 16 << 10,
+            float64: false,
+            maximal_reconvergence: false,
+            denorm_preserve_f32: false,
+            denorm_preserve_f16: false,
+            denorm_preserve_f64: false,
+            denorm_flush_f32: false,
+            rounding_rte_f32: false,
+            nan_preserve_f32: false,
+            fused_fma: true,
+            exact_fma: true,
+            flush_explicitly: true,
+            atomic_f32_add: false,
+            atomic_f64_add: false,
+            atomic_i64: false,
+            shared_atomic_i64: false,
+            subgroup_clock: false,
+            memory_model: true,
+            exact_sqrt: false,
+            min_max_orders_zeros: false,
+            matrix_units: MatrixUnits::default(),
+        }
+    }
+
+    /// A GPU whose subgroups have 64 invocations (AMD GCN), with every optional feature used.
+    pub fn subgroup64() -> Self {
+        Self {
+            warps: Warps::Subgroup64,
+            ..Self::subgroup32()
+        }
+    }
+
     /// An NVIDIA GPU under NVIDIA's driver: its matrix units work on PTX's fragments.
     pub fn nvidia() -> Self {
         Self {
@@ -181,5 +219,22 @@ impl Target {
             flush_explicitly: false,
             ..Self::subgroup32()
         }
+    }
+
+    /// Names of the kinds of device that every kernel is translated and validated for. [`Target::profile`] also knows
+    /// `nvidia`, whose cooperative matrices old validators do not know.
+    pub const PROFILES: [&'static str; 4] =
+        ["lavapipe", "subgroup32", "subgroup32-minimal", "subgroup64"];
+
+    /// A kind of device by name.
+    pub fn profile(name: &str) -> Option<Self> {
+        Some(match name {
+            "lavapipe" => Self::lavapipe(),
+            "subgroup32" => Self::subgroup32(),
+            "subgroup32-minimal" => Self::subgroup32_minimal(),
+            "subgroup64" => Self::subgroup64(),
+            "nvidia" => Self::nvidia(),
+            _ => return None,
+        })
     }
 }

@@ -32,7 +32,7 @@ const LACKS: &[Lack] = &[
         "float64",
         |t| t.float64 = false,
         &[Capability::Float64],
-        &["atomics_double", "conversions", "double"],
+        &["atomics_double", "double", "matrices_small", "wmma"],
     ),
     ("fused_fma", |t| t.fused_fma = false, &[], &[]),
     (
@@ -45,7 +45,13 @@ const LACKS: &[Lack] = &[
         "fused_fma and float64",
         |t| (t.fused_fma, t.float64) = (false, false),
         &[Capability::Float64],
-        &["atomics_double", "conversions", "double", "floats"],
+        &[
+            "atomics_double",
+            "double",
+            "floats",
+            "matrices_small",
+            "wmma",
+        ],
     ),
     (
         "atomic_f32_add",
@@ -146,7 +152,10 @@ fn every_kernel_is_valid_without_each_feature() {
 fn maximal_reconvergence_is_declared() {
     let text = common::text("diamond");
     let with = translate(&text, "diamond", &Target::subgroup32()).expect("a translation");
-    let (_, target) = profiles().pop().expect("subgroup32");
+    let (_, target) = profiles()
+        .into_iter()
+        .find(|(name, _)| *name == "subgroup32")
+        .expect("the profile");
     let without = translate(&text, "diamond", &target).expect("a translation");
     const MAXIMALLY_RECONVERGES: u32 = 6023;
     // OpExecutionMode main MaximallyReconvergesKHR

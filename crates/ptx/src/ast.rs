@@ -74,7 +74,7 @@ spelled! {
     /// One dotted part after an opcode. The spelling may contain `::` (`.L2::64B`).
     Modifier {
         // Types
-        B1 = "b1", B8 = "b8", B16 = "b16", B32 = "b32", B64 = "b64", B128 = "b128", U4 = "u4", S4 = "s4", U8 = "u8",
+        B1 = "b1", B8 = "b8", B16 = "b16", B32 = "b32", B64 = "b64", B128 = "b128", U2 = "u2", S2 = "s2", U4 = "u4", S4 = "s4", U8 = "u8",
         U16 = "u16", U32 = "u32", U64 = "u64", S8 = "s8", S16 = "s16", S32 = "s32", S64 = "s64", F16 = "f16",
         F16x2 = "f16x2", F32 = "f32", F32x2 = "f32x2", F64 = "f64", Bf16 = "bf16", Bf16x2 = "bf16x2", Tf32 = "tf32",
         E4m3 = "e4m3", E5m2 = "e5m2", E4m3x2 = "e4m3x2", E5m2x2 = "e5m2x2", E4m3x4 = "e4m3x4", E5m2x4 = "e5m2x4",
@@ -244,7 +244,7 @@ impl Modifier {
     /// Whether this modifier is a signed integer type.
     pub const fn is_signed(self) -> bool {
         use Modifier::*;
-        matches!(self, S4 | S8 | S16 | S32 | S64 | S16x2 | S8x4)
+        matches!(self, S2 | S4 | S8 | S16 | S32 | S64 | S16x2 | S8x4)
     }
 
     /// Whether this modifier is a floating-point type, packed and alternate formats included.

@@ -63,7 +63,19 @@ impl<'m> Parser<'m, '_> {
             });
         }
         match self.named()? {
-            Named::Register(register, 1) => Ok(Operand::Register(register)),
+            Named::Register(register, 1) => {
+                // `%r1.b0`, `%r1.h10`: the video instructions' parts of registers.
+                let at = self.cursor.pos;
+                if self.cursor.peek() == b'.'
+                    && matches!(self.cursor.peek_at(1), b'b' | b'h')
+                    && self.cursor.peek_at(2).is_ascii_digit()
+                {
+                    return Err(self
+                        .cursor
+                        .unsupported(at, "operand", b"a part of a register"));
+                }
+                Ok(Operand::Register(register))
+            }
             Named::Register(first, width) => Ok(Operand::Vector(
                 (first.0..first.0 + width)
                     .map(|r| Operand::Register(RegisterId(r)))

@@ -177,6 +177,7 @@ fn pipeline(
         name: name.to_owned(),
         parameters: Vec::new(),
         parameter_bytes,
+        grid_workspace_offset: None,
         static_shared: 0,
         dynamic_shared_align: 1,
         shared_in_scratch: false,

@@ -114,7 +114,7 @@ impl Pipeline {
                 info.name, limits.shared_memory
             )));
         }
-        let workgroup = threads.next_multiple_of(32);
+        let workgroup = threads.next_multiple_of(info.subgroup_size.max(32));
         let workgroup_memory = if info.shared_in_scratch {
             16
         } else {
@@ -178,7 +178,7 @@ fn check_block(raw: &Raw, info: &KernelInfo, block: [u32; 3]) -> Result<u32, Err
             info.name
         )));
     }
-    let padded = product.next_multiple_of(32);
+    let padded = product.next_multiple_of(u64::from(info.subgroup_size.max(32)));
     let most = limits.workgroup_invocations.min(limits.workgroup_size[0]);
     if padded > u64::from(most) {
         return Err(Error::OutOfResources(format!(

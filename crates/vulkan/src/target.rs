@@ -1,7 +1,8 @@
 //! From Vulkan properties to the translator's [`Target`].
 //!
-//! A 32-lane warp needs subgroups of 32 that a pipeline can ask for, or Mesa's llvmpipe, whose scheduling the translator
-//! knows. Everything else is refused by name: a wrong result is worse than none.
+//! A 32-lane warp needs subgroups of 32 that a pipeline can ask for, subgroups of 64 (two warps in each) where there is no
+//! 32, or Mesa's llvmpipe, whose scheduling the translator knows. Everything else is refused by name: a wrong result is
+//! worse than none.
 
 use crate::features::Features;
 use crate::physical::Subgroup;
@@ -100,14 +101,14 @@ fn warps(driver: vk::DriverId, subgroup: Subgroup) -> Result<Warps, String> {
     if possible && (subgroup.required || subgroup.min == subgroup.max) {
         return Ok(Warps::Subgroup32);
     }
-    Err(if subgroup.min == 64 {
-        "subgroups of 32 invocations (this device has 64 only: AMD GCN)".to_owned()
-    } else {
-        format!(
-            "subgroups of 32 invocations by requiredSubgroupSize (this device has {} to {})",
-            subgroup.min, subgroup.max
-        )
-    })
+    // AMD GCN.
+    if subgroup.min == 64 && subgroup.max == 64 {
+        return Ok(Warps::Subgroup64);
+    }
+    Err(format!(
+        "subgroups of 32 invocations by requiredSubgroupSize, or of 64 (this device has {} to {})",
+        subgroup.min, subgroup.max
+    ))
 }
 
 #[cfg(test)]
@@ -135,9 +136,10 @@ mod tests {
             warps(vk::DriverId::INTEL_OPEN_SOURCE_MESA, subgroup(8, 32, true)),
             Ok(Warps::Subgroup32)
         );
-        assert!(warps(vk::DriverId::MESA_RADV, subgroup(64, 64, true))
-            .unwrap_err()
-            .contains("GCN"));
+        assert_eq!(
+            warps(vk::DriverId::MESA_RADV, subgroup(64, 64, true)),
+            Ok(Warps::Subgroup64)
+        );
         assert!(warps(vk::DriverId::MESA_V3DV, subgroup(16, 16, true)).is_err());
         assert!(warps(vk::DriverId::MESA_RADV, subgroup(32, 64, false)).is_err());
     }

@@ -136,9 +136,10 @@ impl Bench {
             self.stream.write(variables.address(), &image)?;
             let shader = self.device.create_shader(&translated)?;
             let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
+            let block = translated.info.parameter_block(&parameters, case.grid);
             let launch = Launch {
                 grid: case.grid,
-                parameters: &parameters,
+                parameters: &block,
                 module: variables.address(),
                 printf: 0,
             };

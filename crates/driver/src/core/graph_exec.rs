@@ -389,10 +389,14 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
                 true => group.printf.launching(&group.vulkan)?.address,
                 false => 0,
             };
+            let parameters = pipeline
+                .info()
+                .parameter_block(&launch.parameters, launch.grid)
+                .into_owned();
             vec![Step::Device(DeviceNode::Launch {
                 pipeline,
                 grid: launch.grid,
-                parameters: launch.parameters.clone(),
+                parameters,
                 module: launch.function.code.variables_address()?,
                 printf,
             })]

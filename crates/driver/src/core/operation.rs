@@ -152,10 +152,11 @@ pub fn launch(
         false => None,
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
+    let parameters = pipeline.info().parameter_block(parameters, grid);
     stream.run(|vulkan| {
         let launch = vulkan::Launch {
             grid,
-            parameters,
+            parameters: &parameters,
             module,
             printf,
         };

@@ -1,6 +1,10 @@
-//! Fragments of `wmma`. Which lane holds which element is not specified by PTX; here lane `l` of a fragment with `n`
-//! elements in each lane holds elements `n l` to `n l + n - 1` of the matrix in row-major order, over and over where lanes
-//! hold more elements than there are.
+//! Fragments of `wmma`. Which lane holds which element is not specified by PTX; here a fragment is made of tiles that
+//! each lie as the fragments of `mma.sync` do (see [`super::fragment`]), one tile after the other: A in tiles of 16 rows,
+//! B in tiles of 8 columns. For `.m8n32k16` all is transposed, so that B makes the tiles of 16. Accumulators have one tile
+//! for each pair of those. Registers beyond the elements (half precision always has eight) repeat the first ones.
+//!
+//! Element `i` of an accumulator is at the same place whatever its type, so that code may convert fragments element by
+//! element.
 
 use super::fragment::Shape;
 use crate::semantics::Form;
@@ -25,6 +29,9 @@ pub struct Fragment {
     element: ScalarType,
     row_major: bool,
     registers: usize,
+    operand: Operand,
+    /// Whether the roles of A and B are exchanged.
+    transposed: bool,
 }
 
 impl Fragment {
@@ -66,6 +73,8 @@ impl Fragment {
             element,
             row_major,
             registers,
+            operand,
+            transposed: shape.n == 32,
         }
     }
 
@@ -104,8 +113,33 @@ impl Fragment {
 
     /// Row and column of element `i` of a lane.
     pub fn position(&self, lane: usize, i: usize) -> (usize, usize) {
-        let index = (lane * self.elements_per_lane() + i) % (self.rows * self.columns);
-        (index / self.columns, index % self.columns)
+        let (g, t) = (lane / 4, lane % 4);
+        let i = i % (self.rows * self.columns / 32);
+        let swap = |(a, b): (usize, usize)| if self.transposed { (b, a) } else { (a, b) };
+        // The operand with the tiles of up to 16 rows is B where all is transposed.
+        let (rows, columns) = swap((self.rows, self.columns));
+        if self.operand == Operand::C {
+            let halves = rows.min(16) / 8;
+            let (tile, w) = (i / (2 * halves), i % (2 * halves));
+            let (row, column) = (g + 8 * (w / 2), 2 * t + w % 2);
+            return swap(if rows > 16 {
+                (row + 16 * tile, column)
+            } else {
+                (row, column + 8 * tile)
+            });
+        }
+        let per = self.per_register();
+        let (register, j) = (i / per, i % per);
+        if (self.operand == Operand::A) != self.transposed {
+            let (halves, groups) = (rows.min(16) / 8, columns / (4 * per));
+            let (tile, w) = (register / (halves * groups), register % (halves * groups));
+            let row = 16 * tile + 8 * (w % halves) + g;
+            swap((row, per * (4 * (w / halves) + t) + j))
+        } else {
+            let groups = rows / (4 * per);
+            let (tile, q) = (register / groups, register % groups);
+            swap((per * (4 * q + t) + j, 8 * tile + g))
+        }
     }
 
     /// The place of an element in memory, in elements.
@@ -148,5 +182,45 @@ impl Fragment {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every element is held by some lane, and as often as by any other.
+    #[test]
+    fn fragments_cover_matrices() {
+        let cases = [
+            (M::M16n16k16, vec![M::F16, M::Bf16, M::S8, M::U8]),
+            (M::M32n8k16, vec![M::F16, M::Bf16, M::S8, M::U8]),
+            (M::M8n32k16, vec![M::F16, M::Bf16, M::S8, M::U8]),
+            (M::M16n16k8, vec![M::Tf32]),
+            (M::M8n8k4, vec![M::F64]),
+            (M::M8n8k32, vec![M::S4, M::U4]),
+            (M::M8n8k128, vec![M::B1]),
+        ];
+        for (shape, types) in cases {
+            let shape = Shape::of(shape).unwrap();
+            for ty in types {
+                for operand in [Operand::A, Operand::B, Operand::C] {
+                    let ty = if operand == Operand::C { M::S32 } else { ty };
+                    let f = Fragment::new(operand, shape, ty, true);
+                    let mut seen = vec![0; f.rows * f.columns];
+                    for lane in 0..32 {
+                        for i in 0..f.elements_per_lane() {
+                            let (row, column) = f.position(lane, i);
+                            seen[row * f.columns + column] += 1;
+                        }
+                    }
+                    let times = 32 * f.elements_per_lane() / seen.len();
+                    assert!(
+                        seen.iter().all(|&n| n == times),
+                        "{shape:?} {ty} {operand:?}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -23,12 +23,15 @@ impl Emitter<'_> {
 
     pub(super) fn atomic(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
+        if i.has(M::Async) {
+            return unsupported(i);
+        }
         let returns = i.opcode == Opcode::Atom;
         let ty = i
             .types()
             .next_back()
             .ok_or_else(|| EmitError::Invalid("atom without a type".into()))?;
-        if i.has(M::V2) || i.has(M::V4) || i.has(M::V8) || ty == M::B128 || ty == M::B16 {
+        if i.has(M::V8) || ty == M::B128 {
             return unsupported(i);
         }
         let first = usize::from(returns);
@@ -37,26 +40,41 @@ impl Emitter<'_> {
         let word = match ty.size() {
             Some(8) => Type::U64,
             Some(4) => Type::U32,
-            // f16 and bf16 additions: half of a word.
-            _ => return self.atomic_half(i, address, ty),
-        };
-        let b = self.value(self.operand(i, first + 1)?, word)?;
-        let c = if i.has(M::CasMod) {
-            Some(self.value(self.operand(i, first + 2)?, word)?)
-        } else {
-            None
+            _ => Type::U16,
         };
         let fenced = i.has(M::Release) || i.has(M::AcqRel) || i.has(M::Acquire);
         if fenced {
             self.fence(i)?;
         }
-        let id = self.atomic_in(i, address, ty, word, b, c)?;
+        // The elements of a vector are atomic each for itself.
+        let sources = Self::elements(self.operand(i, first + 1)?).to_vec();
+        let mut results = Vec::new();
+        for (n, b) in sources.iter().enumerate() {
+            let b = self.value(b, word)?;
+            let c = if i.has(M::CasMod) {
+                Some(self.value(self.operand(i, first + 2)?, word)?)
+            } else {
+                None
+            };
+            let wide = if matches!(space, Space::Shared | Space::Local) {
+                Type::U32
+            } else {
+                Type::U64
+            };
+            let address = Address {
+                space,
+                id: self.offset(address.id, wide, i64::from(word.size()) * n as i64),
+            };
+            results.push(self.atomic_in(i, address, ty, word, b, c)?);
+        }
         if fenced {
             self.fence(i)?;
         }
         if returns {
-            let d = self.operand(i, 0)?;
-            return self.set(d, word, id);
+            let d = Self::elements(self.operand(i, 0)?).to_vec();
+            for (d, id) in d.iter().zip(results) {
+                self.set(d, word, id)?;
+            }
         }
         Ok(())
     }
@@ -134,6 +152,9 @@ impl Emitter<'_> {
         c: Option<Id>,
     ) -> Result<Id> {
         use Modifier as M;
+        if word == Type::U16 {
+            return self.atomic_half(i, a, ty, b, c);
+        }
         if word == Type::U64 {
             self.asm.capability(Capability::Int64Atomics);
             let shared = a.space == Space::Shared && !self.info.shared_in_scratch;
@@ -284,14 +305,20 @@ impl Emitter<'_> {
         self.single_to_brain(s)
     }
 
-    /// atom.add of one f16 or bf16: a compare-and-swap of the word around it.
-    fn atomic_half(&mut self, i: &Instruction, a: Address, ty: ScalarType) -> Result<()> {
+    /// atom.add of one f16 or bf16, atom.cas.b16: a compare-and-swap of the word around it.
+    fn atomic_half(
+        &mut self,
+        i: &Instruction,
+        a: Address,
+        ty: ScalarType,
+        b: Id,
+        c: Option<Id>,
+    ) -> Result<Id> {
         use Modifier as M;
-        if !matches!(ty, M::F16 | M::Bf16) || !i.has(M::AddMod) || a.space == Space::Generic {
+        let adds = matches!(ty, M::F16 | M::Bf16) && i.has(M::AddMod);
+        if !adds && c.is_none() && !i.has(M::ExchMod) {
             return unsupported(i);
         }
-        let returns = i.opcode == Opcode::Atom;
-        let b = self.value(self.operand(i, 1 + usize::from(returns))?, Type::U16)?;
         let wide = if a.space == Space::Shared {
             Type::U32
         } else {
@@ -314,18 +341,22 @@ impl Emitter<'_> {
         let old = self.swap_loop(pointer, Type::U32, scope, |e, old| {
             let h = e.asm.op(Op::ShiftRightLogical, Type::U32, &[old, shift]);
             let h = e.asm.op(Op::UConvert, Type::U16, &[h]);
-            let s = e.add_half(h, b, ty == M::F16);
+            let s = match c {
+                _ if adds => e.add_half(h, b, ty == M::F16),
+                // cas: b is what is compared, c the new value.
+                Some(c) => {
+                    let same = e.asm.op(Op::IEqual, Type::Bool, &[h, b]);
+                    e.asm.op(Op::Select, Type::U16, &[same, c, h])
+                }
+                None => b,
+            };
             let s = e.asm.op(Op::UConvert, Type::U32, &[s]);
             let bits = e.asm.u32(16);
             e.asm
                 .op(Op::BitFieldInsert, Type::U32, &[old, s, shift, bits])
         });
-        if !returns {
-            return Ok(());
-        }
         let h = self.asm.op(Op::ShiftRightLogical, Type::U32, &[old, shift]);
-        let h = self.asm.op(Op::UConvert, Type::U16, &[h]);
-        self.set(self.operand(i, 0)?, Type::U16, h)
+        Ok(self.asm.op(Op::UConvert, Type::U16, &[h]))
     }
 
     /// `do old = *p; while (!compare_and_swap(p, old, f(old)))`; gives the old value.

@@ -3,12 +3,25 @@
 use super::*;
 
 /// Device, and what has to be ordered: AcquireRelease of buffers and workgroup memory, made available and visible.
-const FENCE_SEMANTICS: u32 = 0x6148;
+pub(super) const FENCE_SEMANTICS: u32 = 0x6148;
 
 impl Emitter<'_> {
     pub(super) fn barrier(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Membar | Opcode::Fence => self.fence(i),
+            // A cluster is one block.
+            _ if i.has(Modifier::Cluster) => {
+                if i.has(Modifier::Arrive) {
+                    return self.fence(i);
+                }
+                let number = Operand::Integer(0);
+                if self.yields() {
+                    let (number, all) = (self.asm.u32(15), self.asm.u32(0));
+                    self.call_helper(Helper::Barrier, Type::Void, &[number, all]);
+                    return Ok(());
+                }
+                self.native_block_barrier(i, &number, None)
+            }
             _ if i.has(Modifier::Warp) => {
                 let mask = self.operand(i, 0)?;
                 self.warp_barrier(mask)
@@ -19,9 +32,10 @@ impl Emitter<'_> {
 
     /// A memory barrier of the instruction's scope.
     pub(super) fn fence(&mut self, i: &Instruction) -> Result<()> {
-        if i.has(Modifier::Proxy) || i.has(Modifier::MbarrierInit) {
+        if i.has(Modifier::ProxyTensormap) {
             return unsupported(i);
         }
+        // Copies are made at once and by ordinary accesses, so that the proxies are one.
         let workgroup = i.has(Modifier::Cta);
         let scope = self.asm.u32(if workgroup { 2 } else { 1 });
         let semantics = self.asm.u32(FENCE_SEMANTICS);
@@ -39,8 +53,14 @@ impl Emitter<'_> {
             }
             return Ok(());
         }
-        let scope = self.asm.u32(3);
         let semantics = self.asm.u32(FENCE_SEMANTICS);
+        if self.target.warps == Warps::Subgroup64 {
+            // The other warp of the subgroup may be elsewhere; the lanes of one run in step, and memory has to be in order.
+            let scope = self.asm.u32(2);
+            self.asm.void(Op::MemoryBarrier, &[scope, semantics]);
+            return Ok(());
+        }
+        let scope = self.asm.u32(3);
         self.asm
             .void(Op::ControlBarrier, &[scope, scope, semantics]);
         Ok(())

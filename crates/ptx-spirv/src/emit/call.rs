@@ -20,6 +20,11 @@ impl Emitter<'_> {
                 self.fault(TRAP, &[]);
                 Ok(())
             }
+            // An indirect call that leads to none of the module's functions.
+            _ if matches!(i.operands.get(1), Some(Operand::Register(_))) => {
+                self.fault(TRAP, &[]);
+                Ok(())
+            }
             _ => {
                 let (results, callee, arguments) = match i.operands.as_slice() {
                     [Operand::List(r), Operand::Symbol { symbol, .. }, Operand::List(a), ..] => {
@@ -93,6 +98,11 @@ impl Emitter<'_> {
                 e.store_device(at, Type::U32, w, Access::default());
             }
         });
+    }
+
+    /// alloca beyond the stack.
+    pub(super) fn overflow(&mut self) {
+        self.fault(TRAP, &[]);
     }
 
     /// vprintf(format, arguments): appends a record. The size of the arguments is not passed, so it is the space from

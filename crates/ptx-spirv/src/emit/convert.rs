@@ -16,6 +16,19 @@ impl Emitter<'_> {
         let [to, from] = types[..] else {
             return Err(EmitError::Invalid("cvt needs two types".into()));
         };
+        // Formats of later architectures.
+        let known = |t: ScalarType| {
+            t.size().is_some_and(|s| s <= 8)
+                && (!t.is_float() && !t.text().starts_with('e') && !t.text().starts_with("ue")
+                    || t.is_float())
+                && !matches!(
+                    t,
+                    M::S2f6x2 | M::F32x2 | M::U16x2 | M::S16x2 | M::U8x4 | M::S8x4
+                )
+        };
+        if !known(to) || !known(from) {
+            return unsupported(i);
+        }
         let d = self.operand(i, 0)?;
         match (to, from) {
             (M::F16x2 | M::Bf16x2, M::F32) => {
@@ -136,7 +149,11 @@ impl Emitter<'_> {
 
     /// Clamps an integer to the range of `to`.
     fn saturate_integer(&mut self, v: Id, ty: Type, signed: bool, to: ScalarType) -> (Id, Type) {
-        let bits = to.size().unwrap_or(4) * 8;
+        let bits = match to {
+            Modifier::S2 | Modifier::U2 => 2,
+            Modifier::S4 | Modifier::U4 => 4,
+            to => to.size().unwrap_or(4) * 8,
+        };
         let (least, most): (i128, i128) = if to.is_signed() {
             (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
         } else {
@@ -183,17 +200,20 @@ impl Emitter<'_> {
         };
         let directed = float::directed(i);
         let id = match to {
-            M::F64 if directed.is_none() || ty.size() < 8 => self.asm.op(op, Type::F64, &[v]),
-            M::F32 => match directed {
-                None => self.asm.op(op, Type::F32, &[v]),
-                Some(mode) if ty.size() < 8 && self.target.float64 => {
-                    let wide = self.asm.op(op, Type::F64, &[v]);
-                    let zero = self.asm.constant(Type::F64, 0);
-                    self.round_directed(wide, zero, mode)
+            M::F64 => match directed {
+                Some(mode) if ty.size() == 8 => {
+                    self.directed_integer(v, from.is_signed(), Type::F64, mode)
                 }
-                _ => return unsupported(i),
+                _ => self.asm.op(op, Type::F64, &[v]),
             },
-            M::F16 | M::Bf16 if directed.is_none() => {
+            M::F32 => match directed {
+                Some(mode) if from.size().is_some_and(|s| s >= 4) => {
+                    let wide = self.widen_integer(v, ty, from.is_signed());
+                    self.directed_integer(wide, from.is_signed(), Type::F32, mode)
+                }
+                _ => self.asm.op(op, Type::F32, &[v]),
+            },
+            M::F16 | M::Bf16 => {
                 // Rounded to odd in single precision first: one rounding in effect.
                 let single = if ty.size() == 4 && from.size().is_some_and(|s| s < 4) {
                     self.asm.op(op, Type::F32, &[v])
@@ -212,6 +232,58 @@ impl Emitter<'_> {
             id
         };
         self.set(d, ty, id)
+    }
+
+    /// An integer of 64 bits with the same value.
+    fn widen_integer(&mut self, v: Id, ty: Type, signed: bool) -> Id {
+        if ty == Type::U64 {
+            return v;
+        }
+        let op = if signed { Op::SConvert } else { Op::UConvert };
+        self.asm.op(op, Type::U64, &[v])
+    }
+
+    /// A 64-bit integer as a floating-point number, rounded in a directed mode: its magnitude is rounded to as many
+    /// significant bits as the format holds, so that the conversion is exact.
+    fn directed_integer(&mut self, v: Id, signed: bool, float: Type, mode: float::Directed) -> Id {
+        let significant = if float == Type::F64 { 53 } else { 24 };
+        let ty = Type::U64;
+        let zero = self.asm.constant(ty, 0);
+        let negative = if signed {
+            self.asm.op(Op::SLessThan, Type::Bool, &[v, zero])
+        } else {
+            self.asm.constant(Type::Bool, 0)
+        };
+        let minus = self.asm.op(Op::ISub, ty, &[zero, v]);
+        let magnitude = self.asm.op(Op::Select, ty, &[negative, minus, v]);
+        let zeros = self.leading_zeros(magnitude, ty);
+        let spare = self.asm.u32(64 - significant);
+        let none = self.asm.u32(0);
+        let drop = self.asm.op(Op::ISub, Type::U32, &[spare, zeros]);
+        let drop = self.asm.glsl(GLOp::SMax, Type::U32, &[drop, none]);
+        let one = self.asm.constant(ty, 1);
+        let unit = self.asm.op(Op::ShiftLeftLogical, ty, &[one, drop]);
+        let below = self.asm.op(Op::ISub, ty, &[unit, one]);
+        let above = self.asm.op(Op::Not, ty, &[below]);
+        let kept = self.asm.op(Op::BitwiseAnd, ty, &[magnitude, above]);
+        let rest = self.asm.op(Op::BitwiseAnd, ty, &[magnitude, below]);
+        let inexact = self.asm.op(Op::INotEqual, Type::Bool, &[rest, zero]);
+        // Away from zero: up for positive numbers, down for negative ones.
+        let away = match mode {
+            float::Directed::Zero => self.asm.constant(Type::Bool, 0),
+            float::Directed::Down => negative,
+            float::Directed::Up => self.asm.op(Op::LogicalNot, Type::Bool, &[negative]),
+        };
+        let more = self.asm.op(Op::LogicalAnd, Type::Bool, &[inexact, away]);
+        let next = self.asm.op(Op::IAdd, ty, &[kept, unit]);
+        // 2^64 does not fit; the largest number is converted to it.
+        let overflow = self.asm.op(Op::IEqual, Type::Bool, &[next, zero]);
+        let all = self.asm.constant(ty, u64::MAX);
+        let next = self.asm.op(Op::Select, ty, &[overflow, all, next]);
+        let rounded = self.asm.op(Op::Select, ty, &[more, next, kept]);
+        let id = self.asm.op(Op::ConvertUToF, float, &[rounded]);
+        let minus = self.asm.op(Op::FNegate, float, &[id]);
+        self.asm.op(Op::Select, float, &[negative, minus, id])
     }
 
     /// A 32- or 64-bit integer in single precision, rounded to odd: bits below the 24th are gathered in the last.
@@ -291,7 +363,49 @@ impl Emitter<'_> {
                 _ => return None,
             })
         })?;
+        if ty == Type::F64 && self.yields() {
+            return Some(self.round_double(op, v));
+        }
         Some(self.asm.glsl(op, ty, &[v]))
+    }
+
+    /// A double rounded to an integer by arithmetic: llvmpipe's own operations are wrong on processors without AVX-512
+    /// (Mesa 25.0: 1.5 to 1.0, -0 to +0, numbers above 2^31 stay as they are).
+    fn round_double(&mut self, op: GLOp, v: Id) -> Id {
+        let ty = Type::F64;
+        let number = |e: &mut Self, x: f64| e.asm.constant(ty, x.to_bits());
+        let (big, one) = (number(self, 4_503_599_627_370_496.0), number(self, 1.0));
+        let magnitude = self.sign_operation(ty, v, Op::BitwiseAnd);
+        // Numbers of 53 bits from 2^52 on are integers: adding 2^52 rounds to nearest even.
+        let sum = self.exact(Op::FAdd, ty, &[magnitude, big]);
+        let nearest = self.exact(Op::FSub, ty, &[sum, big]);
+        let zero = self.asm.constant(Type::U64, 0);
+        let bits = self.cast(Value { id: v, ty }, Type::U64);
+        let negative = self.asm.op(Op::SLessThan, Type::Bool, &[bits, zero]);
+        let below = self
+            .asm
+            .op(Op::FOrdLessThan, Type::Bool, &[nearest, magnitude]);
+        let above = self
+            .asm
+            .op(Op::FOrdGreaterThan, Type::Bool, &[nearest, magnitude]);
+        let less = self.exact(Op::FSub, ty, &[nearest, one]);
+        let more = self.exact(Op::FAdd, ty, &[nearest, one]);
+        let down = self.asm.op(Op::Select, ty, &[above, less, nearest]);
+        let up = self.asm.op(Op::Select, ty, &[below, more, nearest]);
+        let rounded = match op {
+            GLOp::RoundEven => nearest,
+            GLOp::Trunc => down,
+            GLOp::Floor => self.asm.op(Op::Select, ty, &[negative, up, down]),
+            _ => self.asm.op(Op::Select, ty, &[negative, down, up]),
+        };
+        let small = self.asm.op(Op::FOrdLessThan, Type::Bool, &[magnitude, big]);
+        // The sign also of a zero is the number's own.
+        let sign = self.asm.constant(Type::U64, 1 << 63);
+        let sign = self.asm.op(Op::BitwiseAnd, Type::U64, &[bits, sign]);
+        let rounded = self.cast(Value { id: rounded, ty }, Type::U64);
+        let rounded = self.asm.op(Op::BitwiseOr, Type::U64, &[rounded, sign]);
+        let id = self.asm.op(Op::Select, Type::U64, &[small, rounded, bits]);
+        self.asm.op(Op::Bitcast, ty, &[id])
     }
 
     fn float_to_integer(
@@ -416,9 +530,10 @@ impl Emitter<'_> {
     }
 
     /// A double in single precision, rounded to odd.
-    fn double_to_odd(&mut self, v: Id) -> Id {
-        let r = self.asm.op(Op::FConvert, Type::F32, &[v]);
-        let back = self.asm.op(Op::FConvert, Type::F64, &[r]);
+    pub(super) fn double_to_odd(&mut self, v: Id) -> Id {
+        // NoContraction: a compiler may otherwise take the way to single precision and back for nothing.
+        let r = self.exact(Op::FConvert, Type::F32, &[v]);
+        let back = self.exact(Op::FConvert, Type::F64, &[r]);
         let error = self.exact(Op::FSub, Type::F64, &[v, back]);
         // Only the sign of the error matters: bring it to single precision without losing it.
         let zero = self.asm.constant(Type::F64, 0);
@@ -431,7 +546,19 @@ impl Emitter<'_> {
         let less = self.asm.op(Op::FOrdLessThan, Type::Bool, &[error, zero]);
         let e = self.asm.op(Op::Select, Type::F32, &[less, minus, none]);
         let e = self.asm.op(Op::Select, Type::F32, &[more, one, e]);
-        self.round_to_odd(Type::F32, r, e)
+        let id = self.round_to_odd(Type::F32, r, e);
+        // What became zero and is not: the smallest number.
+        let gone = self.asm.op(Op::FOrdEqual, Type::Bool, &[r, none]);
+        let some = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[e, none]);
+        let gone = self.asm.op(Op::LogicalAnd, Type::Bool, &[gone, some]);
+        let (least, minus_least) = (
+            self.asm.constant(Type::F32, 1),
+            self.asm.constant(Type::F32, 0x8000_0001),
+        );
+        let tiny = self
+            .asm
+            .op(Op::Select, Type::F32, &[less, minus_least, least]);
+        self.asm.op(Op::Select, Type::F32, &[gone, tiny, id])
     }
 
     /// Negative numbers become zero; NaN stays.
@@ -469,7 +596,38 @@ impl Emitter<'_> {
                     let w = self.asm.op(Op::Select, Type::U32, &[nan, canonical, w]);
                     self.asm.op(Op::UConvert, Type::U16, &[w])
                 }
-                _ => return unsupported(i),
+                Some(mode) => {
+                    // Cut off, and one unit further from zero where something was cut and the mode leads there.
+                    let w = self.cast(
+                        Value {
+                            id: a,
+                            ty: Type::F32,
+                        },
+                        Type::U32,
+                    );
+                    let (bits, low, zero, one) = (
+                        self.asm.u32(16),
+                        self.asm.u32(0xffff),
+                        self.asm.u32(0),
+                        self.asm.u32(1),
+                    );
+                    let kept = self.asm.op(Op::ShiftRightLogical, Type::U32, &[w, bits]);
+                    let cut = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, low]);
+                    let cut = self.asm.op(Op::INotEqual, Type::Bool, &[cut, zero]);
+                    let op = if mode == float::Directed::Down {
+                        Op::SLessThan
+                    } else {
+                        Op::SGreaterThanEqual
+                    };
+                    let leads = self.asm.op(op, Type::Bool, &[w, zero]);
+                    let more = self.asm.op(Op::LogicalAnd, Type::Bool, &[cut, leads]);
+                    let next = self.asm.op(Op::IAdd, Type::U32, &[kept, one]);
+                    let w = self.asm.op(Op::Select, Type::U32, &[more, next, kept]);
+                    let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+                    let canonical = self.asm.u32(0x7fff);
+                    let w = self.asm.op(Op::Select, Type::U32, &[nan, canonical, w]);
+                    self.asm.op(Op::UConvert, Type::U16, &[w])
+                }
             };
             return Ok(if i.has(M::Satfinite) {
                 self.finite16(id, 0x7f80, 0x7f7f)
@@ -479,7 +637,7 @@ impl Emitter<'_> {
         }
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
-        let id = self.asm.op(Op::FConvert, Type::F16, &[exact]);
+        let id = self.exact(Op::FConvert, Type::F16, &[exact]);
         let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
         let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
         let canonical = self.asm.constant(Type::U16, 0x7fff);
@@ -557,7 +715,7 @@ impl Emitter<'_> {
     }
 
     /// An e4m3 or e5m2 byte (in a u32) as f16 bits.
-    fn decode8(&mut self, byte: Id, e4m3: bool) -> Id {
+    pub(super) fn decode8(&mut self, byte: Id, e4m3: bool) -> Id {
         let eight = self.asm.u32(8);
         if !e4m3 {
             // e5m2 is the upper byte of an f16; its NaNs become the canonical one.
@@ -703,6 +861,8 @@ impl Emitter<'_> {
         let bits = match to {
             M::S16 | M::U16 => 16,
             M::S8 | M::U8 => 8,
+            M::S4 | M::U4 => 4,
+            M::S2 | M::U2 => 2,
             _ => return unsupported(i),
         };
         let a = self.value(self.operand(i, 1)?, Type::U32)?;
@@ -712,10 +872,10 @@ impl Emitter<'_> {
         let (at, width, zero) = (self.asm.u32(bits), self.asm.u32(bits), self.asm.u32(0));
         let base = match i.operands.get(3) {
             // The bits of c below take the place above the two new ones.
-            Some(c) if bits == 8 => {
+            Some(c) if bits <= 8 => {
                 let c = self.value(c, Type::U32)?;
-                let sixteen = self.asm.u32(16);
-                self.asm.op(Op::ShiftLeftLogical, Type::U32, &[c, sixteen])
+                let up = self.asm.u32(2 * bits);
+                self.asm.op(Op::ShiftLeftLogical, Type::U32, &[c, up])
             }
             _ => zero,
         };

@@ -92,7 +92,7 @@ impl Emitter<'_> {
         } else {
             self.asm.op(Op::CooperativeMatrixMulAddKHR, ty, &[a, b, c])
         };
-        let words = self.words_of(product.sum, d);
+        let words = self.sum_words(product.sum, d);
         let key = words.iter().map(|&w| Some(w)).collect();
         self.matrix.matrices.insert((product.sum, key), d);
         words
@@ -151,7 +151,7 @@ impl Emitter<'_> {
     }
 
     /// The lane's words of a matrix of sums.
-    fn words_of(&mut self, matrix: Matrix, id: Id) -> Vec<Id> {
+    fn sum_words(&mut self, matrix: Matrix, id: Id) -> Vec<Id> {
         let part = matrix.component.ty();
         let element = |e: &mut Self, n| e.asm.op(Op::CompositeExtract, part, &[id, n]);
         match matrix.component {

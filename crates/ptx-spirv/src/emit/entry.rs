@@ -70,6 +70,8 @@ pub(crate) struct Entry {
     pub(crate) lane: Id,
     /// `%warpid`.
     pub(crate) warp: Id,
+    /// Where subgroups hold two warps: 32 in the second of them, else 0.
+    pub(crate) half: Id,
     /// Address of the workgroup's scratch slice.
     pub(crate) slice: Id,
     /// Address of shared memory, where it lives in scratch.
@@ -80,8 +82,12 @@ pub(crate) struct Entry {
     pub(crate) local_words: Id,
     /// Views of shared memory by element type, where it is workgroup memory.
     pub(crate) views: FxHashMap<Type, Id>,
+    /// Blocks of one value that nothing writes, by the value's type.
+    pub(crate) constant_blocks: FxHashMap<Type, Id>,
     /// The carry flag of extended-precision arithmetic: a variable, once used.
     pub(crate) carry: Id,
+    /// The end of the stack of alloca: a variable, in kernels with alloca.
+    pub(crate) stack: Id,
     /// The kernel's function, where it is not `main`.
     kernel: Id,
     /// `main`.
@@ -156,6 +162,11 @@ impl Emitter<'_> {
                 .asm
                 .variable(Type::Words(self.info.local_bytes.div_ceil(4)));
         }
+        if self.graph.stack {
+            self.entry.stack = self.asm.variable(Type::U32);
+            let bottom = self.asm.u32(self.info.local_bytes - STACK_BYTES);
+            self.asm.void(Op::Store, &[self.entry.stack, bottom]);
+        }
         if self.info.shared_in_scratch {
             self.entry.shared = self.in_slice(Push::SharedOffset);
         }
@@ -197,11 +208,27 @@ impl Emitter<'_> {
             let lane = self
                 .asm
                 .builtin(BuiltIn::SubgroupLocalInvocationId, Type::U32);
-            self.entry.warp = self.asm.op(Op::Load, Type::U32, &[id]);
-            self.entry.lane = self.asm.op(Op::Load, Type::U32, &[lane]);
-            let width = self.asm.u32(32);
-            let start = self.asm.op(Op::IMul, Type::U32, &[self.entry.warp, width]);
-            self.entry.linear = self.asm.op(Op::IAdd, Type::U32, &[start, self.entry.lane]);
+            let subgroup = self.asm.op(Op::Load, Type::U32, &[id]);
+            let invocation = self.asm.op(Op::Load, Type::U32, &[lane]);
+            let two = self.target.warps == Warps::Subgroup64;
+            let width = self.asm.u32(if two { 64 } else { 32 });
+            let start = self.asm.op(Op::IMul, Type::U32, &[subgroup, width]);
+            self.entry.linear = self.asm.op(Op::IAdd, Type::U32, &[start, invocation]);
+            if two {
+                let (thirty_one, thirty_two, five) =
+                    (self.asm.u32(31), self.asm.u32(32), self.asm.u32(5));
+                let and =
+                    |e: &mut Self, mask| e.asm.op(Op::BitwiseAnd, Type::U32, &[invocation, mask]);
+                self.entry.lane = and(self, thirty_one);
+                self.entry.half = and(self, thirty_two);
+                let linear = self.entry.linear;
+                self.entry.warp = self
+                    .asm
+                    .op(Op::ShiftRightLogical, Type::U32, &[linear, five]);
+            } else {
+                self.entry.warp = subgroup;
+                self.entry.lane = invocation;
+            }
         }
         if self.info.shared_in_scratch || self.info.local_in_scratch || self.state.is_some() {
             self.entry.slice = self.slice();
@@ -366,7 +393,8 @@ impl Emitter<'_> {
 
     fn write_helper(&mut self, helper: Helper, id: Id) {
         match helper {
-            Helper::Fma32 | Helper::Fma64 => self.write_float_helper(helper, id),
+            Helper::Fma32 => self.write_fma32(id),
+            Helper::Fma64 | Helper::Div64 | Helper::Sqrt64 => self.write_double_helper(helper, id),
             _ => self.write_warp_helper(helper, id),
         }
     }

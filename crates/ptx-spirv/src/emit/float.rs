@@ -76,6 +76,8 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(op, a, b, None, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_directed(op, a, b, mode),
+                    Some(mode) if op != Op::FMul => self.directed_sum(op, a, b, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -86,6 +88,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(Op::FMul, a, b, Some(c), mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_fma(a, b, c, Some(mode)),
                     _ => return unsupported(i),
                 }
             }
@@ -96,6 +99,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_quotient(a, b, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_quotient(a, b, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -114,6 +118,7 @@ impl Emitter<'_> {
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_quotient(one, a, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_quotient(one, a, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -130,6 +135,7 @@ impl Emitter<'_> {
                         let error = self.exact(Op::FSub, Type::F64, &[wide, square]);
                         self.round_directed(root, error, mode)
                     }
+                    Some(mode) if ty == Type::F64 => self.double_root(a, mode),
                     _ => return unsupported(i),
                 }
             }
@@ -441,7 +447,7 @@ impl Emitter<'_> {
             return self.asm.glsl(GLOp::Fma, ty, &[a, b, c]);
         }
         match ty {
-            Type::F64 => self.call_helper(Helper::Fma64, ty, &[a, b, c]),
+            Type::F64 => self.double_fma(a, b, c, None),
             _ => self.call_helper(Helper::Fma32, Type::F32, &[a, b, c]),
         }
     }
@@ -479,67 +485,90 @@ impl Emitter<'_> {
         self.asm.op(Op::Bitcast, ty, &[v])
     }
 
-    pub(super) fn write_float_helper(&mut self, helper: Helper, id: Id) {
-        match helper {
-            Helper::Fma32 => {
-                let p = self
-                    .asm
-                    .begin_function(id, Type::F32, &[Type::F32, Type::F32, Type::F32]);
-                // The product of two 24-bit significands is exact in 53 bits.
-                let [a, b, c] =
-                    [p[0], p[1], p[2]].map(|x| self.asm.op(Op::FConvert, Type::F64, &[x]));
-                let product = self.exact(Op::FMul, Type::F64, &[a, b]);
-                let id = if self.target.exact_fma {
-                    let (sum, error) = self.two_sum(Type::F64, product, c);
-                    self.round_to_odd(Type::F64, sum, error)
-                } else {
-                    self.exact(Op::FAdd, Type::F64, &[product, c])
-                };
-                let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
-                self.asm.void(Op::ReturnValue, &[id]);
-            }
-            _ => {
-                let p = self
-                    .asm
-                    .begin_function(id, Type::F64, &[Type::F64, Type::F64, Type::F64]);
-                let (product, low) = self.two_product(p[0], p[1]);
-                let (sum, error) = self.two_sum(Type::F64, product, p[2]);
-                // What both roundings left out, added at once; NaN of an overflow inside is dropped.
-                let rest = self.exact(Op::FAdd, Type::F64, &[low, error]);
-                let zero = self.asm.constant(Type::F64, 0);
-                let usable = self.asm.op(Op::FOrdEqual, Type::Bool, &[rest, rest]);
-                let rest = self.asm.op(Op::Select, Type::F64, &[usable, rest, zero]);
-                let id = self.exact(Op::FAdd, Type::F64, &[sum, rest]);
-                let finite = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[rest, zero]);
-                let id = self.asm.op(Op::Select, Type::F64, &[finite, id, sum]);
-                self.asm.void(Op::ReturnValue, &[id]);
-            }
-        }
+    pub(super) fn write_fma32(&mut self, id: Id) {
+        let p = self
+            .asm
+            .begin_function(id, Type::F32, &[Type::F32, Type::F32, Type::F32]);
+        // The product of two 24-bit significands is exact in 53 bits.
+        let [a, b, c] = [p[0], p[1], p[2]].map(|x| self.asm.op(Op::FConvert, Type::F64, &[x]));
+        let product = self.exact(Op::FMul, Type::F64, &[a, b]);
+        let id = if self.target.exact_fma {
+            let (sum, error) = self.two_sum(Type::F64, product, c);
+            self.round_to_odd(Type::F64, sum, error)
+        } else {
+            self.exact(Op::FAdd, Type::F64, &[product, c])
+        };
+        let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
+        self.asm.void(Op::ReturnValue, &[id]);
     }
 
-    /// The product of two doubles and what rounding left out of it (Dekker).
-    fn two_product(&mut self, a: Id, b: Id) -> (Id, Id) {
-        let ty = Type::F64;
-        let p = self.exact(Op::FMul, ty, &[a, b]);
-        let mask = self.asm.constant(Type::U64, !((1u64 << 27) - 1));
-        let halves = |e: &mut Self, x: Id| {
-            let bits = e.asm.op(Op::Bitcast, Type::U64, &[x]);
-            let high = e.asm.op(Op::BitwiseAnd, Type::U64, &[bits, mask]);
-            let high = e.asm.op(Op::Bitcast, ty, &[high]);
-            let low = e.exact(Op::FSub, ty, &[x, high]);
-            (high, low)
+    /// A sum or difference in single precision with directed rounding, without double precision: what rounding to nearest
+    /// left out says on which side of the exact sum the rounded one lies.
+    fn directed_sum(&mut self, op: Op, a: Id, b: Id, mode: Directed) -> Id {
+        let ty = Type::F32;
+        let b = if op == Op::FSub {
+            self.asm.op(Op::FNegate, ty, &[b])
+        } else {
+            b
         };
-        let (ah, al) = halves(self, a);
-        let (bh, bl) = halves(self, b);
-        let hh = self.exact(Op::FMul, ty, &[ah, bh]);
-        let hl = self.exact(Op::FMul, ty, &[ah, bl]);
-        let lh = self.exact(Op::FMul, ty, &[al, bh]);
-        let ll = self.exact(Op::FMul, ty, &[al, bl]);
-        let e = self.exact(Op::FSub, ty, &[hh, p]);
-        let e = self.exact(Op::FAdd, ty, &[e, hl]);
-        let e = self.exact(Op::FAdd, ty, &[e, lh]);
-        let e = self.exact(Op::FAdd, ty, &[e, ll]);
-        (p, e)
+        let (sum, error) = self.two_sum(ty, a, b);
+        let (zero, none) = (self.asm.constant(ty, 0), self.asm.u32(0));
+        let bits = self.cast(Value { id: sum, ty }, Type::U32);
+        let magnitude = self.asm.u32(0x7fff_ffff);
+        let m = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, magnitude]);
+        let infinity = self.asm.u32(0x7f80_0000);
+        let infinite = self.asm.op(Op::IEqual, Type::Bool, &[m, infinity]);
+        let negative = self.asm.op(Op::SLessThan, Type::Bool, &[bits, none]);
+        // An infinite sum of finite numbers lies beyond the exact one.
+        let finite = |e: &mut Self, x: Id| {
+            let x = e.cast(Value { id: x, ty }, Type::U32);
+            let m = e.asm.op(Op::BitwiseAnd, Type::U32, &[x, magnitude]);
+            e.asm.op(Op::ULessThan, Type::Bool, &[m, infinity])
+        };
+        let (fa, fb) = (finite(self, a), finite(self, b));
+        let both = self.asm.op(Op::LogicalAnd, Type::Bool, &[fa, fb]);
+        let overflow = self.asm.op(Op::LogicalAnd, Type::Bool, &[infinite, both]);
+        let positive = self.asm.op(Op::LogicalNot, Type::Bool, &[negative]);
+        let more = self.asm.op(Op::FOrdGreaterThan, Type::Bool, &[error, zero]);
+        let less = self.asm.op(Op::FOrdLessThan, Type::Bool, &[error, zero]);
+        // The exact sum is above (below) the rounded one.
+        let above = self
+            .asm
+            .op(Op::Select, Type::Bool, &[overflow, negative, more]);
+        let below = self
+            .asm
+            .op(Op::Select, Type::Bool, &[overflow, positive, less]);
+        let one = self.asm.u32(1);
+        let outward = self.asm.op(Op::IAdd, Type::U32, &[bits, one]);
+        let inward = self.asm.op(Op::ISub, Type::U32, &[bits, one]);
+        let up = self
+            .asm
+            .op(Op::Select, Type::U32, &[negative, inward, outward]);
+        let down = self
+            .asm
+            .op(Op::Select, Type::U32, &[negative, outward, inward]);
+        let raised = self.asm.op(Op::Select, Type::U32, &[above, up, bits]);
+        let lowered = self.asm.op(Op::Select, Type::U32, &[below, down, bits]);
+        let id = match mode {
+            Directed::Up => raised,
+            Directed::Down => {
+                // An exact sum of zero is negative, unless both are positive zeros.
+                let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[m, none]);
+                let (wa, wb) = (
+                    self.cast(Value { id: a, ty }, Type::U32),
+                    self.cast(Value { id: b, ty }, Type::U32),
+                );
+                let either = self.asm.op(Op::BitwiseOr, Type::U32, &[wa, wb]);
+                let sign = self.asm.u32(1 << 31);
+                let minus = self.asm.op(Op::BitwiseAnd, Type::U32, &[either, sign]);
+                self.asm
+                    .op(Op::Select, Type::U32, &[is_zero, minus, lowered])
+            }
+            Directed::Zero => self
+                .asm
+                .op(Op::Select, Type::U32, &[negative, raised, lowered]),
+        };
+        self.asm.op(Op::Bitcast, ty, &[id])
     }
 
     /// a op b (+ c) in single precision with directed rounding.

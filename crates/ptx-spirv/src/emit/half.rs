@@ -57,6 +57,12 @@ impl Emitter<'_> {
                 self.value(o, Type::F16)?
             });
         }
+        let flushed = i.has(M::Ftz) && self.target.flush_explicitly;
+        if flushed {
+            for x in &mut a {
+                *x = self.each(packed, &[*x], |e, x| e.flush16(x[0]));
+            }
+        }
         let splat = |e: &mut Self, bits: u64| {
             let c = e.asm.constant(Type::F16, bits);
             if packed {
@@ -80,10 +86,13 @@ impl Emitter<'_> {
             Opcode::Abs => self.each(packed, &a, |e, x| {
                 e.sign_operation(Type::F16, x[0], Op::BitwiseAnd)
             }),
+            Opcode::Min | Opcode::Max if i.has(M::Xorsign) => {
+                let (min, nan) = (i.opcode == Opcode::Min, i.has(M::Nan));
+                self.each(packed, &a, |e, x| {
+                    e.min_max_magnitude(Type::F16, x[0], x[1], min, nan)
+                })
+            }
             Opcode::Min | Opcode::Max => {
-                if i.has(M::Xorsign) {
-                    return unsupported(i);
-                }
                 let (min, nan) = (i.opcode == Opcode::Min, i.has(M::Nan));
                 self.each(packed, &a, |e, x| {
                     e.min_max_float(Type::F16, x[0], x[1], min, nan)
@@ -104,6 +113,11 @@ impl Emitter<'_> {
                 let negative = e.asm.op(Op::FOrdLessThanEqual, Type::Bool, &[x[0], zero]);
                 e.asm.op(Op::Select, Type::F16, &[negative, zero, x[0]])
             })
+        } else {
+            id
+        };
+        let id = if flushed {
+            self.each(packed, &[id], |e, x| e.flush16(x[0]))
         } else {
             id
         };
@@ -130,6 +144,45 @@ impl Emitter<'_> {
         }
         self.asm
             .op(Op::CompositeConstruct, Type::Vector(Scalar::F16, 2), &out)
+    }
+
+    /// A subnormal f16 becomes a zero of its sign.
+    fn flush16(&mut self, a: Id) -> Id {
+        let bits = self.cast(
+            Value {
+                id: a,
+                ty: Type::F16,
+            },
+            Type::U16,
+        );
+        let (exponent, sign, zero) = (
+            self.asm.constant(Type::U16, 0x7c00),
+            self.asm.constant(Type::U16, 0x8000),
+            self.asm.constant(Type::U16, 0),
+        );
+        let e = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, exponent]);
+        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+        let s = self.asm.op(Op::BitwiseAnd, Type::U16, &[bits, sign]);
+        let id = self.asm.op(Op::Select, Type::U16, &[small, s, bits]);
+        self.asm.op(Op::Bitcast, Type::F16, &[id])
+    }
+
+    /// min and max with `.xorsign.abs`: of the magnitudes, with the product's sign. A NaN has no sign to give.
+    fn min_max_magnitude(&mut self, ty: Type, a: Id, b: Id, min: bool, nan: bool) -> Id {
+        let bits = Type::unsigned(ty.size());
+        let top = self.asm.constant(bits, 1 << (8 * ty.size() - 1));
+        let (ia, ib) = (
+            self.cast(Value { id: a, ty }, bits),
+            self.cast(Value { id: b, ty }, bits),
+        );
+        let sign = self.asm.op(Op::BitwiseXor, bits, &[ia, ib]);
+        let sign = self.asm.op(Op::BitwiseAnd, bits, &[sign, top]);
+        let x = self.sign_operation(ty, a, Op::BitwiseAnd);
+        let y = self.sign_operation(ty, b, Op::BitwiseAnd);
+        let m = self.min_max_float(ty, x, y, min, nan);
+        let w = self.cast(Value { id: m, ty }, bits);
+        let w = self.asm.op(Op::BitwiseOr, bits, &[w, sign]);
+        self.asm.op(Op::Bitcast, ty, &[w])
     }
 
     /// A function computed in single precision.
@@ -188,6 +241,45 @@ impl Emitter<'_> {
         self.asm.op(Op::UConvert, Type::U16, &[r])
     }
 
+    /// a * b + c of bf16 numbers, rounded to odd, where `p` is the product in single precision: by way of double precision
+    /// where that product is not exact because it is beyond the range.
+    fn brain_fma(&mut self, a: Id, b: Id, c: Id, p: Id) -> Id {
+        let ty = Type::F32;
+        let magnitude = self.sign_operation(ty, p, Op::BitwiseAnd);
+        let number = |e: &mut Self, x: f32| e.asm.constant(ty, x.to_bits().into());
+        let (zero, least, infinity) = (
+            number(self, 0.0),
+            number(self, 2f32.powi(-100)),
+            number(self, f32::INFINITY),
+        );
+        let small = self
+            .asm
+            .op(Op::FOrdLessThan, Type::Bool, &[magnitude, least]);
+        let some_a = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[a, zero]);
+        let some_b = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[b, zero]);
+        let some = self.asm.op(Op::LogicalAnd, Type::Bool, &[some_a, some_b]);
+        let small = self.asm.op(Op::LogicalAnd, Type::Bool, &[small, some]);
+        let large = self
+            .asm
+            .op(Op::FOrdEqual, Type::Bool, &[magnitude, infinity]);
+        let rare = self.asm.op(Op::LogicalOr, Type::Bool, &[small, large]);
+        self.choose(
+            rare,
+            ty,
+            |e| {
+                let [a, b, c] = [a, b, c].map(|x| e.asm.op(Op::FConvert, Type::F64, &[x]));
+                let p = e.exact(Op::FMul, Type::F64, &[a, b]);
+                let (sum, error) = e.two_sum(Type::F64, p, c);
+                let odd = e.round_to_odd(Type::F64, sum, error);
+                e.double_to_odd(odd)
+            },
+            |e| {
+                let (sum, error) = e.two_sum(ty, p, c);
+                e.round_to_odd(ty, sum, error)
+            },
+        )
+    }
+
     fn brain_operation(&mut self, i: &Instruction, a: &[Id]) -> Result<Id> {
         use Modifier as M;
         let sign = self.asm.constant(Type::U16, 0x8000);
@@ -207,10 +299,21 @@ impl Emitter<'_> {
                     Opcode::Sub => (x[0], self.asm.op(Op::FNegate, Type::F32, &[x[1]])),
                     _ => (self.exact(Op::FMul, Type::F32, &x[..2]), x[2]),
                 };
-                let (sum, error) = self.two_sum(Type::F32, p, c);
-                self.round_to_odd(Type::F32, sum, error)
+                if i.opcode == Opcode::Fma && self.target.float64 {
+                    self.brain_fma(x[0], x[1], x[2], p)
+                } else {
+                    let (sum, error) = self.two_sum(Type::F32, p, c);
+                    self.round_to_odd(Type::F32, sum, error)
+                }
             }
-            Opcode::Min | Opcode::Max if !i.has(M::Xorsign) => self.min_max_float(
+            Opcode::Min | Opcode::Max if i.has(M::Xorsign) => self.min_max_magnitude(
+                Type::F32,
+                x[0],
+                x[1],
+                i.opcode == Opcode::Min,
+                i.has(M::Nan),
+            ),
+            Opcode::Min | Opcode::Max => self.min_max_float(
                 Type::F32,
                 x[0],
                 x[1],

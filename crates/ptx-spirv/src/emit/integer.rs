@@ -331,7 +331,7 @@ impl Emitter<'_> {
     }
 
     /// The high half of a product.
-    fn multiply_high(&mut self, ty: Type, signed: bool, a: Id, b: Id) -> Id {
+    pub(super) fn multiply_high(&mut self, ty: Type, signed: bool, a: Id, b: Id) -> Id {
         if ty.size() < 8 {
             let wide = Type::unsigned(ty.size() * 2);
             let op = if signed { Op::SConvert } else { Op::UConvert };
@@ -453,11 +453,12 @@ impl Emitter<'_> {
         if i.opcode == Opcode::Mul24 {
             return self.set(self.operand(i, 0)?, ty, product);
         }
-        if i.has(Modifier::Sat) {
-            return unsupported(i);
-        }
         let c = self.value(self.operand(i, 3)?, ty)?;
-        let id = self.asm.op(Op::IAdd, ty, &[product, c]);
+        let id = if i.has(Modifier::Sat) {
+            self.add_saturated(product, c)
+        } else {
+            self.asm.op(Op::IAdd, ty, &[product, c])
+        };
         self.set(self.operand(i, 0)?, ty, id)
     }
 
@@ -752,13 +753,6 @@ impl Emitter<'_> {
     }
 
     fn lop3(&mut self, i: &Instruction) -> Result<()> {
-        if i.has(Modifier::BoolAnd)
-            || i.has(Modifier::BoolOr)
-            || i.has(Modifier::Or)
-            || i.has(Modifier::And)
-        {
-            return unsupported(i);
-        }
         let a = self.value(self.operand(i, 1)?, Type::U32)?;
         let b = self.value(self.operand(i, 2)?, Type::U32)?;
         let c = self.value(self.operand(i, 3)?, Type::U32)?;
@@ -768,7 +762,24 @@ impl Emitter<'_> {
             ));
         };
         let id = self.logic3(a, b, c, table as u8);
-        self.set(self.operand(i, 0)?, Type::U32, id)
+        let d = self.operand(i, 0)?;
+        let or = i.has(Modifier::BoolOr) || i.has(Modifier::Or);
+        if !or && !i.has(Modifier::BoolAnd) && !i.has(Modifier::And) {
+            return self.set(d, Type::U32, id);
+        }
+        // Whether the result is not zero, or'ed or and'ed with a predicate.
+        let zero = self.asm.u32(0);
+        let some = self.asm.op(Op::INotEqual, Type::Bool, &[id, zero]);
+        let q = self.boolean(self.operand(i, 5)?)?;
+        let op = if or { Op::LogicalOr } else { Op::LogicalAnd };
+        let p = self.asm.op(op, Type::Bool, &[some, q]);
+        match d {
+            Operand::Pair(pair) => {
+                self.set(&pair.0, Type::U32, id)?;
+                self.set(&pair.1, Type::Bool, p)
+            }
+            d => self.set(d, Type::Bool, p),
+        }
     }
 
     /// Any function of three bits, by Shannon's expansion on `a`.

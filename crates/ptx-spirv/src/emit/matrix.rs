@@ -13,6 +13,7 @@
 
 use super::cooperative::{Form, Product};
 use super::memory::{Access, Address};
+use super::product::Element;
 use super::*;
 use crate::assembler::{Component, Matrix};
 use crate::graph::Block;
@@ -56,12 +57,12 @@ impl Batch {
                 continue;
             };
             let i = graph.instruction(frame, statement);
-            if i.opcode == Opcode::Mma {
+            if i.opcode == Opcode::Mma && !i.has(Modifier::M8n8k4) {
                 let mut registers = Vec::new();
                 if let Some(b) = i.operands.get(2) {
                     graph::operand_registers(b, &mut |r| registers.push(graph.register(frame, r)));
                 }
-                let words = registers.len() as u32;
+                let words = registers.len() as u32 * if i.has(Modifier::F64) { 2 } else { 1 };
                 let fits = open.as_ref().is_some_and(|o| o.2 + words <= SLOT_WORDS);
                 if !fits || registers.iter().any(|r| written.contains(r)) {
                     if let Some((first, group, _)) = open.take() {
@@ -92,7 +93,7 @@ impl Batch {
 }
 
 /// Where the words of B are read.
-enum BSource {
+pub(super) enum BSource {
     /// In the warp's slots, from this word on.
     Slot { base: Id, first: u32 },
     /// In the lanes' registers.
@@ -100,43 +101,37 @@ enum BSource {
 }
 
 /// The operands of a product, as a lane sees them.
-struct Fragments {
-    element: Element,
+pub(super) struct Fragments {
+    pub(super) element: Element,
     /// Halves of eight rows.
-    halves: usize,
+    pub(super) halves: usize,
     /// Groups of k.
-    groups: usize,
-    /// The lane's words of A.
-    a: Vec<Id>,
-    b: BSource,
+    pub(super) groups: usize,
+    /// The lane's registers of A.
+    pub(super) a: Vec<Id>,
+    pub(super) b: BSource,
     /// The first invocation of the lane's quad.
-    quad: Id,
+    pub(super) quad: Id,
     /// 8 * (lane % 4).
-    eight_t: Id,
-}
-
-/// The element types of a product.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Element {
-    Half,
-    Brain,
-    Tf32,
-    Byte { a_signed: bool, b_signed: bool },
-    Double,
+    pub(super) eight_t: Id,
 }
 
 impl Emitter<'_> {
     pub(super) fn matrix(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
+            Opcode::Mma if i.has(Modifier::M8n8k4) && i.types().nth(1) == Some(Modifier::F16) => {
+                self.quad_pair_product(i)
+            }
             Opcode::Mma => self.mma(i),
             Opcode::Ldmatrix | Opcode::Stmatrix => self.move_matrix(i),
             Opcode::Movmatrix => self.transpose(i),
+            Opcode::Wmma => self.wmma(i),
             _ => unsupported(i),
         }
     }
 
     /// lane / 4 and lane % 4.
-    fn quad(&mut self) -> (Id, Id) {
+    pub(super) fn quad(&mut self) -> (Id, Id) {
         let (two, three) = (self.asm.u32(2), self.asm.u32(3));
         let lane = self.entry.lane;
         (
@@ -338,33 +333,40 @@ impl Emitter<'_> {
         {
             return unsupported(i);
         }
-        let element = match (at, bt) {
-            (M::F16, M::F16) => Element::Half,
-            (M::Bf16, M::Bf16) => Element::Brain,
-            (M::Tf32, M::Tf32) => Element::Tf32,
-            (M::F64, M::F64) => Element::Double,
-            (M::S8 | M::U8, M::S8 | M::U8) => Element::Byte {
-                a_signed: at.is_signed(),
-                b_signed: bt.is_signed(),
-            },
-            _ => return unsupported(i),
+        let Some(element) = Element::of(i, at, bt) else {
+            return unsupported(i);
         };
         let shape = i
             .modifiers
             .iter()
             .copied()
             .find(|m| m.text().starts_with('m') && m.text().contains('k'));
-        // Halves of rows and groups of k.
-        let (halves, groups) = match (element, shape) {
-            (Element::Half | Element::Brain, Some(M::M16n8k16)) => (2, 2),
-            (Element::Half | Element::Brain, Some(M::M16n8k8)) => (2, 1),
-            (Element::Tf32, Some(M::M16n8k8)) => (2, 2),
-            (Element::Tf32, Some(M::M16n8k4)) => (2, 1),
-            (Element::Byte { .. }, Some(M::M16n8k32)) => (2, 2),
-            (Element::Byte { .. }, Some(M::M16n8k16)) => (2, 1),
-            (Element::Byte { .. }, Some(M::M8n8k16)) => (1, 1),
+        // Rows and elements of k; half precision in m8n8k4 is four products at once, and laid out in its own way.
+        let (m, k) = match (element, shape) {
+            (Element::Double, Some(M::M8n8k4)) => (8, 4),
+            (Element::Tf32 | Element::Double, Some(M::M16n8k4)) => (16, 4),
+            (
+                Element::Half | Element::Brain | Element::Tf32 | Element::Double,
+                Some(M::M16n8k8),
+            ) => (16, 8),
+            (Element::Tf32, _) => return unsupported(i),
+            (_, Some(M::M16n8k16)) => (16, 16),
+            (Element::Double | Element::Half | Element::Brain, _) => return unsupported(i),
+            (_, Some(M::M8n8k16)) => (8, 16),
+            (_, Some(M::M16n8k32)) => (16, 32),
+            (_, Some(M::M8n8k32)) => (8, 32),
+            (_, Some(M::M16n8k64)) => (16, 64),
+            (_, Some(M::M8n8k128)) => (8, 128),
+            (_, Some(M::M16n8k128)) => (16, 128),
+            (_, Some(M::M16n8k256)) => (16, 256),
             _ => return unsupported(i),
         };
+        // Halves of rows and groups of k.
+        let halves = m / 8;
+        let groups = (k / (4 * element.per_register())) as usize;
+        if groups == 0 || groups > 2 && element != Element::Double {
+            return unsupported(i);
+        }
         let (a_words, b_words): (usize, usize) = (halves * groups, groups);
         let d = Self::elements(self.operand(i, 0)?);
         let a = Self::elements(self.operand(i, 1)?);
@@ -395,29 +397,23 @@ impl Emitter<'_> {
             }
             return Ok(());
         }
-        let (g, t) = self.quad();
-
-        let (two, three) = (self.asm.u32(2), self.asm.u32(3));
-        let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
+        let word = if element == Element::Double {
+            Type::F64
+        } else {
+            Type::U32
+        };
+        let (quad, eight_t) = self.sources();
         let b_source = if self.yields() {
             let (base, first) = self.publish_b(i, b)?;
             BSource::Slot { base, first }
         } else {
-            let ids = b.iter().map(|o| self.value(o, Type::U32));
+            let ids = b.iter().map(|o| self.value(o, word));
             BSource::Registers(ids.collect::<Result<Vec<_>>>()?)
         };
         let a_ids = a
             .iter()
-            .map(|o| self.value(o, Type::U32))
+            .map(|o| self.value(o, word))
             .collect::<Result<Vec<_>>>()?;
-        let quad = match self.target.warps {
-            Warps::Yield { width } => {
-                let mask = self.asm.u32((width - 1) & !3);
-                let lane = self.entry.lane;
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
-            }
-            _ => self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, two]),
-        };
         let fragments = Fragments {
             element,
             halves,
@@ -429,55 +425,46 @@ impl Emitter<'_> {
         };
 
         // Sums.
-        let integer = matches!(element, Element::Byte { .. });
+        let ty = element.sum_type();
         let mut sums = Vec::new();
-        if half_sums {
-            if ct != M::F16 {
-                return unsupported(i);
-            }
-            for o in c {
+        for o in c {
+            if ct == M::F16 {
                 let w = self.value(o, Type::U32)?;
-                let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);
-                let v = self
-                    .asm
-                    .op(Op::FConvert, Type::Vector(Scalar::F32, 2), &[v]);
-                for n in 0..2 {
-                    sums.push(self.asm.op(Op::CompositeExtract, Type::F32, &[v, n]));
-                }
-            }
-        } else {
-            let ty = if integer { Type::U32 } else { Type::F32 };
-            for o in c {
+                sums.extend(self.elements_of(Element::Half, w));
+            } else {
                 sums.push(self.value(o, ty)?);
             }
         }
-        let ty = if integer { Type::U32 } else { Type::F32 };
+        if sums.len() != 2 * halves {
+            return Err(EmitError::Invalid(format!(
+                "{} with the wrong number of registers",
+                i.mnemonic()
+            )));
+        }
+        let saturated = i.has(M::Satfinite) && element.is_integer();
+        let addends = sums.clone();
+        if saturated {
+            let zero = self.asm.u32(0);
+            sums.fill(zero);
+        }
         for n in 0..4 {
             let n = self.asm.u32(n);
             self.add_products(&fragments, n, &mut sums);
         }
+        if saturated {
+            for (s, &c) in sums.iter_mut().zip(&addends) {
+                *s = self.add_saturated(*s, c);
+            }
+        }
         if half_sums {
-            for (n, d) in d.iter().enumerate() {
-                let v = self.asm.op(
-                    Op::CompositeConstruct,
-                    Type::Vector(Scalar::F32, 2),
-                    &[sums[2 * n], sums[2 * n + 1]],
-                );
-                let v = self
-                    .asm
-                    .op(Op::FConvert, Type::Vector(Scalar::F16, 2), &[v]);
-                let w = self.asm.op(Op::Bitcast, Type::U32, &[v]);
+            for (pair, d) in sums.chunks(2).zip(d) {
+                let w = self.pack_singles(pair[0], pair[1]);
                 self.set(d, Type::U32, w)?;
             }
             return Ok(());
         }
-        for (n, d) in d.iter().enumerate() {
-            let v = if integer && i.has(M::Satfinite) {
-                return unsupported(i);
-            } else {
-                sums[n]
-            };
-            self.set(d, ty, v)?;
+        for (&s, d) in sums.iter().zip(d) {
+            self.set(d, ty, s)?;
         }
         Ok(())
     }
@@ -511,14 +498,51 @@ impl Emitter<'_> {
         Product::of(form, &self.target.matrix_units).filter(|_| c == d)
     }
 
+    /// Where a lane's products come from: the first invocation of its quad for A, and 8 * (lane % 4) for B.
+    pub(super) fn sources(&mut self) -> (Id, Id) {
+        let (g, t) = self.quad();
+        let (two, three) = (self.asm.u32(2), self.asm.u32(3));
+        let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
+        let quad = match self.target.warps {
+            Warps::Yield { width } => {
+                let mask = self.asm.u32((width - 1) & !3);
+                let lane = self.entry.lane;
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
+            }
+            _ => self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, two]),
+        };
+        (quad, eight_t)
+    }
+
+    /// A register of another invocation.
+    fn shuffle_register(&mut self, element: Element, register: Id, invocation: Id) -> Id {
+        if element != Element::Double {
+            return self.native_shuffle(register, invocation);
+        }
+        let words = self.words_of(&[register], element);
+        let low = self.native_shuffle(words[0], invocation);
+        let high = self.native_shuffle(words[1], invocation);
+        self.join_double(low, high)
+    }
+
     /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.
-    fn add_products(&mut self, f: &Fragments, n: Id, sums: &mut [Id]) {
+    pub(super) fn add_products(&mut self, f: &Fragments, n: Id, sums: &mut [Id]) {
         let lane = self.asm.op(Op::IAdd, Type::U32, &[f.quad, n]);
-        let a: Vec<Id> = f.a.iter().map(|&w| self.native_shuffle(w, lane)).collect();
+        let a: Vec<Id> =
+            f.a.iter()
+                .map(|&w| self.shuffle_register(f.element, w, lane))
+                .collect();
         let first = self.asm.op(Op::IAdd, Type::U32, &[f.eight_t, n]);
         let second = self.offset(first, Type::U32, 4);
         // By column, then group of k.
         let b = [first, second].map(|lane| match &f.b {
+            BSource::Slot { base, first } if f.element == Element::Double => (0..f.groups as u32)
+                .map(|q| {
+                    let low = self.read_slot(*base, lane, first + 2 * q, Type::U32);
+                    let high = self.read_slot(*base, lane, first + 2 * q + 1, Type::U32);
+                    self.join_double(low, high)
+                })
+                .collect(),
             BSource::Slot { base, first } if f.groups == 2 => {
                 let v = self.read_slot(*base, lane, *first, Type::Vector(Scalar::U32, 2));
                 (0..2)
@@ -528,16 +552,21 @@ impl Emitter<'_> {
             BSource::Slot { base, first } => vec![self.read_slot(*base, lane, *first, Type::U32)],
             BSource::Registers(ids) => ids
                 .iter()
-                .map(|&w| self.native_shuffle(w, lane))
+                .map(|&w| self.shuffle_register(f.element, w, lane))
                 .collect::<Vec<Id>>(),
         });
         for q in 0..f.groups {
-            if let Element::Byte { a_signed, b_signed } = f.element {
+            if f.element.is_integer() || f.element == Element::Double {
                 for h in 0..f.halves {
                     for k in 0..2 {
-                        let dot = self.dot4(a[h + f.halves * q], b[k][q], a_signed, b_signed);
-                        let s = &mut sums[2 * h + k];
-                        *s = self.asm.op(Op::IAdd, Type::U32, &[*s, dot]);
+                        let (x, y) = (a[h + f.halves * q], b[k][q]);
+                        let s = sums[2 * h + k];
+                        sums[2 * h + k] = if f.element == Element::Double {
+                            self.add_double_product(s, x, y)
+                        } else {
+                            let dot = self.dot_word(f.element, x, y);
+                            self.asm.op(Op::IAdd, Type::U32, &[s, dot])
+                        };
                     }
                 }
                 continue;
@@ -545,7 +574,8 @@ impl Emitter<'_> {
             let x: Vec<Vec<Id>> = (0..f.halves)
                 .map(|h| self.elements_of(f.element, a[h + f.halves * q]))
                 .collect();
-            let y = [0, 1].map(|k| self.elements_of(f.element, b[k][q]));
+            let other = f.element.exchanged();
+            let y = [0, 1].map(|k| self.elements_of(other, b[k][q]));
             for h in 0..f.halves {
                 for k in 0..2 {
                     for e in 0..x[h].len() {
@@ -558,8 +588,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// The elements of a word as single-precision numbers.
-    fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
+    /// The elements of a word of A as single-precision numbers.
+    pub(super) fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
         match element {
             Element::Half => {
                 let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);
@@ -579,6 +609,7 @@ impl Emitter<'_> {
                     .map(|x| self.asm.op(Op::Bitcast, Type::F32, &[x]))
                     .to_vec()
             }
+            Element::Quarter { a_e4m3, .. } => self.quarters(w, a_e4m3),
             // tf32 has its numbers in the upper bits; the lower 13 do not count.
             _ => {
                 let mask = self.asm.u32(!0x1fff);
@@ -596,14 +627,10 @@ impl Emitter<'_> {
         }
         let group = self.matrix.groups.get(&at).cloned().unwrap_or_default();
         if group.len() < 2 {
-            let words = b
-                .iter()
-                .map(|o| self.value(o, Type::U32))
-                .collect::<Result<Vec<_>>>()?;
+            let words = self.b_words(i, b)?;
             let base = self.publish_to_slot(&words);
             return Ok((base, 0));
         }
-        let _ = i;
         let frame = self.frame;
         let mut words = Vec::new();
         let mut places = Vec::new();
@@ -612,9 +639,7 @@ impl Emitter<'_> {
             let other = graph.instruction(of, statement);
             self.frame = of;
             let first = words.len() as u32;
-            for o in Self::elements(&other.operands[2]) {
-                words.push(self.value(o, Type::U32)?);
-            }
+            words.extend(self.b_words(other, Self::elements(&other.operands[2]))?);
             places.push((step, first));
         }
         self.frame = frame;
@@ -623,5 +648,19 @@ impl Emitter<'_> {
             self.matrix.published.insert(step, (base, first));
         }
         Ok((base, self.matrix.published[&at].1))
+    }
+
+    /// The words of B of a product.
+    fn b_words(&mut self, i: &Instruction, b: &[Operand]) -> Result<Vec<Id>> {
+        let (element, ty) = if i.has(Modifier::F64) {
+            (Element::Double, Type::F64)
+        } else {
+            (Element::Half, Type::U32)
+        };
+        let registers = b
+            .iter()
+            .map(|o| self.value(o, ty))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(self.words_of(&registers, element))
     }
 }

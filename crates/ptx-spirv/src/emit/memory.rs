@@ -71,6 +71,7 @@ impl Emitter<'_> {
     pub(super) fn memory(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Ld | Opcode::Ldu => self.ld(i),
+            Opcode::St if i.has(Modifier::Async) || i.has(Modifier::Bulk) => unsupported(i),
             Opcode::St => self.st(i),
             Opcode::Createpolicy => {
                 let zero = self.asm.constant(Type::U64, 0);
@@ -274,8 +275,38 @@ impl Emitter<'_> {
         self.asm.op_with(Op::ConvertUToPtr, pointer, &[address])
     }
 
+    /// A pointer to a value at a device address that nothing writes: the member of a block that says so, which lets
+    /// drivers load it once for a whole subgroup, and early.
+    fn constant_pointer(&mut self, address: Id, ty: Type) -> Id {
+        let block = match self.entry.constant_blocks.get(&ty) {
+            Some(&block) => block,
+            None => {
+                let element = self.asm.ty(ty);
+                let block = self.asm.id();
+                self.asm.global(Op::TypeStruct, &[block, element]);
+                self.asm.decorate(block, Decoration::Block, &[]);
+                self.asm.decorate_member(block, 0, Decoration::Offset, &[0]);
+                self.asm
+                    .decorate_member(block, 0, Decoration::NonWritable, &[]);
+                self.entry.constant_blocks.insert(ty, block);
+                block
+            }
+        };
+        let class = StorageClass::PhysicalStorageBuffer;
+        let whole = self.asm.pointer(class, block);
+        let pointer = self.asm.op_with(Op::ConvertUToPtr, whole, &[address]);
+        let element = self.asm.ty(ty);
+        let part = self.asm.pointer(class, element);
+        let zero = self.asm.u32(0);
+        self.asm.op_with(Op::AccessChain, part, &[pointer, zero])
+    }
+
     pub(crate) fn load_device(&mut self, address: Id, ty: Type, access: Access) -> Id {
-        let pointer = self.device_pointer(address, ty);
+        let pointer = if access.constant {
+            self.constant_pointer(address, ty)
+        } else {
+            self.device_pointer(address, ty)
+        };
         let align = if access.align == 0 {
             ty.size()
         } else {
@@ -723,7 +754,13 @@ impl Emitter<'_> {
         if i.has(CommitGroup) || i.has(WaitGroup) || i.has(WaitAll) {
             return Ok(());
         }
-        if !i.has(Async) || i.has(Bulk) || i.has(Mbarrier) || i.has(Reduce) || i.has(Prefetch) {
+        if i.has(Mbarrier) {
+            return self.mbarrier(i);
+        }
+        if i.has(Bulk) {
+            return self.bulk_copy(i);
+        }
+        if !i.has(Async) || i.has(Reduce) || i.has(Prefetch) {
             return unsupported(i);
         }
         let to = self.address(self.operand(i, 0)?, Space::Shared)?;

@@ -17,17 +17,24 @@ mod call;
 mod compare;
 mod convert;
 mod cooperative;
+mod double;
 mod entry;
 mod float;
 mod half;
 mod integer;
 mod matrix;
+mod mbarrier;
 mod memory;
 mod moves;
+mod product;
+mod quad_pair;
 mod shuffle;
 mod special;
+mod stack;
 mod subnormal;
+mod video;
 pub mod warp_state;
+mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
@@ -49,6 +56,7 @@ pub(crate) enum EmitError {
 
 pub(crate) use barrier::COUNTER_BYTES as BARRIER_COUNTER_BYTES;
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
+pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
@@ -108,8 +116,12 @@ pub(crate) struct Emitter<'a> {
 pub(crate) enum Helper {
     /// One rounding a*b+c in single precision.
     Fma32,
-    /// The same in double precision.
+    /// The same in double precision, with a rounding mode.
     Fma64,
+    /// A quotient in double precision, with a rounding mode.
+    Div64,
+    /// A square root in double precision, with a rounding mode.
+    Sqrt64,
     /// Wait for the whole warp.
     WarpSync,
     /// Wait for the lanes of a mask.
@@ -224,6 +236,7 @@ fn place_registers(graph: &Graph, structured: &structurizer::Structured) -> Vec<
                         uses(from, b, s);
                         define(to, b, s, 1);
                     }
+                    Step::Constant { to, .. } => define(to, b, s, 1),
                     Step::Instruction {
                         frame,
                         statement,
@@ -729,6 +742,11 @@ impl<'a> Emitter<'a> {
                     let v = self.register(from);
                     self.set_register(to, v);
                 }
+                Step::Constant { to, bits } => {
+                    let ty = register_type(graph.registers[to as usize]);
+                    let id = self.asm.constant(ty, bits);
+                    self.set_register(to, Value { id, ty });
+                }
                 Step::Instruction {
                     frame,
                     statement,
@@ -824,8 +842,27 @@ impl<'a> Emitter<'a> {
             Cvt => self.convert(i),
             Shfl | Vote | Match | Redux | Activemask | Elect => self.shuffle(i),
             Bar | Barrier | Membar | Fence => self.barrier(i),
+            Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vset | Vmad | Vadd2 | Vsub2
+            | Vavrg2 | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 | Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4
+            | Vmin4 | Vmax4 | Vset4 => self.video(i),
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
+            Mbarrier => self.mbarrier(i),
+            Alloca | Stacksave | Stackrestore => self.stack(i),
+            // A cluster is one block, whose rank is 0.
+            Mapa => {
+                let ty = if i.has(Modifier::U64) {
+                    Type::U64
+                } else {
+                    Type::U32
+                };
+                let a = self.value(self.operand(i, 1)?, ty)?;
+                self.set(self.operand(i, 0)?, ty, a)
+            }
+            Getctarank => {
+                let zero = self.asm.u32(0);
+                self.set(self.operand(i, 0)?, Type::U32, zero)
+            }
             Griddepcontrol | Nanosleep | Pmevent => Ok(()),
             _ => unsupported(i),
         }

@@ -149,6 +149,10 @@ impl Emitter<'_> {
                 ty: Type::U64,
             },
             Place::Register(r) => self.register(r),
+            Place::Constant(bits) => Value {
+                id: self.asm.constant(Type::U64, bits),
+                ty: Type::U64,
+            },
             Place::Words { .. } => {
                 return Err(EmitError::Unsupported(
                     "the address of a function's parameter".into(),
@@ -194,8 +198,16 @@ impl Emitter<'_> {
         let id = match memory::space_of(i) {
             memory::Space::Shared => shared,
             memory::Space::Local => local,
-            memory::Space::Const | memory::Space::Parameter => {
-                return unsupported(i);
+            // The constant variables lie within the module's buffer, the parameters in a block of their own.
+            memory::Space::Const => {
+                let (start, size) = self.layout.constants();
+                let base = self.push(Push::Module);
+                let start = self.offset(base, Type::U64, start as i64);
+                self.in_range(v, start, size)
+            }
+            memory::Space::Parameter => {
+                let start = self.push(Push::Parameters);
+                self.in_range(v, start, self.info.parameter_bytes.into())
             }
             _ => {
                 let either = self.asm.op(Op::LogicalOr, Type::Bool, &[shared, local]);
@@ -203,6 +215,12 @@ impl Emitter<'_> {
             }
         };
         self.set(d, Type::Bool, id)
+    }
+
+    fn in_range(&mut self, address: Id, start: Id, size: u64) -> Id {
+        let offset = self.asm.op(Op::ISub, Type::U64, &[address, start]);
+        let size = self.asm.constant(Type::U64, size);
+        self.asm.op(Op::ULessThan, Type::Bool, &[offset, size])
     }
 
     /// Whether a generic address lies in shared or local memory.

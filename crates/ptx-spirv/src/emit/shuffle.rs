@@ -1,7 +1,7 @@
 //! shfl, vote, match, redux, activemask, elect (PTX ISA, "Parallel Synchronization and Communication Instructions").
 //!
-//! Where a warp is a subgroup these are subgroup operations. Where warps yield, exchanges within a subgroup still are,
-//! and the others go through the warp state.
+//! Where a warp is a subgroup these are subgroup operations; where it is half of one, likewise, with lane numbers and
+//! ballots of the half. Where warps yield, exchanges within a subgroup still are, and the others go through the warp state.
 
 use super::*;
 use rspirv::spirv::{Capability, GLOp};
@@ -54,7 +54,15 @@ impl Emitter<'_> {
             Type::Vector(Scalar::U32, 4),
             &[scope, predicate],
         );
-        self.asm.op(Op::CompositeExtract, Type::U32, &[v, 0])
+        let first = self.asm.op(Op::CompositeExtract, Type::U32, &[v, 0]);
+        if self.target.warps != Warps::Subgroup64 {
+            return first;
+        }
+        let second = self.asm.op(Op::CompositeExtract, Type::U32, &[v, 1]);
+        let zero = self.asm.u32(0);
+        let half = self.entry.half;
+        let lower = self.asm.op(Op::IEqual, Type::Bool, &[half, zero]);
+        self.asm.op(Op::Select, Type::U32, &[lower, first, second])
     }
 
     /// Whether the operand names all lanes for certain.
@@ -90,9 +98,15 @@ impl Emitter<'_> {
         }
     }
 
-    /// A word of another invocation of the subgroup, by its number there.
+    /// A word of another invocation of the subgroup, by its number there; where subgroups hold two warps, by its lane.
     pub(crate) fn native_shuffle(&mut self, value: Id, invocation: Id) -> Id {
         self.asm.capability(Capability::GroupNonUniformShuffle);
+        let invocation = if self.target.warps == Warps::Subgroup64 {
+            let half = self.entry.half;
+            self.asm.op(Op::BitwiseOr, Type::U32, &[invocation, half])
+        } else {
+            invocation
+        };
         let scope = self.asm.u32(SUBGROUP);
         self.asm.op(
             Op::GroupNonUniformShuffle,

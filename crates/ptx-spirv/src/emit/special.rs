@@ -111,10 +111,38 @@ impl Emitter<'_> {
                 };
                 u32(self.asm.op(Op::UConvert, Type::U32, &[t]))
             }
+            // The handle of the grid, as cooperative groups read it: the address of the workspace, high and low word.
+            Envreg1 | Envreg2 => {
+                let handle = self.grid_handle();
+                let (low, high) = self.split(handle);
+                u32(if s == Envreg1 { high } else { low })
+            }
             TotalSmemSize | AggrSmemSize => u32(self.push(Push::TotalShared)),
             DynamicSmemSize => u32(self.push(Push::DynamicShared)),
             _ => Err(EmitError::Unsupported(format!("special register %{s}"))),
         }
+    }
+
+    /// The address of the grid's workspace in a cooperative launch, else 0. The runtime says which by the workspace's
+    /// first word.
+    fn grid_handle(&mut self) -> Id {
+        let parameters = self.push(Push::Parameters);
+        let at = self.offset(
+            parameters,
+            Type::U64,
+            self.info.grid_workspace_offset.unwrap_or(0).into(),
+        );
+        let size = self.load_device(
+            at,
+            Type::U32,
+            memory::Access {
+                constant: true,
+                ..Default::default()
+            },
+        );
+        let (zero, nothing) = (self.asm.u32(0), self.asm.constant(Type::U64, 0));
+        let none = self.asm.op(Op::IEqual, Type::Bool, &[size, zero]);
+        self.asm.op(Op::Select, Type::U64, &[none, nothing, at])
     }
 
     fn thread_index(&mut self, s: ptx::SpecialRegister) -> Id {

@@ -76,7 +76,7 @@ impl Emitter<'_> {
     }
 
     /// Lets the other subgroups of the workgroup run.
-    fn yield_now(&mut self) {
+    pub(super) fn yield_now(&mut self) {
         let scope = self.scope();
         let semantics = self.asm.u32(YIELD_SEMANTICS);
         self.asm

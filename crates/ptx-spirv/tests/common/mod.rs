@@ -60,6 +60,7 @@ pub fn profiles() -> Vec<(&'static str, Target)> {
     [
         ("lavapipe", Target::lavapipe()),
         ("subgroup32", Target::subgroup32()),
+        ("subgroup64", Target::subgroup64()),
     ]
     .map(|(name, mut target)| {
         target.maximal_reconvergence = false;

@@ -156,3 +156,22 @@ fn approximate_functions() {
         )
     });
 }
+
+/// Directed sums of devices without double precision, on this one.
+#[test]
+fn directed_sums_without_doubles() {
+    let mut forms = Vec::new();
+    for op in ["add", "sub"] {
+        for mode in ["rz", "rm", "rp"] {
+            for sat in ["", ".sat"] {
+                forms.push(form(&format!("{op}.{mode}{sat}.f32"), "f32", "f32 f32"));
+            }
+        }
+    }
+    isolated("float::directed_sums_without_doubles", || {
+        Bench::open().with(|target| target.float64 = false).check(
+            forms,
+            known_differences("float::directed_sums_without_doubles"),
+        );
+    });
+}

@@ -1,0 +1,378 @@
+//! `vkcuda compile`: translated kernels through the compiler of a real Vulkan driver, with what it says of them.
+//!
+//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows.
+//!
+//! ```text
+//! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/radeon_icd.json RADV_FORCE_FAMILY=navi31 \
+//!     vkcuda compile libggml-cuda.so --every 10
+//! ```
+
+use anyhow::Context;
+use ash::{ext, khr, vk};
+use ptx_spirv::{ModuleLayout, Translated, Warps};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What to compile, and for which kind of device it is translated.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// PTX text, fat binaries, executables or shared objects with fat binaries.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. By the device's subgroups
+    /// without.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Only kernels with this in their (mangled) name; each of them is printed.
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Only every N-th kernel.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    every: usize,
+    /// Writes one line of comma-separated values for each kernel into this file, as they are compiled: the last line tells
+    /// where a driver crashed.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+    /// The compute capability by which PTX is chosen, times ten.
+    #[arg(long, default_value_t = 90)]
+    compute_capability: u32,
+}
+
+/// Extensions that shaders may use.
+const EXTENSIONS: &[&CStr] = &[
+    ext::shader_atomic_float::NAME,
+    khr::cooperative_matrix::NAME,
+    khr::shader_clock::NAME,
+    khr::shader_maximal_reconvergence::NAME,
+    khr::workgroup_memory_explicit_layout::NAME,
+];
+
+/// Statistics by name, of one pipeline.
+type Statistics = BTreeMap<String, i64>;
+
+/// A Vulkan device of which nothing but the compiler is used.
+struct Compiler {
+    _entry: ash::Entry,
+    instance: ash::Instance,
+    device: ash::Device,
+    properties: khr::pipeline_executable_properties::Device,
+    layout: vk::PipelineLayout,
+    name: String,
+    /// Smallest and largest subgroup.
+    subgroups: (u32, u32),
+    /// Whether the size of subgroups can be chosen.
+    required: bool,
+}
+
+impl Drop for Compiler {
+    fn drop(&mut self) {
+        // SAFETY: all handles are this object's own, and nothing made from them is left.
+        unsafe {
+            self.device.destroy_pipeline_layout(self.layout, None);
+            self.device.destroy_device(None);
+            self.instance.destroy_instance(None);
+        }
+    }
+}
+
+impl Compiler {
+    fn open() -> anyhow::Result<Compiler> {
+        // SAFETY: the loader and the drivers are trusted, as by every Vulkan program.
+        let entry = unsafe { ash::Entry::load() }?;
+        let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
+        let info = vk::InstanceCreateInfo::default().application_info(&application);
+        // SAFETY: the structures live until the call returns.
+        let instance = unsafe { entry.create_instance(&info, None) }?;
+        // SAFETY: the instance is alive.
+        let physical = *unsafe { instance.enumerate_physical_devices() }?
+            .first()
+            .context("no Vulkan device")?;
+        // SAFETY: the handle comes from the instance.
+        let present = unsafe { instance.enumerate_device_extension_properties(physical) }?;
+        let has = |name: &CStr| {
+            present
+                .iter()
+                .any(|e| e.extension_name_as_c_str() == Ok(name))
+        };
+        let statistics = khr::pipeline_executable_properties::NAME;
+        anyhow::ensure!(has(statistics), "the driver has no {statistics:?}");
+        let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
+        let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut v13);
+        // SAFETY: as above; the chain is of Vulkan 1.3.
+        unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
+        let name = properties
+            .properties
+            .device_name_as_c_str()
+            .map_or_else(|_| String::new(), |n| n.to_string_lossy().into_owned());
+        let required = v13
+            .required_subgroup_size_stages
+            .contains(vk::ShaderStageFlags::COMPUTE);
+        let subgroups = (v13.min_subgroup_size, v13.max_subgroup_size);
+
+        let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
+        names.push(statistics);
+        let pointers: Vec<_> = names.iter().map(|n| n.as_ptr()).collect();
+        let mut v11 = vk::PhysicalDeviceVulkan11Features::default();
+        let mut v12 = vk::PhysicalDeviceVulkan12Features::default();
+        let mut v13 = vk::PhysicalDeviceVulkan13Features::default();
+        let mut executable = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
+        let mut atomics = vk::PhysicalDeviceShaderAtomicFloatFeaturesEXT::default();
+        let mut matrices = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default();
+        let mut clock = vk::PhysicalDeviceShaderClockFeaturesKHR::default();
+        let mut reconvergence = vk::PhysicalDeviceShaderMaximalReconvergenceFeaturesKHR::default();
+        let mut layout = vk::PhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR::default();
+        let mut features = vk::PhysicalDeviceFeatures2::default()
+            .push_next(&mut v11)
+            .push_next(&mut v12)
+            .push_next(&mut v13)
+            .push_next(&mut executable);
+        if has(ext::shader_atomic_float::NAME) {
+            features = features.push_next(&mut atomics);
+        }
+        if has(khr::cooperative_matrix::NAME) {
+            features = features.push_next(&mut matrices);
+        }
+        if has(khr::shader_clock::NAME) {
+            features = features.push_next(&mut clock);
+        }
+        if has(khr::shader_maximal_reconvergence::NAME) {
+            features = features.push_next(&mut reconvergence);
+        }
+        if has(khr::workgroup_memory_explicit_layout::NAME) {
+            features = features.push_next(&mut layout);
+        }
+        // SAFETY: the chain holds structures of Vulkan 1.3 and of extensions that the device has. What it fills in is then
+        // what the device is opened with.
+        let device = unsafe {
+            instance.get_physical_device_features2(physical, &mut features);
+            features.features.robust_buffer_access = vk::FALSE;
+            let queue = vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0]);
+            let info = vk::DeviceCreateInfo::default()
+                .queue_create_infos(std::slice::from_ref(&queue))
+                .enabled_extension_names(&pointers)
+                .push_next(&mut features);
+            instance.create_device(physical, &info, None)
+        }?;
+        let range = vk::PushConstantRange::default()
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            .size(ptx_spirv::PUSH_CONSTANT_BYTES);
+        let info = vk::PipelineLayoutCreateInfo::default()
+            .push_constant_ranges(std::slice::from_ref(&range));
+        // SAFETY: the device is alive.
+        let layout = unsafe { device.create_pipeline_layout(&info, None) }?;
+        Ok(Compiler {
+            properties: khr::pipeline_executable_properties::Device::new(&instance, &device),
+            _entry: entry,
+            instance,
+            device,
+            layout,
+            name,
+            subgroups,
+            required,
+        })
+    }
+
+    /// Compiles a kernel for blocks of this shape.
+    fn compile(&self, kernel: &Translated, block: [u32; 3]) -> anyhow::Result<Statistics> {
+        let info = &kernel.info;
+        let threads = block.iter().product::<u32>();
+        let shared = if info.shared_in_scratch {
+            16
+        } else {
+            info.total_shared(0).next_multiple_of(16).max(16)
+        };
+        let constants = [
+            threads.next_multiple_of(info.subgroup_size.max(32)),
+            block[0],
+            block[1],
+            block[2],
+            shared,
+        ];
+        let entries: [vk::SpecializationMapEntry; 5] = std::array::from_fn(|n| {
+            vk::SpecializationMapEntry::default()
+                .constant_id(n as u32)
+                .offset(4 * n as u32)
+                .size(4)
+        });
+        let data: Vec<u8> = constants.iter().flat_map(|c| c.to_ne_bytes()).collect();
+        let specialization = vk::SpecializationInfo::default()
+            .map_entries(&entries)
+            .data(&data);
+        let mut size = vk::PipelineShaderStageRequiredSubgroupSizeCreateInfo::default()
+            .required_subgroup_size(info.subgroup_size);
+        let create = vk::ShaderModuleCreateInfo::default().code(&kernel.spirv);
+        // SAFETY: the device is alive; the structures and what they point at live until the calls return; every object
+        // made here is destroyed here.
+        unsafe {
+            let module = self.device.create_shader_module(&create, None)?;
+            let mut stage = vk::PipelineShaderStageCreateInfo::default()
+                .flags(vk::PipelineShaderStageCreateFlags::REQUIRE_FULL_SUBGROUPS)
+                .stage(vk::ShaderStageFlags::COMPUTE)
+                .module(module)
+                .name(c"main")
+                .specialization_info(&specialization);
+            if info.subgroup_size != 0 && self.required {
+                stage = stage.push_next(&mut size);
+            }
+            let create = vk::ComputePipelineCreateInfo::default()
+                .flags(
+                    vk::PipelineCreateFlags::DISPATCH_BASE
+                        | vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR,
+                )
+                .stage(stage)
+                .layout(self.layout);
+            let made =
+                self.device
+                    .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
+            self.device.destroy_shader_module(module, None);
+            let pipeline = made.map_err(|(_, result)| result)?[0];
+            let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
+            let found = self
+                .properties
+                .get_pipeline_executable_statistics(&executable);
+            self.device.destroy_pipeline(pipeline, None);
+            let mut statistics = Statistics::new();
+            for s in found? {
+                let value = match s.format {
+                    vk::PipelineExecutableStatisticFormatKHR::INT64 => s.value.i64,
+                    vk::PipelineExecutableStatisticFormatKHR::UINT64 => s.value.u64 as i64,
+                    _ => continue,
+                };
+                let name = s.name_as_c_str().unwrap_or_default();
+                if name.to_bytes().to_ascii_lowercase().ends_with(b"hash") {
+                    continue;
+                }
+                statistics.insert(name.to_string_lossy().into_owned(), value);
+            }
+            Ok(statistics)
+        }
+    }
+}
+
+/// The shape of a block where nobody says: what the kernel is bounded to, else 256 threads.
+fn block_of(kernel: &Translated) -> [u32; 3] {
+    match kernel.info.required_threads {
+        Some(block) => block,
+        None if kernel.info.max_threads < 1024 => [kernel.info.max_threads, 1, 1],
+        None => [256, 1, 1],
+    }
+}
+
+/// Compiles and prints what came of it; fails when a kernel was not compiled.
+pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
+    anyhow::ensure!(arguments.every > 0, "--every needs a number above 0");
+    let compiler = Compiler::open()?;
+    let profile = match &arguments.profile {
+        Some(name) => name.as_str(),
+        None if compiler.subgroups.0 > 32 => "subgroup64",
+        None => "subgroup32",
+    };
+    let target = crate::profile(profile)?;
+    anyhow::ensure!(
+        target.warps != Warps::Subgroup64 || compiler.subgroups.1 >= 64,
+        "{} has no subgroups of 64",
+        compiler.name
+    );
+    println!("{}: {profile}", compiler.name);
+    let mut csv = match &arguments.csv {
+        Some(path) => Some(std::fs::File::create(path)?),
+        None => None,
+    };
+    let (mut number, mut compiled, mut failed) = (0usize, 0usize, 0usize);
+    let mut time = Duration::ZERO;
+    let mut sums = Statistics::new();
+    let mut spilling: Vec<(i64, String)> = Vec::new();
+    for file in &arguments.files {
+        crate::for_each_module(file, arguments.compute_capability, |_, text| {
+            let module = ptx::Module::parse(&text)?;
+            let layout = ModuleLayout::new(&module)?;
+            for function in module
+                .functions
+                .iter()
+                .filter(|f| f.is_entry && f.body.is_some())
+            {
+                let name = &*function.name;
+                if arguments
+                    .kernel
+                    .as_ref()
+                    .is_some_and(|part| !name.contains(part.as_str()))
+                {
+                    continue;
+                }
+                number += 1;
+                if number % arguments.every != 0 {
+                    continue;
+                }
+                let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
+                    Ok(kernel) => kernel,
+                    Err(error) => {
+                        failed += 1;
+                        println!("not translated: {error}");
+                        continue;
+                    }
+                };
+                let block = block_of(&kernel);
+                if let Some(csv) = &mut csv {
+                    write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
+                    csv.flush()?;
+                }
+                let start = Instant::now();
+                let result = compiler.compile(&kernel, block);
+                let took = start.elapsed();
+                time += took;
+                let statistics = match result {
+                    Ok(statistics) => statistics,
+                    Err(error) => {
+                        failed += 1;
+                        println!("not compiled: {name}: {error}");
+                        continue;
+                    }
+                };
+                compiled += 1;
+                let list: Vec<String> = statistics
+                    .iter()
+                    .map(|(key, value)| format!("{key} {value}"))
+                    .collect();
+                if let Some(csv) = &mut csv {
+                    writeln!(csv, ",{},{}", took.as_millis(), list.join(","))?;
+                }
+                if arguments.kernel.is_some() {
+                    println!("{name}\n    {} ms; {}", took.as_millis(), list.join(", "));
+                }
+                let spills: i64 = statistics
+                    .iter()
+                    .filter(|(key, _)| key.starts_with("Spilled"))
+                    .map(|(_, value)| value)
+                    .sum();
+                if spills > 0 {
+                    spilling.push((spills, name.to_owned()));
+                }
+                for (key, value) in statistics {
+                    *sums.entry(key).or_default() += value;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    println!(
+        "{compiled} kernels compiled in {:.1} s, {failed} failed, {} spill registers",
+        time.as_secs_f64(),
+        spilling.len()
+    );
+    for (key, sum) in &sums {
+        println!(
+            "    {key}: {:.1} a kernel",
+            *sum as f64 / compiled.max(1) as f64
+        );
+    }
+    spilling.sort();
+    for (count, name) in spilling.iter().rev().take(10) {
+        println!("    {count} spills: {name}");
+    }
+    anyhow::ensure!(compiled > 0, "no kernel was compiled");
+    anyhow::ensure!(failed == 0, "{failed} kernels failed");
+    Ok(())
+}

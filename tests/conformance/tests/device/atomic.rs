@@ -1,0 +1,213 @@
+//! atom, red, mbarrier.
+
+use crate::known::known_differences;
+use crate::memory::case;
+use conformance::{isolated, Bench, Case};
+use std::fmt::Write;
+
+/// Operations by type: `(type, register, operations)`.
+const OPERATIONS: &[(&str, &str, &[&str])] = &[
+    ("u32", "r", &["add", "min", "max", "inc", "dec"]),
+    ("s32", "r", &["add", "min", "max"]),
+    ("b32", "r", &["and", "or", "xor", "exch", "cas"]),
+    ("u64", "w", &["add", "min", "max"]),
+    ("s64", "w", &["min", "max"]),
+    ("b64", "w", &["and", "or", "xor", "exch", "cas"]),
+    ("f32", "f", &["add"]),
+    ("f64", "g", &["add"]),
+    ("b16", "h", &["cas", "exch"]),
+    ("f16", "h", &["add.noftz"]),
+    ("bf16", "h", &["add.noftz"]),
+    ("f16x2", "r", &["add.noftz"]),
+    ("bf16x2", "r", &["add.noftz"]),
+];
+
+/// Every operation on a word of the thread's own, at `address`; the old values and what is left are stored.
+fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, usize) {
+    let (mut text, mut at) = (String::new(), 0);
+    for &(ty, register, operations) in OPERATIONS {
+        let bits = match register {
+            "w" | "g" => 64,
+            "h" => 16,
+            _ => 32,
+        };
+        for &operation in operations {
+            if reduce && matches!(operation, "exch" | "cas") {
+                continue;
+            }
+            // The start value comes from the input, at odd halves for 16 bits.
+            let offset = if bits == 16 { 2 } else { 0 };
+            let _ = writeln!(
+                text,
+                "ld.global.b{bits} {register}0, [from+{}]; ld.global.b{bits} {register}1, [from+{}]; ld.global.b{bits} {register}2, [from+16];\n\
+                 st{output}.b64 [{address}], 0; st{output}.b{bits} [{address}+{offset}], {register}0;",
+                at / 8 % 4 * 8,
+                24 + at / 8 % 3 * 8
+            );
+            let extra = match operation {
+                // Compare with what is there, every second time.
+                "cas" if at % 16 == 0 => format!(", {register}0, {register}2"),
+                "cas" => format!(", {register}1, {register}2"),
+                _ => format!(", {register}1"),
+            };
+            if reduce {
+                let _ = writeln!(
+                    text,
+                    "red{how}.{operation}.{ty} [{address}+{offset}]{extra};"
+                );
+            } else {
+                let _ = writeln!(
+                    text,
+                    "atom{how}.{operation}.{ty} {register}3, [{address}+{offset}]{extra}; st.global.b{bits} [to+{at}], {register}3;"
+                );
+                at += 8;
+            }
+            let _ = writeln!(
+                text,
+                "ld{output}.b64 w7, [{address}]; st.global.b64 [to+{at}], w7;"
+            );
+            at += 8;
+        }
+    }
+    (text, at)
+}
+
+#[test]
+fn operations_and_old_values() {
+    let mut cases: Vec<Case> = Vec::new();
+    // Own words of global memory: the module's.
+    let cells = ".global .align 8 .b64 cells[64];\n---\n";
+    let place = "mov.u64 a, cells; mul.wide.u32 b, tid, 8; add.u64 a, a, b;\n";
+    for how in [
+        "",
+        ".global",
+        ".relaxed.gpu.global",
+        ".acq_rel.sys.global",
+        ".acquire.cta",
+        ".release.gpu",
+    ] {
+        for reduce in [false, true] {
+            if reduce && how.contains("acq") {
+                continue;
+            }
+            let (text, out) = own(how, "a", ".global", reduce);
+            let name = if reduce { "red" } else { "atom" };
+            cases.push(case(
+                &format!("{name}{how}"),
+                out,
+                cells,
+                &format!("{place}{text}"),
+            ));
+        }
+    }
+    let shared = ".shared .align 8 .b64 s[64];";
+    let place = "mov.u32 x, s; shl.b32 y, tid, 3; add.u32 x, x, y; cvt.u64.u32 a, x; cvta.shared.u64 a, a;\n";
+    for reduce in [false, true] {
+        let name = if reduce { "red" } else { "atom" };
+        let (text, out) = own(".shared", "x", ".shared", reduce);
+        cases.push(case(
+            &format!("{name}.shared"),
+            out,
+            shared,
+            &format!("{place}{text}"),
+        ));
+        let (text, out) = own("", "a", "", reduce);
+        cases.push(case(
+            &format!("{name} of shared memory"),
+            out,
+            shared,
+            &format!("{place}{text}"),
+        ));
+    }
+    cases.push(case(
+        "vectors",
+        96,
+        "",
+        "ld.global.v4.f32 {f0, f1, f2, f3}, [from]; ld.global.v4.f32 {f4, f5, f6, f7}, [from+16]; st.global.v4.f32 [to], {f0, f1, f2, f3};\n\
+         atom.global.v4.f32.add {f0, f1, f2, f3}, [to], {f4, f5, f6, f7}; st.global.v4.f32 [to+16], {f0, f1, f2, f3}; red.global.v2.f32.add [to+16], {f5, f6};\n\
+         ld.global.v2.b32 {r0, r1}, [from+32]; st.global.v2.b32 [to+32], {r0, r1}; atom.global.v2.f16x2.add.noftz {r2, r3}, [to+32], {r1, r0}; st.global.v2.b32 [to+40], {r2, r3};",
+    ));
+    // No NaN of any format, whose bits are not said, and no subnormal number, which lavapipe keeps.
+    for case in &mut cases {
+        case.input
+            .iter_mut()
+            .skip(1)
+            .step_by(2)
+            .for_each(|byte| *byte = *byte & 0xbf | 0x20);
+    }
+    isolated("atomic::operations_and_old_values", || {
+        Bench::open().kernels(
+            &cases,
+            known_differences("atomic::operations_and_old_values"),
+        );
+    });
+}
+
+#[test]
+fn contended_words() {
+    let mut cases = Vec::new();
+    for (space, declarations, place) in [
+        ("global", ".global .align 8 .b64 cells[16] = {5, 6, 7, 0xffffffff, -1, 0, 0, 1};\n---\n", "mov.u64 a, cells;"),
+        ("shared", ".shared .align 8 .b64 s[16];", "mov.u32 x, s; cvt.u64.u32 a, x; setp.lt.u32 p, tid, 16; shl.b32 y, tid, 3; add.u32 y, y, x; @p st.shared.b64 [y], 77; bar.sync 0;"),
+    ] {
+        let base = if space == "global" { "a" } else { "x" };
+        let mut text = format!("{place}\nld.global.v4.b32 {{r0, r1, r2, r3}}, [from]; ld.global.v2.b64 {{w0, w1}}, [from+16];\n");
+        let operations = ["add.u32", "min.s32", "max.u32", "and.b32", "or.b32", "xor.b32", "min.u32", "max.s32"];
+        for (n, operation) in operations.iter().enumerate() {
+            let _ = writeln!(text, "red.{space}.{operation} [{base}+{}], r{};", 4 * n, n % 4);
+        }
+        for (n, operation) in ["add.u64", "min.s64", "max.u64", "and.b64", "or.b64", "xor.b64"].iter().enumerate() {
+            let _ = writeln!(text, "red.{space}.{operation} [{base}+{}], w{};", 32 + 8 * n, n % 2);
+        }
+        // Every thread gets a number of its own: the sum of their squares does not depend on the order.
+        let _ = writeln!(
+            text,
+            "atom.{space}.add.u32 r4, [{base}+80], 1; mul.lo.u32 r4, r4, r4; red.{space}.add.u32 [{base}+84], r4;\n\
+             bar.sync 0; setp.ne.u32 p, tid, 0; @p bra end;"
+        );
+        for n in 0..12 {
+            let _ = writeln!(text, "ld.{space}.b64 w2, [{base}+{}]; st.global.b64 [to+{}], w2;", 8 * n, 8 * n);
+        }
+        text.push_str("end:");
+        cases.push(case(&format!("contended {space} memory"), 96, declarations, &text));
+    }
+    isolated("atomic::contended_words", || {
+        Bench::open().kernels(&cases, known_differences("atomic::contended_words"));
+    });
+}
+
+#[test]
+fn barrier_objects() {
+    let declarations = ".shared .align 8 .b64 m[2]; .shared .align 4 .b32 s[64];";
+    let start = "mov.u32 x, s; shl.b32 y, tid, 2; add.u32 x, x, y; setp.ne.u32 p, tid, 0;\n@p bra ready;\nmbarrier.init.shared.b64 [m], 64; mbarrier.init.shared.b64 [m+8], 32;\nready: bar.sync 0;\n";
+    let read = "xor.b32 y, tid, 37; shl.b32 y, y, 2; mov.u32 z, s; add.u32 z, z, y; ld.shared.u32 r0, [z];";
+    let cases = vec![
+        case(
+            "arrive and wait",
+            8,
+            declarations,
+            &format!(
+                "{start}mov.u32 r4, 0; mov.u32 r5, 0;\nround: mad.lo.u32 r1, tid, 3, r4; st.shared.u32 [x], r1;\n\
+                 mbarrier.arrive.shared.b64 w0, [m];\nspin: mbarrier.test_wait.shared.b64 q, [m], w0; @!q bra spin;\n{read} mad.lo.u32 r5, r5, 31, r0;\n\
+                 mbarrier.arrive.release.cta.shared::cta.b64 w0, [m];\nspin2: mbarrier.try_wait.shared.b64 q, [m], w0; @!q bra spin2;\n\
+                 add.u32 r4, r4, 1; setp.lt.u32 q, r4, 4; @q bra round;\nst.global.b32 [to], r5;"
+            ),
+        ),
+        case(
+            "parity, dropping and bytes",
+            16,
+            declarations,
+            &format!(
+                "{start}st.shared.u32 [x], tid; bar.sync 0; setp.ge.u32 q, tid, 32; @q bra others;\n\
+                 mbarrier.arrive_drop.shared.b64 _, [m+8];\nothers: @p bra wait;\nmbarrier.expect_tx.relaxed.cta.shared.b64 [m], 48; mbarrier.complete_tx.relaxed.cta.shared.b64 [m], 48; mbarrier.arrive.shared.b64 _, [m], 64;\n\
+                 wait: mbarrier.try_wait.parity.shared.b64 q, [m], 0; @!q bra wait;\n\
+                 last: mbarrier.test_wait.parity.shared.b64 q, [m+8], 0; @!q bra last;\n{read}\n\
+                 mbarrier.test_wait.parity.shared.b64 q, [m], 1; selp.b32 r1, 1, 0, q; cp.async.mbarrier.arrive.noinc.shared.b64 [m];\n\
+                 more: mbarrier.test_wait.parity.shared.b64 q, [m], 1; @!q bra more;\nst.global.v2.b32 [to], {{r0, r1}};"
+            ),
+        ),
+    ];
+    isolated("atomic::barrier_objects", || {
+        Bench::open().kernels(&cases, known_differences("atomic::barrier_objects"));
+    });
+}

@@ -1,0 +1,379 @@
+//! Loads and stores of every width and space, initialisers, address conversion, copies.
+
+use crate::known::known_differences;
+use conformance::{isolated, Bench, Case, Random};
+use std::fmt::Write;
+
+/// A kernel of 64 threads: `from` and `to` are the thread's 64 bytes of input and `out` bytes of output.
+pub fn case(name: &str, out: usize, declarations: &str, text: &str) -> Case {
+    let mut random = Random(23);
+    let head: Vec<&str> = declarations.split("---\n").collect();
+    let (module, body) = match head[..] {
+        [module, body] => (module, body),
+        _ => ("", declarations),
+    };
+    Case {
+        name: name.to_owned(),
+        text: format!(
+            ".version 8.8\n.target sm_90\n.address_size 64\n{module}\n\
+             .visible .entry k(.param .u64 in, .param .u64 out) {{\n{body}\n\
+             .reg .b64 from, to, i, a, b, w<8>; .reg .b32 tid, x, y, z, r<16>; .reg .b16 h<8>;\n\
+             .reg .f32 f<8>; .reg .f64 g<8>; .reg .b128 v<2>; .reg .pred p, q;\n\
+             ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x;\n\
+             mul.wide.u32 i, tid, 64; add.u64 from, from, i; mul.wide.u32 i, tid, {out}; add.u64 to, to, i;\n\
+             {text}\nret;\n}}\n"
+        ),
+        grid: [1, 1, 1],
+        block: [64, 1, 1],
+        dynamic_shared: 0,
+        input: (0..64 * 64).map(|_| random.bits() as u8).collect(),
+        output: vec![0; 64 * out],
+    }
+}
+
+/// The register and the size of a type, as loads take it.
+const TYPES: [(&str, char, usize); 14] = [
+    ("b8", 'r', 1),
+    ("u8", 'r', 1),
+    ("s8", 'r', 1),
+    ("b16", 'r', 2),
+    ("u16", 'r', 2),
+    ("s16", 'r', 2),
+    ("b32", 'r', 4),
+    ("u32", 'r', 4),
+    ("s32", 'r', 4),
+    ("f32", 'f', 4),
+    ("b64", 'w', 8),
+    ("u64", 'w', 8),
+    ("s64", 'w', 8),
+    ("f64", 'g', 8),
+];
+
+/// Loads of all types and vectors from `address`, with their results stored; gives the text and the bytes of output.
+fn loads(how: &str, address: &str) -> (String, usize) {
+    let (mut text, mut at) = (String::new(), 0);
+    for (n, (ty, register, size)) in TYPES.iter().enumerate() {
+        for count in [1, 2, 4] {
+            if size * count > 16 {
+                continue;
+            }
+            let registers: Vec<String> = (0..count).map(|k| format!("{register}{k}")).collect();
+            let (vector, list) = match count {
+                1 => (String::new(), registers[0].clone()),
+                n => (format!(".v{n}"), format!("{{{}}}", registers.join(", "))),
+            };
+            let offset =
+                n * size * count % (64 - size * count + 1) / (size * count) * (size * count);
+            let _ = writeln!(text, "ld{how}{vector}.{ty} {list}, [{address}+{offset}];");
+            let bits = if *size == 8 { 64 } else { 32 };
+            for r in registers {
+                let _ = writeln!(text, "st.global.b{bits} [to+{at}], {r};");
+                at += 8;
+            }
+        }
+    }
+    (text, at)
+}
+
+#[test]
+fn loads_of_every_width() {
+    let mut cases = Vec::new();
+    let (text, out) = loads(".global", "from");
+    cases.push(case("ld.global", out, "", &text));
+    let (text, out) = loads("", "from");
+    cases.push(case("ld", out, "", &text));
+    for how in [
+        ".global.nc",
+        ".volatile.global",
+        ".relaxed.gpu.global",
+        ".acquire.sys.global",
+        ".weak.global",
+        ".global.cg",
+    ] {
+        let (text, out) = loads(how, "from");
+        cases.push(case(&format!("ld{how}"), out, "", &text));
+    }
+    let copy = |space: &str, base: &str| -> String {
+        let mut text = String::new();
+        for n in 0..4 {
+            let _ = writeln!(
+                text,
+                "ld.global.v4.b32 {{r0, r1, r2, r3}}, [from+{0}]; st.{space}.v4.b32 [{base}+{0}], {{r0, r1, r2, r3}};",
+                16 * n
+            );
+        }
+        text
+    };
+    let shared = ".shared .align 16 .b8 s[4096];";
+    let place = "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y;";
+    for how in [
+        ".shared",
+        ".volatile.shared",
+        ".relaxed.cta.shared",
+        ".acquire.cta.shared::cta",
+    ] {
+        let (text, out) = loads(how, "x");
+        let text = format!("{place}\n{}bar.sync 0;\n{text}", copy("shared", "x"));
+        cases.push(case(&format!("ld{how}"), out, shared, &text));
+    }
+    let (text, out) = loads("", "a");
+    let generic = format!(
+        "{place}\n{}bar.sync 0; cvt.u64.u32 a, x; cvta.shared.u64 a, a;\n{text}",
+        copy("shared", "x")
+    );
+    cases.push(case("ld of shared memory", out, shared, &generic));
+    let local = ".local .align 16 .b8 l[64];";
+    let (text, out) = loads(".local", "a");
+    cases.push(case(
+        "ld.local",
+        out,
+        local,
+        &format!("mov.u64 a, l;\n{}{text}", copy("local", "a")),
+    ));
+    let (text, out) = loads("", "a");
+    let generic = format!(
+        "mov.u64 a, l;\n{}cvta.local.u64 a, a;\n{text}",
+        copy("local", "a")
+    );
+    cases.push(case("ld of local memory", out, local, &generic));
+    let words: Vec<String> = (0..16)
+        .map(|n: u32| format!("{:#x}", n.wrapping_mul(0x9e37_79b9) ^ 0x8421))
+        .collect();
+    let constant = format!(
+        ".const .align 16 .b32 c[16] = {{{}}};\n---\n",
+        words.join(", ")
+    );
+    let (text, out) = loads(".const", "a");
+    cases.push(case(
+        "ld.const",
+        out,
+        &constant,
+        &format!("mov.u64 a, c;\n{text}"),
+    ));
+    let (text, out) = loads("", "a");
+    cases.push(case(
+        "ld of constant memory",
+        out,
+        &constant,
+        &format!("mov.u64 a, c; cvta.const.u64 a, a;\n{text}"),
+    ));
+    cases.push(case(
+        "ld.param of parts",
+        32,
+        "",
+        "ld.param.u8 r0, [in+2]; ld.param.s16 r1, [out+2]; ld.param.u32 r2, [in+4]; ld.param.v2.b32 {r3, r4}, [out];\n\
+         st.global.v4.b32 [to], {r0, r1, r2, r3}; st.global.b32 [to+16], r4;",
+    ));
+    cases.push(case(
+        "ld and st of 128 bits",
+        48,
+        "",
+        "ld.global.b128 v0, [from+16]; st.global.b128 [to], v0; mov.b128 {w0, w1}, v0; add.u64 w0, w0, w1;\n\
+         mov.b128 v1, {w1, w0}; st.global.b128 [to+16], v1; ld.global.v2.b64 {w2, w3}, [from+32]; st.global.v2.b64 [to+32], {w3, w2};",
+    ));
+    isolated("memory::loads_of_every_width", || {
+        Bench::open().kernels(&cases, known_differences("memory::loads_of_every_width"));
+    });
+}
+
+/// Stores of all types and vectors to `address` (64 bytes), one over the other.
+fn stores(how: &str, address: &str) -> String {
+    let mut text = String::from(
+        "ld.global.v4.b32 {r0, r1, r2, r3}, [from]; ld.global.v4.f32 {f0, f1, f2, f3}, [from+16];\n\
+         ld.global.v2.b64 {w0, w1}, [from+32]; ld.global.v2.f64 {g0, g1}, [from+48];\n",
+    );
+    for (n, (ty, register, size)) in TYPES.iter().enumerate() {
+        for count in [4usize, 2, 1] {
+            if size * count > 16 {
+                continue;
+            }
+            let registers: Vec<String> = (0..count).map(|k| format!("{register}{k}")).collect();
+            let (vector, list) = match count {
+                1 => (String::new(), registers[0].clone()),
+                n => (format!(".v{n}"), format!("{{{}}}", registers.join(", "))),
+            };
+            let unit = size * count;
+            let offset = (n * 5 + count) * unit % 64 / unit * unit % (64 - unit + 1);
+            let _ = writeln!(text, "st{how}{vector}.{ty} [{address}+{offset}], {list};");
+        }
+    }
+    text
+}
+
+#[test]
+fn stores_of_every_width() {
+    let mut cases = Vec::new();
+    for how in [
+        ".global",
+        "",
+        ".volatile.global",
+        ".relaxed.gpu.global",
+        ".release.sys",
+        ".global.wt",
+    ] {
+        cases.push(case(&format!("st{how}"), 64, "", &stores(how, "to")));
+    }
+    let back = |space: &str, base: &str| -> String {
+        let mut text = String::new();
+        for n in 0..4 {
+            let _ = writeln!(
+                text,
+                "ld.{space}.v4.b32 {{r4, r5, r6, r7}}, [{base}+{0}]; st.global.v4.b32 [to+{0}], {{r4, r5, r6, r7}};",
+                16 * n
+            );
+        }
+        text
+    };
+    let clear = |space: &str, base: &str| -> String {
+        (0..4)
+            .map(|n| {
+                format!(
+                    "st.{space}.v4.b32 [{base}+{}], {{tid, tid, tid, tid}};\n",
+                    16 * n
+                )
+            })
+            .collect()
+    };
+    let shared = ".shared .align 16 .b8 s[4096];";
+    let place =
+        "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y; cvt.u64.u32 a, x; cvta.shared.u64 a, a;";
+    for (how, base) in [
+        (".shared", "x"),
+        (".volatile.shared", "x"),
+        (".relaxed.cta.shared", "x"),
+        ("", "a"),
+    ] {
+        let text = format!(
+            "{place}\n{}{}{}",
+            clear("shared", "x"),
+            stores(how, base),
+            back("shared", "x")
+        );
+        cases.push(case(
+            &format!("st{how} to shared memory"),
+            64,
+            shared,
+            &text,
+        ));
+    }
+    let local = ".local .align 16 .b8 l[64];";
+    let place = "mov.u64 b, l; cvta.local.u64 a, b;";
+    for (how, base) in [(".local", "b"), ("", "a")] {
+        let text = format!(
+            "{place}\n{}{}{}",
+            clear("local", "b"),
+            stores(how, base),
+            back("local", "b")
+        );
+        cases.push(case(&format!("st{how} to local memory"), 64, local, &text));
+    }
+    isolated("memory::stores_of_every_width", || {
+        Bench::open().kernels(&cases, known_differences("memory::stores_of_every_width"));
+    });
+}
+
+#[test]
+fn variables_and_addresses() {
+    let variables = ".global .align 1 .u8 bytes[5] = {1, 2, 0xff};\n.global .u16 halves[3] = {0xffff, -2, 3};\n\
+        .global .align 8 .u32 one = 17;\n.const .u64 big = 0x123456789abcdef0;\n.global .f32 pi = 0f40490fdb;\n\
+        .global .f64 e = 0d4005bf0a8b145769;\n.global .s32 table[2][3] = {{-1, 2, -3}, {4, 5}};\n\
+        .global .u64 to_one = one;\n.global .u64 list[3] = {generic(table), generic(table)+8, big};\n---\n";
+    let isspace: String = ["global", "shared", "local", "const", "param"]
+        .iter()
+        .enumerate()
+        .map(|(n, space)| {
+            let mut text = String::new();
+            for (k, a) in ["w0", "w1", "w2", "w3"].iter().enumerate() {
+                // The interpreter has no window of constant memory apart from the global one.
+                if (*space, k) == ("const", 0) {
+                    continue;
+                }
+                let _ = writeln!(
+                    text,
+                    "isspacep.{space} p, {a}; selp.b32 x, 1, 0, p; st.global.b32 [to+{}], x;",
+                    4 * (4 * n + k)
+                );
+            }
+            text
+        })
+        .collect();
+    let cases = vec![
+        case(
+            "initialisers",
+            96,
+            variables,
+            "ld.global.u8 r0, [bytes+2]; ld.global.u8 r1, [bytes+4]; ld.global.s16 r2, [halves+2]; ld.global.u32 r3, [one];\n\
+             st.global.v4.b32 [to], {r0, r1, r2, r3}; ld.const.u64 w0, [big]; st.global.b64 [to+16], w0;\n\
+             ld.global.f32 f0, [pi]; ld.global.f64 g0, [e]; st.global.f32 [to+24], f0; st.global.f64 [to+32], g0;\n\
+             ld.global.s32 r0, [table+8]; ld.global.s32 r1, [table+16]; ld.global.s32 r2, [table+20]; st.global.v2.b32 [to+40], {r0, r1}; st.global.b32 [to+48], r2;",
+        ),
+        case(
+            "addresses in initialisers",
+            64,
+            variables,
+            "ld.global.u64 a, [to_one]; ld.global.u32 r0, [a]; ld.global.u64 a, [list]; ld.u32 r1, [a+4]; ld.global.u64 a, [list+8]; ld.u32 r2, [a];\n\
+             ld.global.u64 a, [list+16]; ld.const.u32 r3, [a+4]; st.global.v4.b32 [to], {r0, r1, r2, r3};",
+        ),
+        case(
+            "variables that threads write",
+            16,
+            ".global .align 4 .u32 cells[64];\n---\n.shared .align 4 .b32 s[64];",
+            "mov.u64 a, cells; mul.wide.u32 b, tid, 4; add.u64 a, a, b; mad.lo.u32 x, tid, tid, 7; st.global.u32 [a], x; bar.sync 0;\n\
+             xor.b32 y, tid, 21; mul.wide.u32 b, y, 4; mov.u64 a, cells; add.u64 a, a, b; ld.global.u32 r0, [a];\n\
+             mov.u32 z, s; shl.b32 y, tid, 2; add.u32 z, z, y; st.shared.u32 [z], r0; bar.sync 0; xor.b32 y, y, 60; mov.u32 z, s; add.u32 z, z, y;\n\
+             ld.shared.u32 r1, [z]; st.global.v2.b32 [to], {r0, r1};",
+        ),
+        case(
+            "spaces of generic addresses",
+            96,
+            ".const .b32 c[4];\n---\n.shared .b32 s[64]; .local .b32 l[4];",
+            &format!("mov.u32 x, s; cvt.u64.u32 w1, x; cvta.shared.u64 w1, w1; mov.u64 w2, l; cvta.local.u64 w2, w2; mov.u64 w0, from; mov.u64 w3, c; cvta.const.u64 w3, w3;\nst.local.u32 [l], tid; st.shared.u32 [s], tid;\n{isspace}"),
+        ),
+        case(
+            "addresses there and back",
+            64,
+            ".shared .align 16 .b32 s[64]; .local .align 16 .b32 l[4];",
+            "mov.u32 x, s; add.u32 x, x, 12; cvt.u64.u32 w0, x; cvta.shared.u64 w1, w0; cvta.to.shared.u64 w2, w1; sub.u64 w2, w2, w0; st.global.b64 [to], w2;\n\
+             mov.u64 w0, l; add.u64 w0, w0, 8; cvta.local.u64 w1, w0; cvta.to.local.u64 w2, w1; sub.u64 w2, w2, w0; st.global.b64 [to+8], w2;\n\
+             st.local.u32 [l+8], tid; ld.u32 r0, [w1]; st.global.b32 [to+16], r0; cvta.global.u64 w0, from; cvta.to.global.u64 w1, w0; ld.global.u32 r0, [w1]; st.global.b32 [to+20], r0;",
+        ),
+    ];
+    isolated("memory::variables_and_addresses", || {
+        Bench::open().kernels(&cases, known_differences("memory::variables_and_addresses"));
+    });
+}
+
+#[test]
+fn copies() {
+    let shared = ".shared .align 16 .b8 s[4096];";
+    let place = "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y; st.shared.v4.b32 [x], {tid, tid, tid, tid};\n";
+    let back = "cp.async.commit_group; cp.async.wait_group 0; ld.shared.v4.b32 {r0, r1, r2, r3}, [x]; st.global.v4.b32 [to], {r0, r1, r2, r3};";
+    let mut cases = Vec::new();
+    for size in [4, 8, 16] {
+        for (name, extra) in [("", ""), (" zero fill", ", z"), (" ignored", ", p")] {
+            let text = format!(
+                "{place}rem.u32 z, tid, {}; and.b32 y, tid, 1; setp.ne.u32 p, y, 0;\n\
+                 cp.async.ca.shared.global [x], [from+16], {size}{extra};\n{back}",
+                size + 1
+            );
+            cases.push(case(&format!("cp.async {size}{name}"), 16, shared, &text));
+        }
+    }
+    let bulk = format!(
+        "{place}bar.sync 0; setp.ne.u32 p, tid, 0; @p bra wait;\n\
+         mbarrier.init.shared.b64 [m], 1; fence.mbarrier_init.release.cluster; mbarrier.arrive.expect_tx.shared.b64 _, [m], 4096;\n\
+         cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s], [from], 4096, [m];\nwait: bar.sync 0;\n\
+         again: mbarrier.try_wait.parity.shared.b64 q, [m], 0; @!q bra again;\n\
+         xor.b32 y, tid, 3; shl.b32 y, y, 6; mov.u32 x, s; add.u32 x, x, y;\n\
+         ld.shared.v4.b32 {{r0, r1, r2, r3}}, [x+32]; st.global.v4.b32 [to], {{r0, r1, r2, r3}};"
+    );
+    cases.push(case(
+        "cp.async.bulk",
+        16,
+        ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m;",
+        &bulk,
+    ));
+    isolated("memory::copies", || {
+        Bench::open().kernels(&cases, known_differences("memory::copies"));
+    });
+}
