@@ -7,7 +7,7 @@
 //! ```text
 //!    0  32 warps of 64 bytes: a generation for each subgroup (8 words), live lanes, lanes waiting with a partial mask
 //! 2048  16 barriers: generations, arrivals, two sets of bar.red sums (16 words each)
-//! 2304  live threads, finished threads
+//! 2304  live threads, in whole subgroups; finished threads
 //! 2560  16 bytes for each thread: the mask it waits with, its bit in a ballot of some lanes
 //!       three slots for each thread, in which it publishes words to its warp
 //! ```
@@ -316,7 +316,11 @@ impl Emitter<'_> {
                 e.poke(at, zero);
             });
             let at = e.state_address(LIVE_THREADS, None);
-            e.poke(at, total);
+            let up = e.asm.u32(width - 1);
+            let live = e.asm.op(Op::IAdd, Type::U32, &[total, up]);
+            let whole = e.asm.u32(!(width - 1));
+            let live = e.asm.op(Op::BitwiseAnd, Type::U32, &[live, whole]);
+            e.poke(at, live);
             let at = e.state_address(DONE, None);
             e.poke(at, zero);
         });
@@ -639,8 +643,8 @@ impl Emitter<'_> {
         let (barrier, count) = (p[0], p[1]);
         let generation_at = self.state_address(BARRIERS, Some((barrier, 4)));
         let generation = self.peek(generation_at, Type::U32);
-        let active = self.active();
-        let arrivals = self.asm.op(Op::BitCount, Type::U32, &[active]);
+        // A subgroup arrives as a whole: its lanes that have left run again, and say so, only after those that wait here.
+        let arrivals = self.asm.u32(self.warps().width);
         let sum = (helper == Helper::BarrierCount).then(|| {
             let bits = self.subgroup_ballot(p[2]);
             let sum = self.asm.op(Op::BitCount, Type::U32, &[bits]);
@@ -657,8 +661,12 @@ impl Emitter<'_> {
             let at = e.state_address(LIVE_THREADS, None);
             let live = e.peek(at, Type::U32);
             let zero = e.asm.u32(0);
+            // No more than all that are left can come.
             let all = e.asm.op(Op::IEqual, Type::Bool, &[count, zero]);
-            let need = e.asm.op(Op::Select, Type::U32, &[all, live, count]);
+            let some = e
+                .asm
+                .glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[count, live]);
+            let need = e.asm.op(Op::Select, Type::U32, &[all, live, some]);
             let complete = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[now, need]);
             e.when(complete, |e| e.release(barrier, generation));
         });
@@ -683,7 +691,6 @@ impl Emitter<'_> {
         self.asm.begin_function(id, Type::Void, &[]);
         let (_, lane, warp) = self.position();
         let active = self.active();
-        let leaving = self.asm.op(Op::BitCount, Type::U32, &[active]);
         let elected = self.elect();
         let width = self.warps().width;
         self.when(elected, |e| {
@@ -710,21 +717,22 @@ impl Emitter<'_> {
                 let offset = e.asm.op(Op::UConvert, Type::U64, &[offset]);
                 let at = e.asm.op(Op::IAdd, Type::U64, &[flags, offset]);
                 e.poke(at, ones);
-            });
-            let at = e.state_address(LIVE_THREADS, None);
-            let before = e.atomic_u32(Op::AtomicISub, at, leaving);
-            let live = e.asm.op(Op::ISub, Type::U32, &[before, leaving]);
-            // Those who wait at a barrier may have waited for these lanes alone.
-            e.repeat(16, |e, k| {
-                let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((k, 4)));
-                let count = e.peek(at, Type::U32);
-                let some = e.asm.op(Op::INotEqual, Type::Bool, &[count, zero]);
-                let enough = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[count, live]);
-                let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[some, enough]);
-                e.when(complete, |e| {
-                    let at = e.state_address(BARRIERS, Some((k, 4)));
-                    let generation = e.peek(at, Type::U32);
-                    e.release(k, generation);
+                let at = e.state_address(LIVE_THREADS, None);
+                let leaving = e.asm.u32(width);
+                let before = e.atomic_u32(Op::AtomicISub, at, leaving);
+                let live = e.asm.op(Op::ISub, Type::U32, &[before, leaving]);
+                // Those who wait at a barrier may have waited for this subgroup alone.
+                e.repeat(16, |e, k| {
+                    let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((k, 4)));
+                    let count = e.peek(at, Type::U32);
+                    let some = e.asm.op(Op::INotEqual, Type::Bool, &[count, zero]);
+                    let enough = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[count, live]);
+                    let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[some, enough]);
+                    e.when(complete, |e| {
+                        let at = e.state_address(BARRIERS, Some((k, 4)));
+                        let generation = e.peek(at, Type::U32);
+                        e.release(k, generation);
+                    });
                 });
             });
         });

@@ -1,5 +1,6 @@
 //! Families of instructions, each in a child process.
 
+mod barrier;
 mod compare;
 mod convert;
 mod float;
