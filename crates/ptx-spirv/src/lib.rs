@@ -9,6 +9,7 @@ mod emit;
 pub mod graph;
 pub mod layout;
 pub mod target;
+pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
 pub use target::{SharedMemory, Target, Warps};

@@ -31,8 +31,8 @@ impl Emitter<'_> {
 
     fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
         if self.yields() {
-            if Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX) {
-                self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            if self.in_lockstep() || Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX) {
+                self.meet();
             } else {
                 let mask = self.value(mask, Type::U32)?;
                 self.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
@@ -59,6 +59,11 @@ impl Emitter<'_> {
         let count = operands.get(1).cloned();
         if !self.yields() {
             return self.native_block_barrier(i, &number, count.as_ref());
+        }
+        if self.in_lockstep() {
+            // All threads that are left come here, whatever part of them the instruction is for.
+            self.yield_now();
+            return Ok(());
         }
         let number = self.value(&number, Type::U32)?;
         let fifteen = self.asm.u32(15);

@@ -75,6 +75,11 @@ impl Emitter<'_> {
         if Self::is_full(mask) {
             return Ok(self.call_helper(Helper::BallotFull, Type::U32, &[predicate]));
         }
+        if self.in_lockstep() {
+            let bits = self.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
+            let mask = self.value(mask, Type::U32)?;
+            return Ok(self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask]));
+        }
         let mask = self.value(mask, Type::U32)?;
         Ok(self.call_helper(Helper::BallotMask, Type::U32, &[predicate, mask]))
     }
@@ -84,7 +89,7 @@ impl Emitter<'_> {
         if !self.yields() {
             return self.native_shuffle(value, lane);
         }
-        match mask {
+        match mask.filter(|_| !self.in_lockstep()) {
             None => self.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]),
             Some(mask) => self.call_helper(Helper::ShuffleMask, Type::U32, &[value, lane, mask]),
         }
@@ -188,9 +193,15 @@ impl Emitter<'_> {
         // A butterfly that stays within a subgroup needs no meeting.
         let width = self.subgroup_width();
         let near = i.has(M::Bfly) && Self::literal(bo).is_some_and(|b| (b as u32 & 31) < width);
-        let id = if self.yields() && near && Self::is_full(mo) {
-            let mask = self.asm.u32(width - 1);
-            let invocation = self.asm.op(Op::BitwiseAnd, Type::U32, &[source, mask]);
+        let id = if self.yields() && near && (Self::is_full(mo) || self.in_lockstep()) {
+            let own = self.entry.invocation;
+            let invocation = if always {
+                // Constant to the driver's compiler.
+                self.asm.op(Op::BitwiseXor, Type::U32, &[own, b])
+            } else {
+                let mask = self.asm.u32(width - 1);
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[source, mask])
+            };
             self.native_shuffle(a, invocation)
         } else {
             let mask = if Self::is_full(mo) {

@@ -12,11 +12,16 @@
 //!       three slots for each thread, in which it publishes words to its warp
 //! ```
 //!
-//! A whole warp meets by generations: each subgroup writes its own and waits until no live subgroup of the warp is
+//! Where the analysis of `uniform.rs` finds that all threads of a block come to each meeting together, a meeting is one
+//! yield, whether of a warp or of the block, and of all this only slots are used, and the count of the finished where
+//! some can be done before others.
+//!
+//! Else a whole warp meets by generations: each subgroup writes its own and waits until no live subgroup of the warp is
 //! behind. Slots 0 and 1 alternate, so that one meeting is enough for an exchange: a subgroup that is one exchange ahead
 //! writes the other slot. Slot 2 serves partial masks, with a meeting before and after reading.
 
 use super::*;
+use crate::uniform::{Level, Lockstep};
 use rspirv::spirv::{BuiltIn, Capability};
 
 const WARP_BYTES: u32 = 64;
@@ -50,10 +55,14 @@ pub(crate) struct State {
     generation: Id,
     /// Which slot is next: 0 or 1.
     parity: Id,
+    /// The threads of the block come to all meetings together: a meeting is one yield, and nothing is counted.
+    pub(super) lockstep: bool,
+    /// A thread can leave while others still have meetings before them.
+    early_exits: bool,
 }
 
 impl State {
-    pub(super) fn new(target: &Target, asm: &mut Assembler) -> Self {
+    pub(super) fn new(target: &Target, lockstep: Lockstep, asm: &mut Assembler) -> Self {
         let Warps::Yield { width } = target.warps else {
             unreachable!("only where warps yield")
         };
@@ -62,8 +71,19 @@ impl State {
             base: asm.private_variable(Type::U64),
             generation: asm.private_variable(Type::U32),
             parity: asm.private_variable(Type::U32),
+            lockstep: lockstep.level == Level::Block,
+            early_exits: lockstep.early_exits,
         }
     }
+}
+
+/// A thread's place in its block.
+pub(super) struct Place32 {
+    pub(super) linear: Id,
+    pub(super) lane: Id,
+    pub(super) warp: Id,
+    /// Its number in its subgroup.
+    pub(super) invocation: Id,
 }
 
 impl Emitter<'_> {
@@ -76,7 +96,7 @@ impl Emitter<'_> {
     }
 
     /// Lets the other subgroups of the workgroup run.
-    fn yield_now(&mut self) {
+    pub(super) fn yield_now(&mut self) {
         let scope = self.scope();
         let semantics = self.asm.u32(YIELD_SEMANTICS);
         self.asm
@@ -135,20 +155,57 @@ impl Emitter<'_> {
             .op(op, Type::U32, &[pointer, scope, relaxed, value])
     }
 
-    fn linear(&mut self) -> Id {
-        let index = self.asm.builtin(BuiltIn::LocalInvocationIndex, Type::U32);
-        self.asm.op(Op::Load, Type::U32, &[index])
+    /// Whether all threads of the block come to each meeting together.
+    pub(crate) fn in_lockstep(&self) -> bool {
+        self.state.as_ref().is_some_and(|s| s.lockstep)
     }
 
-    /// (thread, lane, warp) within a helper function.
+    /// (thread, lane, warp) within a helper function. Made of the numbers of subgroup and invocation, because the
+    /// second is a constant to the driver and the first is the same for all: a shuffle by it becomes a permutation.
     fn position(&mut self) -> (Id, Id, Id) {
-        let linear = self.linear();
-        let (mask, five) = (self.asm.u32(31), self.asm.u32(5));
-        let lane = self.asm.op(Op::BitwiseAnd, Type::U32, &[linear, mask]);
-        let warp = self
+        let place = self.narrow_place();
+        (place.linear, place.lane, place.warp)
+    }
+
+    /// The thread's place, from its subgroup's number and its own there.
+    pub(super) fn narrow_place(&mut self) -> Place32 {
+        self.asm.capability(Capability::GroupNonUniform);
+        let Warps::Yield { width } = self.target.warps else {
+            unreachable!("only where warps yield")
+        };
+        let id = self.asm.builtin(BuiltIn::SubgroupId, Type::U32);
+        let invocation = self
             .asm
-            .op(Op::ShiftRightLogical, Type::U32, &[linear, five]);
-        (linear, lane, warp)
+            .builtin(BuiltIn::SubgroupLocalInvocationId, Type::U32);
+        let id = self.asm.op(Op::Load, Type::U32, &[id]);
+        let invocation = self.asm.op(Op::Load, Type::U32, &[invocation]);
+        let (bits, count) = (width.trailing_zeros(), 32 / width);
+        let bits_id = self.asm.u32(bits);
+        let within = self.asm.u32(count - 1);
+        let rest = self.asm.u32(5 - bits);
+        let start = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[id, bits_id]);
+        let linear = self.asm.op(Op::BitwiseOr, Type::U32, &[start, invocation]);
+        let within = self.asm.op(Op::BitwiseAnd, Type::U32, &[id, within]);
+        let first = self
+            .asm
+            .op(Op::ShiftLeftLogical, Type::U32, &[within, bits_id]);
+        let lane = self.asm.op(Op::BitwiseOr, Type::U32, &[first, invocation]);
+        let warp = self.asm.op(Op::ShiftRightLogical, Type::U32, &[id, rest]);
+        Place32 {
+            linear,
+            lane,
+            warp,
+            invocation,
+        }
+    }
+
+    /// Waits for the whole warp.
+    pub(crate) fn meet(&mut self) {
+        if self.in_lockstep() {
+            self.yield_now();
+        } else {
+            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+        }
     }
 
     /// The lane's subgroup within its warp.
@@ -277,6 +334,32 @@ impl Emitter<'_> {
         self.asm.void(Op::Store, &[generation, zero]);
         self.asm.void(Op::Store, &[parity, zero]);
         let total = self.block_threads();
+        let size = self.asm.spec_constant(0, 32);
+        // Known to the driver's compiler, so that nothing is conditional where no thread only fills up the last warp.
+        let full = self.asm.op(Op::IEqual, Type::Bool, &[size, total]);
+        let below = self.asm.op(Op::ULessThan, Type::Bool, &[linear, total]);
+        let live = self.asm.op(Op::LogicalOr, Type::Bool, &[full, below]);
+        if self.helpers.contains_key(&Helper::BallotFull) {
+            // What lies there from before has a tag, too.
+            for slot in 0..2 {
+                let slot = self.asm.u32(slot);
+                let mine = self.slot(slot, linear);
+                let tag = self.offset(mine, Type::U64, 4);
+                self.poke(tag, zero);
+            }
+        }
+        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
+        if self.in_lockstep() {
+            let waits = self.waits_for_the_last();
+            self.when(waits, |e| {
+                e.when(leader, |e| {
+                    let at = e.state_address(DONE, None);
+                    e.poke(at, zero);
+                });
+            });
+            // The first subgroup runs first: nobody has asked yet.
+            return live;
+        }
         let first = self.asm.op(Op::IEqual, Type::Bool, &[lane, zero]);
         let width = self.warps().width;
         self.when(first, |e| {
@@ -309,7 +392,6 @@ impl Emitter<'_> {
                 e.poke(at, flag);
             }
         });
-        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
         self.when(leader, |e| {
             e.repeat(64, |e, k| {
                 let at = e.state_address(BARRIERS, Some((k, 4)));
@@ -327,7 +409,17 @@ impl Emitter<'_> {
         let bit = self.state_address(THREADS + BALLOT, Some((linear, THREAD_BYTES)));
         self.poke(bit, zero);
         self.yield_now();
-        self.asm.op(Op::ULessThan, Type::Bool, &[linear, total])
+        live
+    }
+
+    /// In lockstep: whether subgroups can be done before others, so that all have to wait for the last.
+    fn waits_for_the_last(&mut self) -> Id {
+        if self.warps().early_exits {
+            return self.asm.constant(Type::Bool, 1);
+        }
+        let total = self.block_threads();
+        let size = self.asm.spec_constant(0, 32);
+        self.asm.op(Op::INotEqual, Type::Bool, &[size, total])
     }
 
     /// Publishes words of every lane to its warp and meets; gives the address of slot word 0 of the warp's lane 0.
@@ -355,7 +447,7 @@ impl Emitter<'_> {
             self.store_device(at, ty, v, memory::Access::default());
             n += run;
         }
-        self.call_helper(Helper::WarpSync, Type::Void, &[]);
+        self.meet();
         let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
         self.slot(slot, start)
     }
@@ -507,7 +599,7 @@ impl Emitter<'_> {
             let slot = self.next_slot();
             let mine = self.slot(slot, linear);
             self.poke(mine, value);
-            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            self.meet();
             let at = self.slot(slot, from);
             let id = self.peek(at, Type::U32);
             self.asm.void(Op::ReturnValue, &[id]);
@@ -561,7 +653,10 @@ impl Emitter<'_> {
             self.poke(mine, bits);
             let tag = self.offset(mine, Type::U64, 4);
             self.poke(tag, meeting);
-            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            if self.in_lockstep() {
+                self.asm.void(Op::Store, &[generation, meeting]);
+            }
+            self.meet();
             let zero = self.asm.u32(0);
             let mut all = zero;
             for n in 0..32 / self.warps().width {
@@ -742,8 +837,27 @@ impl Emitter<'_> {
     /// llvmpipe drops the other subgroups of a workgroup once it finds one finished: all wait for the last.
     fn write_epilogue(&mut self, id: Id) {
         self.asm.begin_function(id, Type::Void, &[]);
-        let at = self.state_address(DONE, None);
         let one = self.asm.u32(1);
+        if self.in_lockstep() {
+            let waits = self.waits_for_the_last();
+            self.when(waits, |e| {
+                // Subgroups count, not threads, and without an atomic: nobody else runs between two yields.
+                let at = e.state_address(DONE, None);
+                let done = e.peek(at, Type::U32);
+                let done = e.asm.op(Op::IAdd, Type::U32, &[done, one]);
+                e.poke(at, done);
+                let size = e.asm.spec_constant(0, 32);
+                let bits = e.asm.u32(e.warps().width.trailing_zeros());
+                let all = e.asm.op(Op::ShiftRightLogical, Type::U32, &[size, bits]);
+                e.wait_while(|e| {
+                    let done = e.peek(at, Type::U32);
+                    e.asm.op(Op::ULessThan, Type::Bool, &[done, all])
+                });
+            });
+            self.asm.void(Op::Return, &[]);
+            return;
+        }
+        let at = self.state_address(DONE, None);
         self.atomic_u32(Op::AtomicIAdd, at, one);
         let size = self.asm.spec_constant(0, 32);
         self.wait_while(|e| {
