@@ -13,6 +13,7 @@
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
 use crate::ModuleLayout;
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
+use rustc_hash::FxHashMap;
 
 /// Who has the same value, or goes the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,12 +62,26 @@ fn known(level: Level) -> Known {
     }
 }
 
+/// One or the other. Two different values of %tid.x and its like are just any value.
+fn join(a: Known, b: Known) -> Known {
+    match (a, b) {
+        (Known::Unset, v) | (v, Known::Unset) => v,
+        (a, b) if (a == Known::LaneAbove) != (b == Known::LaneAbove) => Known::Lane,
+        (a, b) => a.max(b),
+    }
+}
+
 struct Analysis<'a> {
     graph: &'a Graph<'a>,
     module: &'a Module<'a>,
     layout: &'a ModuleLayout,
     registers: Vec<Known>,
+    constants: Vec<Option<u64>>,
     blocks: Vec<Level>,
+    /// Of the condition at each block's end.
+    conditions: Vec<Level>,
+    /// What the block that is being looked at has written so far: compilers use a register again for something else.
+    local: FxHashMap<Register, Known>,
     changed: bool,
 }
 
@@ -103,7 +118,11 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
             }
             Step::Copy { .. } => false,
         });
-    let Some(after) = post_dominators(&ways, &used).filter(|_| !counts) else {
+    // A loop that is left by leaving the kernel alone has no way to the end but those.
+    let leaves = |b: usize| ways[b].len() < graph.blocks[b].targets.len();
+    let after = post_dominators(&ways, &used, &|_| false)
+        .or_else(|| post_dominators(&ways, &used, &leaves));
+    let Some(after) = after.filter(|_| !counts) else {
         return worst;
     };
     let mut analysis = Analysis {
@@ -111,7 +130,10 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
         module,
         layout,
         registers: vec![Known::Unset; graph.registers.len()],
+        constants: graph.constants(),
         blocks: vec![Level::Block; graph.blocks.len()],
+        conditions: vec![Level::Block; graph.blocks.len()],
+        local: FxHashMap::default(),
         changed: true,
     };
     // The blocks that run or do not run by a branch.
@@ -125,7 +147,7 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
             analysis.block(b);
         }
         for (branch, blocks) in &depend {
-            let level = analysis.condition(*branch);
+            let level = analysis.conditions[*branch];
             for &b in blocks {
                 let block = &mut analysis.blocks[b as usize];
                 if *block < level {
@@ -146,7 +168,7 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
         used(b)
             && ways[b].len() == 1
             && out.clone().any(|&t| !matters[t as usize])
-            && analysis.condition(b).max(analysis.blocks[b]) > Level::Block
+            && analysis.conditions[b].max(analysis.blocks[b]) > Level::Block
     });
     Lockstep { level, early_exits }
 }
@@ -184,7 +206,12 @@ fn reached(ways: &[Vec<u32>]) -> Vec<bool> {
 
 /// The nearest block that every way from a block to the end passes; the number of blocks stands for the end. `None` where
 /// a block has no way to the end.
-fn post_dominators(ways: &[Vec<u32>], used: &dyn Fn(usize) -> bool) -> Option<Vec<u32>> {
+/// `ends`: blocks that end beside what `ways` says.
+fn post_dominators(
+    ways: &[Vec<u32>],
+    used: &dyn Fn(usize) -> bool,
+    ends: &dyn Fn(usize) -> bool,
+) -> Option<Vec<u32>> {
     let end = ways.len();
     let mut before = vec![Vec::new(); end + 1];
     for b in (0..end).filter(|&b| used(b)) {
@@ -192,7 +219,7 @@ fn post_dominators(ways: &[Vec<u32>], used: &dyn Fn(usize) -> bool) -> Option<Ve
             before[t as usize].push(b);
         }
         // A branch with one way that matters is none, and its other way is forgotten; a block without any ends here.
-        if ways[b].is_empty() {
+        if ways[b].is_empty() || ends(b) {
             before[end].push(b);
         }
     }
@@ -226,9 +253,8 @@ fn post_dominators(ways: &[Vec<u32>], used: &dyn Fn(usize) -> bool) -> Option<Ve
         changed = false;
         for &b in order.iter().skip(1) {
             let mut common = u32::MAX;
-            let ends = [end as u32];
-            let targets: &[u32] = if ways[b].is_empty() { &ends } else { &ways[b] };
-            for &t in targets {
+            let out = (ways[b].is_empty() || ends(b)).then_some(end as u32);
+            for t in ways[b].iter().copied().chain(out) {
                 if after[t as usize] == u32::MAX {
                     continue;
                 }
@@ -255,6 +281,18 @@ fn post_dominators(ways: &[Vec<u32>], used: &dyn Fn(usize) -> bool) -> Option<Ve
     Some(after)
 }
 
+/// Whether `32 u + lane`, not negative, combined with a constant is the same for all lanes.
+fn ignores_lanes(i: &Instruction, by: u64) -> bool {
+    let by = by as u32;
+    match i.opcode {
+        Opcode::Shr => (5..32).contains(&by),
+        Opcode::And => by & 31 == 0,
+        _ if i.has(Modifier::Lt) || i.has(Modifier::Ge) => by & 31 == 0,
+        _ if i.has(Modifier::Gt) || i.has(Modifier::Le) => by & 31 == 31,
+        _ => false,
+    }
+}
+
 /// The blocks on the ways from a branch to the block where they come together.
 fn between(ways: &[Vec<u32>], branch: usize, end: u32) -> Vec<u32> {
     let mut seen = vec![false; ways.len()];
@@ -271,24 +309,24 @@ fn between(ways: &[Vec<u32>], branch: usize, end: u32) -> Vec<u32> {
 }
 
 impl Analysis<'_> {
-    fn condition(&self, block: usize) -> Level {
-        match self.graph.blocks[block].condition {
-            None => Level::Block,
-            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
-                self.registers[register as usize].level()
-            }
-        }
+    fn register(&self, r: Register) -> Known {
+        let local = self.local.get(&r).copied();
+        local.unwrap_or(self.registers[r as usize])
+    }
+
+    fn write(&mut self, register: Register, value: Known, always: bool) {
+        self.raise(register, value);
+        let value = if always {
+            value
+        } else {
+            join(self.register(register), value)
+        };
+        self.local.insert(register, value);
     }
 
     fn raise(&mut self, register: Register, to: Known) {
         let r = &mut self.registers[register as usize];
-        // Two different values of %tid.x and its like are just any value.
-        let new = match (*r, to) {
-            (Known::Unset, v) => v,
-            (old, Known::LaneAbove) if old != Known::LaneAbove => Known::Lane,
-            (Known::LaneAbove, v) if v != Known::LaneAbove => Known::Lane,
-            (old, v) => old.max(v),
-        };
+        let new = join(*r, to);
         if *r != new {
             *r = new;
             self.changed = true;
@@ -298,16 +336,17 @@ impl Analysis<'_> {
     fn block(&mut self, b: usize) {
         let graph = self.graph;
         let here = self.blocks[b];
+        self.local.clear();
         for step in &graph.blocks[b].steps {
             match *step {
                 Step::Copy { to, from } => {
-                    let v = self.registers[from as usize];
+                    let v = self.register(from);
                     let v = if here == Level::Block {
                         v
                     } else {
                         known(v.level().max(here))
                     };
-                    self.raise(to, v);
+                    self.write(to, v, true);
                 }
                 Step::Instruction {
                     frame,
@@ -317,13 +356,20 @@ impl Analysis<'_> {
                     let i = graph.instruction(frame, statement);
                     let mut run = here;
                     if let (Some(p), false) = (i.predicate, unpredicated) {
-                        let p = self.registers[graph.register(frame, p.register) as usize];
+                        let p = self.register(graph.register(frame, p.register));
                         run = run.max(p.level());
                     }
-                    self.instruction(frame, i, run);
+                    let always = unpredicated || i.predicate.is_none();
+                    self.instruction(frame, i, run, always);
                 }
             }
         }
+        self.conditions[b] = match graph.blocks[b].condition {
+            None => Level::Block,
+            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
+                self.register(register).level()
+            }
+        };
     }
 
     fn operand(&self, frame: u32, o: &Operand) -> Known {
@@ -338,15 +384,23 @@ impl Analysis<'_> {
                 }
                 _ => Known::At(Level::Block),
             },
-            Operand::Register(r) => self.registers[self.graph.register(frame, *r) as usize],
+            Operand::Register(r) => self.register(self.graph.register(frame, *r)),
             _ => {
                 let mut level = Level::Block;
                 graph::operand_registers(o, &mut |r| {
-                    let r = self.registers[self.graph.register(frame, r) as usize];
+                    let r = self.register(self.graph.register(frame, r));
                     level = level.max(r.level());
                 });
                 known(level)
             }
+        }
+    }
+
+    fn integer(&self, frame: u32, o: &Operand) -> Option<u64> {
+        match o {
+            Operand::Integer(v) => Some(*v),
+            Operand::Register(r) => self.constants[self.graph.register(frame, *r) as usize],
+            _ => None,
         }
     }
 
@@ -367,7 +421,7 @@ impl Analysis<'_> {
         }
     }
 
-    fn instruction(&mut self, frame: u32, i: &Instruction, run: Level) {
+    fn instruction(&mut self, frame: u32, i: &Instruction, run: Level, always: bool) {
         let graph = self.graph;
         let n = graph::destinations(i);
         let sources = |analysis: &Self| {
@@ -385,7 +439,7 @@ impl Analysis<'_> {
             Opcode::St if parameter => {
                 let v = known(sources(self).max(run));
                 if let Some(words) = i.operands.first().and_then(|o| self.words(frame, o)) {
-                    words.for_each(|r| self.raise(r, v));
+                    words.for_each(|r| self.write(r, v, false));
                 }
                 return;
             }
@@ -395,19 +449,19 @@ impl Analysis<'_> {
                     if let Operand::List(parts) = o {
                         for part in parts {
                             if let Some(words) = self.words(frame, part) {
-                                words.for_each(|r| self.raise(r, Known::Lane));
+                                words.for_each(|r| self.write(r, Known::Lane, false));
                             }
                         }
                     }
                     graph::operand_registers(o, &mut |r| {
-                        self.raise(graph.register(frame, r), Known::Lane);
+                        self.write(graph.register(frame, r), Known::Lane, false);
                     });
                 }
                 return;
             }
             Opcode::Ld if parameter => match i.operands.get(1).and_then(|o| self.words(frame, o)) {
                 Some(words) => {
-                    let levels = words.map(|r| self.registers[r as usize].level());
+                    let levels = words.map(|r| self.register(r).level());
                     known(levels.max().unwrap_or(Level::Block))
                 }
                 None => known(sources(self)),
@@ -438,20 +492,20 @@ impl Analysis<'_> {
                     known(v.level())
                 }
             }
-            Opcode::Shr => match (self.operand(frame, &i.operands[1]), &i.operands[2]) {
-                (Known::LaneAbove, Operand::Integer(5..=31)) => Known::At(Level::Warp),
-                _ => known(sources(self)),
-            },
-            Opcode::And => match (self.operand(frame, &i.operands[1]), &i.operands[2]) {
-                (Known::LaneAbove, Operand::Integer(mask)) if mask & 31 == 0 => {
-                    Known::At(Level::Warp)
-                }
-                _ => known(sources(self)),
-            },
+            Opcode::Shr | Opcode::And | Opcode::Setp
+                if i.operands.len() == 3
+                    && self.operand(frame, &i.operands[1]) == Known::LaneAbove =>
+            {
+                let by = self.integer(frame, &i.operands[2]);
+                known(match by {
+                    Some(by) if ignores_lanes(i, by) => Level::Warp,
+                    _ => Level::Lane,
+                })
+            }
             Opcode::Shfl => {
                 // From one lane, the same for all.
                 let one = i.has(Modifier::Idx)
-                    && matches!(i.operands.get(3), Some(Operand::Integer(0x1f)))
+                    && i.operands.get(3).and_then(|c| self.integer(frame, c)) == Some(0x1f)
                     && self.operand(frame, &i.operands[2]).level() <= Level::Warp;
                 known(if one { Level::Warp } else { Level::Lane })
             }
@@ -474,7 +528,9 @@ impl Analysis<'_> {
             known(value.level().max(run))
         };
         for o in i.operands.iter().take(n) {
-            graph::operand_registers(o, &mut |r| self.raise(graph.register(frame, r), value));
+            graph::operand_registers(o, &mut |r| {
+                self.write(graph.register(frame, r), value, always);
+            });
         }
     }
 }

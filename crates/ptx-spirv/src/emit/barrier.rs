@@ -31,7 +31,11 @@ impl Emitter<'_> {
 
     fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
         if self.yields() {
-            if self.in_lockstep() || Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX) {
+            if self.in_lockstep()
+                || self
+                    .known_integer(mask)
+                    .is_some_and(|m| m as u32 == u32::MAX)
+            {
                 self.meet();
             } else {
                 let mask = self.value(mask, Type::U32)?;
@@ -120,7 +124,7 @@ impl Emitter<'_> {
         // One barrier serves all numbers as long as each is for the whole block.
         if let Some(count) = count {
             let whole = match (
-                Self::literal(count),
+                self.known_integer(count),
                 self.info.required_threads,
                 self.info.max_threads,
             ) {

@@ -77,6 +77,8 @@ pub(crate) struct Emitter<'a> {
     /// The frame whose instruction is being emitted.
     frame: u32,
     storage: Vec<Storage>,
+    /// The registers that are constants.
+    constants: Vec<Option<u64>>,
     /// Raised at every label: what is known within a block is forgotten after it.
     pub(crate) epoch: u32,
     casts: FxHashMap<(Id, Type), (u32, Id)>,
@@ -143,6 +145,7 @@ pub(crate) fn emit(
         info,
         frame: 0,
         storage,
+        constants: graph.constants(),
         epoch: 0,
         casts: FxHashMap::default(),
         predicate: None,
@@ -499,6 +502,14 @@ impl<'a> Emitter<'a> {
         match o {
             Operand::Integer(v) => Some(*v),
             _ => None,
+        }
+    }
+
+    /// The operand's value if it is an integer literal or a register that holds one all the time.
+    pub(crate) fn known_integer(&self, o: &Operand) -> Option<u64> {
+        match o {
+            Operand::Register(r) => self.constants[self.virtual_register(*r) as usize],
+            _ => Self::literal(o),
         }
     }
 
