@@ -7,13 +7,17 @@
 //! kernels, are out of the game: the others stay together without them. So the analysis looks at the graph of the blocks
 //! from which a meeting can still be reached (those that *matter*), with one end for all ways out of it.
 //!
+//! Where a branch that whole warps take sends some of them to meetings that the others do not have, those can make up for it:
+//! the branch is *padded* if the number of meetings on each of its ways is fixed.
+//!
 //! The level of a value is the worst of what it is made of and of the branches that decide whether its instruction runs; a block's
 //! level is the worst of the branches that it depends on. Both rise together until nothing changes.
 
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
 use crate::ModuleLayout;
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use structurizer::{Node, Structured};
 
 /// Who has the same value, or goes the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,10 +31,13 @@ pub enum Level {
 }
 
 /// How the threads of a kernel come to its meetings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lockstep {
-    /// Who does so together.
+    /// Who does so together: the threads of a block only if `padded` branches are padded.
     pub level: Level,
+    /// Blocks that end in a branch by warps, of which one way has more meetings than the other. Without them, the level
+    /// is that of all blocks of threads; with them, only where rows of threads are whole warps.
+    pub padded: FxHashSet<u32>,
     /// Whether a thread can leave while others still have meetings before them.
     pub early_exits: bool,
 }
@@ -86,7 +93,12 @@ struct Analysis<'a> {
 }
 
 /// How the threads of a kernel come to its meetings: what `convergent` blocks hold.
-pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockstep {
+pub fn lockstep(
+    graph: &Graph,
+    structured: &Structured,
+    module: &Module,
+    layout: &ModuleLayout,
+) -> Lockstep {
     let matters = matters(graph);
     let ways: Vec<Vec<u32>> = graph
         .blocks
@@ -100,6 +112,7 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
     let used = |b: usize| matters[b] && reached[b];
     let worst = Lockstep {
         level: Level::Lane,
+        padded: FxHashSet::default(),
         early_exits: true,
     };
     // Counting and arriving without waiting are done with counters.
@@ -158,9 +171,29 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
         }
     }
     let meets = |b: usize| used(b) && graph.blocks[b].convergent;
-    let level = (0..graph.blocks.len())
-        .filter(|&b| meets(b))
-        .map(|b| analysis.blocks[b])
+    // Meetings below each branch that is not for the whole block.
+    let partial: Vec<(usize, Level, usize)> = depend
+        .iter()
+        .map(|(branch, blocks)| {
+            let meetings = blocks.iter().filter(|&&b| meets(b as usize)).count();
+            (*branch, analysis.conditions[*branch], meetings)
+        })
+        .filter(|&(_, level, meetings)| level > Level::Block && meetings > 0)
+        .collect();
+    let mut padding = Padding {
+        graph,
+        partial: partial
+            .iter()
+            .map(|&(b, l, n)| (b as u32, (l, n)))
+            .collect(),
+        padded: FxHashSet::default(),
+    };
+    padding.walk(&structured.body);
+    let padded = padding.padded;
+    let level = partial
+        .iter()
+        .filter(|(branch, ..)| !padded.contains(&(*branch as u32)))
+        .map(|&(_, level, _)| level)
         .max()
         .unwrap_or(Level::Block);
     let early_exits = (0..graph.blocks.len()).any(|b| {
@@ -170,7 +203,99 @@ pub fn lockstep(graph: &Graph, module: &Module, layout: &ModuleLayout) -> Lockst
             && out.clone().any(|&t| !matters[t as usize])
             && analysis.conditions[b].max(analysis.blocks[b]) > Level::Block
     });
-    Lockstep { level, early_exits }
+    Lockstep {
+        level,
+        padded,
+        early_exits,
+    }
+}
+
+/// Finds the branches that can be padded.
+struct Padding<'a> {
+    graph: &'a Graph<'a>,
+    /// Branches that not all threads of a block take alike: for whom they are alike, and how many blocks with meetings
+    /// depend on them.
+    partial: FxHashMap<u32, (Level, usize)>,
+    padded: FxHashSet<u32>,
+}
+
+impl Padding<'_> {
+    fn walk(&mut self, nodes: &[Node]) {
+        for n in nodes {
+            match n {
+                Node::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => {
+                    if let structurizer::Condition::Block(b) = condition {
+                        let meetings = self.meetings(then) + self.meetings(otherwise);
+                        if self.partial.get(&b.0) == Some(&(Level::Warp, meetings)) {
+                            let mut inner = vec![b.0];
+                            if self.fixed(then, &mut inner) && self.fixed(otherwise, &mut inner) {
+                                self.padded.extend(inner);
+                                continue;
+                            }
+                        }
+                    }
+                    self.walk(then);
+                    self.walk(otherwise);
+                }
+                Node::Loop(body) => self.walk(body),
+                _ => {}
+            }
+        }
+    }
+
+    /// How many blocks of a region have meetings.
+    fn meetings(&self, nodes: &[Node]) -> usize {
+        let each = nodes.iter().map(|n| match n {
+            Node::Block(b) => usize::from(self.graph.blocks[b.0 as usize].convergent),
+            Node::If {
+                then, otherwise, ..
+            } => self.meetings(then) + self.meetings(otherwise),
+            Node::Loop(body) => self.meetings(body),
+            _ => 0,
+        });
+        each.sum()
+    }
+
+    /// Whether a region has the same number of meetings on all ways through it, once `inner` branches are padded.
+    fn fixed(&self, nodes: &[Node], inner: &mut Vec<u32>) -> bool {
+        nodes.iter().all(|n| match n {
+            Node::Block(_) | Node::Set(..) => true,
+            Node::If {
+                condition,
+                then,
+                otherwise,
+            } => {
+                if self.meetings(then) + self.meetings(otherwise) > 0 {
+                    let structurizer::Condition::Block(b) = condition else {
+                        return false;
+                    };
+                    // Lanes of one subgroup that part would make it come twice.
+                    if self.partial.get(&b.0).is_some_and(|p| p.0 == Level::Lane) {
+                        return false;
+                    }
+                    inner.push(b.0);
+                }
+                self.fixed(then, inner) && self.fixed(otherwise, inner)
+            }
+            Node::Loop(body) => self.meetings(body) == 0 && !returns(body),
+            Node::Break | Node::Continue | Node::Return => false,
+        })
+    }
+}
+
+fn returns(nodes: &[Node]) -> bool {
+    nodes.iter().any(|n| match n {
+        Node::Return => true,
+        Node::If {
+            then, otherwise, ..
+        } => returns(then) || returns(otherwise),
+        Node::Loop(body) => returns(body),
+        _ => false,
+    })
 }
 
 /// From which blocks a meeting can be reached, their own included.

@@ -31,15 +31,17 @@ impl Emitter<'_> {
 
     fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
         if self.yields() {
-            if self.in_lockstep()
-                || self
-                    .known_integer(mask)
-                    .is_some_and(|m| m as u32 == u32::MAX)
+            if self
+                .known_integer(mask)
+                .is_some_and(|m| m as u32 == u32::MAX)
             {
                 self.meet();
             } else {
                 let mask = self.value(mask, Type::U32)?;
-                self.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                self.count_meeting();
+                self.together(Self::yield_now, |e| {
+                    e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                });
             }
             return Ok(());
         }
@@ -64,11 +66,6 @@ impl Emitter<'_> {
         if !self.yields() {
             return self.native_block_barrier(i, &number, count.as_ref());
         }
-        if self.in_lockstep() {
-            // All threads that are left come here, whatever part of them the instruction is for.
-            self.yield_now();
-            return Ok(());
-        }
         let number = self.value(&number, Type::U32)?;
         let fifteen = self.asm.u32(15);
         let number = self.asm.op(Op::BitwiseAnd, Type::U32, &[number, fifteen]);
@@ -82,7 +79,11 @@ impl Emitter<'_> {
             } else {
                 Helper::Barrier
             };
-            self.call_helper(helper, Type::Void, &[number, count]);
+            self.count_meeting();
+            // In lockstep all threads that are left come here, whatever part of them the instruction is for.
+            self.together(Self::yield_now, |e| {
+                e.call_helper(helper, Type::Void, &[number, count]);
+            });
             return Ok(());
         }
         let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;

@@ -92,7 +92,7 @@ pub(crate) struct Entry {
 
 impl Emitter<'_> {
     /// Declares what all kernels share and opens the kernel's function; returns the entry point's id.
-    pub(super) fn begin(&mut self) -> Id {
+    pub(super) fn begin(&mut self, structured: &structurizer::Structured) -> Id {
         for c in [
             Capability::Shader,
             Capability::Int8,
@@ -136,7 +136,8 @@ impl Emitter<'_> {
         self.entry.main = self.asm.id();
         self.entry.kernel = self.entry.main;
         if self.yields() && convergent {
-            let lockstep = crate::uniform::lockstep(self.graph, self.module, self.layout);
+            let lockstep =
+                crate::uniform::lockstep(self.graph, structured, self.module, self.layout);
             self.state = Some(warp_state::State::new(self.target, lockstep, &mut self.asm));
             self.info.warp_state = true;
             self.entry.kernel = self.asm.id();
@@ -279,8 +280,13 @@ impl Emitter<'_> {
 
     /// The thread ends here.
     pub(super) fn thread_exit(&mut self) {
-        if self.state.as_ref().is_some_and(|s| !s.lockstep) {
-            self.call_helper(Helper::LaneExit, Type::Void, &[]);
+        if self.state.is_some() {
+            self.together(
+                |_| {},
+                |e| {
+                    e.call_helper(Helper::LaneExit, Type::Void, &[]);
+                },
+            );
         }
         self.asm.void(Op::Return, &[]);
     }

@@ -134,7 +134,7 @@ impl Emitter<'_> {
     }
 
     /// The address as a device address, for spaces that are made of those.
-    fn device_address(&mut self, a: Address) -> Option<Id> {
+    pub(crate) fn device_address(&mut self, a: Address) -> Option<Id> {
         let base = match a.space {
             Space::Global | Space::Const | Space::Parameter => return Some(a.id),
             Space::Shared if self.info.shared_in_scratch => self.entry.shared,

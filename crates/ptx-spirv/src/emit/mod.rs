@@ -157,7 +157,7 @@ pub(crate) fn emit(
         state: None,
         matrix: matrix::Batch::default(),
     };
-    let entry = emitter.begin();
+    let entry = emitter.begin(structured);
     emitter.flags = (0..structured.flags)
         .map(|_| emitter.asm.variable(Type::Bool))
         .collect();
@@ -660,17 +660,33 @@ impl<'a> Emitter<'a> {
                     self.asm
                         .void(Op::BranchConditional, &[id, then_label, else_label]);
                     let mut reached = then.is_empty() || otherwise.is_empty();
-                    for (label, arm) in [(then_label, then), (else_label, otherwise)] {
+                    let padded = match *condition {
+                        structurizer::Condition::Block(b) => self.is_padded(b),
+                        structurizer::Condition::Flag(_) => false,
+                    };
+                    let mut meetings = [0; 2];
+                    for (n, (label, arm)) in [(then_label, then), (else_label, otherwise)]
+                        .into_iter()
+                        .enumerate()
+                    {
                         if arm.is_empty() {
                             continue;
                         }
                         self.label(label);
+                        if padded {
+                            self.keep_branch();
+                        }
+                        let before = self.meetings();
                         if self.region(arm, around)? {
                             self.asm.void(Op::Branch, &[merge]);
                             reached = true;
                         }
+                        meetings[n] = self.meetings() - before;
                     }
                     self.label(merge);
+                    if padded && reached {
+                        self.pad(id, meetings[0], meetings[1]);
+                    }
                     if !reached {
                         self.asm.void(Op::Unreachable, &[]);
                         return Ok(false);

@@ -32,7 +32,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn subgroup_width(&self) -> u32 {
+    pub(super) fn subgroup_width(&self) -> u32 {
         match self.target.warps {
             Warps::Yield { width } => width,
             _ => 32,
@@ -73,16 +73,19 @@ impl Emitter<'_> {
             let mask = self.value(mask, Type::U32)?;
             return Ok(self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask]));
         }
+        self.count_meeting();
         if self.is_full(mask) {
             return Ok(self.call_helper(Helper::BallotFull, Type::U32, &[predicate]));
         }
-        if self.in_lockstep() {
-            let bits = self.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
-            let mask = self.value(mask, Type::U32)?;
-            return Ok(self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask]));
-        }
         let mask = self.value(mask, Type::U32)?;
-        Ok(self.call_helper(Helper::BallotMask, Type::U32, &[predicate, mask]))
+        Ok(self.together_value(
+            Type::U32,
+            |e| {
+                let bits = e.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
+                e.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask])
+            },
+            |e| e.call_helper(Helper::BallotMask, Type::U32, &[predicate, mask]),
+        ))
     }
 
     /// A word of another lane.
@@ -90,10 +93,15 @@ impl Emitter<'_> {
         if !self.yields() {
             return self.native_shuffle(value, lane);
         }
-        match mask.filter(|_| !self.in_lockstep()) {
-            None => self.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]),
-            Some(mask) => self.call_helper(Helper::ShuffleMask, Type::U32, &[value, lane, mask]),
-        }
+        self.count_meeting();
+        let Some(mask) = mask else {
+            return self.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]);
+        };
+        self.together_value(
+            Type::U32,
+            |e| e.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]),
+            |e| e.call_helper(Helper::ShuffleMask, Type::U32, &[value, lane, mask]),
+        )
     }
 
     /// A word of another invocation of the subgroup, by its number there.
@@ -199,7 +207,7 @@ impl Emitter<'_> {
             && self
                 .known_integer(bo)
                 .is_some_and(|b| (b as u32 & 31) < width);
-        let id = if self.yields() && near && (self.is_full(mo) || self.in_lockstep()) {
+        let id = if self.yields() && near && self.is_full(mo) {
             let own = self.entry.invocation;
             let invocation = if always {
                 // Constant to the driver's compiler.

@@ -23,6 +23,7 @@
 use super::*;
 use crate::uniform::{Level, Lockstep};
 use rspirv::spirv::{BuiltIn, Capability};
+use rustc_hash::FxHashSet;
 
 const WARP_BYTES: u32 = 64;
 const LIVE: u32 = 32;
@@ -55,8 +56,13 @@ pub(crate) struct State {
     generation: Id,
     /// Which slot is next: 0 or 1.
     parity: Id,
-    /// The threads of the block come to all meetings together: a meeting is one yield, and nothing is counted.
-    pub(super) lockstep: bool,
+    /// Whether the threads of the block come to all meetings together: a meeting is one yield then, and nothing is
+    /// counted.
+    together: Together,
+    /// Branches whose ways are padded to the same number of meetings.
+    padded: FxHashSet<u32>,
+    /// Meetings of the kernel's function so far, in the order of the text.
+    meetings: u32,
     /// A thread can leave while others still have meetings before them.
     early_exits: bool,
 }
@@ -71,10 +77,41 @@ impl State {
             base: asm.private_variable(Type::U64),
             generation: asm.private_variable(Type::U32),
             parity: asm.private_variable(Type::U32),
-            lockstep: lockstep.level == Level::Block,
+            together: match lockstep.level {
+                Level::Block if lockstep.padded.is_empty() => Together::Always,
+                Level::Block => Together::WholeRows(whole_rows(asm)),
+                _ => Together::Never,
+            },
+            padded: if lockstep.level == Level::Block {
+                lockstep.padded
+            } else {
+                FxHashSet::default()
+            },
+            meetings: 0,
             early_exits: lockstep.early_exits,
         }
     }
+}
+
+/// When the threads of a block come to all meetings together.
+#[derive(Clone, Copy)]
+enum Together {
+    Always,
+    /// Where rows of threads are whole warps, which this boolean specialisation constant says.
+    WholeRows(Id),
+    Never,
+}
+
+/// Whether the threads of a warp have the same `%tid.y`, `%tid.z` and `%tid.x / 32`.
+fn whole_rows(asm: &mut Assembler) -> Id {
+    let [x, y, z] = [1, 2, 3].map(|n| asm.spec_constant(n, if n == 1 { 32 } else { 1 }));
+    let (zero, one, mask) = (asm.u32(0), asm.u32(1), asm.u32(31));
+    let rest = asm.spec_operation(Op::BitwiseAnd, Type::U32, &[x, mask]);
+    let whole = asm.spec_operation(Op::IEqual, Type::Bool, &[rest, zero]);
+    let y = asm.spec_operation(Op::IEqual, Type::Bool, &[y, one]);
+    let z = asm.spec_operation(Op::IEqual, Type::Bool, &[z, one]);
+    let flat = asm.spec_operation(Op::LogicalAnd, Type::Bool, &[y, z]);
+    asm.spec_operation(Op::LogicalOr, Type::Bool, &[whole, flat])
 }
 
 /// A thread's place in its block.
@@ -155,9 +192,108 @@ impl Emitter<'_> {
             .op(op, Type::U32, &[pointer, scope, relaxed, value])
     }
 
-    /// Whether all threads of the block come to each meeting together.
-    pub(crate) fn in_lockstep(&self) -> bool {
-        self.state.as_ref().is_some_and(|s| s.lockstep)
+    /// Does one thing where all threads of the block come to each meeting together, another where they do not. Where both
+    /// are possible, the driver's compiler knows which it is.
+    pub(crate) fn together(
+        &mut self,
+        lockstep: impl FnOnce(&mut Self),
+        counted: impl FnOnce(&mut Self),
+    ) {
+        match self.warps().together {
+            Together::Always => lockstep(self),
+            Together::Never => counted(self),
+            Together::WholeRows(whole) => {
+                let (then, otherwise, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
+                self.asm.void(Op::SelectionMerge, &[merge, 0]);
+                self.asm
+                    .void(Op::BranchConditional, &[whole, then, otherwise]);
+                self.label(then);
+                lockstep(self);
+                self.asm.void(Op::Branch, &[merge]);
+                self.label(otherwise);
+                counted(self);
+                self.asm.void(Op::Branch, &[merge]);
+                self.label(merge);
+            }
+        }
+    }
+
+    /// [`Self::together`] for a value.
+    pub(crate) fn together_value(
+        &mut self,
+        ty: Type,
+        lockstep: impl FnOnce(&mut Self) -> Id,
+        counted: impl FnOnce(&mut Self) -> Id,
+    ) -> Id {
+        match self.warps().together {
+            Together::Always => lockstep(self),
+            Together::Never => counted(self),
+            Together::WholeRows(whole) => self.choose(whole, ty, lockstep, counted),
+        }
+    }
+
+    /// Counts a meeting of the kernel's function, once for both of its kinds.
+    pub(crate) fn count_meeting(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.meetings += 1;
+        }
+    }
+
+    /// Meetings so far.
+    pub(super) fn meetings(&self) -> u32 {
+        self.state.as_ref().map_or(0, |s| s.meetings)
+    }
+
+    /// Whether the ways of the block's branch are padded.
+    pub(super) fn is_padded(&self, block: BlockId) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|s| s.padded.contains(&block.0))
+    }
+
+    /// At the start of a way that is padded: something that is never done. llvmpipe runs a way of few instructions
+    /// without a branch around it, yields included, even for subgroups that do not take it.
+    pub(super) fn keep_branch(&mut self) {
+        let never = self.slice_is(Op::IEqual);
+        self.when(never, |e| {
+            let at = e.state_address(DONE, None);
+            let zero = e.asm.u32(0);
+            e.poke(at, zero);
+        });
+    }
+
+    /// The slice's size compared with 0, which it never is and the driver's compiler does not know.
+    fn slice_is(&mut self, op: Op) -> Id {
+        let slice = self.push(entry::Push::Slice);
+        let zero = self.asm.u32(0);
+        self.asm.op(op, Type::Bool, &[slice, zero])
+    }
+
+    /// After a padded branch with different numbers of meetings on its ways: the rest of them.
+    pub(super) fn pad(&mut self, condition: Id, then: u32, otherwise: u32) {
+        if then == otherwise {
+            return;
+        }
+        let less_in_then = then < otherwise;
+        self.together(
+            |e| {
+                let lacks = if less_in_then {
+                    condition
+                } else {
+                    e.asm.op(Op::LogicalNot, Type::Bool, &[condition])
+                };
+                e.when(lacks, |e| {
+                    // As in `keep_branch`.
+                    let always = e.slice_is(Op::INotEqual);
+                    e.when(always, |e| {
+                        for _ in 0..then.abs_diff(otherwise) {
+                            e.yield_now();
+                        }
+                    });
+                });
+            },
+            |_| {},
+        );
     }
 
     /// (thread, lane, warp) within a helper function. Made of the numbers of subgroup and invocation, because the
@@ -201,11 +337,10 @@ impl Emitter<'_> {
 
     /// Waits for the whole warp.
     pub(crate) fn meet(&mut self) {
-        if self.in_lockstep() {
-            self.yield_now();
-        } else {
-            self.call_helper(Helper::WarpSync, Type::Void, &[]);
-        }
+        self.count_meeting();
+        self.together(Self::yield_now, |e| {
+            e.call_helper(Helper::WarpSync, Type::Void, &[]);
+        });
     }
 
     /// The lane's subgroup within its warp.
@@ -221,7 +356,7 @@ impl Emitter<'_> {
     }
 
     /// The words of the threads' slots: address of word 0 of a thread's slot.
-    fn slot(&mut self, slot: Id, thread: Id) -> Id {
+    pub(super) fn slot(&mut self, slot: Id, thread: Id) -> Id {
         let words = self.info.warp_slot_words * 4;
         let size = self.asm.spec_constant(0, 32);
         let per_thread = self.asm.u32(THREAD_BYTES);
@@ -237,7 +372,7 @@ impl Emitter<'_> {
     }
 
     /// The slot of the next exchange of the whole warp; the one after uses the other.
-    fn next_slot(&mut self) -> Id {
+    pub(super) fn next_slot(&mut self) -> Id {
         let parity = self.warps().parity;
         let slot = self.asm.op(Op::Load, Type::U32, &[parity]);
         let one = self.asm.u32(1);
@@ -322,7 +457,7 @@ impl Emitter<'_> {
 
     /// In `main`: writes the state of the thread's part, meets once, and says whether the thread is one of the block's.
     pub(super) fn initialise_warp_state(&mut self) -> Id {
-        let (linear, lane, warp) = (self.entry.linear, self.entry.lane, self.entry.warp);
+        let linear = self.entry.linear;
         let slice = self.entry.slice;
         let (base, generation, parity) = (
             self.warps().base,
@@ -349,17 +484,25 @@ impl Emitter<'_> {
             }
         }
         let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
-        if self.in_lockstep() {
-            let waits = self.waits_for_the_last();
-            self.when(waits, |e| {
-                e.when(leader, |e| {
-                    let at = e.state_address(DONE, None);
-                    e.poke(at, zero);
+        self.together(
+            |e| {
+                // The first subgroup runs first: nobody has asked yet.
+                let waits = e.waits_for_the_last();
+                e.when(waits, |e| {
+                    e.when(leader, |e| {
+                        let at = e.state_address(DONE, None);
+                        e.poke(at, zero);
+                    });
                 });
-            });
-            // The first subgroup runs first: nobody has asked yet.
-            return live;
-        }
+            },
+            |e| e.initialise_counters(total, leader),
+        );
+        live
+    }
+
+    fn initialise_counters(&mut self, total: Id, leader: Id) {
+        let (lane, warp, linear) = (self.entry.lane, self.entry.warp, self.entry.linear);
+        let zero = self.asm.u32(0);
         let first = self.asm.op(Op::IEqual, Type::Bool, &[lane, zero]);
         let width = self.warps().width;
         self.when(first, |e| {
@@ -409,7 +552,6 @@ impl Emitter<'_> {
         let bit = self.state_address(THREADS + BALLOT, Some((linear, THREAD_BYTES)));
         self.poke(bit, zero);
         self.yield_now();
-        live
     }
 
     /// In lockstep: whether subgroups can be done before others, so that all have to wait for the last.
@@ -450,6 +592,18 @@ impl Emitter<'_> {
         self.meet();
         let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
         self.slot(slot, start)
+    }
+
+    /// Reads a word that a lane published, by its number; `base` is the slot of the warp's lane 0.
+    pub(crate) fn read_slot_word(&mut self, base: Id, lane: Id, word: Id) -> Id {
+        let words = self.asm.u32(self.info.warp_slot_words);
+        let index = self.asm.op(Op::IMul, Type::U32, &[lane, words]);
+        let index = self.asm.op(Op::IAdd, Type::U32, &[index, word]);
+        let four = self.asm.u32(4);
+        let offset = self.asm.op(Op::IMul, Type::U32, &[index, four]);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let at = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
+        self.load_device(at, Type::U32, memory::Access::default())
     }
 
     /// Reads words that a lane published; `base` is from [`Self::publish_to_slot`].
@@ -653,9 +807,7 @@ impl Emitter<'_> {
             self.poke(mine, bits);
             let tag = self.offset(mine, Type::U64, 4);
             self.poke(tag, meeting);
-            if self.in_lockstep() {
-                self.asm.void(Op::Store, &[generation, meeting]);
-            }
+            self.together(|e| e.asm.void(Op::Store, &[generation, meeting]), |_| {});
             self.meet();
             let zero = self.asm.u32(0);
             let mut all = zero;
@@ -837,26 +989,31 @@ impl Emitter<'_> {
     /// llvmpipe drops the other subgroups of a workgroup once it finds one finished: all wait for the last.
     fn write_epilogue(&mut self, id: Id) {
         self.asm.begin_function(id, Type::Void, &[]);
+        self.together(Self::wait_for_subgroups, Self::wait_for_threads);
+        self.asm.void(Op::Return, &[]);
+    }
+
+    fn wait_for_subgroups(&mut self) {
         let one = self.asm.u32(1);
-        if self.in_lockstep() {
-            let waits = self.waits_for_the_last();
-            self.when(waits, |e| {
-                // Subgroups count, not threads, and without an atomic: nobody else runs between two yields.
-                let at = e.state_address(DONE, None);
+        let waits = self.waits_for_the_last();
+        self.when(waits, |e| {
+            // Subgroups count, not threads, and without an atomic: nobody else runs between two yields.
+            let at = e.state_address(DONE, None);
+            let done = e.peek(at, Type::U32);
+            let done = e.asm.op(Op::IAdd, Type::U32, &[done, one]);
+            e.poke(at, done);
+            let size = e.asm.spec_constant(0, 32);
+            let bits = e.asm.u32(e.warps().width.trailing_zeros());
+            let all = e.asm.op(Op::ShiftRightLogical, Type::U32, &[size, bits]);
+            e.wait_while(|e| {
                 let done = e.peek(at, Type::U32);
-                let done = e.asm.op(Op::IAdd, Type::U32, &[done, one]);
-                e.poke(at, done);
-                let size = e.asm.spec_constant(0, 32);
-                let bits = e.asm.u32(e.warps().width.trailing_zeros());
-                let all = e.asm.op(Op::ShiftRightLogical, Type::U32, &[size, bits]);
-                e.wait_while(|e| {
-                    let done = e.peek(at, Type::U32);
-                    e.asm.op(Op::ULessThan, Type::Bool, &[done, all])
-                });
+                e.asm.op(Op::ULessThan, Type::Bool, &[done, all])
             });
-            self.asm.void(Op::Return, &[]);
-            return;
-        }
+        });
+    }
+
+    fn wait_for_threads(&mut self) {
+        let one = self.asm.u32(1);
         let at = self.state_address(DONE, None);
         self.atomic_u32(Op::AtomicIAdd, at, one);
         let size = self.asm.spec_constant(0, 32);
@@ -864,6 +1021,5 @@ impl Emitter<'_> {
             let done = e.peek(at, Type::U32);
             e.asm.op(Op::ULessThan, Type::Bool, &[done, size])
         });
-        self.asm.void(Op::Return, &[]);
     }
 }

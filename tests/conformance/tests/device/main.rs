@@ -4,6 +4,7 @@ mod barrier;
 mod compare;
 mod convert;
 mod float;
+mod fragment;
 mod half;
 mod integer;
 mod known;
