@@ -455,6 +455,16 @@ impl Assembler {
         id
     }
 
+    /// An operation on constants of which some are specialisation constants, as a constant.
+    pub fn spec_operation(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
+        let ty = self.ty(ty);
+        let id = self.id();
+        let mut words = vec![ty, id, op as u32];
+        words.extend_from_slice(operands);
+        self.global(Op::SpecConstantOp, &words);
+        id
+    }
+
     /// A global variable decorated as a builtin, in the Input class.
     pub fn builtin(&mut self, builtin: rspirv::spirv::BuiltIn, ty: Type) -> Id {
         let key = (Op::Variable as u32, vec![builtin as u32]);

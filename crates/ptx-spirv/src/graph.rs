@@ -164,6 +164,36 @@ impl Graph<'_> {
         })
     }
 
+    /// By register: the integer that it is all the time, because a move of it is all that writes it.
+    pub fn constants(&self) -> Vec<Option<u64>> {
+        let mut constants: Vec<Option<Option<u64>>> = vec![None; self.registers.len()];
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            let (frame, statement) = match *step {
+                Step::Copy { to, .. } | Step::Constant { to, .. } => {
+                    constants[to as usize] = Some(None);
+                    continue;
+                }
+                Step::Instruction {
+                    frame, statement, ..
+                } => (frame, statement),
+            };
+            let i = self.instruction(frame, statement);
+            let integer = match (i.opcode, i.operands.get(1)) {
+                (Opcode::Mov, Some(Operand::Integer(v))) if i.predicate.is_none() => Some(*v),
+                _ => None,
+            };
+            // What a call gives back may be in a register.
+            let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+            for o in i.operands.iter().take(n) {
+                operand_registers(o, &mut |r| {
+                    let c = &mut constants[self.register(frame, r) as usize];
+                    *c = Some(if c.is_none() { integer } else { None });
+                });
+            }
+        }
+        constants.into_iter().map(Option::flatten).collect()
+    }
+
     /// Whether a barrier of the kernel counts predicates (bar.red).
     pub fn uses_barrier_reduction(&self) -> bool {
         self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))

@@ -10,6 +10,7 @@ pub mod graph;
 pub mod layout;
 pub mod provenance;
 pub mod target;
+pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
 pub use target::{MatrixUnits, SharedMemory, Target, Warps};

@@ -84,8 +84,12 @@ const LACKS: &[Lack] = &[
         &["clock"],
     ),
     (
-        "denorm_preserve_f32",
-        |t| t.denorm_preserve_f32 = false,
+        "denorm_preserve",
+        |t| {
+            t.denorm_preserve_f16 = false;
+            t.denorm_preserve_f32 = false;
+            t.denorm_preserve_f64 = false;
+        },
         &[Capability::DenormPreserve],
         &[],
     ),

@@ -45,11 +45,17 @@ impl Emitter<'_> {
 
     fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
         if self.yields() {
-            if Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX) {
-                self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            if self
+                .known_integer(mask)
+                .is_some_and(|m| m as u32 == u32::MAX)
+            {
+                self.meet();
             } else {
                 let mask = self.value(mask, Type::U32)?;
-                self.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                self.count_meeting();
+                self.together(Self::yield_now, |e| {
+                    e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                });
             }
             return Ok(());
         }
@@ -93,7 +99,11 @@ impl Emitter<'_> {
             } else {
                 Helper::Barrier
             };
-            self.call_helper(helper, Type::Void, &[number, count]);
+            self.count_meeting();
+            // In lockstep all threads that are left come here, whatever part of them the instruction is for.
+            self.together(Self::yield_now, |e| {
+                e.call_helper(helper, Type::Void, &[number, count]);
+            });
             return Ok(());
         }
         let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
@@ -135,7 +145,7 @@ impl Emitter<'_> {
         // One barrier serves all numbers as long as each is for the whole block.
         if let Some(count) = count {
             let whole = match (
-                Self::literal(count),
+                self.known_integer(count),
                 self.info.required_threads,
                 self.info.max_threads,
             ) {

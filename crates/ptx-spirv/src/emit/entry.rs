@@ -68,6 +68,8 @@ pub(crate) struct Entry {
     pub(crate) linear: Id,
     /// `%laneid`.
     pub(crate) lane: Id,
+    /// Where warps yield: the thread's number in its subgroup.
+    pub(crate) invocation: Id,
     /// `%warpid`.
     pub(crate) warp: Id,
     /// Where subgroups hold two warps: 32 in the second of them, else 0.
@@ -96,7 +98,7 @@ pub(crate) struct Entry {
 
 impl Emitter<'_> {
     /// Declares what all kernels share and opens the kernel's function; returns the entry point's id.
-    pub(super) fn begin(&mut self) -> Id {
+    pub(super) fn begin(&mut self, structured: &structurizer::Structured) -> Id {
         for c in [
             Capability::Shader,
             Capability::Int8,
@@ -140,7 +142,9 @@ impl Emitter<'_> {
         self.entry.main = self.asm.id();
         self.entry.kernel = self.entry.main;
         if self.yields() && convergent {
-            self.state = Some(warp_state::State::new(self.target, &mut self.asm));
+            let lockstep =
+                crate::uniform::lockstep(self.graph, structured, self.module, self.layout);
+            self.state = Some(warp_state::State::new(self.target, lockstep, &mut self.asm));
             self.info.warp_state = true;
             self.entry.kernel = self.asm.id();
         }
@@ -192,16 +196,11 @@ impl Emitter<'_> {
     /// Computes the thread's place in its block and its slice at the start of a function.
     pub(super) fn threads(&mut self) {
         if self.yields() {
-            let index = self.asm.builtin(BuiltIn::LocalInvocationIndex, Type::U32);
-            self.entry.linear = self.asm.op(Op::Load, Type::U32, &[index]);
-            let mask = self.asm.u32(31);
-            self.entry.lane = self
-                .asm
-                .op(Op::BitwiseAnd, Type::U32, &[self.entry.linear, mask]);
-            let five = self.asm.u32(5);
-            self.entry.warp =
-                self.asm
-                    .op(Op::ShiftRightLogical, Type::U32, &[self.entry.linear, five]);
+            let place = self.narrow_place();
+            self.entry.linear = place.linear;
+            self.entry.lane = place.lane;
+            self.entry.warp = place.warp;
+            self.entry.invocation = place.invocation;
         } else {
             self.asm.capability(Capability::GroupNonUniform);
             let id = self.asm.builtin(BuiltIn::SubgroupId, Type::U32);
@@ -238,11 +237,15 @@ impl Emitter<'_> {
     /// Whether the thread is beyond the block's last one.
     pub(super) fn is_padding(&mut self) -> Id {
         let total = self.block_threads();
-        self.asm.op(
+        let size = self.asm.spec_constant(0, 32);
+        // False for certain where the block is whole warps.
+        let some = self.asm.op(Op::INotEqual, Type::Bool, &[size, total]);
+        let beyond = self.asm.op(
             Op::UGreaterThanEqual,
             Type::Bool,
             &[self.entry.linear, total],
-        )
+        );
+        self.asm.op(Op::LogicalAnd, Type::Bool, &[some, beyond])
     }
 
     /// The number of threads of a block.
@@ -305,7 +308,12 @@ impl Emitter<'_> {
     /// The thread ends here.
     pub(super) fn thread_exit(&mut self) {
         if self.state.is_some() {
-            self.call_helper(Helper::LaneExit, Type::Void, &[]);
+            self.together(
+                |_| {},
+                |e| {
+                    e.call_helper(Helper::LaneExit, Type::Void, &[]);
+                },
+            );
         }
         self.asm.void(Op::Return, &[]);
     }

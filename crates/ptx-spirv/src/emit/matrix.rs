@@ -33,6 +33,12 @@ pub(crate) struct Batch {
     gathered: FxHashMap<(Id, Id), Id>,
     /// B words published ahead, by step: slot address and first word.
     published: FxHashMap<usize, (Id, u32)>,
+    /// What [`Emitter::shares`] gave for B words.
+    shares: FxHashMap<Vec<Id>, Vec<Vec<Id>>>,
+    /// Words of other lanes, by the word and the place of the lane: many products have a fragment in common.
+    moved: FxHashMap<(Id, From), Id>,
+    /// What [`Emitter::elements_of`] gave, by the word.
+    elements: FxHashMap<(Element, Id), Vec<Id>>,
     /// Steps whose B words are published together, by the first of them.
     groups: FxHashMap<usize, Vec<StepPlace>>,
     /// Cooperative matrices, by the words they are made of.
@@ -92,10 +98,20 @@ impl Batch {
     }
 }
 
+/// Whose word a lane wants for a product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum From {
+    /// The lane of its quad with this number.
+    Quad(u32),
+    /// Lane 8t + n of the warp.
+    Column(u32),
+}
+
 /// Where the words of B are read.
 pub(super) enum BSource {
-    /// In the warp's slots, from this word on.
-    Slot { base: Id, first: u32 },
+    /// Where warps yield: in registers of the subgroup, whose invocations share the lanes of the warp evenly. Of each of
+    /// this invocation's lanes, the registers.
+    Shares(Vec<Vec<Id>>),
     /// In the lanes' registers.
     Registers(Vec<Id>),
 }
@@ -134,9 +150,15 @@ impl Emitter<'_> {
     pub(super) fn quad(&mut self) -> (Id, Id) {
         let (two, three) = (self.asm.u32(2), self.asm.u32(3));
         let lane = self.entry.lane;
+        // The same in a subgroup, and known there to the driver's compiler.
+        let near = if self.yields() {
+            self.entry.invocation
+        } else {
+            lane
+        };
         (
             self.asm.op(Op::ShiftRightLogical, Type::U32, &[lane, two]),
-            self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, three]),
+            self.asm.op(Op::BitwiseAnd, Type::U32, &[near, three]),
         )
     }
 
@@ -227,8 +249,18 @@ impl Emitter<'_> {
                 )))
             }
         };
-        let (g, t) = self.quad();
         let transposed = i.has(M::Trans);
+        if load && self.yields() {
+            let at = Address {
+                space: memory::Space::Shared,
+                id: self.offset(base, Type::U32, offset),
+            };
+            // Shared memory lies in scratch there.
+            if let Some(row) = self.device_address(at) {
+                return self.load_rows(parts, row, transposed);
+            }
+        }
+        let (g, t) = self.quad();
         // The rows this lane needs: one of each matrix, or two where transposed.
         let mut lanes = Vec::new();
         let mut keys = Vec::new();
@@ -290,6 +322,114 @@ impl Emitter<'_> {
                     self.store(at[2 * m + 1], Type::U16, high, Access::default());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// ldmatrix where warps yield: each lane reads the row whose address it has and publishes it. Takes fewer accesses than
+    /// reading elements by the addresses of other lanes, and llvmpipe's compiler takes time by the square of their number.
+    fn load_rows(&mut self, parts: &[Operand], row: Id, transposed: bool) -> Result<()> {
+        let count = parts.len() as u32;
+        let (slot, linear) = (self.next_slot(), self.entry.linear);
+        let mine = self.slot(slot, linear);
+        let quad = Type::Vector(Scalar::U32, 4);
+        let row = if count == 4 {
+            row
+        } else {
+            // The other lanes' addresses mean nothing.
+            let rows = self.asm.u32(8 * count);
+            let lane = self.entry.lane;
+            let has = self.asm.op(Op::ULessThan, Type::Bool, &[lane, rows]);
+            self.asm.op(Op::Select, Type::U64, &[has, row, mine])
+        };
+        let v = self.load_device(row, quad, Access::default());
+        self.store_device(mine, quad, v, Access::default());
+        self.meet();
+        let start = {
+            let lane = self.entry.lane;
+            self.asm.op(Op::ISub, Type::U32, &[linear, lane])
+        };
+        let base = self.slot(slot, start);
+        let (g, t) = self.quad();
+        let (one, two) = (self.asm.u32(1), self.asm.u32(2));
+        if !transposed {
+            for (m, part) in parts.iter().enumerate() {
+                let lane = self.offset(g, Type::U32, 8 * m as i64);
+                let v = self.read_slot_word(base, lane, t);
+                self.set(part, Type::U32, v)?;
+            }
+            return Ok(());
+        }
+        // The lane wants column g of rows 2t and 2t + 1. The columns of its subgroup are in one or two words of each row,
+        // which its invocations read row by row.
+        let width = self.subgroup_width();
+        let own = self.entry.invocation;
+        let seven = self.asm.u32(7);
+        let first = {
+            let mask = self.asm.u32(31 & !(width - 1));
+            let lane = self.entry.lane;
+            let lane = self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask]);
+            let three = self.asm.u32(3);
+            self.asm
+                .op(Op::ShiftRightLogical, Type::U32, &[lane, three])
+        };
+        let word = if width == 16 {
+            let three = self.asm.u32(3);
+            let upper = self.asm.op(Op::ShiftRightLogical, Type::U32, &[own, three]);
+            self.asm.op(Op::IAdd, Type::U32, &[first, upper])
+        } else {
+            first
+        };
+        let low_rows = self.asm.op(Op::BitwiseAnd, Type::U32, &[own, seven]);
+        let half = self.asm.op(Op::BitwiseAnd, Type::U32, &[g, one]);
+        let zero = self.asm.u32(0);
+        let odd = self.asm.op(Op::INotEqual, Type::Bool, &[half, zero]);
+        // Of the invocation with row 2t, or of the one with row 2t + 1.
+        let sources: [Id; 2] = [0, 1].map(|n| {
+            let even = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, one]);
+            let row = self.offset(even, Type::U32, n);
+            match width {
+                4 => {
+                    let three = self.asm.u32(3);
+                    self.asm.op(Op::BitwiseAnd, Type::U32, &[row, three])
+                }
+                8 => row,
+                _ => {
+                    let three = self.asm.u32(3);
+                    let upper = self.asm.op(Op::ShiftRightLogical, Type::U32, &[own, three]);
+                    let upper = self
+                        .asm
+                        .op(Op::ShiftLeftLogical, Type::U32, &[upper, three]);
+                    self.asm.op(Op::IAdd, Type::U32, &[row, upper])
+                }
+            }
+        });
+        for (m, part) in parts.iter().enumerate() {
+            let lane = self.offset(low_rows, Type::U32, 8 * m as i64);
+            let low = self.read_slot_word(base, lane, word);
+            // With four invocations each reads two rows.
+            let high = (width == 4).then(|| {
+                let lane = self.offset(lane, Type::U32, 4);
+                self.read_slot_word(base, lane, word)
+            });
+            let halves = sources.map(|source| {
+                let v = self.native_shuffle(low, source);
+                let v = match high {
+                    None => v,
+                    Some(high) => {
+                        let other = self.native_shuffle(high, source);
+                        let upper = self.asm.op(Op::UGreaterThanEqual, Type::Bool, &[t, two]);
+                        self.asm.op(Op::Select, Type::U32, &[upper, other, v])
+                    }
+                };
+                let sixteen = self.asm.u32(16);
+                let top = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, sixteen]);
+                self.asm.op(Op::Select, Type::U32, &[odd, top, v])
+            });
+            let low = self.asm.op(Op::UConvert, Type::U16, &[halves[0]]);
+            let high = self.asm.op(Op::UConvert, Type::U16, &[halves[1]]);
+            let v = self.pack16(low, high);
+            self.set(part, Type::U32, v)?;
         }
         Ok(())
     }
@@ -397,18 +537,21 @@ impl Emitter<'_> {
             }
             return Ok(());
         }
-        let word = if element == Element::Double {
-            Type::F64
-        } else {
-            Type::U32
-        };
+        let word = element.register_type();
         let (quad, eight_t) = self.sources();
-        let b_source = if self.yields() {
-            let (base, first) = self.publish_b(i, b)?;
-            BSource::Slot { base, first }
+        let b_ids = b
+            .iter()
+            .map(|o| self.value(o, word))
+            .collect::<Result<Vec<_>>>()?;
+        let b_source = if !self.yields() {
+            BSource::Registers(b_ids)
+        } else if let Some(shares) = self.matrix.shares.get(&b_ids) {
+            BSource::Shares(shares.clone())
         } else {
-            let ids = b.iter().map(|o| self.value(o, word));
-            BSource::Registers(ids.collect::<Result<Vec<_>>>()?)
+            let (base, first) = self.publish_b(i, b)?;
+            let shares = self.shares(element, base, first, groups);
+            self.matrix.shares.insert(b_ids, shares.clone());
+            BSource::Shares(shares)
         };
         let a_ids = a
             .iter()
@@ -448,7 +591,6 @@ impl Emitter<'_> {
             sums.fill(zero);
         }
         for n in 0..4 {
-            let n = self.asm.u32(n);
             self.add_products(&fragments, n, &mut sums);
         }
         if saturated {
@@ -506,8 +648,8 @@ impl Emitter<'_> {
         let quad = match self.target.warps {
             Warps::Yield { width } => {
                 let mask = self.asm.u32((width - 1) & !3);
-                let lane = self.entry.lane;
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
+                let own = self.entry.invocation;
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[own, mask])
             }
             _ => self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, two]),
         };
@@ -526,34 +668,34 @@ impl Emitter<'_> {
     }
 
     /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.
-    pub(super) fn add_products(&mut self, f: &Fragments, n: Id, sums: &mut [Id]) {
-        let lane = self.asm.op(Op::IAdd, Type::U32, &[f.quad, n]);
+    pub(super) fn add_products(&mut self, f: &Fragments, n: u32, sums: &mut [Id]) {
+        let lane = self.offset(f.quad, Type::U32, n.into());
         let a: Vec<Id> =
             f.a.iter()
-                .map(|&w| self.shuffle_register(f.element, w, lane))
+                .map(|&w| self.move_register(f.element, w, lane, From::Quad(n)))
                 .collect();
-        let first = self.asm.op(Op::IAdd, Type::U32, &[f.eight_t, n]);
-        let second = self.offset(first, Type::U32, 4);
         // By column, then group of k.
-        let b = [first, second].map(|lane| match &f.b {
-            BSource::Slot { base, first } if f.element == Element::Double => (0..f.groups as u32)
-                .map(|q| {
-                    let low = self.read_slot(*base, lane, first + 2 * q, Type::U32);
-                    let high = self.read_slot(*base, lane, first + 2 * q + 1, Type::U32);
-                    self.join_double(low, high)
-                })
-                .collect(),
-            BSource::Slot { base, first } if f.groups == 2 => {
-                let v = self.read_slot(*base, lane, *first, Type::Vector(Scalar::U32, 2));
-                (0..2)
-                    .map(|q| self.asm.op(Op::CompositeExtract, Type::U32, &[v, q]))
+        let b = [n, n + 4].map(|n| match &f.b {
+            BSource::Shares(lanes) => {
+                // Lane 8t + n is one of those that the subgroup's invocation (8t + n) / share has read.
+                let share = lanes.len() as u32;
+                let (start, own) = (n / share, n % share);
+                let bits = self.asm.u32(share.trailing_zeros());
+                let from = self
+                    .asm
+                    .op(Op::ShiftRightLogical, Type::U32, &[f.eight_t, bits]);
+                let from = self.offset(from, Type::U32, start.into());
+                lanes[own as usize]
+                    .iter()
+                    .map(|&w| self.move_register(f.element, w, from, From::Column(n)))
                     .collect()
             }
-            BSource::Slot { base, first } => vec![self.read_slot(*base, lane, *first, Type::U32)],
-            BSource::Registers(ids) => ids
-                .iter()
-                .map(|&w| self.shuffle_register(f.element, w, lane))
-                .collect::<Vec<Id>>(),
+            BSource::Registers(ids) => {
+                let lane = self.offset(f.eight_t, Type::U32, n.into());
+                ids.iter()
+                    .map(|&w| self.move_register(f.element, w, lane, From::Column(n)))
+                    .collect::<Vec<Id>>()
+            }
         });
         for q in 0..f.groups {
             if f.element.is_integer() || f.element == Element::Double {
@@ -588,8 +730,27 @@ impl Emitter<'_> {
         }
     }
 
-    /// The elements of a word of A as single-precision numbers.
+    /// A register of another invocation of the subgroup; the same one is fetched once in a block.
+    fn move_register(&mut self, element: Element, register: Id, invocation: Id, from: From) -> Id {
+        if let Some(&found) = self.matrix.moved.get(&(register, from)) {
+            return found;
+        }
+        let found = self.shuffle_register(element, register, invocation);
+        self.matrix.moved.insert((register, from), found);
+        found
+    }
+
+    /// The elements of a word of A as single-precision numbers; made once in a block.
     pub(super) fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
+        if let Some(found) = self.matrix.elements.get(&(element, w)) {
+            return found.clone();
+        }
+        let elements = self.new_elements(element, w);
+        self.matrix.elements.insert((element, w), elements.clone());
+        elements
+    }
+
+    fn new_elements(&mut self, element: Element, w: Id) -> Vec<Id> {
         match element {
             Element::Half => {
                 let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);
@@ -619,6 +780,43 @@ impl Emitter<'_> {
         }
     }
 
+    /// Reads the published registers of this invocation's share of the warp's lanes.
+    pub(super) fn shares(
+        &mut self,
+        element: Element,
+        base: Id,
+        first: u32,
+        groups: usize,
+    ) -> Vec<Vec<Id>> {
+        let share = 32 / self.subgroup_width();
+        let start = self.asm.u32(share);
+        let own = self.entry.invocation;
+        let start = self.asm.op(Op::IMul, Type::U32, &[own, start]);
+        (0..share)
+            .map(|n| {
+                let lane = self.offset(start, Type::U32, n.into());
+                match groups {
+                    _ if element == Element::Double => (0..groups as u32)
+                        .map(|q| {
+                            let low = self.read_slot(base, lane, first + 2 * q, Type::U32);
+                            let high = self.read_slot(base, lane, first + 2 * q + 1, Type::U32);
+                            self.join_double(low, high)
+                        })
+                        .collect(),
+                    2 => {
+                        let v = self.read_slot(base, lane, first, Type::Vector(Scalar::U32, 2));
+                        (0..2)
+                            .map(|q| self.asm.op(Op::CompositeExtract, Type::U32, &[v, q]))
+                            .collect()
+                    }
+                    _ => (0..groups as u32)
+                        .map(|q| self.read_slot(base, lane, first + q, Type::U32))
+                        .collect(),
+                }
+            })
+            .collect()
+    }
+
     /// Makes the B words of a product readable, together with those of the products that follow it.
     fn publish_b(&mut self, i: &Instruction, b: &[Operand]) -> Result<(Id, u32)> {
         let at = self.matrix.at;
@@ -632,14 +830,30 @@ impl Emitter<'_> {
             return Ok((base, 0));
         }
         let frame = self.frame;
-        let mut words = Vec::new();
-        let mut places = Vec::new();
+        let mut words: Vec<Id> = Vec::new();
+        let mut places: Vec<(usize, u32)> = Vec::new();
+        let mut first_of: FxHashMap<Vec<Id>, u32> = FxHashMap::default();
         for &(step, of, statement) in &group {
             let graph = self.graph;
             let other = graph.instruction(of, statement);
             self.frame = of;
-            let first = words.len() as u32;
-            words.extend(self.b_words(other, Self::elements(&other.operands[2]))?);
+            let element = Self::b_element(other);
+            let own = Self::elements(&other.operands[2])
+                .iter()
+                .map(|o| self.value(o, element.register_type()))
+                .collect::<Result<Vec<_>>>()?;
+            if self.matrix.shares.contains_key(&own) {
+                continue;
+            }
+            let first = match first_of.get(&own) {
+                Some(&first) => first,
+                None => {
+                    let first = words.len() as u32;
+                    words.extend(self.words_of(&own, element));
+                    first_of.insert(own, first);
+                    first
+                }
+            };
             places.push((step, first));
         }
         self.frame = frame;
@@ -652,15 +866,20 @@ impl Emitter<'_> {
 
     /// The words of B of a product.
     fn b_words(&mut self, i: &Instruction, b: &[Operand]) -> Result<Vec<Id>> {
-        let (element, ty) = if i.has(Modifier::F64) {
-            (Element::Double, Type::F64)
-        } else {
-            (Element::Half, Type::U32)
-        };
+        let element = Self::b_element(i);
         let registers = b
             .iter()
-            .map(|o| self.value(o, ty))
+            .map(|o| self.value(o, element.register_type()))
             .collect::<Result<Vec<_>>>()?;
         Ok(self.words_of(&registers, element))
+    }
+
+    /// An element with registers like those of a product's B.
+    fn b_element(i: &Instruction) -> Element {
+        if i.has(Modifier::F64) {
+            Element::Double
+        } else {
+            Element::Half
+        }
     }
 }

@@ -159,7 +159,7 @@ impl Emitter<'_> {
     }
 
     /// The address as a device address, for spaces that are made of those.
-    fn device_address(&mut self, a: Address) -> Option<Id> {
+    pub(crate) fn device_address(&mut self, a: Address) -> Option<Id> {
         let base = match a.space {
             Space::Global | Space::Const | Space::Parameter => return Some(a.id),
             Space::Shared if self.info.shared_in_scratch => self.entry.shared,
@@ -301,7 +301,28 @@ impl Emitter<'_> {
         self.asm.op_with(Op::AccessChain, part, &[pointer, zero])
     }
 
+    /// The type by which a vector is loaded and stored where warps yield: llvmpipe makes an access of each component of each
+    /// invocation, behind a branch of its own, so that the fewest components are best.
+    fn packed(&self, ty: Type) -> Option<Type> {
+        let Type::Vector(..) = ty else { return None };
+        if !self.yields() {
+            return None;
+        }
+        let packed = match ty.size() {
+            8 => Type::U64,
+            16 => Type::Vector(Scalar::U64, 2),
+            32 => Type::Vector(Scalar::U64, 4),
+            2 | 4 => Type::unsigned(ty.size()),
+            _ => return None,
+        };
+        (packed != ty).then_some(packed)
+    }
+
     pub(crate) fn load_device(&mut self, address: Id, ty: Type, access: Access) -> Id {
+        if let Some(packed) = self.packed(ty) {
+            let v = self.load_device(address, packed, access);
+            return self.asm.op(Op::Bitcast, ty, &[v]);
+        }
         let pointer = if access.constant {
             self.constant_pointer(address, ty)
         } else {
@@ -317,6 +338,10 @@ impl Emitter<'_> {
     }
 
     pub(crate) fn store_device(&mut self, address: Id, ty: Type, value: Id, access: Access) {
+        if let Some(packed) = self.packed(ty) {
+            let v = self.asm.op(Op::Bitcast, packed, &[value]);
+            return self.store_device(address, packed, v, access);
+        }
         let pointer = self.device_pointer(address, ty);
         let align = if access.align == 0 {
             ty.size()

@@ -88,6 +88,8 @@ pub(crate) struct Emitter<'a> {
     /// The frame whose instruction is being emitted.
     frame: u32,
     storage: Vec<Storage>,
+    /// The registers that are constants.
+    constants: Vec<Option<u64>>,
     /// Raised at every label: what is known within a block is forgotten after it.
     pub(crate) epoch: u32,
     casts: FxHashMap<(Id, Type), (u32, Id)>,
@@ -166,6 +168,7 @@ pub(crate) fn emit(
         info,
         frame: 0,
         storage,
+        constants: graph.constants(),
         epoch: 0,
         casts: FxHashMap::default(),
         predicate: None,
@@ -181,7 +184,7 @@ pub(crate) fn emit(
         preserve_subnormals,
         flushed: FxHashSet::default(),
     };
-    let entry = emitter.begin();
+    let entry = emitter.begin(structured);
     emitter.flags = (0..structured.flags)
         .map(|_| emitter.asm.variable(Type::Bool))
         .collect();
@@ -530,6 +533,14 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// The operand's value if it is an integer literal or a register that holds one all the time.
+    pub(crate) fn known_integer(&self, o: &Operand) -> Option<u64> {
+        match o {
+            Operand::Register(r) => self.constants[self.virtual_register(*r) as usize],
+            _ => Self::literal(o),
+        }
+    }
+
     /// Writes a destination operand.
     pub(crate) fn set(&mut self, o: &Operand, ty: Type, id: Id) -> Result<()> {
         match o {
@@ -677,17 +688,33 @@ impl<'a> Emitter<'a> {
                     self.asm
                         .void(Op::BranchConditional, &[id, then_label, else_label]);
                     let mut reached = then.is_empty() || otherwise.is_empty();
-                    for (label, arm) in [(then_label, then), (else_label, otherwise)] {
+                    let padded = match *condition {
+                        structurizer::Condition::Block(b) => self.is_padded(b),
+                        structurizer::Condition::Flag(_) => false,
+                    };
+                    let mut meetings = [0; 2];
+                    for (n, (label, arm)) in [(then_label, then), (else_label, otherwise)]
+                        .into_iter()
+                        .enumerate()
+                    {
                         if arm.is_empty() {
                             continue;
                         }
                         self.label(label);
+                        if padded {
+                            self.keep_branch();
+                        }
+                        let before = self.meetings();
                         if self.region(arm, around)? {
                             self.asm.void(Op::Branch, &[merge]);
                             reached = true;
                         }
+                        meetings[n] = self.meetings() - before;
                     }
                     self.label(merge);
+                    if padded && reached {
+                        self.pad(id, meetings[0], meetings[1]);
+                    }
                     if !reached {
                         self.asm.void(Op::Unreachable, &[]);
                         return Ok(false);

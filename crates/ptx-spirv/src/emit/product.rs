@@ -4,7 +4,7 @@ use super::*;
 use rspirv::spirv::GLOp;
 
 /// The element types of a product.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Element {
     Half,
     Brain,
@@ -101,6 +101,15 @@ impl Element {
             Element::Quarter { .. } | Element::Byte { .. } => 4,
             Element::Nibble { .. } => 8,
             Element::Bit { .. } => 32,
+        }
+    }
+
+    /// The type of a register of A or B.
+    pub(super) fn register_type(self) -> Type {
+        if self == Element::Double {
+            Type::F64
+        } else {
+            Type::U32
         }
     }
 

@@ -32,7 +32,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn subgroup_width(&self) -> u32 {
+    pub(super) fn subgroup_width(&self) -> u32 {
         match self.target.warps {
             Warps::Yield { width } => width,
             _ => 32,
@@ -66,25 +66,34 @@ impl Emitter<'_> {
     }
 
     /// Whether the operand names all lanes for certain.
-    fn is_full(mask: &Operand) -> bool {
-        Self::literal(mask).is_some_and(|m| m as u32 == u32::MAX)
+    fn is_full(&self, mask: &Operand) -> bool {
+        self.known_integer(mask)
+            .is_some_and(|m| m as u32 == u32::MAX)
     }
 
     /// A predicate of the warp's lanes as bits.
     fn ballot(&mut self, predicate: Id, mask: &Operand) -> Result<Id> {
         if !self.yields() {
             let bits = self.native_ballot(predicate);
-            if Self::is_full(mask) {
+            if self.is_full(mask) {
                 return Ok(bits);
             }
             let mask = self.value(mask, Type::U32)?;
             return Ok(self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask]));
         }
-        if Self::is_full(mask) {
+        self.count_meeting();
+        if self.is_full(mask) {
             return Ok(self.call_helper(Helper::BallotFull, Type::U32, &[predicate]));
         }
         let mask = self.value(mask, Type::U32)?;
-        Ok(self.call_helper(Helper::BallotMask, Type::U32, &[predicate, mask]))
+        Ok(self.together_value(
+            Type::U32,
+            |e| {
+                let bits = e.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
+                e.asm.op(Op::BitwiseAnd, Type::U32, &[bits, mask])
+            },
+            |e| e.call_helper(Helper::BallotMask, Type::U32, &[predicate, mask]),
+        ))
     }
 
     /// A word of another lane.
@@ -92,10 +101,15 @@ impl Emitter<'_> {
         if !self.yields() {
             return self.native_shuffle(value, lane);
         }
-        match mask {
-            None => self.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]),
-            Some(mask) => self.call_helper(Helper::ShuffleMask, Type::U32, &[value, lane, mask]),
-        }
+        self.count_meeting();
+        let Some(mask) = mask else {
+            return self.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]);
+        };
+        self.together_value(
+            Type::U32,
+            |e| e.call_helper(Helper::ShuffleFull, Type::U32, &[value, lane]),
+            |e| e.call_helper(Helper::ShuffleMask, Type::U32, &[value, lane, mask]),
+        )
     }
 
     /// A word of another invocation of the subgroup, by its number there; where subgroups hold two warps, by its lane.
@@ -129,11 +143,13 @@ impl Emitter<'_> {
         let lane = self.entry.lane;
         let b = self.value(bo, Type::U32)?;
         let (five_bits, eight) = (self.asm.u32(31), self.asm.u32(8));
-        let b = match Self::literal(bo) {
+        let b = match self.known_integer(bo) {
             Some(v) => self.asm.u32(v as u32 & 31),
             None => self.asm.op(Op::BitwiseAnd, Type::U32, &[b, five_bits]),
         };
-        let constant = Self::literal(co).map(|c| (c as u32 & 31, (c as u32 >> 8) & 31));
+        let constant = self
+            .known_integer(co)
+            .map(|c| (c as u32 & 31, (c as u32 >> 8) & 31));
         let (bound, segment) = match constant {
             Some((bound, segment)) => (self.asm.u32(bound), self.asm.u32(segment)),
             None => {
@@ -201,13 +217,22 @@ impl Emitter<'_> {
 
         // A butterfly that stays within a subgroup needs no meeting.
         let width = self.subgroup_width();
-        let near = i.has(M::Bfly) && Self::literal(bo).is_some_and(|b| (b as u32 & 31) < width);
-        let id = if self.yields() && near && Self::is_full(mo) {
-            let mask = self.asm.u32(width - 1);
-            let invocation = self.asm.op(Op::BitwiseAnd, Type::U32, &[source, mask]);
+        let near = i.has(M::Bfly)
+            && self
+                .known_integer(bo)
+                .is_some_and(|b| (b as u32 & 31) < width);
+        let id = if self.yields() && near && self.is_full(mo) {
+            let own = self.entry.invocation;
+            let invocation = if always {
+                // Constant to the driver's compiler.
+                self.asm.op(Op::BitwiseXor, Type::U32, &[own, b])
+            } else {
+                let mask = self.asm.u32(width - 1);
+                self.asm.op(Op::BitwiseAnd, Type::U32, &[source, mask])
+            };
             self.native_shuffle(a, invocation)
         } else {
-            let mask = if Self::is_full(mo) {
+            let mask = if self.is_full(mo) {
                 None
             } else {
                 Some(self.value(mo, Type::U32)?)
@@ -272,7 +297,7 @@ impl Emitter<'_> {
         };
         let (zero, one) = (self.asm.u32(0), self.asm.u32(1));
         let mut bits = zero;
-        let only = if Self::is_full(mo) { None } else { Some(mask) };
+        let only = if self.is_full(mo) { None } else { Some(mask) };
         for lane in 0..32u32 {
             let k = self.asm.u32(lane);
             let mut same: Option<Id> = None;
@@ -341,7 +366,7 @@ impl Emitter<'_> {
             let yes = self.asm.constant(Type::Bool, 1);
             self.ballot(yes, mo)?
         };
-        let mask = if Self::is_full(mo) {
+        let mask = if self.is_full(mo) {
             None
         } else {
             Some(self.value(mo, Type::U32)?)

@@ -7,17 +7,23 @@
 //! ```text
 //!    0  32 warps of 64 bytes: a generation for each subgroup (8 words), live lanes, lanes waiting with a partial mask
 //! 2048  16 barriers: generations, arrivals, two sets of bar.red sums (16 words each)
-//! 2304  live threads, finished threads
+//! 2304  live threads, in whole subgroups; finished threads
 //! 2560  16 bytes for each thread: the mask it waits with, its bit in a ballot of some lanes
 //!       three slots for each thread, in which it publishes words to its warp
 //! ```
 //!
-//! A whole warp meets by generations: each subgroup writes its own and waits until no live subgroup of the warp is
+//! Where the analysis of `uniform.rs` finds that all threads of a block come to each meeting together, a meeting is one
+//! yield, whether of a warp or of the block, and of all this only slots are used, and the count of the finished where
+//! some can be done before others.
+//!
+//! Else a whole warp meets by generations: each subgroup writes its own and waits until no live subgroup of the warp is
 //! behind. Slots 0 and 1 alternate, so that one meeting is enough for an exchange: a subgroup that is one exchange ahead
 //! writes the other slot. Slot 2 serves partial masks, with a meeting before and after reading.
 
 use super::*;
+use crate::uniform::{Level, Lockstep};
 use rspirv::spirv::{BuiltIn, Capability};
+use rustc_hash::FxHashSet;
 
 const WARP_BYTES: u32 = 64;
 const LIVE: u32 = 32;
@@ -50,10 +56,19 @@ pub(crate) struct State {
     generation: Id,
     /// Which slot is next: 0 or 1.
     parity: Id,
+    /// Whether the threads of the block come to all meetings together: a meeting is one yield then, and nothing is
+    /// counted.
+    together: Together,
+    /// Branches whose ways are padded to the same number of meetings.
+    padded: FxHashSet<u32>,
+    /// Meetings of the kernel's function so far, in the order of the text.
+    meetings: u32,
+    /// A thread can leave while others still have meetings before them.
+    early_exits: bool,
 }
 
 impl State {
-    pub(super) fn new(target: &Target, asm: &mut Assembler) -> Self {
+    pub(super) fn new(target: &Target, lockstep: Lockstep, asm: &mut Assembler) -> Self {
         let Warps::Yield { width } = target.warps else {
             unreachable!("only where warps yield")
         };
@@ -62,8 +77,50 @@ impl State {
             base: asm.private_variable(Type::U64),
             generation: asm.private_variable(Type::U32),
             parity: asm.private_variable(Type::U32),
+            together: match lockstep.level {
+                Level::Block if lockstep.padded.is_empty() => Together::Always,
+                Level::Block => Together::WholeRows(whole_rows(asm)),
+                _ => Together::Never,
+            },
+            padded: if lockstep.level == Level::Block {
+                lockstep.padded
+            } else {
+                FxHashSet::default()
+            },
+            meetings: 0,
+            early_exits: lockstep.early_exits,
         }
     }
+}
+
+/// When the threads of a block come to all meetings together.
+#[derive(Clone, Copy)]
+enum Together {
+    Always,
+    /// Where rows of threads are whole warps, which this boolean specialisation constant says.
+    WholeRows(Id),
+    Never,
+}
+
+/// Whether the threads of a warp have the same `%tid.y`, `%tid.z` and `%tid.x / 32`.
+fn whole_rows(asm: &mut Assembler) -> Id {
+    let [x, y, z] = [1, 2, 3].map(|n| asm.spec_constant(n, if n == 1 { 32 } else { 1 }));
+    let (zero, one, mask) = (asm.u32(0), asm.u32(1), asm.u32(31));
+    let rest = asm.spec_operation(Op::BitwiseAnd, Type::U32, &[x, mask]);
+    let whole = asm.spec_operation(Op::IEqual, Type::Bool, &[rest, zero]);
+    let y = asm.spec_operation(Op::IEqual, Type::Bool, &[y, one]);
+    let z = asm.spec_operation(Op::IEqual, Type::Bool, &[z, one]);
+    let flat = asm.spec_operation(Op::LogicalAnd, Type::Bool, &[y, z]);
+    asm.spec_operation(Op::LogicalOr, Type::Bool, &[whole, flat])
+}
+
+/// A thread's place in its block.
+pub(super) struct Place32 {
+    pub(super) linear: Id,
+    pub(super) lane: Id,
+    pub(super) warp: Id,
+    /// Its number in its subgroup.
+    pub(super) invocation: Id,
 }
 
 impl Emitter<'_> {
@@ -135,20 +192,155 @@ impl Emitter<'_> {
             .op(op, Type::U32, &[pointer, scope, relaxed, value])
     }
 
-    fn linear(&mut self) -> Id {
-        let index = self.asm.builtin(BuiltIn::LocalInvocationIndex, Type::U32);
-        self.asm.op(Op::Load, Type::U32, &[index])
+    /// Does one thing where all threads of the block come to each meeting together, another where they do not. Where both
+    /// are possible, the driver's compiler knows which it is.
+    pub(crate) fn together(
+        &mut self,
+        lockstep: impl FnOnce(&mut Self),
+        counted: impl FnOnce(&mut Self),
+    ) {
+        match self.warps().together {
+            Together::Always => lockstep(self),
+            Together::Never => counted(self),
+            Together::WholeRows(whole) => {
+                let (then, otherwise, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
+                self.asm.void(Op::SelectionMerge, &[merge, 0]);
+                self.asm
+                    .void(Op::BranchConditional, &[whole, then, otherwise]);
+                self.label(then);
+                lockstep(self);
+                self.asm.void(Op::Branch, &[merge]);
+                self.label(otherwise);
+                counted(self);
+                self.asm.void(Op::Branch, &[merge]);
+                self.label(merge);
+            }
+        }
     }
 
-    /// (thread, lane, warp) within a helper function.
+    /// [`Self::together`] for a value.
+    pub(crate) fn together_value(
+        &mut self,
+        ty: Type,
+        lockstep: impl FnOnce(&mut Self) -> Id,
+        counted: impl FnOnce(&mut Self) -> Id,
+    ) -> Id {
+        match self.warps().together {
+            Together::Always => lockstep(self),
+            Together::Never => counted(self),
+            Together::WholeRows(whole) => self.choose(whole, ty, lockstep, counted),
+        }
+    }
+
+    /// Counts a meeting of the kernel's function, once for both of its kinds.
+    pub(crate) fn count_meeting(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.meetings += 1;
+        }
+    }
+
+    /// Meetings so far.
+    pub(super) fn meetings(&self) -> u32 {
+        self.state.as_ref().map_or(0, |s| s.meetings)
+    }
+
+    /// Whether the ways of the block's branch are padded.
+    pub(super) fn is_padded(&self, block: BlockId) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|s| s.padded.contains(&block.0))
+    }
+
+    /// At the start of a way that is padded: something that is never done. llvmpipe runs a way of few instructions
+    /// without a branch around it, yields included, even for subgroups that do not take it.
+    pub(super) fn keep_branch(&mut self) {
+        let never = self.slice_is(Op::IEqual);
+        self.when(never, |e| {
+            let at = e.state_address(DONE, None);
+            let zero = e.asm.u32(0);
+            e.poke(at, zero);
+        });
+    }
+
+    /// The slice's size compared with 0, which it never is and the driver's compiler does not know.
+    fn slice_is(&mut self, op: Op) -> Id {
+        let slice = self.push(entry::Push::Slice);
+        let zero = self.asm.u32(0);
+        self.asm.op(op, Type::Bool, &[slice, zero])
+    }
+
+    /// After a padded branch with different numbers of meetings on its ways: the rest of them.
+    pub(super) fn pad(&mut self, condition: Id, then: u32, otherwise: u32) {
+        if then == otherwise {
+            return;
+        }
+        let less_in_then = then < otherwise;
+        self.together(
+            |e| {
+                let lacks = if less_in_then {
+                    condition
+                } else {
+                    e.asm.op(Op::LogicalNot, Type::Bool, &[condition])
+                };
+                e.when(lacks, |e| {
+                    // As in `keep_branch`.
+                    let always = e.slice_is(Op::INotEqual);
+                    e.when(always, |e| {
+                        for _ in 0..then.abs_diff(otherwise) {
+                            e.yield_now();
+                        }
+                    });
+                });
+            },
+            |_| {},
+        );
+    }
+
+    /// (thread, lane, warp) within a helper function. Made of the numbers of subgroup and invocation, because the
+    /// second is a constant to the driver and the first is the same for all: a shuffle by it becomes a permutation.
     fn position(&mut self) -> (Id, Id, Id) {
-        let linear = self.linear();
-        let (mask, five) = (self.asm.u32(31), self.asm.u32(5));
-        let lane = self.asm.op(Op::BitwiseAnd, Type::U32, &[linear, mask]);
-        let warp = self
+        let place = self.narrow_place();
+        (place.linear, place.lane, place.warp)
+    }
+
+    /// The thread's place, from its subgroup's number and its own there.
+    pub(super) fn narrow_place(&mut self) -> Place32 {
+        self.asm.capability(Capability::GroupNonUniform);
+        let Warps::Yield { width } = self.target.warps else {
+            unreachable!("only where warps yield")
+        };
+        let id = self.asm.builtin(BuiltIn::SubgroupId, Type::U32);
+        let invocation = self
             .asm
-            .op(Op::ShiftRightLogical, Type::U32, &[linear, five]);
-        (linear, lane, warp)
+            .builtin(BuiltIn::SubgroupLocalInvocationId, Type::U32);
+        let id = self.asm.op(Op::Load, Type::U32, &[id]);
+        let invocation = self.asm.op(Op::Load, Type::U32, &[invocation]);
+        let (bits, count) = (width.trailing_zeros(), 32 / width);
+        let bits_id = self.asm.u32(bits);
+        let within = self.asm.u32(count - 1);
+        let rest = self.asm.u32(5 - bits);
+        let start = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[id, bits_id]);
+        let linear = self.asm.op(Op::BitwiseOr, Type::U32, &[start, invocation]);
+        let within = self.asm.op(Op::BitwiseAnd, Type::U32, &[id, within]);
+        let first = self
+            .asm
+            .op(Op::ShiftLeftLogical, Type::U32, &[within, bits_id]);
+        let lane = self.asm.op(Op::BitwiseOr, Type::U32, &[first, invocation]);
+        let warp = self.asm.op(Op::ShiftRightLogical, Type::U32, &[id, rest]);
+        Place32 {
+            linear,
+            lane,
+            warp,
+            invocation,
+        }
+    }
+
+    /// Waits for the whole warp.
+    pub(crate) fn meet(&mut self) {
+        self.count_meeting();
+        self.together(Self::yield_now, |e| {
+            e.call_helper(Helper::WarpSync, Type::Void, &[]);
+        });
     }
 
     /// The lane's subgroup within its warp.
@@ -164,7 +356,7 @@ impl Emitter<'_> {
     }
 
     /// The words of the threads' slots: address of word 0 of a thread's slot.
-    fn slot(&mut self, slot: Id, thread: Id) -> Id {
+    pub(super) fn slot(&mut self, slot: Id, thread: Id) -> Id {
         let words = self.info.warp_slot_words * 4;
         let size = self.asm.spec_constant(0, 32);
         let per_thread = self.asm.u32(THREAD_BYTES);
@@ -180,7 +372,7 @@ impl Emitter<'_> {
     }
 
     /// The slot of the next exchange of the whole warp; the one after uses the other.
-    fn next_slot(&mut self) -> Id {
+    pub(super) fn next_slot(&mut self) -> Id {
         let parity = self.warps().parity;
         let slot = self.asm.op(Op::Load, Type::U32, &[parity]);
         let one = self.asm.u32(1);
@@ -265,7 +457,7 @@ impl Emitter<'_> {
 
     /// In `main`: writes the state of the thread's part, meets once, and says whether the thread is one of the block's.
     pub(super) fn initialise_warp_state(&mut self) -> Id {
-        let (linear, lane, warp) = (self.entry.linear, self.entry.lane, self.entry.warp);
+        let linear = self.entry.linear;
         let slice = self.entry.slice;
         let (base, generation, parity) = (
             self.warps().base,
@@ -277,6 +469,40 @@ impl Emitter<'_> {
         self.asm.void(Op::Store, &[generation, zero]);
         self.asm.void(Op::Store, &[parity, zero]);
         let total = self.block_threads();
+        let size = self.asm.spec_constant(0, 32);
+        // Known to the driver's compiler, so that nothing is conditional where no thread only fills up the last warp.
+        let full = self.asm.op(Op::IEqual, Type::Bool, &[size, total]);
+        let below = self.asm.op(Op::ULessThan, Type::Bool, &[linear, total]);
+        let live = self.asm.op(Op::LogicalOr, Type::Bool, &[full, below]);
+        if self.helpers.contains_key(&Helper::BallotFull) {
+            // What lies there from before has a tag, too.
+            for slot in 0..2 {
+                let slot = self.asm.u32(slot);
+                let mine = self.slot(slot, linear);
+                let tag = self.offset(mine, Type::U64, 4);
+                self.poke(tag, zero);
+            }
+        }
+        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
+        self.together(
+            |e| {
+                // The first subgroup runs first: nobody has asked yet.
+                let waits = e.waits_for_the_last();
+                e.when(waits, |e| {
+                    e.when(leader, |e| {
+                        let at = e.state_address(DONE, None);
+                        e.poke(at, zero);
+                    });
+                });
+            },
+            |e| e.initialise_counters(total, leader),
+        );
+        live
+    }
+
+    fn initialise_counters(&mut self, total: Id, leader: Id) {
+        let (lane, warp, linear) = (self.entry.lane, self.entry.warp, self.entry.linear);
+        let zero = self.asm.u32(0);
         let first = self.asm.op(Op::IEqual, Type::Bool, &[lane, zero]);
         let width = self.warps().width;
         self.when(first, |e| {
@@ -309,21 +535,33 @@ impl Emitter<'_> {
                 e.poke(at, flag);
             }
         });
-        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
         self.when(leader, |e| {
             e.repeat(64, |e, k| {
                 let at = e.state_address(BARRIERS, Some((k, 4)));
                 e.poke(at, zero);
             });
             let at = e.state_address(LIVE_THREADS, None);
-            e.poke(at, total);
+            let up = e.asm.u32(width - 1);
+            let live = e.asm.op(Op::IAdd, Type::U32, &[total, up]);
+            let whole = e.asm.u32(!(width - 1));
+            let live = e.asm.op(Op::BitwiseAnd, Type::U32, &[live, whole]);
+            e.poke(at, live);
             let at = e.state_address(DONE, None);
             e.poke(at, zero);
         });
         let bit = self.state_address(THREADS + BALLOT, Some((linear, THREAD_BYTES)));
         self.poke(bit, zero);
         self.yield_now();
-        self.asm.op(Op::ULessThan, Type::Bool, &[linear, total])
+    }
+
+    /// In lockstep: whether subgroups can be done before others, so that all have to wait for the last.
+    fn waits_for_the_last(&mut self) -> Id {
+        if self.warps().early_exits {
+            return self.asm.constant(Type::Bool, 1);
+        }
+        let total = self.block_threads();
+        let size = self.asm.spec_constant(0, 32);
+        self.asm.op(Op::INotEqual, Type::Bool, &[size, total])
     }
 
     /// Publishes words of every lane to its warp and meets; gives the address of slot word 0 of the warp's lane 0.
@@ -351,9 +589,21 @@ impl Emitter<'_> {
             self.store_device(at, ty, v, memory::Access::default());
             n += run;
         }
-        self.call_helper(Helper::WarpSync, Type::Void, &[]);
+        self.meet();
         let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
         self.slot(slot, start)
+    }
+
+    /// Reads a word that a lane published, by its number; `base` is the slot of the warp's lane 0.
+    pub(crate) fn read_slot_word(&mut self, base: Id, lane: Id, word: Id) -> Id {
+        let words = self.asm.u32(self.info.warp_slot_words);
+        let index = self.asm.op(Op::IMul, Type::U32, &[lane, words]);
+        let index = self.asm.op(Op::IAdd, Type::U32, &[index, word]);
+        let four = self.asm.u32(4);
+        let offset = self.asm.op(Op::IMul, Type::U32, &[index, four]);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let at = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
+        self.load_device(at, Type::U32, memory::Access::default())
     }
 
     /// Reads words that a lane published; `base` is from [`Self::publish_to_slot`].
@@ -503,7 +753,7 @@ impl Emitter<'_> {
             let slot = self.next_slot();
             let mine = self.slot(slot, linear);
             self.poke(mine, value);
-            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            self.meet();
             let at = self.slot(slot, from);
             let id = self.peek(at, Type::U32);
             self.asm.void(Op::ReturnValue, &[id]);
@@ -557,7 +807,8 @@ impl Emitter<'_> {
             self.poke(mine, bits);
             let tag = self.offset(mine, Type::U64, 4);
             self.poke(tag, meeting);
-            self.call_helper(Helper::WarpSync, Type::Void, &[]);
+            self.together(|e| e.asm.void(Op::Store, &[generation, meeting]), |_| {});
+            self.meet();
             let zero = self.asm.u32(0);
             let mut all = zero;
             for n in 0..32 / self.warps().width {
@@ -639,8 +890,8 @@ impl Emitter<'_> {
         let (barrier, count) = (p[0], p[1]);
         let generation_at = self.state_address(BARRIERS, Some((barrier, 4)));
         let generation = self.peek(generation_at, Type::U32);
-        let active = self.active();
-        let arrivals = self.asm.op(Op::BitCount, Type::U32, &[active]);
+        // A subgroup arrives as a whole: its lanes that have left run again, and say so, only after those that wait here.
+        let arrivals = self.asm.u32(self.warps().width);
         let sum = (helper == Helper::BarrierCount).then(|| {
             let bits = self.subgroup_ballot(p[2]);
             let sum = self.asm.op(Op::BitCount, Type::U32, &[bits]);
@@ -657,8 +908,12 @@ impl Emitter<'_> {
             let at = e.state_address(LIVE_THREADS, None);
             let live = e.peek(at, Type::U32);
             let zero = e.asm.u32(0);
+            // No more than all that are left can come.
             let all = e.asm.op(Op::IEqual, Type::Bool, &[count, zero]);
-            let need = e.asm.op(Op::Select, Type::U32, &[all, live, count]);
+            let some = e
+                .asm
+                .glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[count, live]);
+            let need = e.asm.op(Op::Select, Type::U32, &[all, live, some]);
             let complete = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[now, need]);
             e.when(complete, |e| e.release(barrier, generation));
         });
@@ -683,7 +938,6 @@ impl Emitter<'_> {
         self.asm.begin_function(id, Type::Void, &[]);
         let (_, lane, warp) = self.position();
         let active = self.active();
-        let leaving = self.asm.op(Op::BitCount, Type::U32, &[active]);
         let elected = self.elect();
         let width = self.warps().width;
         self.when(elected, |e| {
@@ -710,21 +964,22 @@ impl Emitter<'_> {
                 let offset = e.asm.op(Op::UConvert, Type::U64, &[offset]);
                 let at = e.asm.op(Op::IAdd, Type::U64, &[flags, offset]);
                 e.poke(at, ones);
-            });
-            let at = e.state_address(LIVE_THREADS, None);
-            let before = e.atomic_u32(Op::AtomicISub, at, leaving);
-            let live = e.asm.op(Op::ISub, Type::U32, &[before, leaving]);
-            // Those who wait at a barrier may have waited for these lanes alone.
-            e.repeat(16, |e, k| {
-                let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((k, 4)));
-                let count = e.peek(at, Type::U32);
-                let some = e.asm.op(Op::INotEqual, Type::Bool, &[count, zero]);
-                let enough = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[count, live]);
-                let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[some, enough]);
-                e.when(complete, |e| {
-                    let at = e.state_address(BARRIERS, Some((k, 4)));
-                    let generation = e.peek(at, Type::U32);
-                    e.release(k, generation);
+                let at = e.state_address(LIVE_THREADS, None);
+                let leaving = e.asm.u32(width);
+                let before = e.atomic_u32(Op::AtomicISub, at, leaving);
+                let live = e.asm.op(Op::ISub, Type::U32, &[before, leaving]);
+                // Those who wait at a barrier may have waited for this subgroup alone.
+                e.repeat(16, |e, k| {
+                    let at = e.state_address(BARRIERS + BARRIER_COUNT, Some((k, 4)));
+                    let count = e.peek(at, Type::U32);
+                    let some = e.asm.op(Op::INotEqual, Type::Bool, &[count, zero]);
+                    let enough = e.asm.op(Op::UGreaterThanEqual, Type::Bool, &[count, live]);
+                    let complete = e.asm.op(Op::LogicalAnd, Type::Bool, &[some, enough]);
+                    e.when(complete, |e| {
+                        let at = e.state_address(BARRIERS, Some((k, 4)));
+                        let generation = e.peek(at, Type::U32);
+                        e.release(k, generation);
+                    });
                 });
             });
         });
@@ -734,14 +989,37 @@ impl Emitter<'_> {
     /// llvmpipe drops the other subgroups of a workgroup once it finds one finished: all wait for the last.
     fn write_epilogue(&mut self, id: Id) {
         self.asm.begin_function(id, Type::Void, &[]);
-        let at = self.state_address(DONE, None);
+        self.together(Self::wait_for_subgroups, Self::wait_for_threads);
+        self.asm.void(Op::Return, &[]);
+    }
+
+    fn wait_for_subgroups(&mut self) {
         let one = self.asm.u32(1);
+        let waits = self.waits_for_the_last();
+        self.when(waits, |e| {
+            // Subgroups count, not threads, and without an atomic: nobody else runs between two yields.
+            let at = e.state_address(DONE, None);
+            let done = e.peek(at, Type::U32);
+            let done = e.asm.op(Op::IAdd, Type::U32, &[done, one]);
+            e.poke(at, done);
+            let size = e.asm.spec_constant(0, 32);
+            let bits = e.asm.u32(e.warps().width.trailing_zeros());
+            let all = e.asm.op(Op::ShiftRightLogical, Type::U32, &[size, bits]);
+            e.wait_while(|e| {
+                let done = e.peek(at, Type::U32);
+                e.asm.op(Op::ULessThan, Type::Bool, &[done, all])
+            });
+        });
+    }
+
+    fn wait_for_threads(&mut self) {
+        let one = self.asm.u32(1);
+        let at = self.state_address(DONE, None);
         self.atomic_u32(Op::AtomicIAdd, at, one);
         let size = self.asm.spec_constant(0, 32);
         self.wait_while(|e| {
             let done = e.peek(at, Type::U32);
             e.asm.op(Op::ULessThan, Type::Bool, &[done, size])
         });
-        self.asm.void(Op::Return, &[]);
     }
 }

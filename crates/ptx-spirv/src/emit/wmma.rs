@@ -375,11 +375,7 @@ impl Emitter<'_> {
             let zero = self.asm.u32(0);
             sums.fill(zero);
         }
-        let word = if element == Element::Double {
-            Type::F64
-        } else {
-            Type::U32
-        };
+        let word = element.register_type();
         let row_ids = by_rows[..row_words]
             .iter()
             .map(|o| self.value(o, word))
@@ -404,10 +400,10 @@ impl Emitter<'_> {
                 groups,
                 a: row_ids[row * halves * groups..(row + 1) * halves * groups].to_vec(),
                 b: match published {
-                    Some(base) => BSource::Slot {
-                        base,
-                        first: (column * groups * element.words()) as u32,
-                    },
+                    Some(base) => {
+                        let first = (column * groups * element.words()) as u32;
+                        BSource::Shares(self.shares(element, base, first, groups))
+                    }
                     None => BSource::Registers(
                         column_ids[column * groups..(column + 1) * groups].to_vec(),
                     ),
@@ -417,7 +413,6 @@ impl Emitter<'_> {
             };
             let sums = &mut sums[tile * 2 * halves..(tile + 1) * 2 * halves];
             for n in 0..4 {
-                let n = self.asm.u32(n);
                 self.add_products(&fragments, n, sums);
             }
         }

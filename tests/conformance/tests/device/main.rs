@@ -1,10 +1,12 @@
 //! Families of instructions, each in a child process.
 
 mod atomic;
+mod barrier;
 mod compare;
 mod convert;
 mod float;
 mod flow;
+mod fragment;
 mod half;
 mod integer;
 mod known;

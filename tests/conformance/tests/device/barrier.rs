@@ -1,0 +1,217 @@
+//! Where the threads of a block or warp wait for each other: barriers of the block with numbers and counts, warps in part,
+//! and threads that leave before the others are done.
+
+use crate::known::known_differences;
+use conformance::{isolated, Bench, Case};
+
+/// Block sizes: whole warps, warps in part, the smallest and the largest.
+const BLOCKS: [u32; 8] = [32, 64, 96, 160, 256, 70, 1000, 1024];
+
+/// A kernel of `threads` threads. `tid`, `lane`, `warp` and `n` (the block's threads) are set, `d` is the thread's result. Each
+/// thread has a word of shared memory at `mine`; `other` is the word of the thread `tid + 1`, or of thread 0.
+fn case(name: &str, threads: u32, text: &str) -> Case {
+    Case {
+        name: format!("{name}, {threads} threads"),
+        text: format!(
+            ".version 8.3\n.target sm_90\n.address_size 64\n\
+             .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
+             .shared .b32 words[1024]; .shared .b32 total;\n\
+             .reg .b64 to, slot; .reg .b32 tid, lane, warp, n, d, mine, other, base, t<12>; .reg .pred p, q, r;\n\
+             ld.param.u64 to, [out]; mov.u32 tid, %tid.x; mov.u32 n, %ntid.x; and.b32 lane, tid, 31; shr.u32 warp, tid, 5;\n\
+             mul.wide.u32 slot, tid, 4; add.u64 slot, to, slot; mov.b32 d, 0; mov.u32 base, words;\n\
+             shl.b32 mine, tid, 2; add.u32 mine, base, mine;\n\
+             add.u32 t0, tid, 1; setp.ge.u32 p, t0, n; selp.u32 t0, 0, t0, p; shl.b32 other, t0, 2; add.u32 other, base, other;\n\
+             {text}\nst.global.b32 [slot], d;\nret;\n}}\n"
+        ),
+        grid: [1, 1, 1],
+        block: [threads, 1, 1],
+        dynamic_shared: 0,
+        input: vec![0; 16],
+        output: vec![0xee; 4 * threads as usize],
+    }
+}
+
+/// Rounds of neighbours reading each other's words, a barrier between any two steps.
+fn rounds(barrier: &str) -> String {
+    format!(
+        "mov.b32 t1, 0; mad.lo.u32 t2, tid, 7, 3;\n\
+         again: st.shared.b32 [mine], t2; {barrier} ld.shared.b32 t3, [other]; {barrier}\n\
+         mad.lo.u32 t2, t3, 5, t1; add.u32 t1, t1, 1; setp.lt.u32 p, t1, 6; @p bra again;\n\
+         mov.b32 d, t2;"
+    )
+}
+
+fn block_barriers() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for threads in BLOCKS {
+        cases.push(case("bar.sync", threads, &rounds("bar.sync 0;")));
+        // Threads that have left are not waited for: the last, all but the first warp, all but one, a few of each warp.
+        for (what, leaves) in [
+            (
+                "the last leaves",
+                "add.u32 t0, tid, 1; setp.ge.u32 q, t0, n;",
+            ),
+            ("all but one leave", "setp.gt.u32 q, tid, 0;"),
+            ("above 70 leave", "setp.gt.u32 q, tid, 70;"),
+            ("one warp stays", "setp.gt.u32 q, tid, 31;"),
+            ("some of each warp leave", "setp.gt.u32 q, lane, 20;"),
+            ("the first lanes leave", "setp.lt.u32 q, lane, 5;"),
+            ("the first warp leaves", "setp.lt.u32 q, tid, 32;"),
+        ] {
+            let text = format!(
+                "st.shared.b32 [mine], tid; bar.sync 0; {leaves} @q bra out;\n\
+                 mad.lo.u32 t1, tid, 3, 1; st.shared.b32 [mine], t1; bar.sync 0; ld.shared.b32 d, [other]; bar.sync 0;\n\
+                 st.shared.b32 [mine], d; bar.sync 0; ld.shared.b32 t1, [other]; mad.lo.u32 d, d, 3, t1;\n\
+                 out:"
+            );
+            cases.push(case(what, threads, &text));
+            let text = text.replace("@q bra out", "@q ret").replace("out:", "");
+            cases.push(case(&format!("{what} without a word"), threads, &text));
+        }
+        // Out of a loop, one warp after the other and one lane after the other.
+        for (what, turns) in [("warps", "warp"), ("lanes", "lane")] {
+            let text = format!(
+                "mov.b32 t1, 0;\n\
+                 again: setp.gt.u32 p, t1, {turns}; @p bra out; bar.sync 0; add.u32 t1, t1, 1; add.u32 d, d, t1; setp.lt.u32 q, t1, 9; @q bra again;\n\
+                 out: "
+            );
+            cases.push(case(&format!("{what} leave a loop"), threads, &text));
+        }
+        for (mode, result) in [("popc.u32", "d"), ("and.pred", "r"), ("or.pred", "r")] {
+            let keep = if result == "r" {
+                "selp.u32 t3, 1, 0, r; mad.lo.u32 t4, t4, 2, t3;"
+            } else {
+                "mad.lo.u32 t4, t4, 31, d;"
+            };
+            let text = format!(
+                "mov.b32 t1, 0; mov.b32 t4, 0;\n\
+                 again: add.u32 t2, tid, t1; and.b32 t2, t2, 3; setp.ne.u32 p, t2, 0; setp.eq.u32 q, t1, 2; or.pred p, p, q;\n\
+                 bar.red.{mode} {result}, 0, p; {keep} bar.red.{mode} {result}, 1, !p; {keep}\n\
+                 add.u32 t1, t1, 1; setp.lt.u32 q, t1, 4; @q bra again; mov.b32 d, t4;"
+            );
+            cases.push(case(&format!("bar.red.{mode}"), threads, &text));
+        }
+    }
+    cases
+}
+
+fn named_barriers() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for threads in [64, 128, 256, 1024] {
+        cases.push(case(
+            "bar.sync with the whole count",
+            threads,
+            &rounds(&format!("bar.sync 3, {threads};")),
+        ));
+        // Each pair of warps has a barrier of its own, and its own number of rounds.
+        cases.push(case(
+            "bar.sync of pairs",
+            threads,
+            "shr.u32 t4, warp, 1; and.b32 t5, t4, 7; add.u32 t5, t5, 1; setp.ge.u32 p, t4, 8; @p bra out;\n\
+             mov.b32 t1, 0; mad.lo.u32 t2, tid, 7, 3; xor.b32 t6, tid, 33; shl.b32 t6, t6, 2; add.u32 t6, base, t6;\n\
+             again: st.shared.b32 [mine], t2; bar.sync t5, 64; ld.shared.b32 t3, [t6]; bar.sync t5, 64;\n\
+             mad.lo.u32 t2, t3, 5, t1; add.u32 t1, t1, 1; add.u32 t7, t5, 1; setp.lt.u32 p, t1, t7; @p bra again;\n\
+             mov.b32 d, t2; out: bar.sync 0;",
+        ));
+        // The first warp makes, the others take: two slots in turn, arrive and sync on a pair of barriers each.
+        cases.push(case(
+            "bar.arrive",
+            threads,
+            "mov.b32 t1, 0; setp.ne.u32 p, warp, 0; @p bra take;\n\
+             make: and.b32 t2, t1, 1; setp.lt.u32 p, t1, 2; add.u32 t3, t2, 3; @p bra first; bar.sync t3, n;\n\
+             first: mad.lo.u32 t4, t1, 100, lane; shl.b32 t5, t2, 7; add.u32 t5, t5, base; shl.b32 t6, lane, 2; add.u32 t5, t5, t6;\n\
+             st.shared.b32 [t5], t4; add.u32 t3, t2, 1; bar.arrive t3, n; add.u32 t1, t1, 1; setp.lt.u32 p, t1, 6; @p bra make;\n\
+             mov.b32 d, t1; bra out;\n\
+             take: and.b32 t2, t1, 1; add.u32 t3, t2, 1; bar.sync t3, n;\n\
+             shl.b32 t5, t2, 7; add.u32 t5, t5, base; shl.b32 t6, lane, 2; add.u32 t5, t5, t6; ld.shared.b32 t4, [t5];\n\
+             mad.lo.u32 d, d, 3, t4; setp.ge.u32 p, t1, 4; add.u32 t3, t2, 3; @p bra last; bar.arrive t3, n;\n\
+             last: add.u32 t1, t1, 1; setp.lt.u32 p, t1, 6; @p bra take;\n\
+             out:",
+        ));
+        // The upper half leaves; the lower half goes on with a barrier of its own.
+        cases.push(case(
+            "half leaves, half counts",
+            threads,
+            &format!(
+                "setp.ge.u32 q, tid, {0}; @q ret; st.shared.b32 [mine], tid; bar.sync 2, {0}; xor.b32 t1, mine, 4; ld.shared.b32 d, [t1];",
+                threads / 2
+            ),
+        ));
+    }
+    cases
+}
+
+fn warp_barriers() -> Vec<Case> {
+    let mut cases = Vec::new();
+    // The word of the lane `lane ^ x` of the same warp.
+    let other = |x: u32| format!("xor.b32 t6, tid, {x}; shl.b32 t6, t6, 2; add.u32 t6, base, t6;");
+    for threads in [32, 64, 96, 256, 1024] {
+        cases.push(case(
+            "bar.warp.sync",
+            threads,
+            &format!(
+                "{} {}",
+                other(9),
+                rounds("bar.warp.sync -1;").replace("[other]", "[t6]")
+            ),
+        ));
+        // Two parts of a warp, with numbers of rounds of their own: split on and within subgroups.
+        for split in [8, 16, 12, 20] {
+            cases.push(case(
+                &format!("bar.warp.sync of lanes below {split}"),
+                threads,
+                &format!(
+                    "mov.b32 t1, 0; mad.lo.u32 t2, tid, 7, 3; setp.lt.u32 p, lane, {split}; @p bra low;\n\
+                     mov.b32 t4, {split}; mov.b32 t5, {high}; mov.b32 t7, 5; mov.b32 t8, 32; bra go;\n\
+                     low: mov.b32 t4, 0; mov.b32 t5, {low}; mov.b32 t7, 3; mov.b32 t8, {split};\n\
+                     go: add.u32 t6, lane, 1; setp.ge.u32 q, t6, t8; selp.u32 t6, t4, t6, q;\n\
+                     sub.u32 t9, tid, lane; add.u32 t6, t6, t9; shl.b32 t6, t6, 2; add.u32 t6, base, t6;\n\
+                     again: st.shared.b32 [mine], t2; bar.warp.sync t5; ld.shared.b32 t3, [t6]; bar.warp.sync t5;\n\
+                     mad.lo.u32 t2, t3, 5, t1; add.u32 t1, t1, 1; setp.lt.u32 q, t1, t7; @q bra again;\n\
+                     mov.b32 d, t2; bar.warp.sync -1;",
+                    low = (1u64 << split) - 1,
+                    high = !((1u32 << split) - 1),
+                ),
+            ));
+        }
+        // Whole warps leave, one goes on with warp operations; as at the end of reductions of a block.
+        cases.push(case(
+            "one warp reduces",
+            threads,
+            "st.shared.b32 [mine], tid; bar.sync 0; setp.gt.u32 q, warp, 0; @q ret;\n\
+             ld.shared.b32 d, [other]; shfl.sync.bfly.b32 t1, d, 16, 31, -1; mad.lo.u32 d, d, 3, t1; shfl.sync.down.b32 t1, d, 5, 31, -1;\n\
+             add.u32 d, d, t1; vote.sync.ballot.b32 t1, q, -1; add.u32 d, d, t1; bar.warp.sync -1;",
+        ));
+        cases.push(case(
+            "warps of different length",
+            threads,
+            "mov.b32 t1, 0; mov.b32 t2, tid;\n\
+             again: shfl.sync.bfly.b32 t3, t2, 16, 31, -1; mad.lo.u32 t2, t2, 3, t3; add.u32 t1, t1, 1; setp.le.u32 p, t1, warp; @p bra again;\n\
+             st.shared.b32 [mine], t2; bar.sync 0; ld.shared.b32 d, [other]; bar.sync 0;\n\
+             setp.eq.u32 p, warp, 0; @!p bra out; shfl.sync.bfly.b32 t3, d, 8, 31, -1; add.u32 d, d, t3; st.shared.b32 [total], d;\n\
+             out: bar.sync 0; ld.shared.b32 t3, [total]; and.b32 t3, t3, 0; add.u32 d, d, t3;",
+        ));
+    }
+    cases
+}
+
+#[test]
+fn blocks() {
+    isolated("barrier::blocks", || {
+        Bench::open().kernels(&block_barriers(), known_differences("barrier::blocks"));
+    });
+}
+
+#[test]
+fn named() {
+    isolated("barrier::named", || {
+        Bench::open().kernels(&named_barriers(), known_differences("barrier::named"));
+    });
+}
+
+#[test]
+fn warps() {
+    isolated("barrier::warps", || {
+        Bench::open().kernels(&warp_barriers(), known_differences("barrier::warps"));
+    });
+}

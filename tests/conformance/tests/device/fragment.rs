@@ -1,0 +1,212 @@
+//! Matrix instructions: mma, ldmatrix, stmatrix and movmatrix. The numbers are small whole ones, so that sums are exact in every
+//! order.
+
+use crate::known::known_differences;
+use conformance::{isolated, Bench, Case, Random};
+
+/// Threads: three warps.
+const THREADS: usize = 96;
+
+/// What the input words hold.
+#[derive(Clone, Copy)]
+enum Input {
+    Halves,
+    Brains,
+    Singles,
+    Bytes,
+}
+
+impl Input {
+    fn word(self, random: &mut Random) -> u32 {
+        let mut small = || random.below(17) as i32 - 8;
+        let half = |v: i32| ptx_reference::semantics::softfloat::F16.from_f64(f64::from(v)) as u32;
+        match self {
+            Input::Halves => half(small()) | half(small()) << 16,
+            Input::Brains => {
+                let mut brain = || (small() as f32).to_bits() >> 16;
+                brain() | brain() << 16
+            }
+            Input::Singles => (small() as f32).to_bits(),
+            Input::Bytes => random.bits() as u32,
+        }
+    }
+}
+
+/// A kernel in which each thread has the input words `w0` to `w15` and results `d0` to `d7`. `lane` and `tid` are set; each warp has
+/// 512 bytes of shared memory at `base`, and its words `w0` to `w3` are there, row by row.
+fn case(name: &str, input: Input, text: &str) -> Case {
+    let mut random = Random(11);
+    let bytes = (0..THREADS * 16).flat_map(|_| input.word(&mut random).to_le_bytes());
+    Case {
+        name: name.to_owned(),
+        text: format!(
+            ".version 8.3\n.target sm_90\n.address_size 64\n\
+             .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
+             .shared .align 16 .b8 rows[1536];\n\
+             .reg .b64 from, to, i, g; .reg .b32 tid, lane, warp, base, mine, row, w<16>, d<8>, t<8>; .reg .pred p;\n\
+             ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x; and.b32 lane, tid, 31; shr.u32 warp, tid, 5;\n\
+             mul.wide.u32 i, tid, 64; add.u64 from, from, i; mul.wide.u32 i, tid, 32; add.u64 to, to, i;\n\
+             ld.global.v4.b32 {{w0, w1, w2, w3}}, [from]; ld.global.v4.b32 {{w4, w5, w6, w7}}, [from+16];\n\
+             ld.global.v4.b32 {{w8, w9, w10, w11}}, [from+32]; ld.global.v4.b32 {{w12, w13, w14, w15}}, [from+48];\n\
+             mov.b32 d0, 0; mov.b32 d1, 0; mov.b32 d2, 0; mov.b32 d3, 0; mov.b32 d4, 0; mov.b32 d5, 0; mov.b32 d6, 0; mov.b32 d7, 0;\n\
+             mov.u32 base, rows; shl.b32 t0, warp, 9; add.u32 base, base, t0; shl.b32 mine, lane, 4; add.u32 mine, base, mine;\n\
+             st.shared.v4.b32 [mine], {{w0, w1, w2, w3}}; bar.sync 0;\n\
+             mad.lo.u32 row, lane, 5, 3; and.b32 row, row, 31; shl.b32 row, row, 4; add.u32 row, base, row;\n\
+             {text}\n\
+             st.global.v4.b32 [to], {{d0, d1, d2, d3}}; st.global.v4.b32 [to+16], {{d4, d5, d6, d7}};\nret;\n}}\n"
+        ),
+        grid: [2, 1, 1],
+        block: [THREADS as u32, 1, 1],
+        dynamic_shared: 0,
+        input: bytes.collect(),
+        output: vec![0; THREADS * 32],
+    }
+}
+
+fn products() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let a4 = "{w0, w1, w2, w3}";
+    for (name, input, a, b) in [
+        (
+            "m16n8k16.row.col.f32.f16.f16.f32",
+            Input::Halves,
+            a4,
+            "{w4, w5}",
+        ),
+        (
+            "m16n8k8.row.col.f32.f16.f16.f32",
+            Input::Halves,
+            "{w0, w1}",
+            "{w4}",
+        ),
+        (
+            "m16n8k16.row.col.f32.bf16.bf16.f32",
+            Input::Brains,
+            a4,
+            "{w4, w5}",
+        ),
+        (
+            "m16n8k8.row.col.f32.tf32.tf32.f32",
+            Input::Singles,
+            a4,
+            "{w4, w5}",
+        ),
+        (
+            "m16n8k32.row.col.s32.s8.s8.s32",
+            Input::Bytes,
+            a4,
+            "{w4, w5}",
+        ),
+        (
+            "m16n8k32.row.col.s32.u8.s8.s32",
+            Input::Bytes,
+            a4,
+            "{w4, w5}",
+        ),
+        (
+            "m16n8k16.row.col.s32.s8.s8.s32",
+            Input::Bytes,
+            "{w0, w1}",
+            "{w4}",
+        ),
+    ] {
+        let sum = if matches!(input, Input::Bytes) {
+            "{w8, w9, w10, w11}"
+        } else {
+            "{d4, d5, d6, d7}"
+        };
+        cases.push(case(
+            name,
+            input,
+            &format!("mma.sync.aligned.{name} {{d0, d1, d2, d3}}, {a}, {b}, {sum};"),
+        ));
+        // Several in a row: the same A, the same B, one that is made of the result of another.
+        if a == a4 {
+            cases.push(case(
+                &format!("{name}, four"),
+                input,
+                &format!(
+                    "mma.sync.aligned.{name} {{d0, d1, d2, d3}}, {a}, {b}, {{d0, d1, d2, d3}};\n\
+                     mma.sync.aligned.{name} {{d4, d5, d6, d7}}, {a}, {{w6, w7}}, {{d4, d5, d6, d7}};\n\
+                     mma.sync.aligned.{name} {{d0, d1, d2, d3}}, {{w12, w13, w14, w15}}, {b}, {{d0, d1, d2, d3}};\n\
+                     mov.b32 w4, w9; shfl.sync.bfly.b32 t1, w4, 16, 31, -1; mov.b32 w4, t1;\n\
+                     mma.sync.aligned.{name} {{d4, d5, d6, d7}}, {a}, {b}, {{d4, d5, d6, d7}};"
+                ),
+            ));
+        }
+    }
+    cases.push(case(
+        "m16n8k16.row.col.f16.f16.f16.f16",
+        Input::Halves,
+        "mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {d0, d1}, {w0, w1, w2, w3}, {w4, w5}, {w8, w9};",
+    ));
+    // Within branches that one warp takes, and a loop of different length for each.
+    cases.push(case(
+        "a product of one warp",
+        Input::Halves,
+        "setp.eq.u32 p, warp, 1; @!p bra out;\n\
+         mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d0, d1, d2, d3}, {w0, w1, w2, w3}, {w4, w5}, {d0, d1, d2, d3};\n\
+         out: bar.sync 0; shfl.sync.bfly.b32 d4, d0, 8, 31, -1;",
+    ));
+    cases.push(case(
+        "products in loops of different length",
+        Input::Halves,
+        "mov.b32 t1, 0;\n\
+         again: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d0, d1, d2, d3}, {w0, w1, w2, w3}, {w4, w5}, {d0, d1, d2, d3};\n\
+         add.u32 t1, t1, 1; setp.le.u32 p, t1, warp; @p bra again;\n\
+         bar.sync 0; shfl.sync.bfly.b32 d4, d0, 8, 31, -1;",
+    ));
+    cases
+}
+
+fn moves() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for trans in ["", ".trans"] {
+        for (count, parts) in [(1, "{d0}"), (2, "{d0, d1}"), (4, "{d0, d1, d2, d3}")] {
+            // The addresses of the lanes that have no row lead nowhere.
+            let wrong = format!(
+                "setp.ge.u32 p, lane, {}; @p mov.b32 row, 0xfffff0;",
+                8 * count
+            );
+            cases.push(case(
+                &format!("ldmatrix.x{count}{trans}"),
+                Input::Bytes,
+                &format!(
+                    "{wrong} ldmatrix.sync.aligned.m8n8.x{count}{trans}.shared.b16 {parts}, [row];"
+                ),
+            ));
+            cases.push(case(
+                &format!("stmatrix.x{count}{trans}"),
+                Input::Bytes,
+                &format!(
+                    "mov.b32 d0, w4; mov.b32 d1, w5; mov.b32 d2, w6; mov.b32 d3, w7; {wrong}\n\
+                     stmatrix.sync.aligned.m8n8.x{count}{trans}.shared.b16 [row], {parts}; bar.warp.sync -1; ld.shared.v4.b32 {{d4, d5, d6, d7}}, [mine];"
+                ),
+            ));
+        }
+        cases.push(case(
+            &format!("ldmatrix{trans} by generic addresses"),
+            Input::Bytes,
+            &format!(
+                "cvt.u64.u32 g, row; cvta.shared.u64 g, g; ldmatrix.sync.aligned.m8n8.x4{trans}.b16 {{d0, d1, d2, d3}}, [g];\n\
+                 xor.b32 row, row, 16; ldmatrix.sync.aligned.m8n8.x2{trans}.shared.b16 {{d4, d5}}, [row]; ldmatrix.sync.aligned.m8n8.x1{trans}.shared.b16 {{d6}}, [row];"
+            ),
+        ));
+    }
+    cases.push(case(
+        "movmatrix",
+        Input::Bytes,
+        "movmatrix.sync.aligned.m8n8.trans.b16 d0, w0; movmatrix.sync.aligned.m8n8.trans.b16 d1, w1;",
+    ));
+    cases
+}
+
+#[test]
+fn matrices() {
+    isolated("fragment::matrices", || {
+        Bench::open().kernels(
+            &[products(), moves()].concat(),
+            known_differences("fragment::matrices"),
+        );
+    });
+}
