@@ -16,7 +16,7 @@ pub fn cuGraphInstantiateWithFlags(
     flags: u64,
 ) -> Result {
     graph_exec.required()?;
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
 }
 

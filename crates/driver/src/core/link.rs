@@ -57,6 +57,7 @@ impl Link {
         };
         let checked = text.and_then(|text| {
             Program::parse(text.clone())
+                .and_then(|program| program.check())
                 .map_err(|error| JitError::new(error.status, format!("{name}: {error}")))?;
             Ok(text)
         });
