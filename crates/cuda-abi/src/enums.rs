@@ -192,6 +192,19 @@ c_enums! {
         EXTERNAL_ENGINE = 17;
         FABRIC_CPY_BATCH = 18;
     }
+    /// What sort of memory an allocation is.
+    CUmemAllocationType {
+        INVALID = 0;
+        PINNED = 1;
+        MANAGED = 2;
+    }
+    /// What is told about the memory of graphs' allocation nodes.
+    CUgraphMem_attribute {
+        USED_MEM_CURRENT = 0;
+        USED_MEM_HIGH = 1;
+        RESERVED_MEM_CURRENT = 2;
+        RESERVED_MEM_HIGH = 3;
+    }
     /// A property of a memory pool.
     CUmemPool_attribute {
         REUSE_FOLLOW_EVENT_DEPENDENCIES = 1;

@@ -173,6 +173,29 @@ pub fn cuDeviceGetExecAffinitySupport(
     value.set(0)
 }
 
+/// Nothing is known of atomics between the device and the host: none is promised.
+pub fn cuDeviceGetHostAtomicCapabilities(
+    capabilities: Out<u32>,
+    operations: In<i32>,
+    count: u32,
+    ordinal: CUdevice,
+) -> Result {
+    device(ordinal)?;
+    capabilities.set_all(operations.all(count as usize)?.iter().map(|_| 0))
+}
+
+/// Nor of atomics between devices.
+pub fn cuDeviceGetP2PAtomicCapabilities(
+    capabilities: Out<u32>,
+    operations: In<i32>,
+    count: u32,
+    src_device: CUdevice,
+    dst_device: CUdevice,
+) -> Result {
+    device(src_device)?;
+    cuDeviceGetHostAtomicCapabilities(capabilities, operations, count, dst_device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::parse_pci;

@@ -159,8 +159,11 @@ pub fn cuMemHostUnregister(pointer: *mut c_void) -> Result {
     Ok(())
 }
 
-/// The range of managed memory that the advice and prefetch functions are about.
-fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
+/// Checks the range of managed memory that the advice and prefetch functions are about.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+pub(super) fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
     stack::current()?;
     let known = pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     let end = known

@@ -150,3 +150,43 @@ pub fn cuMemPoolGetAccess(
         CUmemAccess_flags::NONE
     })
 }
+
+/// The device that a location names; pools are of devices only.
+fn located(
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+) -> Result<&'static crate::core::device::Device> {
+    let location = location.get()?;
+    if kind.name().is_none() || kind == CUmemAllocationType::INVALID {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    if kind != CUmemAllocationType::PINNED || location.kind != CUmemLocationType::DEVICE {
+        tracing::warn!("pools of {kind:?} memory at {location:?} are not supported");
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    device(location.id)
+}
+
+pub fn cuMemGetDefaultMemPool(
+    pool_out: Out<CUmemoryPool>,
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+) -> Result {
+    pool_out.set(located(location, kind)?.default_pool().handle())
+}
+
+pub fn cuMemGetMemPool(
+    pool: Out<CUmemoryPool>,
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+) -> Result {
+    pool.set(located(location, kind)?.pool().handle())
+}
+
+pub fn cuMemSetMemPool(
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+    pool: CUmemoryPool,
+) -> Result {
+    super::device::cuDeviceSetMemPool(located(location, kind)?.ordinal, pool)
+}
