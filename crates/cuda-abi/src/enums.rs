@@ -404,6 +404,8 @@ pub const CU_LAUNCH_PARAM_BUFFER_SIZE: usize = 2;
 
 /// `cuGraphInstantiateWithFlags`: every flag there is.
 pub const CUDA_GRAPH_INSTANTIATE_FLAGS_MASK: u64 = 0xf;
+/// `cuGraphInstantiateWithFlags`: memory that the last launch allocated and nobody freed is freed by the next.
+pub const CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: u64 = 1;
 /// `cuGraphInstantiateWithFlags`: the graph may be launched from the device.
 pub const CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH: u64 = 4;
 

@@ -467,8 +467,8 @@ macro_rules! driver_functions {
             ready cuGraphAddEventWaitNode 11010 cuGraphAddEventWaitNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, event: CUevent);
             (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphAddExternalSemaphoresSignalNode 11020 cuGraphAddExternalSemaphoresSignalNode;
             (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphAddExternalSemaphoresWaitNode 11020 cuGraphAddExternalSemaphoresWaitNode;
-            absent cuGraphAddMemAllocNode 11040 cuGraphAddMemAllocNode;
-            absent cuGraphAddMemFreeNode 11040 cuGraphAddMemFreeNode;
+            ready cuGraphAddMemAllocNode 11040 cuGraphAddMemAllocNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *mut CUDA_MEM_ALLOC_NODE_PARAMS);
+            ready cuGraphAddMemFreeNode 11040 cuGraphAddMemFreeNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, dptr: CUdeviceptr);
             ready cuGraphAddNode 12020 cuGraphAddNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
             ready cuGraphAddNode 12030 cuGraphAddNode_v2 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, dependency_data: *const CUgraphEdgeData, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
             ready cuGraphAddNode 13040 cuGraphAddNode_v3 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, dependency_data: *const CUgraphEdgeData, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
@@ -494,8 +494,8 @@ macro_rules! driver_functions {
             (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExternalSemaphoresWaitNodeSetParams 11020 cuGraphExternalSemaphoresWaitNodeSetParams;
             ready cuGraphGetId 13010 cuGraphGetId (graph: CUgraph, graph_id: *mut u32);
             ready cuGraphKernelNodeCopyAttributes 11000 cuGraphKernelNodeCopyAttributes (dst: CUgraphNode, src: CUgraphNode);
-            absent cuGraphMemAllocNodeGetParams 11040 cuGraphMemAllocNodeGetParams;
-            absent cuGraphMemFreeNodeGetParams 11040 cuGraphMemFreeNodeGetParams;
+            ready cuGraphMemAllocNodeGetParams 11040 cuGraphMemAllocNodeGetParams (node: CUgraphNode, params_out: *mut CUDA_MEM_ALLOC_NODE_PARAMS);
+            ready cuGraphMemFreeNodeGetParams 11040 cuGraphMemFreeNodeGetParams (node: CUgraphNode, dptr_out: *mut CUdeviceptr);
             ready cuGraphNodeFindInClone 10000 cuGraphNodeFindInClone (node_out: *mut CUgraphNode, original_node: CUgraphNode, cloned_graph: CUgraph);
             ready cuGraphNodeGetContainingGraph 13010 cuGraphNodeGetContainingGraph (node: CUgraphNode, graph: *mut CUgraph);
             ready cuGraphNodeGetEnabled 11060 cuGraphNodeGetEnabled (graph_exec: CUgraphExec, node: CUgraphNode, is_enabled: *mut u32);

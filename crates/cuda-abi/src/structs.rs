@@ -251,6 +251,8 @@ pub union CUgraphNodeParamsUnion {
     pub host: CUDA_HOST_NODE_PARAMS,
     pub graph: CUgraph,
     pub event: CUevent,
+    pub alloc: CUDA_MEM_ALLOC_NODE_PARAMS,
+    pub free: CUdeviceptr,
     pub reserved1: [i64; 29],
 }
 
@@ -272,6 +274,19 @@ pub struct CUDA_MEMCPY_NODE_PARAMS {
 pub struct CUDA_MEMSET_NODE_PARAMS_v2 {
     pub params: CUDA_MEMSET_NODE_PARAMS,
     pub ctx: CUcontext,
+}
+
+/// The parameters of an allocation node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEM_ALLOC_NODE_PARAMS {
+    pub poolProps: CUmemPoolProps,
+    pub accessDescs: *const CUmemAccessDesc,
+    pub accessDescCount: usize,
+    pub bytesize: usize,
+    /// Written: the address.
+    pub dptr: CUdeviceptr,
 }
 
 /// Hints for copies (`cuMemcpyBatchAsync`).
@@ -419,6 +434,7 @@ mod tests {
         assert_eq!(size_of::<CUgraphNodeParams>(), 256);
         assert_eq!(size_of::<CUDA_MEMCPY_NODE_PARAMS>(), 216);
         assert_eq!(size_of::<CUmemcpyAttributes>(), 24);
+        assert_eq!(size_of::<CUDA_MEM_ALLOC_NODE_PARAMS>(), 120);
         assert_eq!(size_of::<CUDA_MEMSET_NODE_PARAMS>(), 40);
         assert_eq!(size_of::<CUmemPoolProps>(), 88);
         assert_eq!(size_of::<CUgraphEdgeData>(), 8);

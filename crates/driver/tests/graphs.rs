@@ -380,9 +380,9 @@ fn clones_and_names() {
         assert_eq!(text.matches("->").count(), 1, "{text}");
 
         // As programs for CUDA 11 have it.
-        let (mut place_argument, mut step) = (place, 5u32);
+        let (mut place_argument, step) = (place, AtomicU32::new(5));
         let mut arguments: [*mut c_void; 2] =
-            [(&raw mut place_argument).cast(), (&raw mut step).cast()];
+            [(&raw mut place_argument).cast(), step.as_ptr().cast()];
         let mut old = CUDA_KERNEL_NODE_PARAMS_v1 {
             func: function,
             gridDimX: 1,
@@ -398,7 +398,7 @@ fn clones_and_names() {
         ok!(cuGraphAddKernelNode(&mut node, graph, &two, 1, &old));
         let exec = instantiate(graph);
         run(exec);
-        step = 50;
+        step.store(50, Ordering::Relaxed);
         ok!(cuGraphExecKernelNodeSetParams(exec, node, &old));
         run(exec);
         assert_eq!(read(place, 1), [8 + 53]);
@@ -435,6 +435,100 @@ fn graphs_keep_user_objects() {
         ok!(cuCtxSynchronize());
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         fails!(cuUserObjectRetain(object, 1), INVALID_VALUE);
+    });
+}
+
+fn used(attribute: CUgraphMem_attribute) -> u64 {
+    let mut value = u64::MAX;
+    ok!(cuDeviceGetGraphMemAttribute(
+        0,
+        attribute,
+        (&raw mut value).cast()
+    ));
+    value
+}
+
+#[test]
+fn graphs_allocate_and_free() {
+    in_child("graphs_allocate_and_free", &[], || {
+        use CUgraphMem_attribute as A;
+        let function = start();
+        let place = zeroed(1);
+        // By hand: allocated in the graph, freed in the graph.
+        let graph = graph();
+        let mut union = NONE;
+        union.alloc = CUDA_MEM_ALLOC_NODE_PARAMS {
+            poolProps: CUmemPoolProps {
+                allocType: CUmemAllocationType::PINNED.0,
+                handleTypes: 0,
+                location: CUmemLocation {
+                    kind: CUmemLocationType::DEVICE,
+                    id: 0,
+                },
+                win32SecurityAttributes: null_mut(),
+                maxSize: 0,
+                usage: 0,
+                gpuDirectRDMACapable: 0,
+                reserved: [0; 53],
+            },
+            accessDescs: null(),
+            accessDescCount: 0,
+            bytesize: 1024,
+            dptr: 0,
+        };
+        let mut allocation = params(CUgraphNodeType::MEM_ALLOC, union);
+        let allocated = add_node(graph, &[], &mut allocation);
+        // SAFETY: the type says that this member is set.
+        let address = unsafe { allocation.params.alloc.dptr };
+        assert_ne!(address, 0);
+        let kernel = add_kernel(function, graph, &[allocated], address, 9);
+        let mut freed = CUgraphNode::NULL;
+        ok!(cuGraphAddMemFreeNode(
+            &mut freed, graph, &kernel, 1, address
+        ));
+        let mut found = 0;
+        ok!(cuGraphMemFreeNodeGetParams(freed, &mut found));
+        assert_eq!(found, address);
+        let exec = instantiate(graph);
+        run(exec);
+        run(exec);
+        assert_eq!(used(A::USED_MEM_CURRENT), 0);
+        assert!(used(A::USED_MEM_HIGH) >= 1024 && used(A::RESERVED_MEM_CURRENT) >= 1024);
+
+        // Captured: freed by the application.
+        let mut stream = CUstream::NULL;
+        let (mut captured, mut address) = (CUgraph::NULL, 0);
+        ok!(cuStreamCreate(&mut stream, 1));
+        let mode = CUstreamCaptureMode::GLOBAL;
+        ok!(cuStreamBeginCapture_v2(stream, mode));
+        ok!(cuMemAllocAsync(&mut address, 64, stream));
+        ok!(cuMemsetD32Async(address, 5, 4, stream));
+        ok!(cuMemcpyDtoDAsync_v2(place, address + 4, 4, stream));
+        ok!(cuStreamEndCapture(stream, &mut captured));
+        let second = instantiate(captured);
+        run(second);
+        assert_eq!((read(place, 1), read(address, 4)), (vec![5], vec![5; 4]));
+        fails!(cuGraphLaunch(second, stream), INVALID_VALUE);
+        ok!(cuMemFreeAsync(address, stream));
+        run(second);
+        ok!(cuMemFree_v2(address));
+        fails!(cuMemFree_v2(address), INVALID_VALUE);
+
+        // Freed by the next launch, and by the end of everything.
+        let mut itself = CUgraphExec::NULL;
+        ok!(cuGraphInstantiateWithFlags(&mut itself, captured, 1));
+        run(itself);
+        run(itself);
+        ok!(cuMemFree_v2(address));
+        for exec in [exec, second, itself] {
+            ok!(cuGraphExecDestroy(exec));
+        }
+        for graph in [graph, captured] {
+            ok!(cuGraphDestroy(graph));
+        }
+        ok!(cuCtxSynchronize());
+        assert_eq!(used(A::USED_MEM_CURRENT), 0);
+        assert_eq!(used(A::RESERVED_MEM_CURRENT), 0);
     });
 }
 
@@ -513,11 +607,63 @@ fn copies_go_in_batches() {
         ok!(cuDeviceGetDefaultMemPool(&mut default, 0));
         assert_eq!(pool, default);
         ok!(cuMemSetMemPool(&mut here, pinned, pool));
+        // The host's memory comes from a pool, too, and is the host's at the same address.
+        let mut host = CUmemLocation {
+            kind: CUmemLocationType::HOST,
+            id: 0,
+        };
+        ok!(cuMemGetDefaultMemPool(&mut pool, &mut host, pinned));
+        assert_ne!(pool, default);
+        let mut address = 0;
+        ok!(cuMemAllocFromPoolAsync(&mut address, 64, pool, stream));
+        ok!(cuMemsetD32Async(address, 77, 16, stream));
+        ok!(cuStreamSynchronize(stream));
+        // SAFETY: the allocation has 16 numbers, which are written.
+        assert_eq!(unsafe { *(address as *const [u32; 16]) }, [77; 16]);
+        ok!(cuMemFreeAsync(address, stream));
         here.id = 100;
         fails!(
             cuMemGetMemPool(&mut pool, &mut here, pinned),
             INVALID_DEVICE
         );
+    });
+}
+
+/// A stream that joined a capture may go once another has waited for its work, and not before.
+#[test]
+fn streams_leave_captures() {
+    in_child("streams_leave_captures", &[], || {
+        start();
+        let place = zeroed(2);
+        for joined in [true, false] {
+            let (mut first, mut second) = (CUstream::NULL, CUstream::NULL);
+            let (mut fork, mut join) = (CUevent::NULL, CUevent::NULL);
+            let mut captured = CUgraph::NULL;
+            ok!(cuStreamCreate(&mut first, 1));
+            ok!(cuStreamCreate(&mut second, 1));
+            ok!(cuEventCreate(&mut fork, 2));
+            ok!(cuEventCreate(&mut join, 2));
+            let mode = CUstreamCaptureMode::RELAXED;
+            ok!(cuStreamBeginCapture_v2(first, mode));
+            ok!(cuMemsetD32Async(place, 3, 1, first));
+            ok!(cuEventRecord(fork, first));
+            ok!(cuStreamWaitEvent(second, fork, 0));
+            ok!(cuMemsetD32Async(place + 4, 4, 1, second));
+            if joined {
+                ok!(cuEventRecord(join, second));
+                ok!(cuStreamWaitEvent(first, join, 0));
+                ok!(cuStreamDestroy_v2(second));
+                ok!(cuStreamEndCapture(first, &mut captured));
+                run(instantiate(captured));
+                assert_eq!(read(place, 2), [3, 4]);
+            } else {
+                ok!(cuStreamDestroy_v2(second));
+                fails!(
+                    cuStreamEndCapture(first, &mut captured),
+                    STREAM_CAPTURE_INVALIDATED
+                );
+            }
+        }
     });
 }
 

@@ -156,7 +156,7 @@ pub fn cuDeviceGetMemPool(pool: Out<CUmemoryPool>, dev: CUdevice) -> Result {
 pub fn cuDeviceSetMemPool(dev: CUdevice, pool: CUmemoryPool) -> Result {
     let device = device(dev)?;
     let pool = POOLS.get(pool.0)?;
-    if pool.device.ordinal != device.ordinal {
+    if pool.device.ordinal != device.ordinal || pool.kind != vulkan::MemoryKind::Device {
         return Err(CUresult::INVALID_VALUE);
     }
     let default = Registry::handle(&pool) == Registry::handle(device.default_pool());

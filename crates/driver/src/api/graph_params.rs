@@ -1,7 +1,7 @@
 //! Graph nodes of any type, by one structure.
 
 use super::graph::plain_edges;
-use super::{graph_event, graph_node};
+use super::{graph_event, graph_memory, graph_node};
 use crate::boundary::{Accept, In, Out, Result};
 use crate::core::graph::{Graph, Node};
 use crate::core::graph_exec::GraphExec;
@@ -13,9 +13,10 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `CUDA_ERROR_NOT_SUPPORTED` for types of nodes that cannot be made, `CUDA_ERROR_INVALID_VALUE` for unknown ones.
-fn operation(params: Out<CUgraphNodeParams>) -> Result<Operation> {
+fn operation(node_params: Out<CUgraphNodeParams>) -> Result<Operation> {
     use CUgraphNodeType as T;
-    let CUgraphNodeParams { kind, params, .. } = params.get()?;
+    let whole = node_params.get()?;
+    let CUgraphNodeParams { kind, params, .. } = whole;
     // SAFETY: by the API's contract the member is the one that the type says; all are plain data.
     unsafe {
         match kind {
@@ -35,6 +36,16 @@ fn operation(params: Out<CUgraphNodeParams>) -> Result<Operation> {
             T::EMPTY => Ok(Operation::Empty),
             T::WAIT_EVENT => graph_event::wait(params.event),
             T::EVENT_RECORD => graph_event::record(params.event),
+            T::MEM_ALLOC => {
+                let mut alloc = params.alloc;
+                let operation = graph_memory::allocation(&mut alloc)?;
+                node_params.set(CUgraphNodeParams {
+                    params: CUgraphNodeParamsUnion { alloc },
+                    ..whole
+                })?;
+                Ok(operation)
+            }
+            T::MEM_FREE => graph_memory::free(params.free),
             kind if kind.name().is_some() => {
                 tracing::warn!("graph nodes of type {kind:?} are not supported");
                 Err(CUresult::NOT_SUPPORTED)
@@ -79,7 +90,10 @@ pub use cuGraphAddNode_v2 as cuGraphAddNode_v3;
 /// Only kernels, copies, fills and calls have parameters that can be replaced in a graph.
 pub fn cuGraphNodeSetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
     let operation = operation(node_params)?;
-    if matches!(operation, Operation::Child(_) | Operation::Empty) {
+    if matches!(
+        operation,
+        Operation::Child(_) | Operation::Empty | Operation::Allocate(_) | Operation::Free(_)
+    ) {
         return Err(CUresult::INVALID_VALUE);
     }
     graph_node::set(node, operation)
@@ -128,6 +142,8 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             params.event = event.handle()
         }
+        Operation::Allocate(memory) => params.alloc = graph_memory::described(memory),
+        Operation::Free(address) => params.free = *address,
         Operation::Empty => {}
     }
     node_params.set(CUgraphNodeParams {

@@ -1,7 +1,7 @@
 //! Memory management.
 
 use crate::boundary::{In, Out, Result};
-use crate::core::{capture, context, pointer, stack};
+use crate::core::{capture, context, graph_memory, pointer, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use vulkan::MemoryKind;
@@ -58,6 +58,12 @@ pub fn cuMemFree_v2(dptr: CUdeviceptr) -> Result {
         return Ok(());
     }
     capture::refuse_unsafe_call()?;
+    if let Some(memory) = graph_memory::end(dptr) {
+        // The graph may still run, and has the memory as long as it exists.
+        crate::core::module::synchronize(&current.vulkan)?;
+        drop(memory);
+        return Ok(());
+    }
     // Addresses are the process's, so another context's memory may be freed, too.
     let block = current.memory.take(dptr).or_else(|| {
         context::open_states()

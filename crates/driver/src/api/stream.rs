@@ -53,7 +53,7 @@ pub fn cuStreamGetCtx_v2(
 pub fn cuStreamDestroy_v2(handle: CUstream) -> Result {
     stack::current()?;
     let stream = STREAMS.get(handle.0)?;
-    stream.capture.invalidate();
+    stream.capture.leave(&stream);
     STREAMS.remove(Registry::handle(&stream))?;
     stream.vulkan.flush().cuda()
 }

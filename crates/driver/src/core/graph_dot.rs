@@ -91,6 +91,13 @@ fn describe(operation: &Operation, flags: u32) -> String {
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             let _ = write!(label, "\\nevent {:?}", event.handle());
         }
+        Operation::Allocate(memory) => {
+            let (address, bytes) = (memory.address(), memory.size());
+            let _ = write!(label, "\\n{bytes} bytes at {address:#x}");
+        }
+        Operation::Free(address) => {
+            let _ = write!(label, "\\n{address:#x}");
+        }
         Operation::Launch(_) | Operation::Empty | Operation::Child(_) => {}
     }
     label

@@ -9,6 +9,7 @@ use crate::core::context::State;
 use crate::core::copy::{device_rows, Copy, Place, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
+use crate::core::graph_memory;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
@@ -141,6 +142,7 @@ impl GraphExec {
                 stream.vulkan.wait(last).cuda()?;
             }
         }
+        self.check_memory(&plan)?;
         let prints = plan.nodes.iter().any(|node| prints(&node.operation));
         let _launching = match prints {
             true => Some(self.group.printf.launching(&self.group.vulkan)?),
@@ -159,12 +161,45 @@ impl GraphExec {
                 }
             }
         }
+        for node in &plan.nodes {
+            match &node.operation {
+                Operation::Allocate(memory) => {
+                    memory.begin();
+                }
+                Operation::Free(address) => {
+                    let ended = graph_memory::end(*address);
+                    stream.run(|vulkan| vulkan.keep_alive(Box::new(ended)))?;
+                }
+                _ => {}
+            }
+        }
         if !self.user_objects.is_empty() {
             let objects = self.user_objects.clone();
             stream.run(|vulkan| vulkan.keep_alive(Box::new(objects)))?;
         }
         if several {
             plan.last = Some(stream.vulkan.record_event(false).cuda()?);
+        }
+        Ok(())
+    }
+
+    /// Checks that no memory is allocated a second time, unless instantiation said that it is freed by then.
+    fn check_memory(&self, plan: &Plan) -> Result {
+        let frees_itself = self.flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH != 0;
+        for node in &plan.nodes {
+            match &node.operation {
+                Operation::Allocate(memory) if frees_itself => {
+                    graph_memory::end(memory.address());
+                }
+                Operation::Allocate(memory) if memory.is_live() => {
+                    tracing::warn!(
+                        "cuGraphLaunch: the memory at {:#x} is not freed since the last launch",
+                        memory.address()
+                    );
+                    return Err(CUresult::INVALID_VALUE);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -468,6 +503,8 @@ fn same(a: &Operation, b: &Operation) -> bool {
         (Operation::Empty, Operation::Empty) => true,
         (Operation::EventRecord(a), Operation::EventRecord(b)) => Arc::ptr_eq(a, b),
         (Operation::EventWait(a), Operation::EventWait(b)) => Arc::ptr_eq(a, b),
+        (Operation::Allocate(a), Operation::Allocate(b)) => Arc::ptr_eq(a, b),
+        (Operation::Free(a), Operation::Free(b)) => a == b,
         _ => false,
     }
 }
@@ -511,7 +548,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             let host: HostCall = *host;
             vec![Step::Call(Arc::new(move || host.call()))]
         }
-        Operation::Empty => Vec::new(),
+        Operation::Empty | Operation::Allocate(_) | Operation::Free(_) => Vec::new(),
         Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
         Operation::EventRecord(event) => vec![Step::EventRecord(event.clone())],
         Operation::EventWait(event) => vec![Step::EventWait(event.clone())],

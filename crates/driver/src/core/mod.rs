@@ -22,6 +22,7 @@ pub mod function;
 pub mod graph;
 pub mod graph_dot;
 pub mod graph_exec;
+pub mod graph_memory;
 pub mod image;
 pub mod jit;
 pub mod kernel;
