@@ -487,6 +487,10 @@ fn graphs_allocate_and_free() {
             &mut freed, graph, &kernel, 1, address
         ));
         let mut found = 0;
+        fails!(
+            cuGraphAddMemFreeNode(&mut freed, graph, &kernel, 1, place),
+            INVALID_VALUE
+        );
         ok!(cuGraphMemFreeNodeGetParams(freed, &mut found));
         assert_eq!(found, address);
         let exec = instantiate(graph);

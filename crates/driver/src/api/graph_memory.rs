@@ -23,10 +23,13 @@ pub(super) fn allocation(params: &mut CUDA_MEM_ALLOC_NODE_PARAMS) -> Result<Oper
 }
 
 /// The operation that frees what an allocation node of any graph has allocated.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for other memory.
 pub(super) fn free(address: CUdeviceptr) -> Result<Operation> {
-    match address {
-        0 => Err(CUresult::INVALID_VALUE),
-        address => Ok(Operation::Free(address)),
+    match graph_memory::is_known(address) {
+        true => Ok(Operation::Free(address)),
+        false => Err(CUresult::INVALID_VALUE),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
     }
     let stream = Stream::from_handle(stream)?;
     if stream.capture.is_active() {
-        return capture::add(&stream, Operation::Free(dptr)).map(|_| ());
+        return capture::add(&stream, super::graph_memory::free(dptr)?).map(|_| ());
     }
     if let Some(memory) = graph_memory::end(dptr) {
         return stream.run(|vulkan| vulkan.keep_alive(Box::new(memory)));

@@ -9,7 +9,7 @@ use crate::core::context::State;
 use crate::core::status::IntoCuda;
 use cuda_abi::{CUgraphMem_attribute, CUresult};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use vulkan::{Allocation, MemoryKind};
@@ -23,6 +23,9 @@ pub struct GraphMemory {
 
 /// What launched graphs have allocated and nobody has freed yet, by address.
 static LIVE: Mutex<BTreeMap<u64, Arc<GraphMemory>>> = Mutex::new(BTreeMap::new());
+
+/// The addresses of all nodes' memory.
+static KNOWN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 
 /// Bytes of all nodes' memory and of what is live, with the most there has been, over all devices.
 static RESERVED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -47,6 +50,7 @@ impl GraphMemory {
             .allocate(size as u64, MemoryKind::Device)
             .cuda()?;
         add(&RESERVED, allocation.size());
+        KNOWN.lock().insert(allocation.address());
         Ok(Arc::new(Self {
             allocation,
             device: state.device.ordinal,
@@ -85,8 +89,14 @@ impl GraphMemory {
 
 impl Drop for GraphMemory {
     fn drop(&mut self) {
+        KNOWN.lock().remove(&self.address());
         RESERVED[0].fetch_sub(self.size(), Ordering::Relaxed);
     }
+}
+
+/// Whether an address is that of a node's memory.
+pub fn is_known(address: u64) -> bool {
+    KNOWN.lock().contains(&address)
 }
 
 /// Ends the live allocation at an address, which goes on existing as long as the result does.
