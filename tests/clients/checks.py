@@ -15,6 +15,12 @@ def check(function):
     return function
 
 
+def slow(function):
+    """Makes a function a check that runs only when it is named, or with `--all`: its kernels take minutes to compile on a CPU."""
+    function.slow = True
+    return check(function)
+
+
 def missing(what):
     """Makes a function a check of something that the library lacks so far: it is told of, and fails nothing."""
 
@@ -39,12 +45,16 @@ def close(got, wanted, tolerance=1e-5):
 
 def main():
     """Runs the checks, or those named on the command line, and ends the process."""
-    names = sys.argv[1:]
+    everything = "--all" in sys.argv[1:]
+    names = [argument for argument in sys.argv[1:] if argument != "--all"]
     unknown = set(names) - {function.__name__ for function in _checks}
     assert _checks and not unknown, f"no such checks: {unknown}"
     failed = []
     for function in _checks:
         if names and function.__name__ not in names:
+            continue
+        if hasattr(function, "slow") and not names and not everything:
+            print(f"{'left out':8} {function.__name__}, which --all runs")
             continue
         started = time.monotonic()
         try:
