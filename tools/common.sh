@@ -9,7 +9,7 @@ deps=${VKCUDA_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/vkcuda-dev}
 ggml=$deps/node/node_modules/@node-llama-cpp/linux-x64-cuda/bins/linux-x64-cuda
 ggml_cuda12=$deps/node/node_modules/@node-llama-cpp/linux-x64-cuda-ext/bins/linux-x64-cuda/fallback
 # Versions of NVIDIA's runtime library that are tested, and where each lies.
-cudart_versions=(11.8.89 12.8.90 13.0.96)
+cudart_versions=(11.8.89 12.1.105 12.8.90 13.0.96 13.5.37)
 cudart=$deps/cudart
 target=${CARGO_TARGET_DIR:-$root/target}
 
@@ -45,6 +45,7 @@ assemble() {
     cp "$target/release/libnvidia_ml.so" "$folder/libnvidia-ml.so.1"
     for version in 12 13; do
         cp "$target/release/libcublas$version.so" "$folder/libcublas.so.$version"
+        cp "$target/release/libcublas_lt$version.so" "$folder/libcublasLt.so.$version"
     done
     for version in 12.8.90 13.0.96; do
         cp "$cudart/$version"/libcudart.so.* "$folder/"

@@ -1,4 +1,4 @@
-//! Build script of `cublas-so12` and `cublas-so13`: SONAME, version node and linker.
+//! Build script of `cublas-so12`, `cublas-so13`, `cublas-lt12` and `cublas-lt13`: SONAME, version node and linker.
 
 use std::env;
 use std::error::Error;
@@ -8,10 +8,12 @@ use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../so.rs");
-    let major = env::var("CARGO_PKG_NAME")?
-        .trim_start_matches("cublas-so")
-        .to_owned();
-    let node = format!("libcublas.so.{major}");
+    let package = env::var("CARGO_PKG_NAME")?;
+    let node = match package.trim_start_matches("cublas-").split_at(2) {
+        ("so", major) => format!("libcublas.so.{major}"),
+        ("lt", major) => format!("libcublasLt.so.{major}"),
+        _ => return Err(format!("{package} is no library of cuBLAS").into()),
+    };
     let script = PathBuf::from(env::var("OUT_DIR")?).join("version.map");
     fs::write(&script, format!("{node} {{ }};\n"))?;
     for argument in [

@@ -9,18 +9,27 @@
 #[macro_export]
 macro_rules! export_library {
     ($major:literal) => {
-        $crate::exported_functions!($crate::export_symbols, $major);
+        $crate::exported_functions!($crate::export_symbols, "libcublas.so.", $major, $crate::api,);
+        $crate::refused_functions!(
+            $crate::export_symbols,
+            "libcublas.so.",
+            $major,
+            $crate::refused,
+        );
         $crate::export_symbol!(
+            "libcublas.so.",
             $major,
             "cublasGetVersion_v2",
             $crate::api::cublasGetVersion_v2::<$major>
         );
         $crate::export_symbol!(
+            "libcublas.so.",
             $major,
             "cublasGetProperty",
             $crate::api::cublasGetProperty::<$major>
         );
         $crate::export_symbol!(
+            "libcublas.so.",
             $major,
             "cublasGetCudartVersion",
             $crate::api::cublasGetCudartVersion::<$major>
@@ -28,12 +37,43 @@ macro_rules! export_library {
     };
 }
 
-/// Exports a list of functions of [`crate::api`].
+/// The same for cublasLt, under the version `libcublasLt.so.MAJOR`.
+#[macro_export]
+macro_rules! export_lt_library {
+    ($major:literal) => {
+        $crate::exported_lt_functions!(
+            $crate::export_symbols,
+            "libcublasLt.so.",
+            $major,
+            $crate::lt,
+        );
+        $crate::export_symbol!(
+            "libcublasLt.so.",
+            $major,
+            "cublasLtGetVersion",
+            $crate::lt::cublasLtGetVersion::<$major>
+        );
+        $crate::export_symbol!(
+            "libcublasLt.so.",
+            $major,
+            "cublasLtGetProperty",
+            $crate::api::cublasGetProperty::<$major>
+        );
+        $crate::export_symbol!(
+            "libcublasLt.so.",
+            $major,
+            "cublasLtGetCudartVersion",
+            $crate::api::cublasGetCudartVersion::<$major>
+        );
+    };
+}
+
+/// Exports a list of functions of a module.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_symbols {
-    ($major:literal $($name:ident)*) => {
-        $($crate::export_symbol!($major, stringify!($name), $crate::api::$name);)*
+    ($node:literal, $major:literal, $root:tt::$module:ident, $($name:ident)*) => {
+        $($crate::export_symbol!($node, $major, stringify!($name), $root::$module::$name);)*
     };
 }
 
@@ -41,23 +81,85 @@ macro_rules! export_symbols {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_symbol {
-    ($major:literal, $name:expr, $function:path) => {
+    ($node:literal, $major:literal, $name:expr, $function:path) => {
         #[cfg(target_arch = "x86_64")]
         ::core::arch::global_asm!(
-            concat!(".globl \"", $name, "@@libcublas.so.", $major, "\""),
-            concat!(".type \"", $name, "@@libcublas.so.", $major, "\", @function"),
-            concat!("\"", $name, "@@libcublas.so.", $major, "\":"),
+            concat!(".globl \"", $name, "@@", $node, $major, "\""),
+            concat!(".type \"", $name, "@@", $node, $major, "\", @function"),
+            concat!("\"", $name, "@@", $node, $major, "\":"),
             "jmp {function}",
             function = sym $function,
         );
         #[cfg(target_arch = "aarch64")]
         ::core::arch::global_asm!(
-            concat!(".globl \"", $name, "@@libcublas.so.", $major, "\""),
-            concat!(".type \"", $name, "@@libcublas.so.", $major, "\", @function"),
-            concat!("\"", $name, "@@libcublas.so.", $major, "\":"),
+            concat!(".globl \"", $name, "@@", $node, $major, "\""),
+            concat!(".type \"", $name, "@@", $node, $major, "\", @function"),
+            concat!("\"", $name, "@@", $node, $major, "\":"),
             "b {function}",
             function = sym $function,
         );
+    };
+}
+
+/// Hands the names of the functions that are exported and refused to a macro, after some leading tokens: programs that
+/// link cuBLAS do not start without them. All are of linear algebra beyond levels 1 to 3, or of banded and packed matrices.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! refused_functions {
+    ($callback:path, $($leading:tt)*) => {
+        $callback! { $($leading)*
+            cublasSgetrfBatched cublasDgetrfBatched cublasCgetrfBatched cublasZgetrfBatched
+            cublasSgetriBatched cublasDgetriBatched cublasCgetriBatched cublasZgetriBatched
+            cublasSgetrsBatched cublasDgetrsBatched cublasCgetrsBatched cublasZgetrsBatched
+            cublasSmatinvBatched cublasDmatinvBatched cublasCmatinvBatched cublasZmatinvBatched
+            cublasSgeqrfBatched cublasDgeqrfBatched cublasCgeqrfBatched cublasZgeqrfBatched
+            cublasSgelsBatched cublasDgelsBatched cublasCgelsBatched cublasZgelsBatched
+            cublasStpttr cublasDtpttr cublasCtpttr cublasZtpttr cublasStrttp cublasDtrttp cublasCtrttp cublasZtrttp
+            cublasSgbmv_v2 cublasDgbmv_v2 cublasCgbmv_v2 cublasZgbmv_v2
+            cublasSgbmv_v2_64 cublasDgbmv_v2_64 cublasCgbmv_v2_64 cublasZgbmv_v2_64
+            cublasSsbmv_v2 cublasDsbmv_v2 cublasChbmv_v2 cublasZhbmv_v2
+            cublasSsbmv_v2_64 cublasDsbmv_v2_64 cublasChbmv_v2_64 cublasZhbmv_v2_64
+            cublasSspmv_v2 cublasDspmv_v2 cublasChpmv_v2 cublasZhpmv_v2
+            cublasSspmv_v2_64 cublasDspmv_v2_64 cublasChpmv_v2_64 cublasZhpmv_v2_64
+            cublasSspr_v2 cublasDspr_v2 cublasChpr_v2 cublasZhpr_v2
+            cublasSspr_v2_64 cublasDspr_v2_64 cublasChpr_v2_64 cublasZhpr_v2_64
+            cublasSspr2_v2 cublasDspr2_v2 cublasChpr2_v2 cublasZhpr2_v2
+            cublasSspr2_v2_64 cublasDspr2_v2_64 cublasChpr2_v2_64 cublasZhpr2_v2_64
+            cublasStbmv_v2 cublasDtbmv_v2 cublasCtbmv_v2 cublasZtbmv_v2
+            cublasStbmv_v2_64 cublasDtbmv_v2_64 cublasCtbmv_v2_64 cublasZtbmv_v2_64
+            cublasStbsv_v2 cublasDtbsv_v2 cublasCtbsv_v2 cublasZtbsv_v2
+            cublasStbsv_v2_64 cublasDtbsv_v2_64 cublasCtbsv_v2_64 cublasZtbsv_v2_64
+            cublasStpmv_v2 cublasDtpmv_v2 cublasCtpmv_v2 cublasZtpmv_v2
+            cublasStpmv_v2_64 cublasDtpmv_v2_64 cublasCtpmv_v2_64 cublasZtpmv_v2_64
+            cublasStpsv_v2 cublasDtpsv_v2 cublasCtpsv_v2 cublasZtpsv_v2
+            cublasStpsv_v2_64 cublasDtpsv_v2_64 cublasCtpsv_v2_64 cublasZtpsv_v2_64
+            cublasSrotg_v2 cublasDrotg_v2 cublasCrotg_v2 cublasZrotg_v2
+            cublasSrotm_v2 cublasDrotm_v2 cublasSrotm_v2_64 cublasDrotm_v2_64 cublasSrotmg_v2 cublasDrotmg_v2
+            cublasRotEx cublasRotEx_64 cublasRotgEx cublasRotmEx cublasRotmEx_64 cublasRotmgEx
+            cublasIamaxEx cublasIamaxEx_64 cublasIaminEx cublasIaminEx_64 cublasAsumEx cublasAsumEx_64
+            cublasCopyEx cublasCopyEx_64 cublasSwapEx cublasSwapEx_64
+            cublasCsyrkEx cublasCsyrkEx_64 cublasCsyrk3mEx cublasCsyrk3mEx_64
+            cublasCherkEx cublasCherkEx_64 cublasCherk3mEx cublasCherk3mEx_64
+            cublasLoggerConfigure cublasSetLoggerCallback cublasGetLoggerCallback
+        }
+    };
+}
+
+/// Hands the names of cublasLt's exported functions to a macro, after some leading tokens.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! exported_lt_functions {
+    ($callback:path, $($leading:tt)*) => {
+        $callback! { $($leading)*
+            cublasLtCreate cublasLtDestroy cublasLtGetStatusName cublasLtGetStatusString
+            cublasLtMatmul cublasLtMatmulAlgoGetHeuristic
+            cublasLtMatmulDescCreate cublasLtMatmulDescDestroy cublasLtMatmulDescInit_internal
+            cublasLtMatmulDescSetAttribute cublasLtMatmulDescGetAttribute
+            cublasLtMatrixLayoutCreate cublasLtMatrixLayoutDestroy cublasLtMatrixLayoutInit_internal
+            cublasLtMatrixLayoutSetAttribute cublasLtMatrixLayoutGetAttribute
+            cublasLtMatmulPreferenceCreate cublasLtMatmulPreferenceDestroy cublasLtMatmulPreferenceInit_internal
+            cublasLtMatmulPreferenceSetAttribute cublasLtMatmulPreferenceGetAttribute
+        }
     };
 }
 

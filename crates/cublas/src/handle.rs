@@ -152,6 +152,19 @@ impl Handle {
         }
     }
 
+    /// The same handle for one call on another stream, with scalars in host memory or known as addresses.
+    pub fn on_stream(&self, stream: CUstream) -> Self {
+        let state = self.state.lock();
+        Self {
+            state: Mutex::new(State {
+                stream,
+                scratch: 0,
+                ..*state
+            }),
+            ..*self
+        }
+    }
+
     /// Waits for the work of the handle's stream and frees what the handle owns.
     pub fn destroy(mut self) -> Result<(), Status> {
         self.magic = 0;

@@ -30,6 +30,9 @@
 //! install -D target/release/libcublas13.so $dir/libcublas.so.13
 //! ```
 //!
+//! cublasLt is a library of its own, which cuBLAS's clients load with it: [`lt`], made by `cublas-lt12` and `cublas-lt13` as
+//! `libcublas_lt12.so` and `libcublas_lt13.so`.
+//!
 //! # Numbers
 //!
 //! `CUBLAS_COMPUTE_16F` adds up in single precision and rounds once, at the end. The modes that allow reduced precision
@@ -51,7 +54,9 @@ pub mod gemm;
 pub mod handle;
 pub mod kernels;
 mod log;
+pub mod lt;
 pub mod ptx;
+pub mod refused;
 pub mod structured;
 pub mod triangular;
 pub mod types;

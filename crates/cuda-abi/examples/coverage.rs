@@ -1,5 +1,5 @@
-//! Prints the coverage document: `cargo run -p cuda-abi --example coverage > crates/cuda-abi/COVERAGE.md`.
+//! Prints the coverage document: `cargo run -p cuda-abi --example coverage > docs/api-coverage.md`.
 
 fn main() {
-    print!("{}", cuda_abi::functions::coverage());
+    print!("{}", cuda_abi::coverage::document());
 }

@@ -192,6 +192,19 @@ c_enums! {
         EXTERNAL_ENGINE = 17;
         FABRIC_CPY_BATCH = 18;
     }
+    /// What sort of memory an allocation is.
+    CUmemAllocationType {
+        INVALID = 0;
+        PINNED = 1;
+        MANAGED = 2;
+    }
+    /// What is told about the memory of graphs' allocation nodes.
+    CUgraphMem_attribute {
+        USED_MEM_CURRENT = 0;
+        USED_MEM_HIGH = 1;
+        RESERVED_MEM_CURRENT = 2;
+        RESERVED_MEM_HIGH = 3;
+    }
     /// A property of a memory pool.
     CUmemPool_attribute {
         REUSE_FOLLOW_EVENT_DEPENDENCIES = 1;
@@ -391,6 +404,8 @@ pub const CU_LAUNCH_PARAM_BUFFER_SIZE: usize = 2;
 
 /// `cuGraphInstantiateWithFlags`: every flag there is.
 pub const CUDA_GRAPH_INSTANTIATE_FLAGS_MASK: u64 = 0xf;
+/// `cuGraphInstantiateWithFlags`: memory that the last launch allocated and nobody freed is freed by the next.
+pub const CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: u64 = 1;
 /// `cuGraphInstantiateWithFlags`: the graph may be launched from the device.
 pub const CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH: u64 = 4;
 

@@ -2,7 +2,7 @@
 //!
 //! [`driver_functions!`](crate::driver_functions) hands every row of cuda.h (and the GL, EGL, VDPAU and profiler headers) to a macro of the
 //! caller's. The driver makes its exported symbols from it, [`FUNCTIONS`] is the same table as data: what
-//! `cuGetProcAddress` searches, and what [`coverage`] prints.
+//! `cuGetProcAddress` searches, and what [`crate::coverage`] prints.
 //!
 //! A row is a kind, the name that `cuGetProcAddress` knows, the CUDA version that introduced this signature (13000 is
 //! 13.0), the exported symbol, and where there is one the version and symbol of its per-thread-default-stream twin:
@@ -10,14 +10,17 @@
 //! ```text
 //! ready cuStreamQuery 2000 cuStreamQuery, 7000 cuStreamQuery_ptsz (stream: CUstream);
 //! sync cuMemcpy 4000 cuMemcpy, 7000 cuMemcpy_ptds (dst: CUdeviceptr, src: CUdeviceptr, byte_count: usize);
+//! (refused NOT_SUPPORTED "memory is not shared between processes") cuIpcGetMemHandle 4010 cuIpcGetMemHandle;
+//! (meaningless NOT_SUPPORTED "WGL is of Windows") cuWGLGetDevice 2020 cuWGLGetDevice;
 //! absent cuArrayCreate 3020 cuArrayCreate_v2;
 //! ```
 //!
 //! * `ready`: implemented. In the twin, a null `stream` means the calling thread's default stream.
 //! * `sync`: implemented, without a stream argument (or with one inside a structure), on the default stream that the symbol
 //!   implies. The implementation gets that stream as an additional first argument.
-//! * `absent`: exported, answers `CUDA_ERROR_NOT_SUPPORTED` and says so in the log. First versions that speak of 32-bit
-//!   addresses are among them.
+//! * `refused`: exported, answers the error that stands there, and says in the log why.
+//! * `meaningless`: the same, for what cannot exist on a device that is not NVIDIA's, or on this operating system.
+//! * `absent`: missing so far. Exported, answers `CUDA_ERROR_NOT_SUPPORTED` and says so in the log.
 //!
 //! ```
 //! use cuda_abi::functions::{find, Lookup};
@@ -29,8 +32,8 @@
 //! assert!(matches!(find("cuNoSuchThing", 13000, 13000, false), Lookup::NotFound));
 //! ```
 
+use crate::CUresult;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::OnceLock;
 
 /// Calls `$callback!` with every row of the table. See the module's documentation for what a row is.
@@ -54,7 +57,7 @@ macro_rules! driver_functions {
             ready cuDeviceGetUuid 9020 cuDeviceGetUuid (uuid: *mut CUuuid, device: CUdevice);
             ready cuDeviceGetUuid 11040 cuDeviceGetUuid_v2 (uuid: *mut CUuuid, device: CUdevice);
             ready cuDeviceGetLuid 10000 cuDeviceGetLuid (luid: *mut c_char, device_node_mask: *mut u32, device: CUdevice);
-            absent cuDeviceTotalMem 2000 cuDeviceTotalMem;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuDeviceTotalMem 2000 cuDeviceTotalMem;
             ready cuDeviceTotalMem 3020 cuDeviceTotalMem_v2 (bytes: *mut usize, device: CUdevice);
             ready cuDeviceGetAttribute 2000 cuDeviceGetAttribute (value: *mut i32, attribute: CUdevice_attribute, device: CUdevice);
             ready cuDeviceGetByPCIBusId 4010 cuDeviceGetByPCIBusId (device: *mut CUdevice, pci_bus_id: *const c_char);
@@ -79,7 +82,7 @@ macro_rules! driver_functions {
             ready cuDevicePrimaryCtxGetState 7000 cuDevicePrimaryCtxGetState (device: CUdevice, flags: *mut u32, active: *mut i32);
 
             // Contexts.
-            absent cuCtxCreate 2000 cuCtxCreate;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuCtxCreate 2000 cuCtxCreate;
             ready cuCtxCreate 3020 cuCtxCreate_v2 (ctx: *mut CUcontext, flags: u32, device: CUdevice);
             ready cuCtxCreate 11040 cuCtxCreate_v3 (ctx: *mut CUcontext, params_array: *mut CUexecAffinityParam, num_params: i32, flags: u32, device: CUdevice);
             ready cuCtxCreate 12050 cuCtxCreate_v4 (ctx: *mut CUcontext, ctx_create_params: *mut CUctxCreateParams, flags: u32, device: CUdevice);
@@ -123,15 +126,15 @@ macro_rules! driver_functions {
             ready cuModuleGetFunction 2000 cuModuleGetFunction (function: *mut CUfunction, module: CUmodule, name: *const c_char);
             ready cuModuleGetFunctionCount 12040 cuModuleGetFunctionCount (count: *mut u32, module: CUmodule);
             ready cuModuleEnumerateFunctions 12040 cuModuleEnumerateFunctions (functions: *mut CUfunction, num_functions: u32, module: CUmodule);
-            absent cuModuleGetGlobal 2000 cuModuleGetGlobal;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuModuleGetGlobal 2000 cuModuleGetGlobal;
             ready cuModuleGetGlobal 3020 cuModuleGetGlobal_v2 (dptr: *mut CUdeviceptr, bytes: *mut usize, module: CUmodule, name: *const c_char);
 
             // The linker.
-            absent cuLinkCreate 5050 cuLinkCreate;
+            ready cuLinkCreate 5050 cuLinkCreate (num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void, state_out: *mut CUlinkState);
             ready cuLinkCreate 6050 cuLinkCreate_v2 (num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void, state_out: *mut CUlinkState);
-            absent cuLinkAddData 5050 cuLinkAddData;
+            ready cuLinkAddData 5050 cuLinkAddData (state: CUlinkState, kind: CUjitInputType, data: *mut c_void, size: usize, name: *const c_char, num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void);
             ready cuLinkAddData 6050 cuLinkAddData_v2 (state: CUlinkState, kind: CUjitInputType, data: *mut c_void, size: usize, name: *const c_char, num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void);
-            absent cuLinkAddFile 5050 cuLinkAddFile;
+            ready cuLinkAddFile 5050 cuLinkAddFile (state: CUlinkState, kind: CUjitInputType, path: *const c_char, num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void);
             ready cuLinkAddFile 6050 cuLinkAddFile_v2 (state: CUlinkState, kind: CUjitInputType, path: *const c_char, num_options: u32, options: *mut CUjit_option, option_values: *mut *mut c_void);
             ready cuLinkComplete 5050 cuLinkComplete (state: CUlinkState, cubin_out: *mut *mut c_void, size_out: *mut usize);
             ready cuLinkDestroy 5050 cuLinkDestroy (state: CUlinkState);
@@ -170,21 +173,21 @@ macro_rules! driver_functions {
             ready cuFuncLoad 12040 cuFuncLoad (function: CUfunction);
 
             // Memory.
-            absent cuMemGetInfo 2000 cuMemGetInfo;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemGetInfo 2000 cuMemGetInfo;
             ready cuMemGetInfo 3020 cuMemGetInfo_v2 (free: *mut usize, total: *mut usize);
-            absent cuMemAlloc 2000 cuMemAlloc;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemAlloc 2000 cuMemAlloc;
             ready cuMemAlloc 3020 cuMemAlloc_v2 (dptr: *mut CUdeviceptr, size: usize);
-            absent cuMemAllocPitch 2000 cuMemAllocPitch;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemAllocPitch 2000 cuMemAllocPitch;
             ready cuMemAllocPitch 3020 cuMemAllocPitch_v2 (dptr: *mut CUdeviceptr, pitch: *mut usize, width_in_bytes: usize, height: usize, element_size_bytes: u32);
-            absent cuMemFree 2000 cuMemFree;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemFree 2000 cuMemFree;
             ready cuMemFree 3020 cuMemFree_v2 (dptr: CUdeviceptr);
-            absent cuMemGetAddressRange 2000 cuMemGetAddressRange;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemGetAddressRange 2000 cuMemGetAddressRange;
             ready cuMemGetAddressRange 3020 cuMemGetAddressRange_v2 (base: *mut CUdeviceptr, size: *mut usize, dptr: CUdeviceptr);
-            absent cuMemAllocHost 2000 cuMemAllocHost;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemAllocHost 2000 cuMemAllocHost;
             ready cuMemAllocHost 3020 cuMemAllocHost_v2 (pointer: *mut *mut c_void, size: usize);
             ready cuMemFreeHost 2000 cuMemFreeHost (pointer: *mut c_void);
             ready cuMemHostAlloc 2020 cuMemHostAlloc (pointer: *mut *mut c_void, size: usize, flags: u32);
-            absent cuMemHostGetDevicePointer 2020 cuMemHostGetDevicePointer;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemHostGetDevicePointer 2020 cuMemHostGetDevicePointer;
             ready cuMemHostGetDevicePointer 3020 cuMemHostGetDevicePointer_v2 (dptr: *mut CUdeviceptr, pointer: *mut c_void, flags: u32);
             ready cuMemHostGetFlags 2030 cuMemHostGetFlags (flags: *mut u32, pointer: *mut c_void);
             ready cuMemHostRegister 4000 cuMemHostRegister (pointer: *mut c_void, size: usize, flags: u32);
@@ -218,43 +221,43 @@ macro_rules! driver_functions {
             ready cuMemcpyAsync 4000 cuMemcpyAsync, 7000 cuMemcpyAsync_ptsz (dst: CUdeviceptr, src: CUdeviceptr, byte_count: usize, stream: CUstream);
             sync cuMemcpyPeer 4000 cuMemcpyPeer, 7000 cuMemcpyPeer_ptds (dst_device: CUdeviceptr, dst_context: CUcontext, src_device: CUdeviceptr, src_context: CUcontext, byte_count: usize);
             ready cuMemcpyPeerAsync 4000 cuMemcpyPeerAsync, 7000 cuMemcpyPeerAsync_ptsz (dst_device: CUdeviceptr, dst_context: CUcontext, src_device: CUdeviceptr, src_context: CUcontext, byte_count: usize, stream: CUstream);
-            absent cuMemcpyHtoD 2000 cuMemcpyHtoD;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyHtoD 2000 cuMemcpyHtoD;
             sync cuMemcpyHtoD 3020 cuMemcpyHtoD_v2, 7000 cuMemcpyHtoD_v2_ptds (dst_device: CUdeviceptr, src_host: *const c_void, byte_count: usize);
-            absent cuMemcpyHtoDAsync 2000 cuMemcpyHtoDAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyHtoDAsync 2000 cuMemcpyHtoDAsync;
             ready cuMemcpyHtoDAsync 3020 cuMemcpyHtoDAsync_v2, 7000 cuMemcpyHtoDAsync_v2_ptsz (dst_device: CUdeviceptr, src_host: *const c_void, byte_count: usize, stream: CUstream);
-            absent cuMemcpyDtoH 2000 cuMemcpyDtoH;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyDtoH 2000 cuMemcpyDtoH;
             sync cuMemcpyDtoH 3020 cuMemcpyDtoH_v2, 7000 cuMemcpyDtoH_v2_ptds (dst_host: *mut c_void, src_device: CUdeviceptr, byte_count: usize);
-            absent cuMemcpyDtoHAsync 2000 cuMemcpyDtoHAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyDtoHAsync 2000 cuMemcpyDtoHAsync;
             ready cuMemcpyDtoHAsync 3020 cuMemcpyDtoHAsync_v2, 7000 cuMemcpyDtoHAsync_v2_ptsz (dst_host: *mut c_void, src_device: CUdeviceptr, byte_count: usize, stream: CUstream);
-            absent cuMemcpyDtoD 2000 cuMemcpyDtoD;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyDtoD 2000 cuMemcpyDtoD;
             sync cuMemcpyDtoD 3020 cuMemcpyDtoD_v2, 7000 cuMemcpyDtoD_v2_ptds (dst_device: CUdeviceptr, src_device: CUdeviceptr, byte_count: usize);
-            absent cuMemcpyDtoDAsync 3000 cuMemcpyDtoDAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyDtoDAsync 3000 cuMemcpyDtoDAsync;
             ready cuMemcpyDtoDAsync 3020 cuMemcpyDtoDAsync_v2, 7000 cuMemcpyDtoDAsync_v2_ptsz (dst_device: CUdeviceptr, src_device: CUdeviceptr, byte_count: usize, stream: CUstream);
-            absent cuMemcpy2D 2000 cuMemcpy2D;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpy2D 2000 cuMemcpy2D;
             sync cuMemcpy2D 3020 cuMemcpy2D_v2, 7000 cuMemcpy2D_v2_ptds (copy: *const CUDA_MEMCPY2D);
-            absent cuMemcpy2DUnaligned 2000 cuMemcpy2DUnaligned;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpy2DUnaligned 2000 cuMemcpy2DUnaligned;
             sync cuMemcpy2DUnaligned 3020 cuMemcpy2DUnaligned_v2, 7000 cuMemcpy2DUnaligned_v2_ptds (copy: *const CUDA_MEMCPY2D);
-            absent cuMemcpy2DAsync 2000 cuMemcpy2DAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpy2DAsync 2000 cuMemcpy2DAsync;
             ready cuMemcpy2DAsync 3020 cuMemcpy2DAsync_v2, 7000 cuMemcpy2DAsync_v2_ptsz (copy: *const CUDA_MEMCPY2D, stream: CUstream);
-            absent cuMemcpy3D 2000 cuMemcpy3D;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpy3D 2000 cuMemcpy3D;
             sync cuMemcpy3D 3020 cuMemcpy3D_v2, 7000 cuMemcpy3D_v2_ptds (copy: *const CUDA_MEMCPY3D);
-            absent cuMemcpy3DAsync 2000 cuMemcpy3DAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpy3DAsync 2000 cuMemcpy3DAsync;
             ready cuMemcpy3DAsync 3020 cuMemcpy3DAsync_v2, 7000 cuMemcpy3DAsync_v2_ptsz (copy: *const CUDA_MEMCPY3D, stream: CUstream);
             sync cuMemcpy3DPeer 4000 cuMemcpy3DPeer, 7000 cuMemcpy3DPeer_ptds (copy: *const CUDA_MEMCPY3D_PEER);
             ready cuMemcpy3DPeerAsync 4000 cuMemcpy3DPeerAsync, 7000 cuMemcpy3DPeerAsync_ptsz (copy: *const CUDA_MEMCPY3D_PEER, stream: CUstream);
 
             // Fills.
-            absent cuMemsetD8 2000 cuMemsetD8;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD8 2000 cuMemsetD8;
             sync cuMemsetD8 3020 cuMemsetD8_v2, 7000 cuMemsetD8_v2_ptds (dst_device: CUdeviceptr, uc: u8, n: usize);
-            absent cuMemsetD16 2000 cuMemsetD16;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD16 2000 cuMemsetD16;
             sync cuMemsetD16 3020 cuMemsetD16_v2, 7000 cuMemsetD16_v2_ptds (dst_device: CUdeviceptr, us: u16, n: usize);
-            absent cuMemsetD32 2000 cuMemsetD32;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD32 2000 cuMemsetD32;
             sync cuMemsetD32 3020 cuMemsetD32_v2, 7000 cuMemsetD32_v2_ptds (dst_device: CUdeviceptr, ui: u32, n: usize);
-            absent cuMemsetD2D8 2000 cuMemsetD2D8;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD2D8 2000 cuMemsetD2D8;
             sync cuMemsetD2D8 3020 cuMemsetD2D8_v2, 7000 cuMemsetD2D8_v2_ptds (dst_device: CUdeviceptr, dst_pitch: usize, uc: u8, width: usize, height: usize);
-            absent cuMemsetD2D16 2000 cuMemsetD2D16;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD2D16 2000 cuMemsetD2D16;
             sync cuMemsetD2D16 3020 cuMemsetD2D16_v2, 7000 cuMemsetD2D16_v2_ptds (dst_device: CUdeviceptr, dst_pitch: usize, us: u16, width: usize, height: usize);
-            absent cuMemsetD2D32 2000 cuMemsetD2D32;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemsetD2D32 2000 cuMemsetD2D32;
             sync cuMemsetD2D32 3020 cuMemsetD2D32_v2, 7000 cuMemsetD2D32_v2_ptds (dst_device: CUdeviceptr, dst_pitch: usize, ui: u32, width: usize, height: usize);
             ready cuMemsetD8Async 3020 cuMemsetD8Async, 7000 cuMemsetD8Async_ptsz (dst_device: CUdeviceptr, uc: u8, n: usize, stream: CUstream);
             ready cuMemsetD16Async 3020 cuMemsetD16Async, 7000 cuMemsetD16Async_ptsz (dst_device: CUdeviceptr, us: u16, n: usize, stream: CUstream);
@@ -325,11 +328,11 @@ macro_rules! driver_functions {
             ready cuGraphCreate 10000 cuGraphCreate (graph: *mut CUgraph, flags: u32);
             ready cuGraphDestroy 10000 cuGraphDestroy (graph: CUgraph);
             ready cuGraphClone 10000 cuGraphClone (graph_clone: *mut CUgraph, original_graph: CUgraph);
-            absent cuGraphAddKernelNode 10000 cuGraphAddKernelNode;
+            ready cuGraphAddKernelNode 10000 cuGraphAddKernelNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *const CUDA_KERNEL_NODE_PARAMS_v1);
             ready cuGraphAddKernelNode 12000 cuGraphAddKernelNode_v2 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *const CUDA_KERNEL_NODE_PARAMS);
-            absent cuGraphKernelNodeGetParams 10000 cuGraphKernelNodeGetParams;
+            ready cuGraphKernelNodeGetParams 10000 cuGraphKernelNodeGetParams (node: CUgraphNode, node_params: *mut CUDA_KERNEL_NODE_PARAMS_v1);
             ready cuGraphKernelNodeGetParams 12000 cuGraphKernelNodeGetParams_v2 (node: CUgraphNode, node_params: *mut CUDA_KERNEL_NODE_PARAMS);
-            absent cuGraphKernelNodeSetParams 10000 cuGraphKernelNodeSetParams;
+            ready cuGraphKernelNodeSetParams 10000 cuGraphKernelNodeSetParams (node: CUgraphNode, node_params: *const CUDA_KERNEL_NODE_PARAMS_v1);
             ready cuGraphKernelNodeSetParams 12000 cuGraphKernelNodeSetParams_v2 (node: CUgraphNode, node_params: *const CUDA_KERNEL_NODE_PARAMS);
             ready cuGraphAddMemcpyNode 10000 cuGraphAddMemcpyNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, copy_params: *const CUDA_MEMCPY3D, ctx: CUcontext);
             ready cuGraphMemcpyNodeGetParams 10000 cuGraphMemcpyNodeGetParams (node: CUgraphNode, node_params: *mut CUDA_MEMCPY3D);
@@ -359,7 +362,7 @@ macro_rules! driver_functions {
             ready cuGraphInstantiateWithFlags 11040 cuGraphInstantiateWithFlags (graph_exec: *mut CUgraphExec, graph: CUgraph, flags: u64);
             ready cuGraphInstantiateWithParams 12000 cuGraphInstantiateWithParams, 12000 cuGraphInstantiateWithParams_ptsz (graph_exec: *mut CUgraphExec, graph: CUgraph, instantiate_params: *mut CUDA_GRAPH_INSTANTIATE_PARAMS);
             ready cuGraphExecGetFlags 12000 cuGraphExecGetFlags (graph_exec: CUgraphExec, flags: *mut u64);
-            absent cuGraphExecKernelNodeSetParams 10010 cuGraphExecKernelNodeSetParams;
+            ready cuGraphExecKernelNodeSetParams 10010 cuGraphExecKernelNodeSetParams (graph_exec: CUgraphExec, node: CUgraphNode, node_params: *const CUDA_KERNEL_NODE_PARAMS_v1);
             ready cuGraphExecKernelNodeSetParams 12000 cuGraphExecKernelNodeSetParams_v2 (graph_exec: CUgraphExec, node: CUgraphNode, node_params: *const CUDA_KERNEL_NODE_PARAMS);
             ready cuGraphExecMemcpyNodeSetParams 10020 cuGraphExecMemcpyNodeSetParams (graph_exec: CUgraphExec, node: CUgraphNode, copy_params: *const CUDA_MEMCPY3D, ctx: CUcontext);
             ready cuGraphExecMemsetNodeSetParams 10020 cuGraphExecMemsetNodeSetParams (graph_exec: CUgraphExec, node: CUgraphNode, memset_params: *const CUDA_MEMSET_NODE_PARAMS, ctx: CUcontext);
@@ -379,323 +382,323 @@ macro_rules! driver_functions {
             ready cuProfilerStart 4000 cuProfilerStart ();
             ready cuProfilerStop 4000 cuProfilerStop ();
 
-            // Not implemented.
-            absent cuArray3DCreate 2000 cuArray3DCreate;
+            // By name: newer functions, and those that are refused or missing.
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuArray3DCreate 2000 cuArray3DCreate;
             absent cuArray3DCreate 3020 cuArray3DCreate_v2;
-            absent cuArray3DGetDescriptor 2000 cuArray3DGetDescriptor;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuArray3DGetDescriptor 2000 cuArray3DGetDescriptor;
             absent cuArray3DGetDescriptor 3020 cuArray3DGetDescriptor_v2;
-            absent cuArrayCreate 2000 cuArrayCreate;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuArrayCreate 2000 cuArrayCreate;
             absent cuArrayCreate 3020 cuArrayCreate_v2;
             absent cuArrayDestroy 2000 cuArrayDestroy;
-            absent cuArrayGetDescriptor 2000 cuArrayGetDescriptor;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuArrayGetDescriptor 2000 cuArrayGetDescriptor;
             absent cuArrayGetDescriptor 3020 cuArrayGetDescriptor_v2;
             absent cuArrayGetMemoryRequirements 11060 cuArrayGetMemoryRequirements;
             absent cuArrayGetPlane 11020 cuArrayGetPlane;
             absent cuArrayGetSparseProperties 11010 cuArrayGetSparseProperties;
-            absent cuCheckpointOperationComplete 13040 cuCheckpointOperationComplete;
-            absent cuCheckpointProcessCheckpoint 12080 cuCheckpointProcessCheckpoint;
-            absent cuCheckpointProcessGetRestoreThreadId 12080 cuCheckpointProcessGetRestoreThreadId;
-            absent cuCheckpointProcessGetState 12080 cuCheckpointProcessGetState;
-            absent cuCheckpointProcessLock 12080 cuCheckpointProcessLock;
-            absent cuCheckpointProcessRestore 12080 cuCheckpointProcessRestore;
-            absent cuCheckpointProcessUnlock 12080 cuCheckpointProcessUnlock;
-            absent cuCoredumpDeregisterCompleteCallback 13020 cuCoredumpDeregisterCompleteCallback;
-            absent cuCoredumpDeregisterStartCallback 13020 cuCoredumpDeregisterStartCallback;
-            absent cuCoredumpGetAttribute 12010 cuCoredumpGetAttribute;
-            absent cuCoredumpGetAttributeGlobal 12010 cuCoredumpGetAttributeGlobal;
-            absent cuCoredumpRegisterCompleteCallback 13020 cuCoredumpRegisterCompleteCallback;
-            absent cuCoredumpRegisterStartCallback 13020 cuCoredumpRegisterStartCallback;
-            absent cuCoredumpSetAttribute 12010 cuCoredumpSetAttribute;
-            absent cuCoredumpSetAttributeGlobal 12010 cuCoredumpSetAttributeGlobal;
-            absent cuCtxFromGreenCtx 12040 cuCtxFromGreenCtx;
-            absent cuCtxGetDevResource 12040 cuCtxGetDevResource;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointOperationComplete 13040 cuCheckpointOperationComplete;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessCheckpoint 12080 cuCheckpointProcessCheckpoint;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessGetRestoreThreadId 12080 cuCheckpointProcessGetRestoreThreadId;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessGetState 12080 cuCheckpointProcessGetState;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessLock 12080 cuCheckpointProcessLock;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessRestore 12080 cuCheckpointProcessRestore;
+            (refused NOT_SUPPORTED "Vulkan cannot save and restore a process's device memory") cuCheckpointProcessUnlock 12080 cuCheckpointProcessUnlock;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpDeregisterCompleteCallback 13020 cuCoredumpDeregisterCompleteCallback;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpDeregisterStartCallback 13020 cuCoredumpDeregisterStartCallback;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpGetAttribute 12010 cuCoredumpGetAttribute;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpGetAttributeGlobal 12010 cuCoredumpGetAttributeGlobal;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpRegisterCompleteCallback 13020 cuCoredumpRegisterCompleteCallback;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpRegisterStartCallback 13020 cuCoredumpRegisterStartCallback;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpSetAttribute 12010 cuCoredumpSetAttribute;
+            (refused NOT_SUPPORTED "the Vulkan device makes no core dumps") cuCoredumpSetAttributeGlobal 12010 cuCoredumpSetAttributeGlobal;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuCtxFromGreenCtx 12040 cuCtxFromGreenCtx;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuCtxGetDevResource 12040 cuCtxGetDevResource;
             absent cuCtxRecordEvent 12050 cuCtxRecordEvent;
             absent cuCtxWaitEvent 12050 cuCtxWaitEvent;
-            absent cuDestroyExternalMemory 10000 cuDestroyExternalMemory;
-            absent cuDestroyExternalSemaphore 10000 cuDestroyExternalSemaphore;
-            absent cuDevResourceGenerateDesc 12040 cuDevResourceGenerateDesc;
-            absent cuDevSmResourceSplit 13010 cuDevSmResourceSplit;
-            absent cuDevSmResourceSplitByCount 12040 cuDevSmResourceSplitByCount;
-            absent cuDeviceGetCliqueCount 13040 cuDeviceGetCliqueCount;
-            absent cuDeviceGetCliqueInfo 13040 cuDeviceGetCliqueInfo;
-            absent cuDeviceGetDevResource 12040 cuDeviceGetDevResource;
-            absent cuDeviceGetFabricClusterUuid 13040 cuDeviceGetFabricClusterUuid;
-            absent cuDeviceGetGraphMemAttribute 11040 cuDeviceGetGraphMemAttribute;
-            absent cuDeviceGetHostAtomicCapabilities 13000 cuDeviceGetHostAtomicCapabilities;
-            absent cuDeviceGetNvSciSyncAttributes 10020 cuDeviceGetNvSciSyncAttributes;
-            absent cuDeviceGetP2PAtomicCapabilities 13000 cuDeviceGetP2PAtomicCapabilities;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuDestroyExternalMemory 10000 cuDestroyExternalMemory;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuDestroyExternalSemaphore 10000 cuDestroyExternalSemaphore;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuDevResourceGenerateDesc 12040 cuDevResourceGenerateDesc;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuDevSmResourceSplit 13010 cuDevSmResourceSplit;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuDevSmResourceSplitByCount 12040 cuDevSmResourceSplitByCount;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuDeviceGetCliqueCount 13040 cuDeviceGetCliqueCount;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuDeviceGetCliqueInfo 13040 cuDeviceGetCliqueInfo;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuDeviceGetDevResource 12040 cuDeviceGetDevResource;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuDeviceGetFabricClusterUuid 13040 cuDeviceGetFabricClusterUuid;
+            ready cuDeviceGetGraphMemAttribute 11040 cuDeviceGetGraphMemAttribute (device: CUdevice, attribute: CUgraphMem_attribute, value: *mut c_void);
+            ready cuDeviceGetHostAtomicCapabilities 13000 cuDeviceGetHostAtomicCapabilities (capabilities: *mut u32, operations: *const i32, count: u32, device: CUdevice);
+            (meaningless NOT_SUPPORTED "NvSciSync is of NVIDIA's embedded systems") cuDeviceGetNvSciSyncAttributes 10020 cuDeviceGetNvSciSyncAttributes;
+            ready cuDeviceGetP2PAtomicCapabilities 13000 cuDeviceGetP2PAtomicCapabilities (capabilities: *mut u32, operations: *const i32, count: u32, src_device: CUdevice, dst_device: CUdevice);
             absent cuDeviceGetTexture1DLinearMaxWidth 11010 cuDeviceGetTexture1DLinearMaxWidth;
-            absent cuDeviceGraphMemTrim 11040 cuDeviceGraphMemTrim;
-            absent cuDeviceRegisterAsyncNotification 12040 cuDeviceRegisterAsyncNotification;
-            absent cuDeviceSetGraphMemAttribute 11040 cuDeviceSetGraphMemAttribute;
-            absent cuDeviceUnregisterAsyncNotification 12040 cuDeviceUnregisterAsyncNotification;
-            absent cuEGLStreamConsumerAcquireFrame 7000 cuEGLStreamConsumerAcquireFrame;
-            absent cuEGLStreamConsumerConnect 7000 cuEGLStreamConsumerConnect;
-            absent cuEGLStreamConsumerConnectWithFlags 8000 cuEGLStreamConsumerConnectWithFlags;
-            absent cuEGLStreamConsumerDisconnect 7000 cuEGLStreamConsumerDisconnect;
-            absent cuEGLStreamConsumerReleaseFrame 7000 cuEGLStreamConsumerReleaseFrame;
-            absent cuEGLStreamProducerConnect 7000 cuEGLStreamProducerConnect;
-            absent cuEGLStreamProducerDisconnect 7000 cuEGLStreamProducerDisconnect;
-            absent cuEGLStreamProducerPresentFrame 7000 cuEGLStreamProducerPresentFrame;
-            absent cuEGLStreamProducerReturnFrame 7000 cuEGLStreamProducerReturnFrame;
-            absent cuEventCreateFromEGLSync 9000 cuEventCreateFromEGLSync;
-            absent cuExternalMemoryGetMappedBuffer 10000 cuExternalMemoryGetMappedBuffer;
-            absent cuExternalMemoryGetMappedMipmappedArray 10000 cuExternalMemoryGetMappedMipmappedArray;
-            absent cuFabricCpyBatchAsync 13050 cuFabricCpyBatchAsync, 13050 cuFabricCpyBatchAsync_ptsz;
-            absent cuFlushGPUDirectRDMAWrites 11030 cuFlushGPUDirectRDMAWrites;
-            absent cuFuncSetBlockShape 2000 cuFuncSetBlockShape;
-            absent cuFuncSetSharedSize 2000 cuFuncSetSharedSize;
-            absent cuGLCtxCreate 2000 cuGLCtxCreate;
-            absent cuGLCtxCreate 3020 cuGLCtxCreate_v2;
-            absent cuGLGetDevices 4010 cuGLGetDevices;
-            absent cuGLGetDevices 6050 cuGLGetDevices_v2;
-            absent cuGLInit 2000 cuGLInit;
-            absent cuGLMapBufferObject 2000 cuGLMapBufferObject;
-            absent cuGLMapBufferObject 3020 cuGLMapBufferObject_v2, 7000 cuGLMapBufferObject_v2_ptds;
-            absent cuGLMapBufferObjectAsync 2030 cuGLMapBufferObjectAsync;
-            absent cuGLMapBufferObjectAsync 3020 cuGLMapBufferObjectAsync_v2, 7000 cuGLMapBufferObjectAsync_v2_ptsz;
-            absent cuGLRegisterBufferObject 2000 cuGLRegisterBufferObject;
-            absent cuGLSetBufferObjectMapFlags 2030 cuGLSetBufferObjectMapFlags;
-            absent cuGLUnmapBufferObject 2000 cuGLUnmapBufferObject;
-            absent cuGLUnmapBufferObjectAsync 2030 cuGLUnmapBufferObjectAsync;
-            absent cuGLUnregisterBufferObject 2000 cuGLUnregisterBufferObject;
-            absent cuGraphAddBatchMemOpNode 11070 cuGraphAddBatchMemOpNode;
-            absent cuGraphAddEventRecordNode 11010 cuGraphAddEventRecordNode;
-            absent cuGraphAddEventWaitNode 11010 cuGraphAddEventWaitNode;
-            absent cuGraphAddExternalSemaphoresSignalNode 11020 cuGraphAddExternalSemaphoresSignalNode;
-            absent cuGraphAddExternalSemaphoresWaitNode 11020 cuGraphAddExternalSemaphoresWaitNode;
-            absent cuGraphAddMemAllocNode 11040 cuGraphAddMemAllocNode;
-            absent cuGraphAddMemFreeNode 11040 cuGraphAddMemFreeNode;
-            absent cuGraphAddNode 12020 cuGraphAddNode;
-            absent cuGraphAddNode 12030 cuGraphAddNode_v2;
-            absent cuGraphAddNode 13040 cuGraphAddNode_v3;
-            absent cuGraphBatchMemOpNodeGetParams 11070 cuGraphBatchMemOpNodeGetParams;
-            absent cuGraphBatchMemOpNodeSetParams 11070 cuGraphBatchMemOpNodeSetParams;
+            ready cuDeviceGraphMemTrim 11040 cuDeviceGraphMemTrim (device: CUdevice);
+            (refused NOT_SUPPORTED "Vulkan tells of no memory budget that shrinks") cuDeviceRegisterAsyncNotification 12040 cuDeviceRegisterAsyncNotification;
+            ready cuDeviceSetGraphMemAttribute 11040 cuDeviceSetGraphMemAttribute (device: CUdevice, attribute: CUgraphMem_attribute, value: *mut c_void);
+            (refused NOT_SUPPORTED "Vulkan tells of no memory budget that shrinks") cuDeviceUnregisterAsyncNotification 12040 cuDeviceUnregisterAsyncNotification;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamConsumerAcquireFrame 7000 cuEGLStreamConsumerAcquireFrame;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamConsumerConnect 7000 cuEGLStreamConsumerConnect;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamConsumerConnectWithFlags 8000 cuEGLStreamConsumerConnectWithFlags;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamConsumerDisconnect 7000 cuEGLStreamConsumerDisconnect;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamConsumerReleaseFrame 7000 cuEGLStreamConsumerReleaseFrame;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamProducerConnect 7000 cuEGLStreamProducerConnect;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamProducerDisconnect 7000 cuEGLStreamProducerDisconnect;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamProducerPresentFrame 7000 cuEGLStreamProducerPresentFrame;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEGLStreamProducerReturnFrame 7000 cuEGLStreamProducerReturnFrame;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuEventCreateFromEGLSync 9000 cuEventCreateFromEGLSync;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuExternalMemoryGetMappedBuffer 10000 cuExternalMemoryGetMappedBuffer;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuExternalMemoryGetMappedMipmappedArray 10000 cuExternalMemoryGetMappedMipmappedArray;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuFabricCpyBatchAsync 13050 cuFabricCpyBatchAsync, 13050 cuFabricCpyBatchAsync_ptsz;
+            (refused NOT_SUPPORTED "no other device writes to this one's memory: the device attribute says 0") cuFlushGPUDirectRDMAWrites 11030 cuFlushGPUDirectRDMAWrites;
+            ready cuFuncSetBlockShape 2000 cuFuncSetBlockShape (function: CUfunction, x: i32, y: i32, z: i32);
+            ready cuFuncSetSharedSize 2000 cuFuncSetSharedSize (function: CUfunction, bytes: u32);
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLCtxCreate 2000 cuGLCtxCreate;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLCtxCreate 3020 cuGLCtxCreate_v2;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLGetDevices 4010 cuGLGetDevices;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLGetDevices 6050 cuGLGetDevices_v2;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLInit 2000 cuGLInit;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLMapBufferObject 2000 cuGLMapBufferObject;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLMapBufferObject 3020 cuGLMapBufferObject_v2, 7000 cuGLMapBufferObject_v2_ptds;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLMapBufferObjectAsync 2030 cuGLMapBufferObjectAsync;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLMapBufferObjectAsync 3020 cuGLMapBufferObjectAsync_v2, 7000 cuGLMapBufferObjectAsync_v2_ptsz;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLRegisterBufferObject 2000 cuGLRegisterBufferObject;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLSetBufferObjectMapFlags 2030 cuGLSetBufferObjectMapFlags;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLUnmapBufferObject 2000 cuGLUnmapBufferObject;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLUnmapBufferObjectAsync 2030 cuGLUnmapBufferObjectAsync;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGLUnregisterBufferObject 2000 cuGLUnregisterBufferObject;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphAddBatchMemOpNode 11070 cuGraphAddBatchMemOpNode;
+            ready cuGraphAddEventRecordNode 11010 cuGraphAddEventRecordNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, event: CUevent);
+            ready cuGraphAddEventWaitNode 11010 cuGraphAddEventWaitNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, event: CUevent);
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphAddExternalSemaphoresSignalNode 11020 cuGraphAddExternalSemaphoresSignalNode;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphAddExternalSemaphoresWaitNode 11020 cuGraphAddExternalSemaphoresWaitNode;
+            ready cuGraphAddMemAllocNode 11040 cuGraphAddMemAllocNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *mut CUDA_MEM_ALLOC_NODE_PARAMS);
+            ready cuGraphAddMemFreeNode 11040 cuGraphAddMemFreeNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, dptr: CUdeviceptr);
+            ready cuGraphAddNode 12020 cuGraphAddNode (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
+            ready cuGraphAddNode 12030 cuGraphAddNode_v2 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, dependency_data: *const CUgraphEdgeData, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
+            ready cuGraphAddNode 13040 cuGraphAddNode_v3 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, dependency_data: *const CUgraphEdgeData, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphBatchMemOpNodeGetParams 11070 cuGraphBatchMemOpNodeGetParams;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphBatchMemOpNodeSetParams 11070 cuGraphBatchMemOpNodeSetParams;
             absent cuGraphConditionalHandleCreate 12030 cuGraphConditionalHandleCreate;
-            absent cuGraphDebugDotPrint 11030 cuGraphDebugDotPrint;
-            absent cuGraphEventRecordNodeGetEvent 11010 cuGraphEventRecordNodeGetEvent;
-            absent cuGraphEventRecordNodeSetEvent 11010 cuGraphEventRecordNodeSetEvent;
-            absent cuGraphEventWaitNodeGetEvent 11010 cuGraphEventWaitNodeGetEvent;
-            absent cuGraphEventWaitNodeSetEvent 11010 cuGraphEventWaitNodeSetEvent;
-            absent cuGraphExecBatchMemOpNodeSetParams 11070 cuGraphExecBatchMemOpNodeSetParams;
-            absent cuGraphExecChildGraphNodeSetParams 11010 cuGraphExecChildGraphNodeSetParams;
-            absent cuGraphExecEventRecordNodeSetEvent 11010 cuGraphExecEventRecordNodeSetEvent;
-            absent cuGraphExecEventWaitNodeSetEvent 11010 cuGraphExecEventWaitNodeSetEvent;
-            absent cuGraphExecExternalSemaphoresSignalNodeSetParams 11020 cuGraphExecExternalSemaphoresSignalNodeSetParams;
-            absent cuGraphExecExternalSemaphoresWaitNodeSetParams 11020 cuGraphExecExternalSemaphoresWaitNodeSetParams;
-            absent cuGraphExecGetId 13010 cuGraphExecGetId;
-            absent cuGraphExecNodeSetParams 12020 cuGraphExecNodeSetParams;
-            absent cuGraphExternalSemaphoresSignalNodeGetParams 11020 cuGraphExternalSemaphoresSignalNodeGetParams;
-            absent cuGraphExternalSemaphoresSignalNodeSetParams 11020 cuGraphExternalSemaphoresSignalNodeSetParams;
-            absent cuGraphExternalSemaphoresWaitNodeGetParams 11020 cuGraphExternalSemaphoresWaitNodeGetParams;
-            absent cuGraphExternalSemaphoresWaitNodeSetParams 11020 cuGraphExternalSemaphoresWaitNodeSetParams;
-            absent cuGraphGetId 13010 cuGraphGetId;
-            absent cuGraphKernelNodeCopyAttributes 11000 cuGraphKernelNodeCopyAttributes;
-            absent cuGraphMemAllocNodeGetParams 11040 cuGraphMemAllocNodeGetParams;
-            absent cuGraphMemFreeNodeGetParams 11040 cuGraphMemFreeNodeGetParams;
-            absent cuGraphNodeFindInClone 10000 cuGraphNodeFindInClone;
-            absent cuGraphNodeGetContainingGraph 13010 cuGraphNodeGetContainingGraph;
-            absent cuGraphNodeGetEnabled 11060 cuGraphNodeGetEnabled;
-            absent cuGraphNodeGetLocalId 13010 cuGraphNodeGetLocalId;
-            absent cuGraphNodeGetParams 13020 cuGraphNodeGetParams;
-            absent cuGraphNodeGetToolsId 13010 cuGraphNodeGetToolsId;
-            absent cuGraphNodeSetEnabled 11060 cuGraphNodeSetEnabled;
-            absent cuGraphNodeSetParams 12020 cuGraphNodeSetParams;
-            absent cuGraphNodeSetParams 13040 cuGraphNodeSetParams_v2;
-            absent cuGraphReleaseUserObject 11030 cuGraphReleaseUserObject;
-            absent cuGraphRetainUserObject 11030 cuGraphRetainUserObject;
-            absent cuGraphicsEGLRegisterImage 7000 cuGraphicsEGLRegisterImage;
-            absent cuGraphicsGLRegisterBuffer 3000 cuGraphicsGLRegisterBuffer;
-            absent cuGraphicsGLRegisterImage 3000 cuGraphicsGLRegisterImage;
-            absent cuGraphicsMapResources 3000 cuGraphicsMapResources, 7000 cuGraphicsMapResources_ptsz;
-            absent cuGraphicsResourceGetMappedEglFrame 7000 cuGraphicsResourceGetMappedEglFrame;
-            absent cuGraphicsResourceGetMappedMipmappedArray 5000 cuGraphicsResourceGetMappedMipmappedArray;
-            absent cuGraphicsResourceGetMappedPointer 3000 cuGraphicsResourceGetMappedPointer;
-            absent cuGraphicsResourceGetMappedPointer 3020 cuGraphicsResourceGetMappedPointer_v2;
-            absent cuGraphicsResourceSetMapFlags 3000 cuGraphicsResourceSetMapFlags;
-            absent cuGraphicsResourceSetMapFlags 6050 cuGraphicsResourceSetMapFlags_v2;
-            absent cuGraphicsSubResourceGetMappedArray 3000 cuGraphicsSubResourceGetMappedArray;
-            absent cuGraphicsUnmapResources 3000 cuGraphicsUnmapResources, 7000 cuGraphicsUnmapResources_ptsz;
-            absent cuGraphicsUnregisterResource 3000 cuGraphicsUnregisterResource;
-            absent cuGraphicsVDPAURegisterOutputSurface 3010 cuGraphicsVDPAURegisterOutputSurface;
-            absent cuGraphicsVDPAURegisterVideoSurface 3010 cuGraphicsVDPAURegisterVideoSurface;
-            absent cuGreenCtxCreate 12040 cuGreenCtxCreate;
-            absent cuGreenCtxDestroy 12040 cuGreenCtxDestroy;
-            absent cuGreenCtxGetDevResource 12040 cuGreenCtxGetDevResource;
-            absent cuGreenCtxGetId 12090 cuGreenCtxGetId;
-            absent cuGreenCtxRecordEvent 12040 cuGreenCtxRecordEvent;
-            absent cuGreenCtxStreamCreate 12050 cuGreenCtxStreamCreate;
-            absent cuGreenCtxWaitEvent 12040 cuGreenCtxWaitEvent;
-            absent cuImportExternalMemory 10000 cuImportExternalMemory;
-            absent cuImportExternalSemaphore 10000 cuImportExternalSemaphore;
-            absent cuIpcCloseMemHandle 4010 cuIpcCloseMemHandle;
-            absent cuIpcGetEventHandle 4010 cuIpcGetEventHandle;
-            absent cuIpcGetMemHandle 4010 cuIpcGetMemHandle;
-            absent cuIpcOpenEventHandle 4010 cuIpcOpenEventHandle;
-            absent cuIpcOpenMemHandle 4010 cuIpcOpenMemHandle;
-            absent cuIpcOpenMemHandle 11000 cuIpcOpenMemHandle_v2;
-            absent cuLaunch 2000 cuLaunch;
-            absent cuLaunchCooperativeKernelMultiDevice 9000 cuLaunchCooperativeKernelMultiDevice;
-            absent cuLaunchGrid 2000 cuLaunchGrid;
-            absent cuLaunchGridAsync 2000 cuLaunchGridAsync;
-            absent cuLibraryGetUnifiedFunction 12000 cuLibraryGetUnifiedFunction;
-            absent cuLogicalEndpointAddDevice 13030 cuLogicalEndpointAddDevice;
-            absent cuLogicalEndpointBindAddr 13030 cuLogicalEndpointBindAddr;
-            absent cuLogicalEndpointBindMem 13030 cuLogicalEndpointBindMem;
-            absent cuLogicalEndpointCreate 13030 cuLogicalEndpointCreate;
-            absent cuLogicalEndpointDestroy 13030 cuLogicalEndpointDestroy;
-            absent cuLogicalEndpointExport 13030 cuLogicalEndpointExport;
-            absent cuLogicalEndpointGetLimits 13030 cuLogicalEndpointGetLimits;
-            absent cuLogicalEndpointIdRelease 13030 cuLogicalEndpointIdRelease;
-            absent cuLogicalEndpointIdReserve 13030 cuLogicalEndpointIdReserve;
-            absent cuLogicalEndpointImport 13030 cuLogicalEndpointImport;
-            absent cuLogicalEndpointQuery 13030 cuLogicalEndpointQuery;
-            absent cuLogicalEndpointUnbind 13030 cuLogicalEndpointUnbind;
-            absent cuLogsCurrent 12090 cuLogsCurrent;
-            absent cuLogsDumpToFile 12090 cuLogsDumpToFile;
-            absent cuLogsDumpToMemory 12090 cuLogsDumpToMemory;
-            absent cuLogsRegisterCallback 12090 cuLogsRegisterCallback;
-            absent cuLogsUnregisterCallback 12090 cuLogsUnregisterCallback;
-            absent cuMemAddressFree 10020 cuMemAddressFree;
-            absent cuMemAddressReserve 10020 cuMemAddressReserve;
-            absent cuMemBatchDecompressAsync 12060 cuMemBatchDecompressAsync, 12060 cuMemBatchDecompressAsync_ptsz;
-            absent cuMemCreate 10020 cuMemCreate;
-            absent cuMemDiscardAndPrefetchBatchAsync 13000 cuMemDiscardAndPrefetchBatchAsync, 13000 cuMemDiscardAndPrefetchBatchAsync_ptsz;
-            absent cuMemDiscardBatchAsync 13000 cuMemDiscardBatchAsync, 13000 cuMemDiscardBatchAsync_ptsz;
-            absent cuMemExportToShareableHandle 10020 cuMemExportToShareableHandle;
-            absent cuMemGetAccess 10020 cuMemGetAccess;
-            absent cuMemGetAllocationGranularity 10020 cuMemGetAllocationGranularity;
-            absent cuMemGetAllocationPropertiesFromHandle 10020 cuMemGetAllocationPropertiesFromHandle;
-            absent cuMemGetDefaultMemPool 13000 cuMemGetDefaultMemPool;
-            absent cuMemGetHandleForAddressRange 11070 cuMemGetHandleForAddressRange;
+            ready cuGraphDebugDotPrint 11030 cuGraphDebugDotPrint (graph: CUgraph, path: *const c_char, flags: u32);
+            ready cuGraphEventRecordNodeGetEvent 11010 cuGraphEventRecordNodeGetEvent (node: CUgraphNode, event_out: *mut CUevent);
+            ready cuGraphEventRecordNodeSetEvent 11010 cuGraphEventRecordNodeSetEvent (node: CUgraphNode, event: CUevent);
+            ready cuGraphEventWaitNodeGetEvent 11010 cuGraphEventWaitNodeGetEvent (node: CUgraphNode, event_out: *mut CUevent);
+            ready cuGraphEventWaitNodeSetEvent 11010 cuGraphEventWaitNodeSetEvent (node: CUgraphNode, event: CUevent);
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphExecBatchMemOpNodeSetParams 11070 cuGraphExecBatchMemOpNodeSetParams;
+            ready cuGraphExecChildGraphNodeSetParams 11010 cuGraphExecChildGraphNodeSetParams (graph_exec: CUgraphExec, node: CUgraphNode, child_graph: CUgraph);
+            ready cuGraphExecEventRecordNodeSetEvent 11010 cuGraphExecEventRecordNodeSetEvent (graph_exec: CUgraphExec, node: CUgraphNode, event: CUevent);
+            ready cuGraphExecEventWaitNodeSetEvent 11010 cuGraphExecEventWaitNodeSetEvent (graph_exec: CUgraphExec, node: CUgraphNode, event: CUevent);
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExecExternalSemaphoresSignalNodeSetParams 11020 cuGraphExecExternalSemaphoresSignalNodeSetParams;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExecExternalSemaphoresWaitNodeSetParams 11020 cuGraphExecExternalSemaphoresWaitNodeSetParams;
+            ready cuGraphExecGetId 13010 cuGraphExecGetId (graph_exec: CUgraphExec, graph_id: *mut u32);
+            ready cuGraphExecNodeSetParams 12020 cuGraphExecNodeSetParams (graph_exec: CUgraphExec, node: CUgraphNode, node_params: *mut CUgraphNodeParams);
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExternalSemaphoresSignalNodeGetParams 11020 cuGraphExternalSemaphoresSignalNodeGetParams;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExternalSemaphoresSignalNodeSetParams 11020 cuGraphExternalSemaphoresSignalNodeSetParams;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExternalSemaphoresWaitNodeGetParams 11020 cuGraphExternalSemaphoresWaitNodeGetParams;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuGraphExternalSemaphoresWaitNodeSetParams 11020 cuGraphExternalSemaphoresWaitNodeSetParams;
+            ready cuGraphGetId 13010 cuGraphGetId (graph: CUgraph, graph_id: *mut u32);
+            ready cuGraphKernelNodeCopyAttributes 11000 cuGraphKernelNodeCopyAttributes (dst: CUgraphNode, src: CUgraphNode);
+            ready cuGraphMemAllocNodeGetParams 11040 cuGraphMemAllocNodeGetParams (node: CUgraphNode, params_out: *mut CUDA_MEM_ALLOC_NODE_PARAMS);
+            ready cuGraphMemFreeNodeGetParams 11040 cuGraphMemFreeNodeGetParams (node: CUgraphNode, dptr_out: *mut CUdeviceptr);
+            ready cuGraphNodeFindInClone 10000 cuGraphNodeFindInClone (node_out: *mut CUgraphNode, original_node: CUgraphNode, cloned_graph: CUgraph);
+            ready cuGraphNodeGetContainingGraph 13010 cuGraphNodeGetContainingGraph (node: CUgraphNode, graph: *mut CUgraph);
+            ready cuGraphNodeGetEnabled 11060 cuGraphNodeGetEnabled (graph_exec: CUgraphExec, node: CUgraphNode, is_enabled: *mut u32);
+            ready cuGraphNodeGetLocalId 13010 cuGraphNodeGetLocalId (node: CUgraphNode, node_id: *mut u32);
+            ready cuGraphNodeGetParams 13020 cuGraphNodeGetParams (node: CUgraphNode, node_params: *mut CUgraphNodeParams);
+            ready cuGraphNodeGetToolsId 13010 cuGraphNodeGetToolsId (node: CUgraphNode, tools_node_id: *mut u64);
+            ready cuGraphNodeSetEnabled 11060 cuGraphNodeSetEnabled (graph_exec: CUgraphExec, node: CUgraphNode, is_enabled: u32);
+            ready cuGraphNodeSetParams 12020 cuGraphNodeSetParams (node: CUgraphNode, node_params: *mut CUgraphNodeParams);
+            ready cuGraphNodeSetParams 13040 cuGraphNodeSetParams_v2 (node: CUgraphNode, node_params: *mut CUgraphNodeParams);
+            ready cuGraphReleaseUserObject 11030 cuGraphReleaseUserObject (graph: CUgraph, object: CUuserObject, count: u32);
+            ready cuGraphRetainUserObject 11030 cuGraphRetainUserObject (graph: CUgraph, object: CUuserObject, count: u32, flags: u32);
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuGraphicsEGLRegisterImage 7000 cuGraphicsEGLRegisterImage;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGraphicsGLRegisterBuffer 3000 cuGraphicsGLRegisterBuffer;
+            (refused NOT_SUPPORTED "no memory is shared with OpenGL contexts") cuGraphicsGLRegisterImage 3000 cuGraphicsGLRegisterImage;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsMapResources 3000 cuGraphicsMapResources, 7000 cuGraphicsMapResources_ptsz;
+            (meaningless NOT_SUPPORTED "EGL streams and images are shared with NVIDIA's own graphics drivers only") cuGraphicsResourceGetMappedEglFrame 7000 cuGraphicsResourceGetMappedEglFrame;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsResourceGetMappedMipmappedArray 5000 cuGraphicsResourceGetMappedMipmappedArray;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsResourceGetMappedPointer 3000 cuGraphicsResourceGetMappedPointer;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsResourceGetMappedPointer 3020 cuGraphicsResourceGetMappedPointer_v2;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsResourceSetMapFlags 3000 cuGraphicsResourceSetMapFlags;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsResourceSetMapFlags 6050 cuGraphicsResourceSetMapFlags_v2;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsSubResourceGetMappedArray 3000 cuGraphicsSubResourceGetMappedArray;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsUnmapResources 3000 cuGraphicsUnmapResources, 7000 cuGraphicsUnmapResources_ptsz;
+            (refused INVALID_HANDLE "no graphics resource can be registered") cuGraphicsUnregisterResource 3000 cuGraphicsUnregisterResource;
+            (meaningless NOT_SUPPORTED "VDPAU surfaces belong to NVIDIA's video driver") cuGraphicsVDPAURegisterOutputSurface 3010 cuGraphicsVDPAURegisterOutputSurface;
+            (meaningless NOT_SUPPORTED "VDPAU surfaces belong to NVIDIA's video driver") cuGraphicsVDPAURegisterVideoSurface 3010 cuGraphicsVDPAURegisterVideoSurface;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxCreate 12040 cuGreenCtxCreate;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxDestroy 12040 cuGreenCtxDestroy;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxGetDevResource 12040 cuGreenCtxGetDevResource;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxGetId 12090 cuGreenCtxGetId;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxRecordEvent 12040 cuGreenCtxRecordEvent;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxStreamCreate 12050 cuGreenCtxStreamCreate;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuGreenCtxWaitEvent 12040 cuGreenCtxWaitEvent;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuImportExternalMemory 10000 cuImportExternalMemory;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuImportExternalSemaphore 10000 cuImportExternalSemaphore;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcCloseMemHandle 4010 cuIpcCloseMemHandle;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcGetEventHandle 4010 cuIpcGetEventHandle;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcGetMemHandle 4010 cuIpcGetMemHandle;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcOpenEventHandle 4010 cuIpcOpenEventHandle;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcOpenMemHandle 4010 cuIpcOpenMemHandle;
+            (refused NOT_SUPPORTED "memory and events are not shared between processes: the device attributes say 0") cuIpcOpenMemHandle 11000 cuIpcOpenMemHandle_v2;
+            ready cuLaunch 2000 cuLaunch (function: CUfunction);
+            (refused NOT_SUPPORTED "grids over several devices: the device attribute says 0") cuLaunchCooperativeKernelMultiDevice 9000 cuLaunchCooperativeKernelMultiDevice;
+            ready cuLaunchGrid 2000 cuLaunchGrid (function: CUfunction, grid_width: i32, grid_height: i32);
+            ready cuLaunchGridAsync 2000 cuLaunchGridAsync (function: CUfunction, grid_width: i32, grid_height: i32, stream: CUstream);
+            (refused NOT_SUPPORTED "system-wide atomics on unified functions are of NVIDIA's coherent platforms") cuLibraryGetUnifiedFunction 12000 cuLibraryGetUnifiedFunction;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointAddDevice 13030 cuLogicalEndpointAddDevice;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointBindAddr 13030 cuLogicalEndpointBindAddr;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointBindMem 13030 cuLogicalEndpointBindMem;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointCreate 13030 cuLogicalEndpointCreate;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointDestroy 13030 cuLogicalEndpointDestroy;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointExport 13030 cuLogicalEndpointExport;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointGetLimits 13030 cuLogicalEndpointGetLimits;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointIdRelease 13030 cuLogicalEndpointIdRelease;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointIdReserve 13030 cuLogicalEndpointIdReserve;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointImport 13030 cuLogicalEndpointImport;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointQuery 13030 cuLogicalEndpointQuery;
+            (meaningless NOT_SUPPORTED "NVLink fabrics join NVIDIA's devices only") cuLogicalEndpointUnbind 13030 cuLogicalEndpointUnbind;
+            (refused NOT_SUPPORTED "messages go to standard error, see VKCUDA_LOG") cuLogsCurrent 12090 cuLogsCurrent;
+            (refused NOT_SUPPORTED "messages go to standard error, see VKCUDA_LOG") cuLogsDumpToFile 12090 cuLogsDumpToFile;
+            (refused NOT_SUPPORTED "messages go to standard error, see VKCUDA_LOG") cuLogsDumpToMemory 12090 cuLogsDumpToMemory;
+            (refused NOT_SUPPORTED "messages go to standard error, see VKCUDA_LOG") cuLogsRegisterCallback 12090 cuLogsRegisterCallback;
+            (refused NOT_SUPPORTED "messages go to standard error, see VKCUDA_LOG") cuLogsUnregisterCallback 12090 cuLogsUnregisterCallback;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemAddressFree 10020 cuMemAddressFree;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemAddressReserve 10020 cuMemAddressReserve;
+            (refused NOT_SUPPORTED "there is no decompression engine: the device attribute says 0") cuMemBatchDecompressAsync 12060 cuMemBatchDecompressAsync, 12060 cuMemBatchDecompressAsync_ptsz;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemCreate 10020 cuMemCreate;
+            ready cuMemDiscardAndPrefetchBatchAsync 13000 cuMemDiscardAndPrefetchBatchAsync, 13000 cuMemDiscardAndPrefetchBatchAsync_ptsz (dptrs: *mut CUdeviceptr, sizes: *mut usize, count: usize, locations: *mut CUmemLocation, location_indices: *mut usize, num_locations: usize, flags: u64, stream: CUstream);
+            ready cuMemDiscardBatchAsync 13000 cuMemDiscardBatchAsync, 13000 cuMemDiscardBatchAsync_ptsz (dptrs: *mut CUdeviceptr, sizes: *mut usize, count: usize, flags: u64, stream: CUstream);
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemExportToShareableHandle 10020 cuMemExportToShareableHandle;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemGetAccess 10020 cuMemGetAccess;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemGetAllocationGranularity 10020 cuMemGetAllocationGranularity;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemGetAllocationPropertiesFromHandle 10020 cuMemGetAllocationPropertiesFromHandle;
+            ready cuMemGetDefaultMemPool 13000 cuMemGetDefaultMemPool (pool_out: *mut CUmemoryPool, location: *mut CUmemLocation, kind: CUmemAllocationType);
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemGetHandleForAddressRange 11070 cuMemGetHandleForAddressRange;
             absent cuMemGetLocationInfo 13040 cuMemGetLocationInfo;
-            absent cuMemGetMemPool 13000 cuMemGetMemPool;
-            absent cuMemImportFromShareableHandle 10020 cuMemImportFromShareableHandle;
-            absent cuMemMap 10020 cuMemMap;
-            absent cuMemMapArrayAsync 11010 cuMemMapArrayAsync, 11010 cuMemMapArrayAsync_ptsz;
-            absent cuMemPoolExportPointer 11020 cuMemPoolExportPointer;
-            absent cuMemPoolExportToShareableHandle 11020 cuMemPoolExportToShareableHandle;
-            absent cuMemPoolImportFromShareableHandle 11020 cuMemPoolImportFromShareableHandle;
-            absent cuMemPoolImportPointer 11020 cuMemPoolImportPointer;
-            absent cuMemPrefetchBatchAsync 13000 cuMemPrefetchBatchAsync, 13000 cuMemPrefetchBatchAsync_ptsz;
-            absent cuMemRelease 10020 cuMemRelease;
-            absent cuMemRetainAllocationHandle 11000 cuMemRetainAllocationHandle;
-            absent cuMemSetAccess 10020 cuMemSetAccess;
-            absent cuMemSetMemPool 13000 cuMemSetMemPool;
-            absent cuMemUnmap 10020 cuMemUnmap;
+            ready cuMemGetMemPool 13000 cuMemGetMemPool (pool: *mut CUmemoryPool, location: *mut CUmemLocation, kind: CUmemAllocationType);
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemImportFromShareableHandle 10020 cuMemImportFromShareableHandle;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemMap 10020 cuMemMap;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemMapArrayAsync 11010 cuMemMapArrayAsync, 11010 cuMemMapArrayAsync_ptsz;
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemPoolExportPointer 11020 cuMemPoolExportPointer;
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemPoolExportToShareableHandle 11020 cuMemPoolExportToShareableHandle;
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemPoolImportFromShareableHandle 11020 cuMemPoolImportFromShareableHandle;
+            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemPoolImportPointer 11020 cuMemPoolImportPointer;
+            ready cuMemPrefetchBatchAsync 13000 cuMemPrefetchBatchAsync, 13000 cuMemPrefetchBatchAsync_ptsz (dptrs: *mut CUdeviceptr, sizes: *mut usize, count: usize, locations: *mut CUmemLocation, location_indices: *mut usize, num_locations: usize, flags: u64, stream: CUstream);
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemRelease 10020 cuMemRelease;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemRetainAllocationHandle 11000 cuMemRetainAllocationHandle;
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemSetAccess 10020 cuMemSetAccess;
+            ready cuMemSetMemPool 13000 cuMemSetMemPool (location: *mut CUmemLocation, kind: CUmemAllocationType, pool: CUmemoryPool);
+            (refused NOT_SUPPORTED "reserving and mapping addresses apart from memory: the device attribute says 0") cuMemUnmap 10020 cuMemUnmap;
             absent cuMemcpy3DBatchAsync 12080 cuMemcpy3DBatchAsync, 12080 cuMemcpy3DBatchAsync_ptsz;
             absent cuMemcpy3DBatchAsync 13000 cuMemcpy3DBatchAsync_v2, 13000 cuMemcpy3DBatchAsync_v2_ptsz;
             absent cuMemcpy3DWithAttributesAsync 13020 cuMemcpy3DWithAttributesAsync, 13020 cuMemcpy3DWithAttributesAsync_ptsz;
-            absent cuMemcpyAtoA 2000 cuMemcpyAtoA;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyAtoA 2000 cuMemcpyAtoA;
             absent cuMemcpyAtoA 3020 cuMemcpyAtoA_v2, 7000 cuMemcpyAtoA_v2_ptds;
-            absent cuMemcpyAtoD 2000 cuMemcpyAtoD;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyAtoD 2000 cuMemcpyAtoD;
             absent cuMemcpyAtoD 3020 cuMemcpyAtoD_v2, 7000 cuMemcpyAtoD_v2_ptds;
-            absent cuMemcpyAtoH 2000 cuMemcpyAtoH;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyAtoH 2000 cuMemcpyAtoH;
             absent cuMemcpyAtoH 3020 cuMemcpyAtoH_v2, 7000 cuMemcpyAtoH_v2_ptds;
-            absent cuMemcpyAtoHAsync 2000 cuMemcpyAtoHAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyAtoHAsync 2000 cuMemcpyAtoHAsync;
             absent cuMemcpyAtoHAsync 3020 cuMemcpyAtoHAsync_v2, 7000 cuMemcpyAtoHAsync_v2_ptsz;
-            absent cuMemcpyBatchAsync 12080 cuMemcpyBatchAsync, 12080 cuMemcpyBatchAsync_ptsz;
-            absent cuMemcpyBatchAsync 13000 cuMemcpyBatchAsync_v2, 13000 cuMemcpyBatchAsync_v2_ptsz;
-            absent cuMemcpyDtoA 2000 cuMemcpyDtoA;
+            ready cuMemcpyBatchAsync 12080 cuMemcpyBatchAsync, 12080 cuMemcpyBatchAsync_ptsz (dsts: *mut CUdeviceptr, srcs: *mut CUdeviceptr, sizes: *mut usize, count: usize, attributes: *mut CUmemcpyAttributes, attribute_indices: *mut usize, num_attributes: usize, fail_index: *mut usize, stream: CUstream);
+            ready cuMemcpyBatchAsync 13000 cuMemcpyBatchAsync_v2, 13000 cuMemcpyBatchAsync_v2_ptsz (dsts: *mut CUdeviceptr, srcs: *mut CUdeviceptr, sizes: *mut usize, count: usize, attributes: *mut CUmemcpyAttributes, attribute_indices: *mut usize, num_attributes: usize, stream: CUstream);
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyDtoA 2000 cuMemcpyDtoA;
             absent cuMemcpyDtoA 3020 cuMemcpyDtoA_v2, 7000 cuMemcpyDtoA_v2_ptds;
-            absent cuMemcpyHtoA 2000 cuMemcpyHtoA;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyHtoA 2000 cuMemcpyHtoA;
             absent cuMemcpyHtoA 3020 cuMemcpyHtoA_v2, 7000 cuMemcpyHtoA_v2_ptds;
-            absent cuMemcpyHtoAAsync 2000 cuMemcpyHtoAAsync;
+            (refused NOT_SUPPORTED "addresses and sizes of 32 bits, as before CUDA 3.2") cuMemcpyHtoAAsync 2000 cuMemcpyHtoAAsync;
             absent cuMemcpyHtoAAsync 3020 cuMemcpyHtoAAsync_v2, 7000 cuMemcpyHtoAAsync_v2_ptsz;
-            absent cuMemcpyWithAttributesAsync 13020 cuMemcpyWithAttributesAsync, 13020 cuMemcpyWithAttributesAsync_ptsz;
+            ready cuMemcpyWithAttributesAsync 13020 cuMemcpyWithAttributesAsync, 13020 cuMemcpyWithAttributesAsync_ptsz (dst: CUdeviceptr, src: CUdeviceptr, size: usize, attributes: *mut CUmemcpyAttributes, stream: CUstream);
             absent cuMipmappedArrayCreate 5000 cuMipmappedArrayCreate;
             absent cuMipmappedArrayDestroy 5000 cuMipmappedArrayDestroy;
             absent cuMipmappedArrayGetLevel 5000 cuMipmappedArrayGetLevel;
             absent cuMipmappedArrayGetMemoryRequirements 11060 cuMipmappedArrayGetMemoryRequirements;
             absent cuMipmappedArrayGetSparseProperties 11010 cuMipmappedArrayGetSparseProperties;
-            absent cuModuleGetSurfRef 3000 cuModuleGetSurfRef;
-            absent cuModuleGetTexRef 2000 cuModuleGetTexRef;
-            absent cuMulticastAddDevice 12010 cuMulticastAddDevice;
-            absent cuMulticastBindAddr 12010 cuMulticastBindAddr;
-            absent cuMulticastBindAddr 13010 cuMulticastBindAddr_v2;
-            absent cuMulticastBindMem 12010 cuMulticastBindMem;
-            absent cuMulticastBindMem 13010 cuMulticastBindMem_v2;
-            absent cuMulticastCreate 12010 cuMulticastCreate;
-            absent cuMulticastGetGranularity 12010 cuMulticastGetGranularity;
-            absent cuMulticastUnbind 12010 cuMulticastUnbind;
-            absent cuOccupancyMaxActiveClusters 11070 cuOccupancyMaxActiveClusters;
-            absent cuOccupancyMaxPotentialClusterSize 11070 cuOccupancyMaxPotentialClusterSize;
-            absent cuParamSetSize 2000 cuParamSetSize;
-            absent cuParamSetTexRef 2000 cuParamSetTexRef;
-            absent cuParamSetf 2000 cuParamSetf;
-            absent cuParamSeti 2000 cuParamSeti;
-            absent cuParamSetv 2000 cuParamSetv;
-            absent cuProfilerInitialize 4000 cuProfilerInitialize;
-            absent cuSignalExternalSemaphoresAsync 10000 cuSignalExternalSemaphoresAsync, 10000 cuSignalExternalSemaphoresAsync_ptsz;
-            absent cuStreamBatchMemOp 8000 cuStreamBatchMemOp, 8000 cuStreamBatchMemOp_ptsz;
-            absent cuStreamBatchMemOp 11070 cuStreamBatchMemOp_v2, 11070 cuStreamBatchMemOp_v2_ptsz;
-            absent cuStreamBeginCaptureToCig 13010 cuStreamBeginCaptureToCig, 13010 cuStreamBeginCaptureToCig_ptsz;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuModuleGetSurfRef 3000 cuModuleGetSurfRef;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuModuleGetTexRef 2000 cuModuleGetTexRef;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastAddDevice 12010 cuMulticastAddDevice;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastBindAddr 12010 cuMulticastBindAddr;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastBindAddr 13010 cuMulticastBindAddr_v2;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastBindMem 12010 cuMulticastBindMem;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastBindMem 13010 cuMulticastBindMem_v2;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastCreate 12010 cuMulticastCreate;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastGetGranularity 12010 cuMulticastGetGranularity;
+            (meaningless NOT_SUPPORTED "NVLink multicast joins NVIDIA's devices only: the device attribute says 0") cuMulticastUnbind 12010 cuMulticastUnbind;
+            ready cuOccupancyMaxActiveClusters 11070 cuOccupancyMaxActiveClusters (num_clusters: *mut i32, function: CUfunction, config: *const CUlaunchConfig);
+            ready cuOccupancyMaxPotentialClusterSize 11070 cuOccupancyMaxPotentialClusterSize (cluster_size: *mut i32, function: CUfunction, config: *const CUlaunchConfig);
+            ready cuParamSetSize 2000 cuParamSetSize (function: CUfunction, bytes: u32);
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuParamSetTexRef 2000 cuParamSetTexRef;
+            ready cuParamSetf 2000 cuParamSetf (function: CUfunction, offset: i32, value: f32);
+            ready cuParamSeti 2000 cuParamSeti (function: CUfunction, offset: i32, value: u32);
+            ready cuParamSetv 2000 cuParamSetv (function: CUfunction, offset: i32, pointer: *mut c_void, bytes: u32);
+            (refused NOT_SUPPORTED "output of the command-line profiler, gone since CUDA 12") cuProfilerInitialize 4000 cuProfilerInitialize;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuSignalExternalSemaphoresAsync 10000 cuSignalExternalSemaphoresAsync, 10000 cuSignalExternalSemaphoresAsync_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamBatchMemOp 8000 cuStreamBatchMemOp, 8000 cuStreamBatchMemOp_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamBatchMemOp 11070 cuStreamBatchMemOp_v2, 11070 cuStreamBatchMemOp_v2_ptsz;
+            (meaningless NOT_SUPPORTED "CUDA in graphics is of NVIDIA's Direct3D and Vulkan drivers") cuStreamBeginCaptureToCig 13010 cuStreamBeginCaptureToCig, 13010 cuStreamBeginCaptureToCig_ptsz;
             absent cuStreamBeginRecaptureToGraph 13030 cuStreamBeginRecaptureToGraph, 13030 cuStreamBeginRecaptureToGraph_ptsz;
-            absent cuStreamEndCaptureToCig 13010 cuStreamEndCaptureToCig, 13010 cuStreamEndCaptureToCig_ptsz;
-            absent cuStreamGetDevResource 13010 cuStreamGetDevResource, 13010 cuStreamGetDevResource_ptsz;
-            absent cuStreamGetGreenCtx 12040 cuStreamGetGreenCtx;
-            absent cuStreamWaitValue32 8000 cuStreamWaitValue32, 8000 cuStreamWaitValue32_ptsz;
-            absent cuStreamWaitValue32 11070 cuStreamWaitValue32_v2, 11070 cuStreamWaitValue32_v2_ptsz;
-            absent cuStreamWaitValue64 9000 cuStreamWaitValue64, 9000 cuStreamWaitValue64_ptsz;
-            absent cuStreamWaitValue64 11070 cuStreamWaitValue64_v2, 11070 cuStreamWaitValue64_v2_ptsz;
-            absent cuStreamWriteValue32 8000 cuStreamWriteValue32, 8000 cuStreamWriteValue32_ptsz;
-            absent cuStreamWriteValue32 11070 cuStreamWriteValue32_v2, 11070 cuStreamWriteValue32_v2_ptsz;
-            absent cuStreamWriteValue64 9000 cuStreamWriteValue64, 9000 cuStreamWriteValue64_ptsz;
-            absent cuStreamWriteValue64 11070 cuStreamWriteValue64_v2, 11070 cuStreamWriteValue64_v2_ptsz;
+            (meaningless NOT_SUPPORTED "CUDA in graphics is of NVIDIA's Direct3D and Vulkan drivers") cuStreamEndCaptureToCig 13010 cuStreamEndCaptureToCig, 13010 cuStreamEndCaptureToCig_ptsz;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuStreamGetDevResource 13010 cuStreamGetDevResource, 13010 cuStreamGetDevResource_ptsz;
+            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuStreamGetGreenCtx 12040 cuStreamGetGreenCtx;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWaitValue32 8000 cuStreamWaitValue32, 8000 cuStreamWaitValue32_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWaitValue32 11070 cuStreamWaitValue32_v2, 11070 cuStreamWaitValue32_v2_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWaitValue64 9000 cuStreamWaitValue64, 9000 cuStreamWaitValue64_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWaitValue64 11070 cuStreamWaitValue64_v2, 11070 cuStreamWaitValue64_v2_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWriteValue32 8000 cuStreamWriteValue32, 8000 cuStreamWriteValue32_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWriteValue32 11070 cuStreamWriteValue32_v2, 11070 cuStreamWriteValue32_v2_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWriteValue64 9000 cuStreamWriteValue64, 9000 cuStreamWriteValue64_ptsz;
+            (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuStreamWriteValue64 11070 cuStreamWriteValue64_v2, 11070 cuStreamWriteValue64_v2_ptsz;
             absent cuSurfObjectCreate 5000 cuSurfObjectCreate;
             absent cuSurfObjectDestroy 5000 cuSurfObjectDestroy;
             absent cuSurfObjectGetResourceDesc 5000 cuSurfObjectGetResourceDesc;
-            absent cuSurfRefGetArray 3000 cuSurfRefGetArray;
-            absent cuSurfRefSetArray 3000 cuSurfRefSetArray;
-            absent cuTensorMapEncodeIm2col 12000 cuTensorMapEncodeIm2col;
-            absent cuTensorMapEncodeIm2colWide 12080 cuTensorMapEncodeIm2colWide;
-            absent cuTensorMapEncodeTiled 12000 cuTensorMapEncodeTiled;
-            absent cuTensorMapReplaceAddress 12000 cuTensorMapReplaceAddress;
-            absent cuTensorMapSetAllocationClass 13050 cuTensorMapSetAllocationClass;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuSurfRefGetArray 3000 cuSurfRefGetArray;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuSurfRefSetArray 3000 cuSurfRefSetArray;
+            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeIm2col 12000 cuTensorMapEncodeIm2col;
+            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeIm2colWide 12080 cuTensorMapEncodeIm2colWide;
+            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeTiled 12000 cuTensorMapEncodeTiled;
+            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapReplaceAddress 12000 cuTensorMapReplaceAddress;
+            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapSetAllocationClass 13050 cuTensorMapSetAllocationClass;
             absent cuTexObjectCreate 5000 cuTexObjectCreate;
             absent cuTexObjectDestroy 5000 cuTexObjectDestroy;
             absent cuTexObjectGetResourceDesc 5000 cuTexObjectGetResourceDesc;
             absent cuTexObjectGetResourceViewDesc 5000 cuTexObjectGetResourceViewDesc;
             absent cuTexObjectGetTextureDesc 5000 cuTexObjectGetTextureDesc;
-            absent cuTexRefCreate 2000 cuTexRefCreate;
-            absent cuTexRefDestroy 2000 cuTexRefDestroy;
-            absent cuTexRefGetAddress 2000 cuTexRefGetAddress;
-            absent cuTexRefGetAddress 3020 cuTexRefGetAddress_v2;
-            absent cuTexRefGetAddressMode 2000 cuTexRefGetAddressMode;
-            absent cuTexRefGetArray 2000 cuTexRefGetArray;
-            absent cuTexRefGetBorderColor 8000 cuTexRefGetBorderColor;
-            absent cuTexRefGetFilterMode 2000 cuTexRefGetFilterMode;
-            absent cuTexRefGetFlags 2000 cuTexRefGetFlags;
-            absent cuTexRefGetFormat 2000 cuTexRefGetFormat;
-            absent cuTexRefGetMaxAnisotropy 5000 cuTexRefGetMaxAnisotropy;
-            absent cuTexRefGetMipmapFilterMode 5000 cuTexRefGetMipmapFilterMode;
-            absent cuTexRefGetMipmapLevelBias 5000 cuTexRefGetMipmapLevelBias;
-            absent cuTexRefGetMipmapLevelClamp 5000 cuTexRefGetMipmapLevelClamp;
-            absent cuTexRefGetMipmappedArray 5000 cuTexRefGetMipmappedArray;
-            absent cuTexRefSetAddress 2000 cuTexRefSetAddress;
-            absent cuTexRefSetAddress 3020 cuTexRefSetAddress_v2;
-            absent cuTexRefSetAddress2D 2020 cuTexRefSetAddress2D;
-            absent cuTexRefSetAddress2D 3020 cuTexRefSetAddress2D_v2;
-            absent cuTexRefSetAddress2D 4010 cuTexRefSetAddress2D_v3;
-            absent cuTexRefSetAddressMode 2000 cuTexRefSetAddressMode;
-            absent cuTexRefSetArray 2000 cuTexRefSetArray;
-            absent cuTexRefSetBorderColor 8000 cuTexRefSetBorderColor;
-            absent cuTexRefSetFilterMode 2000 cuTexRefSetFilterMode;
-            absent cuTexRefSetFlags 2000 cuTexRefSetFlags;
-            absent cuTexRefSetFormat 2000 cuTexRefSetFormat;
-            absent cuTexRefSetMaxAnisotropy 5000 cuTexRefSetMaxAnisotropy;
-            absent cuTexRefSetMipmapFilterMode 5000 cuTexRefSetMipmapFilterMode;
-            absent cuTexRefSetMipmapLevelBias 5000 cuTexRefSetMipmapLevelBias;
-            absent cuTexRefSetMipmapLevelClamp 5000 cuTexRefSetMipmapLevelClamp;
-            absent cuTexRefSetMipmappedArray 5000 cuTexRefSetMipmappedArray;
-            absent cuUserObjectCreate 11030 cuUserObjectCreate;
-            absent cuUserObjectRelease 11030 cuUserObjectRelease;
-            absent cuUserObjectRetain 11030 cuUserObjectRetain;
-            absent cuVDPAUCtxCreate 3010 cuVDPAUCtxCreate;
-            absent cuVDPAUCtxCreate 3020 cuVDPAUCtxCreate_v2;
-            absent cuVDPAUGetDevice 3010 cuVDPAUGetDevice;
-            absent cuWGLGetDevice 2020 cuWGLGetDevice;
-            absent cuWaitExternalSemaphoresAsync 10000 cuWaitExternalSemaphoresAsync, 10000 cuWaitExternalSemaphoresAsync_ptsz;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefCreate 2000 cuTexRefCreate;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefDestroy 2000 cuTexRefDestroy;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetAddress 2000 cuTexRefGetAddress;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetAddress 3020 cuTexRefGetAddress_v2;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetAddressMode 2000 cuTexRefGetAddressMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetArray 2000 cuTexRefGetArray;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetBorderColor 8000 cuTexRefGetBorderColor;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetFilterMode 2000 cuTexRefGetFilterMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetFlags 2000 cuTexRefGetFlags;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetFormat 2000 cuTexRefGetFormat;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetMaxAnisotropy 5000 cuTexRefGetMaxAnisotropy;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetMipmapFilterMode 5000 cuTexRefGetMipmapFilterMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetMipmapLevelBias 5000 cuTexRefGetMipmapLevelBias;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetMipmapLevelClamp 5000 cuTexRefGetMipmapLevelClamp;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefGetMipmappedArray 5000 cuTexRefGetMipmappedArray;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddress 2000 cuTexRefSetAddress;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddress 3020 cuTexRefSetAddress_v2;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddress2D 2020 cuTexRefSetAddress2D;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddress2D 3020 cuTexRefSetAddress2D_v2;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddress2D 4010 cuTexRefSetAddress2D_v3;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetAddressMode 2000 cuTexRefSetAddressMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetArray 2000 cuTexRefSetArray;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetBorderColor 8000 cuTexRefSetBorderColor;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetFilterMode 2000 cuTexRefSetFilterMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetFlags 2000 cuTexRefSetFlags;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetFormat 2000 cuTexRefSetFormat;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetMaxAnisotropy 5000 cuTexRefSetMaxAnisotropy;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetMipmapFilterMode 5000 cuTexRefSetMipmapFilterMode;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetMipmapLevelBias 5000 cuTexRefSetMipmapLevelBias;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetMipmapLevelClamp 5000 cuTexRefSetMipmapLevelClamp;
+            (refused NOT_SUPPORTED "texture and surface references: gone from CUDA 12's toolkit, and no PTX of today has any") cuTexRefSetMipmappedArray 5000 cuTexRefSetMipmappedArray;
+            ready cuUserObjectCreate 11030 cuUserObjectCreate (object_out: *mut CUuserObject, pointer: *mut c_void, destroy: CUhostFn, initial_refcount: u32, flags: u32);
+            ready cuUserObjectRelease 11030 cuUserObjectRelease (object: CUuserObject, count: u32);
+            ready cuUserObjectRetain 11030 cuUserObjectRetain (object: CUuserObject, count: u32);
+            (meaningless NOT_SUPPORTED "VDPAU surfaces belong to NVIDIA's video driver") cuVDPAUCtxCreate 3010 cuVDPAUCtxCreate;
+            (meaningless NOT_SUPPORTED "VDPAU surfaces belong to NVIDIA's video driver") cuVDPAUCtxCreate 3020 cuVDPAUCtxCreate_v2;
+            (meaningless NOT_SUPPORTED "VDPAU surfaces belong to NVIDIA's video driver") cuVDPAUGetDevice 3010 cuVDPAUGetDevice;
+            (meaningless NOT_SUPPORTED "WGL is of Windows") cuWGLGetDevice 2020 cuWGLGetDevice;
+            (refused NOT_SUPPORTED "memory and semaphores of other interfaces are not imported") cuWaitExternalSemaphoresAsync 10000 cuWaitExternalSemaphoresAsync, 10000 cuWaitExternalSemaphoresAsync_ptsz;
         }
     };
 }
@@ -705,7 +708,11 @@ macro_rules! driver_functions {
 pub enum Status {
     /// Implemented.
     Ready,
-    /// `CUDA_ERROR_NOT_SUPPORTED`.
+    /// Answered with this error, for this reason.
+    Refused(CUresult, &'static str),
+    /// As `Refused`: nothing that this device or system could have.
+    Meaningless(CUresult, &'static str),
+    /// Missing: `CUDA_ERROR_NOT_SUPPORTED`.
     Absent,
 }
 
@@ -730,8 +737,10 @@ macro_rules! table {
     (@status ready) => { Status::Ready };
     (@status sync) => { Status::Ready };
     (@status absent) => { Status::Absent };
+    (@status (refused $status:ident $why:literal)) => { Status::Refused(CUresult::$status, $why) };
+    (@status (meaningless $status:ident $why:literal)) => { Status::Meaningless(CUresult::$status, $why) };
     ($(
-        $kind:ident $name:ident $since:literal $symbol:ident
+        $kind:tt $name:ident $since:literal $symbol:ident
         $(, $twin_since:literal $twin:ident)?
         $( ( $($arg:ident : $ty:ty),* ) )? ;
     )*) => {
@@ -808,40 +817,6 @@ pub fn find(name: &str, version: u32, driver_version: u32, per_thread: bool) -> 
     }
 }
 
-/// The table as a Markdown document: which functions are implemented, and which are not.
-pub fn coverage() -> String {
-    let mut text = String::from(
-        "# Driver functions\n\nMade from the table in `crates/cuda-abi/src/functions.rs` by `cargo run -p cuda-abi --example coverage`.\n",
-    );
-    let legacy = || FUNCTIONS.iter().filter(|f| !f.per_thread);
-    for (status, title) in [
-        (Status::Ready, "Implemented"),
-        (Status::Absent, "Not implemented"),
-    ] {
-        let count = legacy().filter(|f| f.status == status).count();
-        let _ = write!(
-            text,
-            "\n## {title}: {count}\n\n| symbol | since CUDA | per-thread symbol |\n|---|---|---|\n"
-        );
-        for f in legacy().filter(|f| f.status == status) {
-            let twin = FUNCTIONS.iter().find(|t| {
-                t.per_thread
-                    && t.name == f.name
-                    && t.symbol.starts_with(&format!("{}_pt", f.symbol))
-            });
-            let _ = writeln!(
-                text,
-                "| `{}` | {}.{} | {} |",
-                f.symbol,
-                f.since / 1000,
-                f.since % 1000 / 10,
-                twin.map_or(String::new(), |t| format!("`{}`", t.symbol)),
-            );
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -908,14 +883,5 @@ mod tests {
             find("cuKernelGetParamCount", 13020, 13020, false),
             Lookup::Found(_)
         ));
-    }
-
-    #[test]
-    fn coverage_document_is_up_to_date() {
-        let written = include_str!("../COVERAGE.md");
-        assert!(
-            written == coverage(),
-            "run: cargo run -p cuda-abi --example coverage > crates/cuda-abi/COVERAGE.md"
-        );
     }
 }

@@ -56,6 +56,8 @@ handles! {
     CUmemoryPool;
     /// A running link (cuLinkCreate).
     CUlinkState;
+    /// Something of the application's that graphs keep alive.
+    CUuserObject;
     /// An array (texture memory). Never made by this library.
     CUarray;
 }

@@ -13,6 +13,7 @@
 #![allow(non_camel_case_types, non_upper_case_globals)]
 
 pub mod attributes;
+pub mod coverage;
 pub mod enums;
 pub mod functions;
 pub mod handles;

@@ -211,6 +211,96 @@ pub struct CUDA_KERNEL_NODE_PARAMS {
     pub ctx: CUcontext,
 }
 
+/// The parameters of a kernel node before CUDA 12.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_KERNEL_NODE_PARAMS_v1 {
+    pub func: CUfunction,
+    pub gridDimX: u32,
+    pub gridDimY: u32,
+    pub gridDimZ: u32,
+    pub blockDimX: u32,
+    pub blockDimY: u32,
+    pub blockDimZ: u32,
+    pub sharedMemBytes: u32,
+    pub kernelParams: *mut *mut c_void,
+    pub extra: *mut *mut c_void,
+}
+
+/// The parameters of a node of any type (`cuGraphAddNode`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUgraphNodeParams {
+    /// Says which member of `params` is meant.
+    pub kind: CUgraphNodeType,
+    pub reserved0: [i32; 3],
+    pub params: CUgraphNodeParamsUnion,
+    pub reserved2: i64,
+}
+
+/// The parameters of [`CUgraphNodeParams`], as far as nodes of their type can be made.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs, non_snake_case)]
+pub union CUgraphNodeParamsUnion {
+    pub kernel: CUDA_KERNEL_NODE_PARAMS,
+    pub memcpy: CUDA_MEMCPY_NODE_PARAMS,
+    pub memset: CUDA_MEMSET_NODE_PARAMS_v2,
+    pub host: CUDA_HOST_NODE_PARAMS,
+    pub graph: CUgraph,
+    pub event: CUevent,
+    pub alloc: CUDA_MEM_ALLOC_NODE_PARAMS,
+    pub free: CUdeviceptr,
+    pub reserved1: [i64; 29],
+}
+
+/// The parameters of a copy node in [`CUgraphNodeParams`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMCPY_NODE_PARAMS {
+    pub flags: i32,
+    pub reserved: i32,
+    pub copyCtx: CUcontext,
+    pub copyParams: CUDA_MEMCPY3D,
+}
+
+/// The parameters of a memset node in [`CUgraphNodeParams`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMSET_NODE_PARAMS_v2 {
+    pub params: CUDA_MEMSET_NODE_PARAMS,
+    pub ctx: CUcontext,
+}
+
+/// The parameters of an allocation node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEM_ALLOC_NODE_PARAMS {
+    pub poolProps: CUmemPoolProps,
+    pub accessDescs: *const CUmemAccessDesc,
+    pub accessDescCount: usize,
+    pub bytesize: usize,
+    /// Written: the address.
+    pub dptr: CUdeviceptr,
+}
+
+/// Hints for copies (`cuMemcpyBatchAsync`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUmemcpyAttributes {
+    /// 1: the source is read in stream order, 2: before the call returns, 3: at any time.
+    pub srcAccessOrder: i32,
+    pub srcLocHint: CUmemLocation,
+    pub dstLocHint: CUmemLocation,
+    pub flags: u32,
+}
+
 /// The parameters of a memset node.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -340,6 +430,11 @@ mod tests {
         assert_eq!(size_of::<CUlaunchConfig>(), 56);
         assert_eq!(offset_of!(CUlaunchConfig, hStream), 32);
         assert_eq!(size_of::<CUDA_KERNEL_NODE_PARAMS>(), 72);
+        assert_eq!(size_of::<CUDA_KERNEL_NODE_PARAMS_v1>(), 56);
+        assert_eq!(size_of::<CUgraphNodeParams>(), 256);
+        assert_eq!(size_of::<CUDA_MEMCPY_NODE_PARAMS>(), 216);
+        assert_eq!(size_of::<CUmemcpyAttributes>(), 24);
+        assert_eq!(size_of::<CUDA_MEM_ALLOC_NODE_PARAMS>(), 120);
         assert_eq!(size_of::<CUDA_MEMSET_NODE_PARAMS>(), 40);
         assert_eq!(size_of::<CUmemPoolProps>(), 88);
         assert_eq!(size_of::<CUgraphEdgeData>(), 8);

@@ -49,6 +49,13 @@ pub fn call(
     })
 }
 
+/// What a function of the table's `refused` and `meaningless` rows does.
+pub fn refused(symbol: &'static str, status: CUresult, why: &'static str) -> CUresult {
+    crate::log::start();
+    tracing::warn!("{symbol} is refused: {why}");
+    status
+}
+
 /// What a function of the table's `absent` rows does.
 pub fn absent(symbol: &'static str) -> CUresult {
     crate::log::start();

@@ -5,7 +5,7 @@
 
 #![allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
 
-use crate::boundary::{absent, call, Accept, PerThread};
+use crate::boundary::{absent, call, refused, Accept, PerThread};
 use cuda_abi::*;
 use rustc_hash::FxHashMap;
 use std::ffi::{c_char, c_void};
@@ -45,7 +45,21 @@ macro_rules! export {
         export! { @symbol $symbol $symbol [CU_STREAM_LEGACY] std::convert::identity, $args }
         export! { @symbol $twin $symbol [CU_STREAM_PER_THREAD] std::convert::identity, $args }
     };
-    // The arguments of what is absent are not looked at: on every supported ABI the caller removes them.
+    // The arguments of what is refused or absent are not looked at: on every supported ABI the caller removes them.
+    ((refused $status:ident $why:literal) $symbol:ident [$($twin:ident)?]) => {
+        #[no_mangle]
+        pub unsafe extern "C" fn $symbol() -> CUresult {
+            refused(stringify!($symbol), CUresult::$status, $why)
+        }
+
+        $(#[no_mangle]
+        pub unsafe extern "C" fn $twin() -> CUresult {
+            refused(stringify!($twin), CUresult::$status, $why)
+        })?
+    };
+    ((meaningless $($error:tt)*) $($row:tt)*) => {
+        export! { (refused $($error)*) $($row)* }
+    };
     (absent $symbol:ident [$($twin:ident)?]) => {
         #[no_mangle]
         pub unsafe extern "C" fn $symbol() -> CUresult {
@@ -61,7 +75,7 @@ macro_rules! export {
 
 macro_rules! exports {
     ($(
-        $kind:ident $name:ident $since:literal $symbol:ident
+        $kind:tt $name:ident $since:literal $symbol:ident
         $(, $twin_since:literal $twin:ident)?
         $( ( $($arg:ident : $ty:ty),* ) )? ;
     )*) => {

@@ -67,6 +67,30 @@ impl Runtime {
         self.check(unsafe { copy(destination, source, size, kind) });
     }
 
+    /// Counts the devices and reads the first one's properties.
+    fn find_device(&self) {
+        let count: unsafe extern "C" fn(*mut c_int) -> c_int = self.function("cudaGetDeviceCount");
+        let mut devices = -1;
+        // SAFETY: a valid place.
+        self.check(unsafe { count(&mut devices) });
+        assert!(devices >= 1);
+
+        // The structure has 1 KiB or so, and begins with the name in every version.
+        type Properties = unsafe extern "C" fn(*mut u8, c_int) -> c_int;
+        let mut properties = vec![0u8; 8192];
+        // SAFETY: the symbol has this type where it exists.
+        let second = unsafe {
+            self.0
+                .get::<Properties>(b"cudaGetDeviceProperties_v2")
+                .map(|symbol| *symbol)
+        };
+        let get = second.unwrap_or_else(|_| self.function("cudaGetDeviceProperties"));
+        // SAFETY: a place larger than the structure.
+        self.check(unsafe { get(properties.as_mut_ptr(), 0) });
+        let name = CStr::from_bytes_until_nul(&properties).expect("a name");
+        assert!(!name.is_empty());
+    }
+
     fn call(&self, name: &str) {
         let function: unsafe extern "C" fn() -> c_int = self.function(name);
         // SAFETY: the callers name functions without arguments.
@@ -77,29 +101,7 @@ impl Runtime {
 #[test]
 fn devices_are_found() {
     with_each_runtime("devices_are_found", |runtime| {
-        let count: unsafe extern "C" fn(*mut c_int) -> c_int =
-            runtime.function("cudaGetDeviceCount");
-        let mut devices = -1;
-        // SAFETY: a valid place.
-        runtime.check(unsafe { count(&mut devices) });
-        assert!(devices >= 1);
-
-        // The structure has 1 KiB or so, and begins with the name in every version.
-        type Properties = unsafe extern "C" fn(*mut u8, c_int) -> c_int;
-        let mut properties = vec![0u8; 8192];
-        // SAFETY: the symbol has this type where it exists.
-        let second = unsafe {
-            runtime
-                .0
-                .get::<Properties>(b"cudaGetDeviceProperties_v2")
-                .map(|symbol| *symbol)
-        };
-        let get = second.unwrap_or_else(|_| runtime.function("cudaGetDeviceProperties"));
-        // SAFETY: a place larger than the structure.
-        runtime.check(unsafe { get(properties.as_mut_ptr(), 0) });
-        let name = CStr::from_bytes_until_nul(&properties).expect("a name");
-        assert!(!name.is_empty());
-
+        runtime.find_device();
         let attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int =
             runtime.function("cudaDeviceGetAttribute");
         let get = |number| {
@@ -228,8 +230,9 @@ fn fat_binary() -> Box<[u64]> {
 }
 
 #[test]
-fn kernels_are_launched() {
-    with_each_runtime("kernels_are_launched", |runtime| {
+fn a_whole_run_from_start_to_reset() {
+    with_each_runtime("a_whole_run_from_start_to_reset", |runtime| {
+        runtime.find_device();
         // What nvcc's host code does before main. The image stays for the life of the process.
         type Register = unsafe extern "C" fn(*const c_void) -> *mut *mut c_void;
         type End = unsafe extern "C" fn(*mut *mut c_void);
@@ -247,7 +250,8 @@ fn kernels_are_launched() {
         );
         let image = Box::leak(fat_binary());
         let null = std::ptr::null_mut();
-        let host_function: *const c_void = (kernels_are_launched as fn() as *const ()).cast();
+        let host_function: *const c_void =
+            (a_whole_run_from_start_to_reset as fn() as *const ()).cast();
         // SAFETY: the calls that nvcc generates, with an image and names that stay.
         unsafe {
             let register: Register = runtime.function("__cudaRegisterFatBinary");
@@ -309,5 +313,6 @@ fn kernels_are_launched() {
         let get: Attributes = runtime.function("cudaFuncGetAttributes");
         // SAFETY: a place larger than the structure.
         runtime.check(unsafe { get(attributes.as_mut_ptr(), host_function) });
+        runtime.call("cudaDeviceReset");
     });
 }

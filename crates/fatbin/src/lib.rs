@@ -166,7 +166,8 @@ impl<'a> Module<'a> {
     }
 
     /// The PTX to run on a device, given its compute capability as 10 * major + minor: that of the highest target up to
-    /// it. PTX for one architecture or family only (`sm_90a`, `sm_100f`) is taken only if there is no other.
+    /// it. PTX for one architecture or family only (`sm_90a`, `sm_100f`) is taken only if there is no other. PTX for a newer
+    /// device is taken only if there is none of these, but machine code for this device.
     ///
     /// # Errors
     /// [`Error::NoPtx`], [`Error::Corrupt`].

@@ -23,7 +23,32 @@ pub(crate) fn select(entries: &[Entry], compute_capability: u32) -> Result<Strin
         }
         bound.get_or_insert(text);
     }
-    bound.ok_or_else(|| none(entries, compute_capability))
+    if let Some(text) = bound {
+        return Ok(text);
+    }
+    match newer(entries, compute_capability) {
+        Some(entry) => entry.text(),
+        None => Err(none(entries, compute_capability)),
+    }
+}
+
+/// PTX for a newer device, where machine code says that the module is meant for this one, too.
+///
+/// Builders often put machine code for today's devices beside PTX for those to come. NVIDIA's driver runs the former here;
+/// without it, the nearest PTX is the same source once more.
+fn newer<'e, 'a>(entries: &'e [Entry<'a>], compute_capability: u32) -> Option<&'e Entry<'a>> {
+    let (device, sm) = (compute_capability, |entry: &Entry| entry.sm);
+    entries
+        .iter()
+        .find(|&entry| {
+            entry.kind == Kind::Elf && sm(entry) <= device && sm(entry) / 10 == device / 10
+        })
+        .and(
+            entries
+                .iter()
+                .filter(|entry| entry.kind == Kind::Ptx && entry.variant == Variant::Portable)
+                .min_by_key(|entry| entry.sm),
+        )
 }
 
 /// The error that says what is there instead.

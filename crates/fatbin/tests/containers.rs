@@ -133,6 +133,28 @@ fn only_machine_code() {
     );
 }
 
+/// Machine code for this device beside PTX for newer ones, as in binaries that are built for years to come.
+#[test]
+fn newer_where_machine_code_says_it_fits() {
+    let newer = [Packing::Zstd, Packing::Plain]
+        .into_iter()
+        .zip([120, 100])
+        .map(|(packing, sm)| Spec::ptx(sm, &ptx(&sm.to_string()), packing));
+    let select = |machine_code: &[u32]| {
+        let code = machine_code.iter().map(|&sm| Spec::elf(sm));
+        let bytes = fatbin(&newer.clone().chain(code).collect::<Vec<_>>());
+        Container::from_bytes(&bytes).unwrap().select_ptx(90)
+    };
+    assert_eq!(select(&[86, 90]).unwrap(), ptx("100"));
+    // Machine code runs on later minor versions of its major version, and on nothing else.
+    for other in [&[86][..], &[91], &[100], &[]] {
+        assert!(
+            matches!(select(other), Err(Error::NoPtx { .. })),
+            "{other:?}"
+        );
+    }
+}
+
 #[test]
 fn several_in_one_entry() {
     for packing in PACKINGS {

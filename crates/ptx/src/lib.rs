@@ -27,6 +27,7 @@ mod constant;
 mod cursor;
 mod declaration;
 mod keywords;
+pub mod link;
 mod module;
 mod names;
 mod operand;

@@ -78,6 +78,28 @@ pub(crate) struct Features {
         vk::PhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR<'static>,
 }
 
+/// A feature's name and its place.
+type Needed = (&'static str, fn(&mut Features) -> &mut vk::Bool32);
+
+macro_rules! needed {
+    ($($part:ident: $($field:ident $name:literal)*;)*) => {
+        &[$($(($name, |features| &mut features.$part.$field),)*)*]
+    };
+}
+
+/// The features without which no kernel runs.
+const NEEDED: &[Needed] = needed! {
+    core: shader_int64 "shaderInt64" shader_int16 "shaderInt16";
+    v11: storage_buffer16_bit_access "storageBuffer16BitAccess";
+    v12: storage_buffer8_bit_access "storageBuffer8BitAccess" shader_float16 "shaderFloat16"
+         shader_int8 "shaderInt8" timeline_semaphore "timelineSemaphore"
+         buffer_device_address "bufferDeviceAddress" vulkan_memory_model "vulkanMemoryModel"
+         vulkan_memory_model_device_scope "vulkanMemoryModelDeviceScope"
+         shader_subgroup_extended_types "shaderSubgroupExtendedTypes";
+    v13: subgroup_size_control "subgroupSizeControl" compute_full_subgroups "computeFullSubgroups"
+         synchronization2 "synchronization2" maintenance4 "maintenance4";
+};
+
 impl Features {
     /// Runs a closure with the structures linked behind VkPhysicalDeviceFeatures2, those of extensions only where the
     /// device has them.
@@ -197,24 +219,12 @@ impl Features {
 
     /// The names of the features without which no kernel runs and which are missing here.
     pub(crate) fn missing(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        macro_rules! need {
-            ($($part:ident: $($field:ident $name:literal)*;)*) => {
-                $($(if self.$part.$field == vk::FALSE { missing.push($name.to_owned()); })*)*
-            };
-        }
-        need! {
-            core: shader_int64 "shaderInt64" shader_int16 "shaderInt16";
-            v11: storage_buffer16_bit_access "storageBuffer16BitAccess";
-            v12: storage_buffer8_bit_access "storageBuffer8BitAccess" shader_float16 "shaderFloat16"
-                 shader_int8 "shaderInt8" timeline_semaphore "timelineSemaphore"
-                 buffer_device_address "bufferDeviceAddress" vulkan_memory_model "vulkanMemoryModel"
-                 vulkan_memory_model_device_scope "vulkanMemoryModelDeviceScope"
-                 shader_subgroup_extended_types "shaderSubgroupExtendedTypes";
-            v13: subgroup_size_control "subgroupSizeControl" compute_full_subgroups "computeFullSubgroups"
-                 synchronization2 "synchronization2" maintenance4 "maintenance4";
-        }
-        missing
+        let mut features = *self;
+        NEEDED
+            .iter()
+            .filter(|(_, field)| *field(&mut features) == vk::FALSE)
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     }
 
     /// Whether workgroup memory can be seen through aliased views of every type.
@@ -228,5 +238,26 @@ impl Features {
                 .explicit_layout
                 .workgroup_memory_explicit_layout16_bit_access
                 == vk::TRUE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_feature_is_named() {
+        let names: Vec<_> = NEEDED.iter().map(|(name, _)| *name).collect();
+        assert_eq!(Features::default().missing(), names);
+        let mut all = Features::default();
+        for (_, field) in NEEDED {
+            *field(&mut all) = vk::TRUE;
+        }
+        assert!(all.missing().is_empty());
+        for (name, field) in NEEDED {
+            let mut without = all;
+            *field(&mut without) = vk::FALSE;
+            assert_eq!(without.missing(), [*name]);
+        }
     }
 }

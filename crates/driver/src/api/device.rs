@@ -156,7 +156,7 @@ pub fn cuDeviceGetMemPool(pool: Out<CUmemoryPool>, dev: CUdevice) -> Result {
 pub fn cuDeviceSetMemPool(dev: CUdevice, pool: CUmemoryPool) -> Result {
     let device = device(dev)?;
     let pool = POOLS.get(pool.0)?;
-    if pool.device.ordinal != device.ordinal {
+    if pool.device.ordinal != device.ordinal || pool.kind != vulkan::MemoryKind::Device {
         return Err(CUresult::INVALID_VALUE);
     }
     let default = Registry::handle(&pool) == Registry::handle(device.default_pool());
@@ -171,6 +171,29 @@ pub fn cuDeviceGetExecAffinitySupport(
 ) -> Result {
     device(dev)?;
     value.set(0)
+}
+
+/// Nothing is known of atomics between the device and the host: none is promised.
+pub fn cuDeviceGetHostAtomicCapabilities(
+    capabilities: Out<u32>,
+    operations: In<i32>,
+    count: u32,
+    ordinal: CUdevice,
+) -> Result {
+    device(ordinal)?;
+    capabilities.set_all(operations.all(count as usize)?.iter().map(|_| 0))
+}
+
+/// Nor of atomics between devices.
+pub fn cuDeviceGetP2PAtomicCapabilities(
+    capabilities: Out<u32>,
+    operations: In<i32>,
+    count: u32,
+    src_device: CUdevice,
+    dst_device: CUdevice,
+) -> Result {
+    device(src_device)?;
+    cuDeviceGetHostAtomicCapabilities(capabilities, operations, count, dst_device)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use cuda_abi::*;
 
 pub fn cuEventCreate(event: Out<CUevent>, flags: u32) -> Result {
     event.required()?;
-    event.set(Event::create(&*stack::state()?, flags)?.handle())
+    event.set(Event::create(&*stack::healthy()?, flags)?.handle())
 }
 
 pub fn cuEventRecord(event: CUevent, stream: CUstream) -> Result {

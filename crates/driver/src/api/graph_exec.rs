@@ -16,7 +16,7 @@ pub fn cuGraphInstantiateWithFlags(
     flags: u64,
 ) -> Result {
     graph_exec.required()?;
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
 }
 
@@ -131,6 +131,38 @@ pub fn cuGraphExecKernelNodeSetParams_v2(
     node_params: In<CUDA_KERNEL_NODE_PARAMS>,
 ) -> Result {
     GraphExec::from_handle(graph_exec)?.set(node, graph_node::kernel(node_params)?)
+}
+
+pub fn cuGraphExecKernelNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS_v1>,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set(node, graph_node::kernel_v1(node_params)?)
+}
+
+pub fn cuGraphExecChildGraphNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    child_graph: CUgraph,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set_child(node, &*Graph::from_handle(child_graph)?)
+}
+
+pub fn cuGraphNodeSetEnabled(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    is_enabled: u32,
+) -> Result {
+    GraphExec::from_handle(graph_exec)?.set_enabled(node, is_enabled != 0)
+}
+
+pub fn cuGraphNodeGetEnabled(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    is_enabled: Out<u32>,
+) -> Result {
+    is_enabled.set(GraphExec::from_handle(graph_exec)?.is_enabled(node)?.into())
 }
 
 pub fn cuGraphExecMemcpyNodeSetParams(

@@ -10,13 +10,14 @@ use crate::core::copy::{Copy, Fill, Place, Side};
 use crate::core::function::Function;
 use crate::core::graph::{Graph, Node};
 use crate::core::launch::{self, Shape};
-use crate::core::operation::{HostCall, Operation};
+use crate::core::operation::{HostCall, Launch, Operation};
 use crate::core::stack;
 use cuda_abi::*;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-fn add(
+/// Adds a node with an operation to a graph.
+pub(super) fn add(
     graph_node: Out<CUgraphNode>,
     graph: CUgraph,
     dependencies: In<CUgraphNode>,
@@ -29,7 +30,7 @@ fn add(
 }
 
 /// Replaces a node's operation by one of the same type.
-fn set(node: CUgraphNode, operation: Operation) -> Result {
+pub(super) fn set(node: CUgraphNode, operation: Operation) -> Result {
     let node = Node::from_handle(node)?;
     if node.operation().node_type() != operation.node_type() {
         return Err(CUresult::INVALID_VALUE);
@@ -119,7 +120,12 @@ pub fn cuGraphKernelNodeGetParams_v2(
     let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    node_params.set(CUDA_KERNEL_NODE_PARAMS {
+    node_params.set(described_launch(&launch))
+}
+
+/// A launch as the structure that describes it.
+pub(super) fn described_launch(launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
+    CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
         gridDimY: launch.grid[1],
@@ -132,7 +138,7 @@ pub fn cuGraphKernelNodeGetParams_v2(
         extra: std::ptr::null_mut(),
         kern: CUkernel::NULL,
         ctx: CUcontext::NULL,
-    })
+    }
 }
 
 pub fn cuGraphKernelNodeSetParams_v2(
@@ -140,6 +146,73 @@ pub fn cuGraphKernelNodeSetParams_v2(
     node_params: In<CUDA_KERNEL_NODE_PARAMS>,
 ) -> Result {
     set(node, kernel(node_params)?)
+}
+
+/// Parameters of before CUDA 12 as those of today.
+fn newer(params: In<CUDA_KERNEL_NODE_PARAMS_v1>) -> Result<CUDA_KERNEL_NODE_PARAMS> {
+    let old = params.get()?;
+    Ok(CUDA_KERNEL_NODE_PARAMS {
+        func: old.func,
+        gridDimX: old.gridDimX,
+        gridDimY: old.gridDimY,
+        gridDimZ: old.gridDimZ,
+        blockDimX: old.blockDimX,
+        blockDimY: old.blockDimY,
+        blockDimZ: old.blockDimZ,
+        sharedMemBytes: old.sharedMemBytes,
+        kernelParams: old.kernelParams,
+        extra: old.extra,
+        kern: CUkernel::NULL,
+        ctx: CUcontext::NULL,
+    })
+}
+
+/// [`kernel`] for parameters of before CUDA 12.
+pub(super) fn kernel_v1(params: In<CUDA_KERNEL_NODE_PARAMS_v1>) -> Result<Operation> {
+    let params = newer(params)?;
+    // SAFETY: the structure outlives the call.
+    kernel(unsafe { In::accept(&raw const params) })
+}
+
+pub fn cuGraphAddKernelNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS_v1>,
+) -> Result {
+    add(graph_node, graph, dependencies, num_dependencies, || {
+        kernel_v1(node_params)
+    })
+}
+
+pub fn cuGraphKernelNodeGetParams(
+    node: CUgraphNode,
+    node_params: Out<CUDA_KERNEL_NODE_PARAMS_v1>,
+) -> Result {
+    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+        return Err(CUresult::INVALID_VALUE);
+    };
+    let new = described_launch(&launch);
+    node_params.set(CUDA_KERNEL_NODE_PARAMS_v1 {
+        func: new.func,
+        gridDimX: new.gridDimX,
+        gridDimY: new.gridDimY,
+        gridDimZ: new.gridDimZ,
+        blockDimX: new.blockDimX,
+        blockDimY: new.blockDimY,
+        blockDimZ: new.blockDimZ,
+        sharedMemBytes: new.sharedMemBytes,
+        kernelParams: new.kernelParams,
+        extra: new.extra,
+    })
+}
+
+pub fn cuGraphKernelNodeSetParams(
+    node: CUgraphNode,
+    node_params: In<CUDA_KERNEL_NODE_PARAMS_v1>,
+) -> Result {
+    set(node, kernel_v1(node_params)?)
 }
 
 pub fn cuGraphAddMemcpyNode(
@@ -163,7 +236,7 @@ pub fn cuGraphMemcpyNodeGetParams(node: CUgraphNode, node_params: Out<CUDA_MEMCP
 }
 
 /// A copy as the structure that describes it.
-fn described(copy: &Copy) -> CUDA_MEMCPY3D {
+pub(super) fn described(copy: &Copy) -> CUDA_MEMCPY3D {
     let side = |side: &Side| match side.place {
         Place::Device(address) => (CUmemorytype::DEVICE, 0, address),
         Place::Host(pointer) => (CUmemorytype::HOST, pointer, 0),
@@ -223,14 +296,19 @@ pub fn cuGraphMemsetNodeGetParams(
     let Operation::Fill(fill) = Node::from_handle(node)?.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    node_params.set(CUDA_MEMSET_NODE_PARAMS {
+    node_params.set(described_fill(&fill))
+}
+
+/// A fill as the structure that describes it.
+pub(super) fn described_fill(fill: &Fill) -> CUDA_MEMSET_NODE_PARAMS {
+    CUDA_MEMSET_NODE_PARAMS {
         dst: fill.address,
         pitch: fill.pitch as usize,
         value: fill.value,
         elementSize: fill.element,
         width: fill.count as usize,
         height: fill.rows as usize,
-    })
+    }
 }
 
 pub fn cuGraphMemsetNodeSetParams(
@@ -259,10 +337,15 @@ pub fn cuGraphHostNodeGetParams(
     let Operation::Host(call) = Node::from_handle(node)?.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    node_params.set(CUDA_HOST_NODE_PARAMS {
+    node_params.set(described_call(&call))
+}
+
+/// A call as the structure that describes it.
+pub(super) fn described_call(call: &HostCall) -> CUDA_HOST_NODE_PARAMS {
+    CUDA_HOST_NODE_PARAMS {
         r#fn: Some(call.function),
         userData: call.user_data as *mut c_void,
-    })
+    }
 }
 
 pub fn cuGraphHostNodeSetParams(
@@ -340,4 +423,14 @@ pub fn cuGraphKernelNodeGetAttribute(
         return Err(CUresult::INVALID_VALUE);
     };
     value_out.set(CUlaunchAttributeValue { bytes: [0; 64] })
+}
+
+/// No attribute is kept, so there is none to copy.
+pub fn cuGraphKernelNodeCopyAttributes(dst: CUgraphNode, src: CUgraphNode) -> Result {
+    for node in [dst, src] {
+        let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
+            return Err(CUresult::INVALID_VALUE);
+        };
+    }
+    Ok(())
 }

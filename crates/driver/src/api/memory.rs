@@ -1,7 +1,7 @@
 //! Memory management.
 
 use crate::boundary::{In, Out, Result};
-use crate::core::{capture, context, pointer, stack};
+use crate::core::{capture, context, graph_memory, pointer, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use vulkan::MemoryKind;
@@ -10,7 +10,7 @@ use vulkan::MemoryKind;
 const PITCH_ALIGNMENT: usize = 512;
 
 pub fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Result {
-    let info = stack::state()?.vulkan.memory_info();
+    let info = stack::healthy()?.vulkan.memory_info();
     free.set_if(info.free as usize);
     total.set_if(info.total as usize);
     Ok(())
@@ -18,7 +18,7 @@ pub fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Result {
 
 pub fn cuMemAlloc_v2(dptr: Out<CUdeviceptr>, size: usize) -> Result {
     dptr.required()?;
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Device, None)?)
 }
@@ -47,17 +47,23 @@ pub fn cuMemAllocManaged(dptr: Out<CUdeviceptr>, size: usize, flags: u32) -> Res
         return Err(CUresult::INVALID_VALUE);
     }
     dptr.required()?;
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Managed, None)?)
 }
 
 pub fn cuMemFree_v2(dptr: CUdeviceptr) -> Result {
-    let current = stack::state()?;
+    let current = stack::healthy()?;
     if dptr == 0 {
         return Ok(());
     }
     capture::refuse_unsafe_call()?;
+    if let Some(memory) = graph_memory::end(dptr) {
+        // The graph may still run, and has the memory as long as it exists.
+        crate::core::module::synchronize(&current.vulkan)?;
+        drop(memory);
+        return Ok(());
+    }
     // Addresses are the process's, so another context's memory may be freed, too.
     let block = current.memory.take(dptr).or_else(|| {
         context::open_states()
@@ -90,13 +96,13 @@ pub fn cuMemHostAlloc(pointer: Out<*mut c_void>, size: usize, flags: u32) -> Res
         return Err(CUresult::INVALID_VALUE);
     }
     pointer.required()?;
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     pointer.set(state.memory.allocate_host(size, flags)? as *mut c_void)
 }
 
 pub fn cuMemFreeHost(pointer: *mut c_void) -> Result {
-    let current = stack::state()?;
+    let current = stack::healthy()?;
     if pointer.is_null() {
         return Ok(());
     }
@@ -118,7 +124,7 @@ pub fn cuMemHostGetDevicePointer_v2(
     if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    let (address, _) = stack::state()?
+    let (address, _) = stack::healthy()?
         .memory
         .find_host(pointer as usize)
         .ok_or(CUresult::INVALID_VALUE)?;
@@ -126,7 +132,7 @@ pub fn cuMemHostGetDevicePointer_v2(
 }
 
 pub fn cuMemHostGetFlags(flags: Out<u32>, pointer: *mut c_void) -> Result {
-    let (_, found) = stack::state()?
+    let (_, found) = stack::healthy()?
         .memory
         .find_host(pointer as usize)
         .ok_or(CUresult::INVALID_VALUE)?;
@@ -141,7 +147,7 @@ pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Re
     if flags & CU_MEMHOSTREGISTER_IOMEMORY != 0 {
         return Err(CUresult::NOT_SUPPORTED);
     }
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     // SAFETY: by the API's contract the memory stays mapped until it is unregistered.
     unsafe { state.memory.register(pointer as usize, size, flags) }
@@ -150,7 +156,7 @@ pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Re
 pub use cuMemHostRegister_v2 as cuMemHostRegister;
 
 pub fn cuMemHostUnregister(pointer: *mut c_void) -> Result {
-    let state = stack::state()?;
+    let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     let block = state.memory.unregister(pointer as usize)?;
     // The application may unmap the memory as soon as this returns.
@@ -159,8 +165,11 @@ pub fn cuMemHostUnregister(pointer: *mut c_void) -> Result {
     Ok(())
 }
 
-/// The range of managed memory that the advice and prefetch functions are about.
-fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
+/// Checks the range of managed memory that the advice and prefetch functions are about.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+pub(super) fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
     stack::current()?;
     let known = pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     let end = known

@@ -5,6 +5,7 @@
 
 #![allow(non_snake_case, missing_docs, clippy::too_many_arguments)]
 
+mod batch;
 mod capture;
 mod context;
 mod copy;
@@ -13,11 +14,16 @@ mod event;
 mod fill;
 mod function;
 mod graph;
+mod graph_event;
 mod graph_exec;
+mod graph_identity;
+mod graph_memory;
 mod graph_node;
+mod graph_params;
 mod init;
 mod kernel;
 mod launch;
+mod legacy_launch;
 mod library;
 mod link;
 mod memory;
@@ -28,7 +34,9 @@ mod pool;
 mod primary;
 mod profiler;
 mod stream;
+mod user_object;
 
+pub use batch::*;
 pub use capture::*;
 pub use context::*;
 pub use copy::*;
@@ -37,11 +45,16 @@ pub use event::*;
 pub use fill::*;
 pub use function::*;
 pub use graph::*;
+pub use graph_event::*;
 pub use graph_exec::*;
+pub use graph_identity::*;
+pub use graph_memory::*;
 pub use graph_node::*;
+pub use graph_params::*;
 pub use init::*;
 pub use kernel::*;
 pub use launch::*;
+pub use legacy_launch::*;
 pub use library::*;
 pub use link::*;
 pub use memory::*;
@@ -52,3 +65,4 @@ pub use pool::*;
 pub use primary::*;
 pub use profiler::*;
 pub use stream::*;
+pub use user_object::*;

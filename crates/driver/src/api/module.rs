@@ -9,10 +9,15 @@ use cuda_abi::*;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
+/// Unlike a library, a module is compiled at once by NVIDIA's driver, so that its errors appear here. Ours are those of the
+/// parser; a kernel is translated at its first use.
 fn load(module: Out<CUmodule>, image: Image, options: &JitOptions) -> Result {
     module.required()?;
-    let state = stack::state()?;
-    let program = options.report(image.program())?;
+    let state = stack::healthy()?;
+    let program = options.report(image.program().and_then(|program| {
+        program.check()?;
+        Ok(program)
+    }))?;
     module.set(Module::load(&state, Arc::new(program)).handle())
 }
 

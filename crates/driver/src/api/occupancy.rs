@@ -1,7 +1,8 @@
 //! Occupancy.
 
-use crate::boundary::{Out, Result};
+use crate::boundary::{Accept, In, Out, Result};
 use crate::core::function::Function;
+use crate::core::launch;
 use crate::core::occupancy;
 use cuda_abi::*;
 
@@ -82,4 +83,34 @@ pub fn cuOccupancyAvailableDynamicSMemPerBlock(
     let available =
         occupancy::multiprocessor(&function).available_shared(blocks, static_shared, limit);
     dynamic_smem_size.set(available as usize)
+}
+
+/// The largest cluster is a single block.
+pub fn cuOccupancyMaxPotentialClusterSize(
+    cluster_size: Out<i32>,
+    function: CUfunction,
+    config: In<CUlaunchConfig>,
+) -> Result {
+    config.get()?;
+    Function::from_handle(function)?;
+    cluster_size.set(1)
+}
+
+/// How many clusters, of one block each, the device holds at once.
+pub fn cuOccupancyMaxActiveClusters(
+    num_clusters: Out<i32>,
+    function: CUfunction,
+    config: In<CUlaunchConfig>,
+) -> Result {
+    let config = config.get()?;
+    let function = Function::from_handle(function)?;
+    // SAFETY: by the API's contract the list has that many attributes.
+    let list: In<CUlaunchAttribute> = unsafe { Accept::accept(config.attrs) };
+    launch::attributes(list, config.numAttrs as usize)?;
+    let block = [config.blockDimX, config.blockDimY, config.blockDimZ];
+    let threads = block.iter().product::<u32>() as i32;
+    let blocks = occupancy::max_active_blocks(&function, threads, config.sharedMemBytes as usize)?;
+    let device = function.code.device;
+    let multiprocessors = device.attribute(CUdevice_attribute::MULTIPROCESSOR_COUNT);
+    num_clusters.set(blocks as i32 * multiprocessors)
 }

@@ -1,7 +1,11 @@
 //! Stream-ordered memory.
 
 use crate::boundary::{In, Out, Result};
+use crate::core::capture;
 use crate::core::context;
+use crate::core::device::Device;
+use crate::core::graph_memory::{self, GraphMemory};
+use crate::core::operation::Operation;
 use crate::core::platform::device;
 use crate::core::pool::{Pool, POOLS};
 use crate::core::stream::Stream;
@@ -18,8 +22,15 @@ fn allocate(
 ) -> Result {
     dptr.required()?;
     let stream = Stream::from_handle(stream)?;
-    // A graph's memory nodes are not implemented.
-    stream.refuse_while_capturing()?;
+    if stream.capture.is_active() {
+        if pool.is_some_and(|pool| pool.kind != MemoryKind::Device) {
+            return stream.refuse_while_capturing();
+        }
+        let state = context::Context::from_handle(stream.group.context)?.state()?;
+        let memory = GraphMemory::allocate(&state, size)?;
+        capture::add(&stream, Operation::Allocate(memory.clone()))?;
+        return dptr.set(memory.address());
+    }
     let pool = pool.unwrap_or_else(|| stream.group.device.pool());
     let context = context::Context::from_handle(stream.group.context)?;
     let bytes = pool.count(size as u64);
@@ -27,7 +38,7 @@ fn allocate(
         context
             .state()?
             .memory
-            .allocate(size, MemoryKind::Device, Some(bytes))?,
+            .allocate(size, pool.kind, Some(bytes))?,
     )
 }
 
@@ -49,7 +60,12 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
         return Err(CUresult::INVALID_VALUE);
     }
     let stream = Stream::from_handle(stream)?;
-    stream.refuse_while_capturing()?;
+    if stream.capture.is_active() {
+        return capture::add(&stream, super::graph_memory::free(dptr)?).map(|_| ());
+    }
+    if let Some(memory) = graph_memory::end(dptr) {
+        return stream.run(|vulkan| vulkan.keep_alive(Box::new(memory)));
+    }
     let block = context::open_states()
         .iter()
         .find_map(|state| state.memory.take(dptr));
@@ -60,18 +76,20 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
 pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) -> Result {
     pool.required()?;
     let props = pool_props.get()?;
-    if props.location.kind != CUmemLocationType::DEVICE || props.handleTypes != 0 {
-        tracing::warn!(
-            "cuMemPoolCreate: only pools on a device that are not exported are supported"
-        );
+    if props.handleTypes != 0 {
+        tracing::warn!("cuMemPoolCreate: pools to share with other processes are not supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
-    pool.set(Pool::new(device(props.location.id)?).handle())
+    let (device, kind) = located(props.location, CUmemAllocationType(props.allocType))?;
+    pool.set(Pool::of(device, kind).handle())
 }
 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
     let pool = POOLS.get(pool.0)?;
-    if Arc::ptr_eq(&pool, pool.device.default_pool()) {
+    if [pool.device.default_pool(), pool.device.managed_pool()]
+        .iter()
+        .any(|default| Arc::ptr_eq(&pool, default))
+    {
         return Err(CUresult::INVALID_VALUE);
     }
     if Arc::ptr_eq(&pool, &pool.device.pool()) {
@@ -149,4 +167,70 @@ pub fn cuMemPoolGetAccess(
     } else {
         CUmemAccess_flags::NONE
     })
+}
+
+/// The device and the kind of memory that a location and a type of allocation mean. The host's memory is managed memory, as
+/// the first device reaches it.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for unknown ones, `CUDA_ERROR_INVALID_DEVICE`.
+fn located(
+    location: CUmemLocation,
+    kind: CUmemAllocationType,
+) -> Result<(&'static Device, MemoryKind)> {
+    use CUmemLocationType as L;
+    match (kind, location.kind) {
+        (CUmemAllocationType::PINNED, L::DEVICE) => Ok((device(location.id)?, MemoryKind::Device)),
+        (CUmemAllocationType::MANAGED, L::DEVICE) => {
+            Ok((device(location.id)?, MemoryKind::Managed))
+        }
+        (CUmemAllocationType::MANAGED, L::INVALID)
+        | (
+            CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED,
+            L::HOST | L::HOST_NUMA | L::HOST_NUMA_CURRENT,
+        ) => Ok((device(0)?, MemoryKind::Managed)),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+pub fn cuMemGetDefaultMemPool(
+    pool_out: Out<CUmemoryPool>,
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+) -> Result {
+    let (device, kind) = located(location.get()?, kind)?;
+    pool_out.set(match kind {
+        MemoryKind::Device => device.default_pool().handle(),
+        _ => device.managed_pool().handle(),
+    })
+}
+
+/// Only the pool of device memory can be another than the default.
+pub fn cuMemGetMemPool(
+    pool: Out<CUmemoryPool>,
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+) -> Result {
+    let (device, kind) = located(location.get()?, kind)?;
+    pool.set(match kind {
+        MemoryKind::Device => device.pool().handle(),
+        _ => device.managed_pool().handle(),
+    })
+}
+
+pub fn cuMemSetMemPool(
+    location: In<CUmemLocation>,
+    kind: CUmemAllocationType,
+    pool: CUmemoryPool,
+) -> Result {
+    let (device, kind) = located(location.get()?, kind)?;
+    let replaceable = kind == MemoryKind::Device;
+    if !replaceable && pool != device.managed_pool().handle() {
+        tracing::warn!("cuMemSetMemPool: only the pool of device memory can be replaced");
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    match replaceable {
+        true => super::device::cuDeviceSetMemPool(device.ordinal, pool),
+        false => Ok(()),
+    }
 }

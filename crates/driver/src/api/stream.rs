@@ -17,7 +17,7 @@ pub fn cuStreamCreate(stream: Out<CUstream>, flags: u32) -> Result {
 /// Streams have no priorities: any is clamped to 0, the only one.
 pub fn cuStreamCreateWithPriority(stream: Out<CUstream>, flags: u32, _priority: i32) -> Result {
     stream.required()?;
-    stream.set(Stream::create(&*stack::state()?, flags, 0)?.handle())
+    stream.set(Stream::create(&*stack::healthy()?, flags, 0)?.handle())
 }
 
 pub fn cuStreamGetPriority(stream: CUstream, priority: Out<i32>) -> Result {
@@ -53,7 +53,7 @@ pub fn cuStreamGetCtx_v2(
 pub fn cuStreamDestroy_v2(handle: CUstream) -> Result {
     stack::current()?;
     let stream = STREAMS.get(handle.0)?;
-    stream.capture.invalidate();
+    stream.capture.leave(&stream);
     STREAMS.remove(Registry::handle(&stream))?;
     stream.vulkan.flush().cuda()
 }

@@ -140,6 +140,36 @@ impl StreamCapture {
         Ok(())
     }
 
+    /// Takes a stream that is destroyed out of its capture, which fails when it ends unless another stream has waited for all
+    /// that this one did.
+    pub fn leave(&self, stream: &Stream) {
+        let Some((capture, tips)) = self
+            .member
+            .lock()
+            .as_ref()
+            .map(|member| (member.capture.clone(), member.dependencies.clone()))
+        else {
+            return;
+        };
+        let others: Vec<CUgraphNode> = capture
+            .members
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|other| other.id != stream.id)
+            .filter_map(|other| {
+                let member = other.capture.member.lock();
+                member.as_ref().map(|member| member.dependencies.clone())
+            })
+            .flatten()
+            .collect();
+        let joined = capture.graph.with_ancestors(&others);
+        if capture.origin == stream.id || tips.iter().any(|node| !joined.contains(node)) {
+            capture.invalidate();
+        }
+        self.set(None);
+    }
+
     fn set(&self, member: Option<Member>) {
         let active = member.is_some();
         *self.member.lock() = member;

@@ -8,7 +8,7 @@ use crate::core::stream_pool::OpenDevice;
 use cuda_abi::{CUdevice, CUuuid};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
-use vulkan::{PciAddress, PhysicalDevice};
+use vulkan::{MemoryKind, PciAddress, PhysicalDevice};
 
 /// A visible device.
 pub struct Device {
@@ -20,6 +20,7 @@ pub struct Device {
     primary: OnceLock<Arc<Context>>,
     open: Mutex<Option<Arc<OpenDevice>>>,
     default_pool: OnceLock<Arc<Pool>>,
+    managed_pool: OnceLock<Arc<Pool>>,
     pool: Mutex<Option<Arc<Pool>>>,
 }
 
@@ -33,6 +34,7 @@ impl Device {
             primary: OnceLock::new(),
             open: Mutex::new(None),
             default_pool: OnceLock::new(),
+            managed_pool: OnceLock::new(),
             pool: Mutex::new(None),
         }
     }
@@ -92,6 +94,12 @@ impl Device {
     /// The pool that the device starts out with.
     pub fn default_pool(&'static self) -> &'static Arc<Pool> {
         self.default_pool.get_or_init(|| Pool::new(self))
+    }
+
+    /// The pool of managed memory, and of the host's, that the device starts out with.
+    pub fn managed_pool(&'static self) -> &'static Arc<Pool> {
+        self.managed_pool
+            .get_or_init(|| Pool::of(self, MemoryKind::Managed))
     }
 
     /// The pool that `cuMemAllocAsync` allocates from.

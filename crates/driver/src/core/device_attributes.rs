@@ -138,6 +138,8 @@ impl Device {
             A::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO => 32,
             A::HOST_REGISTER_SUPPORTED => i32::from(limits.host_pointer_alignment > 0),
             A::MEMORY_POOLS_SUPPORTED => 1,
+            // From managed memory.
+            A::HOST_MEMORY_POOLS_SUPPORTED | A::HOST_NUMA_MEMORY_POOLS_SUPPORTED => cpu,
             A::MEM_SYNC_DOMAIN_COUNT => 1,
             A::GPU_PCI_DEVICE_ID => {
                 (self.physical.device_id() << 16 | self.physical.vendor_id() & 0xffff) as i32

@@ -9,6 +9,7 @@ use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::settings::settings;
 use cuda_abi::*;
+use parking_lot::Mutex;
 use ptx_spirv::{KernelInfo, SharedMemory};
 use smallvec::SmallVec;
 use std::ffi::CString;
@@ -20,6 +21,17 @@ use vulkan::{Pipeline, Shader};
 pub static FUNCTIONS: Registry<Function> = Registry::new();
 
 type ShaderSlot = OnceLock<std::result::Result<Arc<Shader>, JitError>>;
+
+/// A launch as `cuFuncSetBlockShape`, `cuParamSetv` and the like describe it.
+#[derive(Clone, Debug, Default)]
+pub struct Legacy {
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// Dynamic shared memory, bytes.
+    pub dynamic_shared: u32,
+    /// The parameter block, as far as it was set.
+    pub parameters: Vec<u8>,
+}
 
 /// A kernel in a context.
 pub struct Function {
@@ -38,6 +50,8 @@ pub struct Function {
     carveout: AtomicI32,
     non_portable_cluster: AtomicI32,
     cluster_policy: AtomicI32,
+    /// What the functions of before CUDA 4 set.
+    pub legacy: Mutex<Legacy>,
     shader: ShaderSlot,
     /// The kernel with shared memory in scratch memory, for launches that need more than the device has.
     large_shader: ShaderSlot,
@@ -64,6 +78,7 @@ impl Function {
             carveout: AtomicI32::new(-1),
             non_portable_cluster: AtomicI32::new(0),
             cluster_policy: AtomicI32::new(0),
+            legacy: Mutex::default(),
             shader: OnceLock::new(),
             large_shader: OnceLock::new(),
         });

@@ -4,9 +4,11 @@ use crate::boundary::Result;
 use crate::core::capture::NodeSet;
 use crate::core::operation::Operation;
 use crate::core::registry::Registry;
+use crate::core::user_object::Reference;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Every graph by handle.
@@ -16,12 +18,26 @@ pub static NODES: Registry<Node> = Registry::new();
 
 /// A graph.
 pub struct Graph {
+    /// `cuGraphGetId`.
+    pub id: u32,
     /// In the order they were added.
     nodes: Mutex<Vec<Arc<Node>>>,
+    /// What it keeps alive.
+    pub user_objects: Mutex<Vec<Reference>>,
+    next_node: AtomicU32,
+}
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+/// A number that no graph had before, instantiated ones included.
+pub fn new_id() -> u32 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A node.
 pub struct Node {
+    /// `cuGraphNodeGetLocalId`: its number in its graph, from 0.
+    pub id: u32,
     graph: Weak<Graph>,
     /// The node of the graph that this one's graph was cloned from.
     pub cloned_from: CUgraphNode,
@@ -71,7 +87,10 @@ impl Graph {
     /// An empty graph.
     pub fn create() -> Arc<Self> {
         let graph = Arc::new(Self {
+            id: new_id(),
             nodes: Mutex::default(),
+            user_objects: Mutex::default(),
+            next_node: AtomicU32::new(0),
         });
         GRAPHS.insert(graph.clone());
         graph
@@ -140,6 +159,7 @@ impl Graph {
             return Err(CUresult::INVALID_VALUE);
         }
         let node = Arc::new(Node {
+            id: self.next_node.fetch_add(1, Ordering::Relaxed),
             graph: Arc::downgrade(self),
             cloned_from,
             operation: Mutex::new(operation),
@@ -263,6 +283,7 @@ impl Graph {
     /// None that the graph itself can cause.
     pub fn duplicate(&self) -> Result<Arc<Self>> {
         let clone = Graph::create();
+        *clone.user_objects.lock() = self.user_objects.lock().clone();
         let mut clones = FxHashMap::default();
         for node in self.ordered() {
             let dependencies: Vec<_> = node
@@ -282,6 +303,17 @@ impl Graph {
         Ok(clone)
     }
 
+    /// What it and its child graphs keep alive.
+    pub fn all_user_objects(&self) -> Vec<Reference> {
+        let mut objects = self.user_objects.lock().clone();
+        for node in self.nodes() {
+            if let Operation::Child(child) = node.operation() {
+                objects.extend(child.all_user_objects());
+            }
+        }
+        objects
+    }
+
     /// `cuGraphDestroy`: ends the handles of the graph and its nodes.
     pub fn destroy(self: &Arc<Self>) {
         let _ = GRAPHS.remove(Registry::handle(self));
@@ -290,6 +322,8 @@ impl Graph {
 
     /// Ends the handles of the nodes, and the graphs of its child nodes.
     pub fn end_nodes(&self) {
+        let objects = std::mem::take(&mut *self.user_objects.lock());
+        drop(objects);
         for node in std::mem::take(&mut *self.nodes.lock()) {
             let _ = NODES.remove(Registry::handle(&node));
             if let Operation::Child(child) = node.operation() {

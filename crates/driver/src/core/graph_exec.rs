@@ -8,11 +8,13 @@ use crate::boundary::Result;
 use crate::core::context::State;
 use crate::core::copy::{device_rows, Copy, Place, Staging};
 use crate::core::event::Event;
-use crate::core::graph::Graph;
+use crate::core::graph::{self, Graph};
+use crate::core::graph_memory;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::{Stream, StreamGroup};
+use crate::core::user_object::Reference;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -28,8 +30,12 @@ pub struct GraphExec {
     pub context_id: u64,
     /// `CUDA_GRAPH_INSTANTIATE_FLAG_`s.
     pub flags: u64,
+    /// `cuGraphExecGetId`.
+    pub id: u32,
     group: Arc<StreamGroup>,
     plan: Mutex<Plan>,
+    /// What it keeps alive.
+    user_objects: Vec<Reference>,
 }
 
 /// A node as it was when the graph was instantiated or updated.
@@ -37,6 +43,10 @@ pub struct GraphExec {
 struct Flat {
     source: CUgraphNode,
     operation: Operation,
+    /// Whether it does anything (`cuGraphNodeSetEnabled`).
+    enabled: bool,
+    /// How many nodes of its child graph stand before it.
+    children: usize,
     /// Indices of what it waits for.
     dependencies: Vec<usize>,
 }
@@ -92,6 +102,8 @@ impl GraphExec {
         let exec = Arc::new(Self {
             context_id: state.context_id,
             flags,
+            id: graph::new_id(),
+            user_objects: graph.all_user_objects(),
             group: state.streams.clone(),
             plan: Mutex::new(plan),
         });
@@ -130,6 +142,7 @@ impl GraphExec {
                 stream.vulkan.wait(last).cuda()?;
             }
         }
+        self.check_memory(&plan)?;
         let prints = plan.nodes.iter().any(|node| prints(&node.operation));
         let _launching = match prints {
             true => Some(self.group.printf.launching(&self.group.vulkan)?),
@@ -148,8 +161,45 @@ impl GraphExec {
                 }
             }
         }
+        for node in &plan.nodes {
+            match &node.operation {
+                Operation::Allocate(memory) => {
+                    memory.begin();
+                }
+                Operation::Free(address) => {
+                    let ended = graph_memory::end(*address);
+                    stream.run(|vulkan| vulkan.keep_alive(Box::new(ended)))?;
+                }
+                _ => {}
+            }
+        }
+        if !self.user_objects.is_empty() {
+            let objects = self.user_objects.clone();
+            stream.run(|vulkan| vulkan.keep_alive(Box::new(objects)))?;
+        }
         if several {
             plan.last = Some(stream.vulkan.record_event(false).cuda()?);
+        }
+        Ok(())
+    }
+
+    /// Checks that no memory is allocated a second time, unless instantiation said that it is freed by then.
+    fn check_memory(&self, plan: &Plan) -> Result {
+        let frees_itself = self.flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH != 0;
+        for node in &plan.nodes {
+            match &node.operation {
+                Operation::Allocate(memory) if frees_itself => {
+                    graph_memory::end(memory.address());
+                }
+                Operation::Allocate(memory) if memory.is_live() => {
+                    tracing::warn!(
+                        "cuGraphLaunch: the memory at {:#x} is not freed since the last launch",
+                        memory.address()
+                    );
+                    return Err(CUresult::INVALID_VALUE);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -212,15 +262,73 @@ impl GraphExec {
     /// `CUDA_ERROR_INVALID_VALUE` for an unknown node or another type of operation; those of the operation.
     pub fn set(&self, node: CUgraphNode, operation: Operation) -> Result {
         let mut plan = self.plan.lock();
-        let index = plan
-            .nodes
-            .iter()
-            .position(|flat| flat.source == node)
-            .ok_or(CUresult::INVALID_VALUE)?;
+        let index = plan.index(node)?;
         if plan.nodes[index].operation.node_type() != operation.node_type() {
             return Err(CUresult::INVALID_VALUE);
         }
         plan.set(&self.group, index, operation)
+    }
+
+    /// `cuGraphExecChildGraphNodeSetParams`: takes the operations of a graph that has the shape of the child node's.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` where it has not; those of the operations.
+    pub fn set_child(&self, node: CUgraphNode, child: &Graph) -> Result {
+        let mut plan = self.plan.lock();
+        let index = plan.index(node)?;
+        let own = plan.nodes[index].children;
+        let (start, end) = (index - own, index);
+        let before: Vec<usize> = plan.nodes[index]
+            .dependencies
+            .iter()
+            .copied()
+            .filter(|dependency| !(start..end).contains(dependency))
+            .collect();
+        let mut nodes = plan.nodes[..start].to_vec();
+        flatten_into(&mut nodes, child, &before);
+        let fits = nodes.len() == end
+            && nodes[start..]
+                .iter()
+                .zip(&plan.nodes[start..])
+                .all(|(new, old)| {
+                    new.dependencies == old.dependencies
+                        && new.operation.node_type() == old.operation.node_type()
+                });
+        if own == 0 || !fits {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        for (index, new) in nodes.into_iter().enumerate().skip(start) {
+            plan.set(&self.group, index, new.operation)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a node does anything.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for an unknown node, or one that is no kernel, copy or fill.
+    pub fn is_enabled(&self, node: CUgraphNode) -> Result<bool> {
+        let plan = self.plan.lock();
+        let node = &plan.nodes[plan.index(node)?];
+        match node.operation {
+            Operation::Launch(_) | Operation::Copy(_) | Operation::Fill(_) => Ok(node.enabled),
+            _ => Err(CUresult::INVALID_VALUE),
+        }
+    }
+
+    /// Makes a node do something or nothing.
+    ///
+    /// # Errors
+    /// As [`GraphExec::is_enabled`].
+    pub fn set_enabled(&self, node: CUgraphNode, enabled: bool) -> Result {
+        if self.is_enabled(node)? == enabled {
+            return Ok(());
+        }
+        let mut plan = self.plan.lock();
+        let index = plan.index(node)?;
+        let mut nodes = plan.nodes.clone();
+        nodes[index].enabled = enabled;
+        plan.renew(&self.group, nodes)
     }
 }
 
@@ -248,9 +356,11 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
             dependencies = before.to_vec();
         }
         let mut operation = node.operation();
+        let mut children = 0;
         if let Operation::Child(child) = &operation {
             let start = flat.len();
             flatten_into(flat, child, &dependencies);
+            children = flat.len() - start;
             dependencies.extend(start..flat.len());
             operation = Operation::Empty;
         }
@@ -258,12 +368,22 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
         flat.push(Flat {
             source: node.handle(),
             operation,
+            enabled: true,
+            children,
             dependencies,
         });
     }
 }
 
 impl Plan {
+    /// Where the node of the instantiated graph is.
+    fn index(&self, node: CUgraphNode) -> Result<usize> {
+        self.nodes
+            .iter()
+            .position(|flat| flat.source == node)
+            .ok_or(CUresult::INVALID_VALUE)
+    }
+
     fn new(group: &StreamGroup, nodes: Vec<Flat>) -> Result<Self> {
         let mut segments = Vec::new();
         let mut places = Vec::new();
@@ -278,7 +398,11 @@ impl Plan {
         };
         for node in &nodes {
             let mut own = Vec::new();
-            for step in steps(group, &node.operation)? {
+            let steps = match node.enabled {
+                true => steps(group, &node.operation)?,
+                false => Vec::new(),
+            };
+            for step in steps {
                 let segment = match step {
                     Step::Device(device) => {
                         own.push((segments.len(), run.len()));
@@ -304,9 +428,21 @@ impl Plan {
         })
     }
 
+    /// Makes the steps anew, for nodes in the same order.
+    fn renew(&mut self, group: &StreamGroup, nodes: Vec<Flat>) -> Result {
+        let new = Plan::new(group, nodes)?;
+        let last = self.last.take();
+        *self = Plan { last, ..new };
+        Ok(())
+    }
+
     /// Replaces a node's operation by one of the same type: in place where it has as many steps, else by a new plan.
     fn set(&mut self, group: &StreamGroup, index: usize, operation: Operation) -> Result {
         if same(&self.nodes[index].operation, &operation) {
+            return Ok(());
+        }
+        if !self.nodes[index].enabled {
+            self.nodes[index].operation = operation;
             return Ok(());
         }
         let steps = steps(group, &operation)?;
@@ -324,12 +460,7 @@ impl Plan {
         if !fits {
             let mut nodes = self.nodes.clone();
             nodes[index].operation = operation;
-            let last = self.last.take();
-            *self = Plan {
-                last,
-                ..Plan::new(group, nodes)?
-            };
-            return Ok(());
+            return self.renew(group, nodes);
         }
         for (step, &(segment, place)) in steps.into_iter().zip(places) {
             let segment = &mut self.segments[segment];
@@ -372,6 +503,8 @@ fn same(a: &Operation, b: &Operation) -> bool {
         (Operation::Empty, Operation::Empty) => true,
         (Operation::EventRecord(a), Operation::EventRecord(b)) => Arc::ptr_eq(a, b),
         (Operation::EventWait(a), Operation::EventWait(b)) => Arc::ptr_eq(a, b),
+        (Operation::Allocate(a), Operation::Allocate(b)) => Arc::ptr_eq(a, b),
+        (Operation::Free(a), Operation::Free(b)) => a == b,
         _ => false,
     }
 }
@@ -419,7 +552,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             let host: HostCall = *host;
             vec![Step::Call(Arc::new(move || host.call()))]
         }
-        Operation::Empty => Vec::new(),
+        Operation::Empty | Operation::Allocate(_) | Operation::Free(_) => Vec::new(),
         Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
         Operation::EventRecord(event) => vec![Step::EventRecord(event.clone())],
         Operation::EventWait(event) => vec![Step::EventWait(event.clone())],

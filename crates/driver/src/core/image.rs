@@ -2,6 +2,7 @@
 
 use crate::boundary::Result;
 use crate::core::jit::JitError;
+use crate::core::link;
 use crate::core::program::Program;
 use crate::settings::settings;
 use cuda_abi::CUresult;
@@ -65,12 +66,25 @@ impl Image {
         })
     }
 
-    /// The PTX.
+    /// The PTX, of several modules linked to one.
+    ///
+    /// # Errors
+    /// Those of [`Image::texts`] and [`link::link`].
+    pub fn text(&self) -> std::result::Result<String, JitError> {
+        let texts = self.texts()?.into_iter();
+        let named: Vec<_> = texts
+            .enumerate()
+            .map(|(index, text)| (format!("module {index}"), text))
+            .collect();
+        link::link(&named)
+    }
+
+    /// The PTX of each module.
     ///
     /// # Errors
     /// `CUDA_ERROR_NO_BINARY_FOR_GPU` where there is none for the compute capability, `CUDA_ERROR_INVALID_IMAGE` for what is no
-    /// image, `CUDA_ERROR_NOT_SUPPORTED` for several modules that would have to be linked.
-    pub fn text(&self) -> std::result::Result<String, JitError> {
+    /// image.
+    pub fn texts(&self) -> std::result::Result<Vec<String>, JitError> {
         let (major, minor) = settings().compute_capability;
         let started = Instant::now();
         let container = match self {
@@ -80,10 +94,11 @@ impl Image {
             },
             Image::Owned(bytes) => Container::from_bytes(bytes),
         };
-        let text = container.and_then(|container| container.select_ptx(major * 10 + minor))?;
+        let texts = container.and_then(|container| container.select_all_ptx(major * 10 + minor))?;
         let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-        tracing::debug!("image: {} bytes of PTX in {milliseconds:.1} ms", text.len());
-        Ok(text)
+        let bytes: usize = texts.iter().map(String::len).sum();
+        tracing::debug!("image: {bytes} bytes of PTX in {milliseconds:.1} ms");
+        Ok(texts)
     }
 
     /// The program.

@@ -114,8 +114,22 @@ pub fn launch(
 ) -> Result {
     shape.check()?;
     let parameters = pack(function, kernel_params, extra)?;
+    launch_packed(stream, function, shape, &parameters)
+}
+
+/// The same with a parameter block.
+///
+/// # Errors
+/// As [`launch`].
+pub fn launch_packed(
+    stream: &Arc<Stream>,
+    function: &Arc<Function>,
+    shape: Shape,
+    parameters: &[u8],
+) -> Result {
+    shape.check()?;
     if stream.capture.is_active() {
-        return capture::add(stream, node(function, shape, &parameters)).map(|_| ());
+        return capture::add(stream, node(function, shape, parameters)).map(|_| ());
     }
     operation::launch(
         stream,
@@ -123,7 +137,7 @@ pub fn launch(
         shape.grid,
         shape.block,
         shape.dynamic_shared,
-        &parameters,
+        parameters,
     )
 }
 

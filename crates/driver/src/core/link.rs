@@ -1,7 +1,7 @@
 //! The linker (`cuLinkCreate` and its like): PTX in, an image for `cuModuleLoadData` out.
 //!
-//! There is no machine code here, so the linked image is PTX. One input is passed on as it is; linking several needs
-//! symbols resolved across modules, which the translator does not do yet, and is refused.
+//! There is no machine code here, so the linked image is PTX: one input as it is, several as one module
+//! ([`ptx::link`]).
 
 use crate::boundary::Result;
 use crate::core::image::Image;
@@ -18,7 +18,8 @@ pub static LINKS: Registry<Link> = Registry::new();
 /// A running link.
 pub struct Link {
     options: JitOptions,
-    inputs: Mutex<Vec<String>>,
+    /// Name and text of each module.
+    inputs: Mutex<Vec<(String, String)>>,
     output: Mutex<Option<Box<[u8]>>>,
 }
 
@@ -46,44 +47,65 @@ impl Link {
     /// `CUDA_ERROR_INVALID_PTX` and the like, with the message in the error buffer; `CUDA_ERROR_NOT_SUPPORTED` for what
     /// holds no PTX by its nature.
     pub fn add(&self, kind: CUjitInputType, name: &str, image: Image) -> Result {
-        let text = match kind {
-            CUjitInputType::PTX | CUjitInputType::FATBINARY | CUjitInputType::OBJECT => {
-                image.text()
+        use CUjitInputType as Kind;
+        let texts = match (kind, image.texts()) {
+            // Of a library only what is needed is taken: machine code alone may not be.
+            (Kind::LIBRARY, Err(error)) if error.status == CUresult::NO_BINARY_FOR_GPU => {
+                tracing::info!("{name}: {error}");
+                Ok(Vec::new())
+            }
+            (Kind::PTX | Kind::FATBINARY | Kind::OBJECT | Kind::LIBRARY | Kind::CUBIN, texts) => {
+                texts
             }
             _ => Err(JitError::new(
                 CUresult::NOT_SUPPORTED,
                 format!("{name}: cannot link {kind:?}"),
             )),
         };
-        let checked = text.and_then(|text| {
-            Program::parse(text.clone())
-                .map_err(|error| JitError::new(error.status, format!("{name}: {error}")))?;
-            Ok(text)
+        let checked = texts.and_then(|texts| {
+            for text in &texts {
+                Program::parse(text.clone())
+                    .and_then(|program| program.check())
+                    .map_err(|error| JitError::new(error.status, format!("{name}: {error}")))?;
+            }
+            Ok(texts)
         });
-        self.inputs.lock().push(self.options.report(checked)?);
+        let texts = self.options.report(checked)?;
+        let mut inputs = self.inputs.lock();
+        inputs.extend(texts.into_iter().map(|text| (name.to_owned(), text)));
         Ok(())
     }
 
     /// `cuLinkComplete`: the address and size of the image, which lives as long as the link.
     ///
     /// # Errors
-    /// `CUDA_ERROR_NOT_SUPPORTED` for several inputs, `CUDA_ERROR_INVALID_VALUE` for none.
+    /// Those of [`link`], `CUDA_ERROR_INVALID_VALUE` for no input.
     pub fn complete(&self) -> Result<(usize, usize)> {
         let inputs = self.inputs.lock();
         let image = match &inputs[..] {
             [] => Err(JitError::new(CUresult::INVALID_VALUE, "nothing to link")),
-            [text] => Ok(text.bytes().chain([0]).collect()),
-            _ => Err(JitError::new(
-                CUresult::NOT_SUPPORTED,
-                format!(
-                    "linking {} PTX modules is not implemented, only one",
-                    inputs.len()
-                ),
-            )),
+            inputs => link(inputs),
         };
+        let image = image.map(|text| text.bytes().chain([0]).collect());
         let image: Box<[u8]> = self.options.report(image)?;
         let place = (image.as_ptr() as usize, image.len());
         *self.output.lock() = Some(image);
         Ok(place)
     }
+}
+
+/// One module of several, each with its name and text.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_PTX` for names that are defined twice or not at all.
+pub fn link(modules: &[(String, String)]) -> std::result::Result<String, JitError> {
+    if let [(_, text)] = modules {
+        return Ok(text.clone());
+    }
+    let modules: Vec<_> = modules
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    ptx::link::link(&modules, ptx_spirv::graph::SYSTEM_CALLS)
+        .map_err(|error| JitError::new(CUresult::INVALID_PTX, error.to_string()))
 }

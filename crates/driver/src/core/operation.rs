@@ -6,6 +6,7 @@ use crate::core::copy::{Copy, Fill};
 use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
 use crate::core::graph::Graph;
+use crate::core::graph_memory::GraphMemory;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -30,6 +31,10 @@ pub enum Operation {
     EventRecord(Arc<Event>),
     /// Waiting for an event.
     EventWait(Arc<Event>),
+    /// Memory that is the application's from here on.
+    Allocate(Arc<GraphMemory>),
+    /// The end of memory that a graph has allocated.
+    Free(u64),
 }
 
 /// A kernel launch.
@@ -76,6 +81,8 @@ impl Operation {
             Operation::Child(_) => CUgraphNodeType::GRAPH,
             Operation::EventRecord(_) => CUgraphNodeType::EVENT_RECORD,
             Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
+            Operation::Allocate(_) => CUgraphNodeType::MEM_ALLOC,
+            Operation::Free(_) => CUgraphNodeType::MEM_FREE,
         }
     }
 
@@ -101,7 +108,10 @@ impl Operation {
                 stream.run(|vulkan| vulkan.host_function(Box::new(move || host.call())))?
             }
             Operation::Empty => {}
-            Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
+            // Nodes of graphs only.
+            Operation::Child(_) | Operation::Allocate(_) | Operation::Free(_) => {
+                return Err(CUresult::NOT_SUPPORTED)
+            }
             Operation::EventRecord(event) => event.record(stream)?,
             Operation::EventWait(event) => {
                 if let Mark::Point(point) = event.mark() {

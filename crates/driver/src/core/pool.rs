@@ -9,14 +9,17 @@ use crate::core::registry::Registry;
 use cuda_abi::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use vulkan::MemoryKind;
 
 /// Every pool by handle.
 pub static POOLS: Registry<Pool> = Registry::new();
 
 /// A pool.
 pub struct Pool {
-    /// Where its memory lives.
+    /// Where its memory lives, or for memory of the host, which device reaches it.
     pub device: &'static Device,
+    /// Device memory, or managed memory, which also pools of host memory give out: both sides have it at one address.
+    pub kind: MemoryKind,
     used: AtomicU64,
     used_high: AtomicU64,
     release_threshold: AtomicU64,
@@ -26,8 +29,14 @@ pub struct Pool {
 impl Pool {
     /// A new pool of a device.
     pub fn new(device: &'static Device) -> Arc<Self> {
+        Self::of(device, MemoryKind::Device)
+    }
+
+    /// A new pool of a kind of memory.
+    pub fn of(device: &'static Device, kind: MemoryKind) -> Arc<Self> {
         let pool = Arc::new(Self {
             device,
+            kind,
             used: AtomicU64::new(0),
             used_high: AtomicU64::new(0),
             release_threshold: AtomicU64::new(0),

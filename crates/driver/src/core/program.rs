@@ -38,6 +38,22 @@ impl Program {
         })
     }
 
+    /// Parses every function's body, and keeps none: what a caller of the compiler wants to hear at once. An instruction
+    /// that is not known is no error yet: other kernels of the module may do without.
+    ///
+    /// # Errors
+    /// As [`Program::parse`], for the first body that is wrong.
+    pub fn check(&self) -> Result<(), JitError> {
+        let module = self.module();
+        for function in module.functions.iter().filter(|f| f.body.is_some()) {
+            match module.parse_body(function) {
+                Err(error) if !error.unsupported => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The declarations.
     pub fn module(&self) -> &Module<'_> {
         self.parsed.borrow_dependent()
@@ -182,6 +198,9 @@ mod tests {
             Program::parse("nonsense".into()).err().unwrap().status,
             CUresult::INVALID_PTX
         );
+        assert_eq!(program.check(), Ok(()));
+        let wrong = Program::parse(PTX.replace("helper() { ret; }", "helper() { ret }")).unwrap();
+        assert_eq!(wrong.check().unwrap_err().status, CUresult::INVALID_PTX);
     }
 
     #[test]

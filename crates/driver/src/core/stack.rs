@@ -3,6 +3,7 @@
 use crate::boundary::Result;
 use crate::core::context::{Context, State};
 use crate::core::platform;
+use crate::core::status::IntoCuda;
 use cuda_abi::CUresult;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -38,6 +39,16 @@ pub fn current() -> Result<Arc<Context>> {
 /// `CUDA_ERROR_INVALID_CONTEXT`, `CUDA_ERROR_CONTEXT_IS_DESTROYED`.
 pub fn state() -> Result<Arc<State>> {
     current()?.state()
+}
+
+/// The state of the current context, whose device has no sticky error: what calls that make or change something start with.
+///
+/// # Errors
+/// As [`state`]; the sticky error, as of every later call until the context is reset.
+pub fn healthy() -> Result<Arc<State>> {
+    let state = state()?;
+    state.vulkan.check().cuda()?;
+    Ok(state)
 }
 
 /// Makes a context current above the one that is.

@@ -3,11 +3,16 @@
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Set in a child process.
 const CHILD: &str = "VKCUDA_TEST_CHILD";
+
+/// How long a child process may take. Generous: only what hangs gets there.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// Whether this process is the child of a test.
 pub fn is_child() -> bool {
@@ -31,8 +36,26 @@ pub fn run_child(test: &str, environment: &[(&str, &str)]) -> String {
     command
         .env(CHILD, "1")
         .env("VKCUDA_ALLOW_CPU", "1")
-        .envs(environment.iter().copied());
-    let output = command.output().expect("a child process");
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().expect("a child process");
+    let process = child.id() as libc::pid_t;
+    let (finished, wait) = mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        let late = wait.recv_timeout(TIME_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+        if late {
+            // SAFETY: the child is not waited for yet, so that the number is still its own.
+            unsafe { libc::kill(process, libc::SIGKILL) };
+        }
+        late
+    });
+    let output = child.wait_with_output().expect("the child's output");
+    drop(finished);
+    assert!(
+        !guard.join().expect("a thread that only waits"),
+        "{test} {environment:?} took longer than {TIME_LIMIT:?}"
+    );
     let text = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -1,0 +1,132 @@
+//! Copies and hints in batches. The operations of a batch may run in any order; here they run in that of the arrays.
+
+use super::copy::cuMemcpyAsync;
+use super::memory::managed_range;
+use crate::boundary::{In, Out, Result};
+use crate::core::stream::Stream;
+use cuda_abi::*;
+
+/// `failed` gets the index of the copy that is wrong.
+fn copies(
+    dsts: In<CUdeviceptr>,
+    srcs: In<CUdeviceptr>,
+    sizes: In<usize>,
+    count: usize,
+    stream: CUstream,
+    failed: &mut usize,
+) -> Result {
+    if count == 0 || stream.is_null() || matches!(stream, CU_STREAM_LEGACY) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    for index in 0..count {
+        *failed = index;
+        cuMemcpyAsync(dsts.at(index)?, srcs.at(index)?, sizes.at(index)?, stream)?;
+    }
+    Ok(())
+}
+
+/// The attributes say when sources are read, at the latest in stream order, which is when they are, and where memory may
+/// be.
+fn attributes(
+    list: In<CUmemcpyAttributes>,
+    indices: In<usize>,
+    number: usize,
+    count: usize,
+) -> Result {
+    let starts = indices.all(number)?;
+    let ascending = starts.windows(2).all(|pair| pair[0] < pair[1]);
+    let known = list
+        .all(number)?
+        .iter()
+        .all(|attributes| matches!(attributes.srcAccessOrder, 1..=3));
+    match starts.first() == Some(&0) && number <= count && ascending && known {
+        true => Ok(()),
+        false => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+pub fn cuMemcpyBatchAsync(
+    dsts: In<CUdeviceptr>,
+    srcs: In<CUdeviceptr>,
+    sizes: In<usize>,
+    count: usize,
+    attribute_list: In<CUmemcpyAttributes>,
+    attribute_indices: In<usize>,
+    num_attributes: usize,
+    fail_index: Out<usize>,
+    stream: CUstream,
+) -> Result {
+    // SIZE_MAX stands for an error of no single copy.
+    let mut failed = usize::MAX;
+    let result = attributes(attribute_list, attribute_indices, num_attributes, count)
+        .and_then(|()| copies(dsts, srcs, sizes, count, stream, &mut failed));
+    if result.is_err() {
+        fail_index.set_if(failed);
+    }
+    result
+}
+
+pub fn cuMemcpyBatchAsync_v2(
+    dsts: In<CUdeviceptr>,
+    srcs: In<CUdeviceptr>,
+    sizes: In<usize>,
+    count: usize,
+    attribute_list: In<CUmemcpyAttributes>,
+    attribute_indices: In<usize>,
+    num_attributes: usize,
+    stream: CUstream,
+) -> Result {
+    attributes(attribute_list, attribute_indices, num_attributes, count)?;
+    copies(dsts, srcs, sizes, count, stream, &mut 0)
+}
+
+pub fn cuMemcpyWithAttributesAsync(
+    dst: CUdeviceptr,
+    src: CUdeviceptr,
+    size: usize,
+    attributes: In<CUmemcpyAttributes>,
+    stream: CUstream,
+) -> Result {
+    if !matches!(attributes.get()?.srcAccessOrder, 1..=3) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    cuMemcpyAsync(dst, src, size, stream)
+}
+
+/// Checks that every range is of managed memory, which is where host and device both reach it.
+fn managed(dptrs: In<CUdeviceptr>, sizes: In<usize>, count: usize, flags: u64) -> Result {
+    if flags != 0 || count == 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    (0..count).try_for_each(|index| managed_range(dptrs.at(index)?, sizes.at(index)?))
+}
+
+pub fn cuMemPrefetchBatchAsync(
+    dptrs: In<CUdeviceptr>,
+    sizes: In<usize>,
+    count: usize,
+    locations: In<CUmemLocation>,
+    _location_indices: In<usize>,
+    num_locations: usize,
+    flags: u64,
+    stream: CUstream,
+) -> Result {
+    locations.all(num_locations)?;
+    Stream::from_handle(stream)?;
+    managed(dptrs, sizes, count, flags)
+}
+
+/// What is discarded may keep its contents.
+pub fn cuMemDiscardBatchAsync(
+    dptrs: In<CUdeviceptr>,
+    sizes: In<usize>,
+    count: usize,
+    flags: u64,
+    stream: CUstream,
+) -> Result {
+    Stream::from_handle(stream)?;
+    managed(dptrs, sizes, count, flags)
+}
+
+pub use cuMemPrefetchBatchAsync as cuMemDiscardAndPrefetchBatchAsync;

@@ -1,0 +1,155 @@
+//! Graph nodes of any type, by one structure.
+
+use super::graph::plain_edges;
+use super::{graph_event, graph_memory, graph_node};
+use crate::boundary::{Accept, In, Out, Result};
+use crate::core::graph::{Graph, Node};
+use crate::core::graph_exec::GraphExec;
+use crate::core::operation::Operation;
+use cuda_abi::*;
+use std::sync::Arc;
+
+/// The operation that the structure describes.
+///
+/// # Errors
+/// `CUDA_ERROR_NOT_SUPPORTED` for types of nodes that cannot be made, `CUDA_ERROR_INVALID_VALUE` for unknown ones.
+fn operation(node_params: Out<CUgraphNodeParams>) -> Result<Operation> {
+    use CUgraphNodeType as T;
+    let whole = node_params.get()?;
+    let CUgraphNodeParams { kind, params, .. } = whole;
+    // SAFETY: by the API's contract the member is the one that the type says; all are plain data.
+    unsafe {
+        match kind {
+            T::KERNEL => graph_node::kernel(In::accept(&raw const params.kernel)),
+            T::MEMCPY => graph_node::copy(
+                In::accept(&raw const params.memcpy.copyParams),
+                params.memcpy.copyCtx,
+            ),
+            T::MEMSET => graph_node::fill(
+                In::accept(&raw const params.memset.params),
+                params.memset.ctx,
+            ),
+            T::HOST => graph_node::host(In::accept(&raw const params.host)),
+            T::GRAPH => Ok(Operation::Child(
+                Graph::from_handle(params.graph)?.duplicate()?,
+            )),
+            T::EMPTY => Ok(Operation::Empty),
+            T::WAIT_EVENT => graph_event::wait(params.event),
+            T::EVENT_RECORD => graph_event::record(params.event),
+            T::MEM_ALLOC => {
+                let mut alloc = params.alloc;
+                let operation = graph_memory::allocation(&mut alloc)?;
+                node_params.set(CUgraphNodeParams {
+                    params: CUgraphNodeParamsUnion { alloc },
+                    ..whole
+                })?;
+                Ok(operation)
+            }
+            T::MEM_FREE => graph_memory::free(params.free),
+            kind if kind.name().is_some() => {
+                tracing::warn!("graph nodes of type {kind:?} are not supported");
+                Err(CUresult::NOT_SUPPORTED)
+            }
+            _ => Err(CUresult::INVALID_VALUE),
+        }
+    }
+}
+
+pub fn cuGraphAddNode(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    num_dependencies: usize,
+    node_params: Out<CUgraphNodeParams>,
+) -> Result {
+    graph_node::add(graph_node, graph, dependencies, num_dependencies, || {
+        operation(node_params)
+    })
+}
+
+pub fn cuGraphAddNode_v2(
+    graph_node: Out<CUgraphNode>,
+    graph: CUgraph,
+    dependencies: In<CUgraphNode>,
+    dependency_data: In<CUgraphEdgeData>,
+    num_dependencies: usize,
+    node_params: Out<CUgraphNodeParams>,
+) -> Result {
+    plain_edges(dependency_data, num_dependencies)?;
+    cuGraphAddNode(
+        graph_node,
+        graph,
+        dependencies,
+        num_dependencies,
+        node_params,
+    )
+}
+
+pub use cuGraphAddNode_v2 as cuGraphAddNode_v3;
+
+/// Only kernels, copies, fills and calls have parameters that can be replaced in a graph.
+pub fn cuGraphNodeSetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
+    let operation = operation(node_params)?;
+    if matches!(
+        operation,
+        Operation::Child(_) | Operation::Empty | Operation::Allocate(_) | Operation::Free(_)
+    ) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    graph_node::set(node, operation)
+}
+
+pub use cuGraphNodeSetParams as cuGraphNodeSetParams_v2;
+
+pub fn cuGraphExecNodeSetParams(
+    graph_exec: CUgraphExec,
+    node: CUgraphNode,
+    node_params: Out<CUgraphNodeParams>,
+) -> Result {
+    let exec = GraphExec::from_handle(graph_exec)?;
+    match operation(node_params)? {
+        Operation::Child(child) => {
+            let result = exec.set_child(node, &child);
+            child.destroy();
+            result
+        }
+        operation => exec.set(node, operation),
+    }
+}
+
+pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
+    node_params.required()?;
+    let operation = Node::from_handle(node)?.operation();
+    let mut params = CUgraphNodeParamsUnion { reserved1: [0; 29] };
+    match &operation {
+        Operation::Launch(launch) => params.kernel = graph_node::described_launch(launch),
+        Operation::Copy(copy) => {
+            params.memcpy = CUDA_MEMCPY_NODE_PARAMS {
+                flags: 0,
+                reserved: 0,
+                copyCtx: CUcontext::NULL,
+                copyParams: graph_node::described(copy),
+            }
+        }
+        Operation::Fill(fill) => {
+            params.memset = CUDA_MEMSET_NODE_PARAMS_v2 {
+                params: graph_node::described_fill(fill),
+                ctx: CUcontext::NULL,
+            }
+        }
+        Operation::Host(call) => params.host = graph_node::described_call(call),
+        Operation::Child(child) => params.graph = Arc::clone(child).handle(),
+        Operation::EventRecord(event) | Operation::EventWait(event) => {
+            params.event = event.handle()
+        }
+        Operation::Allocate(memory) => params.alloc = graph_memory::described(memory),
+        Operation::Free(address) => params.free = *address,
+        Operation::Empty => {}
+    }
+    node_params.set(CUgraphNodeParams {
+        kind: operation.node_type(),
+        reserved0: [0; 3],
+        params,
+        reserved2: 0,
+    })
+}

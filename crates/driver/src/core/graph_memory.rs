@@ -1,0 +1,138 @@
+//! The memory of graphs' allocation nodes.
+//!
+//! A node's memory is allocated when the node is made, since its address is known from then on, and stays as long as a
+//! graph has the node. Launching the graph makes it an allocation of the application's, which a free node of the same
+//! graph ends again, or one of another graph, or `cuMemFree` (CUDA C++ Programming Guide, "Graph Memory Nodes").
+
+use crate::boundary::Result;
+use crate::core::context::State;
+use crate::core::status::IntoCuda;
+use cuda_abi::{CUgraphMem_attribute, CUresult};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use vulkan::{Allocation, MemoryKind};
+
+/// The memory of one allocation node.
+pub struct GraphMemory {
+    allocation: Allocation,
+    /// The ordinal of its device.
+    device: i32,
+}
+
+/// What launched graphs have allocated and nobody has freed yet, by address.
+static LIVE: Mutex<BTreeMap<u64, Arc<GraphMemory>>> = Mutex::new(BTreeMap::new());
+
+/// The addresses of all nodes' memory.
+static KNOWN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// Bytes of all nodes' memory and of what is live, with the most there has been, over all devices.
+static RESERVED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static USED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+fn add([current, high]: &[AtomicU64; 2], bytes: u64) {
+    let now = current.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    high.fetch_max(now, Ordering::Relaxed);
+}
+
+impl GraphMemory {
+    /// Memory for a node.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`.
+    pub fn allocate(state: &State, size: usize) -> Result<Arc<Self>> {
+        if size == 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let allocation = state
+            .vulkan
+            .allocate(size as u64, MemoryKind::Device)
+            .cuda()?;
+        add(&RESERVED, allocation.size());
+        KNOWN.lock().insert(allocation.address());
+        Ok(Arc::new(Self {
+            allocation,
+            device: state.device.ordinal,
+        }))
+    }
+
+    /// Its address.
+    pub fn address(&self) -> u64 {
+        self.allocation.address()
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.allocation.size()
+    }
+
+    /// The ordinal of its device.
+    pub fn device(&self) -> i32 {
+        self.device
+    }
+
+    /// Makes it an allocation of the application's; says whether it was none.
+    pub fn begin(self: &Arc<Self>) -> bool {
+        let new = LIVE.lock().insert(self.address(), self.clone()).is_none();
+        if new {
+            add(&USED, self.size());
+        }
+        new
+    }
+
+    /// Whether it is an allocation of the application's.
+    pub fn is_live(&self) -> bool {
+        LIVE.lock().contains_key(&self.address())
+    }
+}
+
+impl Drop for GraphMemory {
+    fn drop(&mut self) {
+        KNOWN.lock().remove(&self.address());
+        RESERVED[0].fetch_sub(self.size(), Ordering::Relaxed);
+    }
+}
+
+/// Whether an address is that of a node's memory.
+pub fn is_known(address: u64) -> bool {
+    KNOWN.lock().contains(&address)
+}
+
+/// Ends the live allocation at an address, which goes on existing as long as the result does.
+pub fn end(address: u64) -> Option<Arc<GraphMemory>> {
+    let memory = LIVE.lock().remove(&address)?;
+    USED[0].fetch_sub(memory.size(), Ordering::Relaxed);
+    Some(memory)
+}
+
+/// `cuDeviceGetGraphMemAttribute`, over all devices.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for an unknown one.
+pub fn attribute(attribute: CUgraphMem_attribute) -> Result<u64> {
+    use CUgraphMem_attribute as A;
+    let counter = match attribute {
+        A::USED_MEM_CURRENT => &USED[0],
+        A::USED_MEM_HIGH => &USED[1],
+        A::RESERVED_MEM_CURRENT => &RESERVED[0],
+        A::RESERVED_MEM_HIGH => &RESERVED[1],
+        _ => return Err(CUresult::INVALID_VALUE),
+    };
+    Ok(counter.load(Ordering::Relaxed))
+}
+
+/// Starts a high-water mark anew.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for what is none.
+pub fn reset_high(attribute: CUgraphMem_attribute) -> Result {
+    use CUgraphMem_attribute as A;
+    let [current, high] = match attribute {
+        A::USED_MEM_HIGH => &USED,
+        A::RESERVED_MEM_HIGH => &RESERVED,
+        _ => return Err(CUresult::INVALID_VALUE),
+    };
+    high.store(current.load(Ordering::Relaxed), Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,255 @@
+"""cuBLAS and cublasLt through their C functions: levels 1 to 3 against NumPy, at sizes that are no multiples of anything."""
+
+import ctypes
+from ctypes import POINTER, byref, c_double, c_float, c_int, c_int64, c_size_t, c_uint64, c_void_p
+
+import cupy
+import numpy as np
+from checks import check, close, equal, main
+
+blas = ctypes.CDLL("libcublas.so.12")
+lt = ctypes.CDLL("libcublasLt.so.12")
+random = np.random.default_rng(4)
+cupy.cuda.Device(0).use()
+handle = c_void_p()
+
+
+def ok(status):
+    """A call succeeded."""
+    assert status == 0, f"cuBLAS status {status}"
+
+
+ok(blas.cublasCreate_v2(byref(handle)))
+KINDS = {"S": (np.float32, c_float, 1e-5), "D": (np.float64, c_double, 1e-13)}
+
+
+def matrix(rows, columns, kind):
+    """A random matrix, in column order."""
+    return np.asfortranarray(random.standard_normal((rows, columns)).astype(kind))
+
+
+def upload(array):
+    """A copy on the device."""
+    return cupy.asarray(array, order="F")
+
+
+def pointer(array):
+    """Its address, which keeps it alive for as long as the call takes."""
+    address = c_void_p(array.data.ptr)
+    address.array = array
+    return address
+
+
+def call(kind, name, *arguments):
+    """Calls the function of a type."""
+    function = getattr(blas, f"cublas{kind}{name}")
+    ok(function(handle, *arguments))
+
+
+@check
+def level_1():
+    n = c_int(1001)
+    for kind, (dtype, number, tolerance) in KINDS.items():
+        x, y = (random.standard_normal(1001).astype(dtype) for _ in range(2))
+        gx, gy = upload(x), upload(y)
+        result, index = number(), c_int()
+        call(kind, "dot_v2", n, pointer(gx), 1, pointer(gy), 1, byref(result))
+        assert abs(result.value - np.dot(x, y)) < 50 * tolerance
+        call(kind, "nrm2_v2", n, pointer(gx), 1, byref(result))
+        close(result.value, np.linalg.norm(x), tolerance)
+        call(kind, "asum_v2", n, pointer(gx), 1, byref(result))
+        close(result.value, np.abs(x).sum(), tolerance)
+        blas_index = getattr(blas, f"cublasI{kind.lower()}amax_v2")
+        ok(blas_index(handle, n, pointer(gx), 1, byref(index)))
+        equal(index.value, np.abs(x).argmax() + 1)
+        blas_index = getattr(blas, f"cublasI{kind.lower()}amin_v2")
+        ok(blas_index(handle, c_int(333), pointer(gx), 3, byref(index)))
+        equal(index.value, np.abs(x[:999:3]).argmin() + 1)
+        call(kind, "axpy_v2", n, byref(number(2.5)), pointer(gx), 1, pointer(gy), 1)
+        close(gy.get(), 2.5 * x + y, tolerance)
+        call(kind, "scal_v2", c_int(500), byref(number(-3)), pointer(gx), 2)
+        x[:1000:2] *= -3
+        close(gx.get(), x, tolerance)
+        call(kind, "swap_v2", n, pointer(gx), 1, pointer(gy), 1)
+        close(gy.get(), x, tolerance)
+        call(kind, "copy_v2", n, pointer(gy), 1, pointer(gx), 1)
+        equal(gx.get(), gy.get())
+        c, s = number(0.6), number(0.8)
+        before_x, before_y = gx.get(), gy.get()
+        call(kind, "rot_v2", n, pointer(gx), 1, pointer(gy), 1, byref(c), byref(s))
+        close(gx.get(), 0.6 * before_x + 0.8 * before_y, tolerance)
+        close(gy.get(), 0.6 * before_y - 0.8 * before_x, tolerance)
+
+
+@check
+def level_2():
+    m, n = 67, 45
+    for kind, (dtype, number, tolerance) in KINDS.items():
+        a, x, y = matrix(m, n, dtype), random.standard_normal(m).astype(dtype), random.standard_normal(n).astype(dtype)
+        alpha, beta = byref(number(1.5)), byref(number(-0.5))
+        for transposed, into, out in ((0, y, x), (1, x, y)):
+            result = upload(out)
+            call(kind, "gemv_v2", transposed, m, n, alpha, pointer(upload(a)), m, pointer(upload(into)), 1, beta, pointer(result), 1)
+            close(result.get(), 1.5 * (a.T if transposed else a) @ into - 0.5 * out, tolerance)
+        result = upload(a)
+        call(kind, "ger_v2", m, n, alpha, pointer(upload(x)), 1, pointer(upload(y)), 1, pointer(result), m)
+        close(result.get(), a + 1.5 * np.outer(x, y), tolerance)
+        square = matrix(n, n, dtype)
+        for upper in (0, 1):
+            half = np.triu(square) if upper else np.tril(square)
+            whole = half + half.T - np.diag(np.diag(half))
+            result = upload(y)
+            call(kind, "symv_v2", upper, n, alpha, pointer(upload(square)), n, pointer(upload(y)), 1, beta, pointer(result), 1)
+            close(result.get(), 1.5 * whole @ y - 0.5 * y, tolerance)
+            half = half + 10 * np.eye(n, dtype=dtype)
+            for transposed in (0, 1):
+                op = half.T if transposed else half
+                result = upload(y)
+                call(kind, "trmv_v2", upper, transposed, 0, n, pointer(upload(half)), n, pointer(result), 1)
+                close(result.get(), op @ y, tolerance)
+                call(kind, "trsv_v2", upper, transposed, 0, n, pointer(upload(half)), n, pointer(result), 1)
+                close(result.get(), y, 10 * tolerance)
+
+
+@check
+def level_3():
+    m, n, k = 45, 67, 33
+    for kind, (dtype, number, tolerance) in KINDS.items():
+        alpha, beta = byref(number(1.5)), byref(number(-0.5))
+        c = matrix(m, n, dtype)
+        for left in (0, 1):
+            for right in (0, 1):
+                a = matrix(k, m, dtype) if left else matrix(m, k, dtype)
+                b = matrix(n, k, dtype) if right else matrix(k, n, dtype)
+                result = upload(c)
+                call(kind, "gemm_v2", left, right, m, n, k, alpha, pointer(upload(a)), a.shape[0],
+                     pointer(upload(b)), b.shape[0], beta, pointer(result), m)
+                wanted = 1.5 * (a.T if left else a) @ (b.T if right else b) - 0.5 * c
+                close(result.get(), wanted, tolerance)
+        a = matrix(n, k, dtype)
+        square = matrix(n, n, dtype)
+        for upper in (0, 1):
+            keep = np.triu if upper else np.tril
+            result = upload(square)
+            call(kind, "syrk_v2", upper, 0, n, k, alpha, pointer(upload(a)), n, beta, pointer(result), n)
+            close(keep(result.get()), keep(1.5 * a @ a.T - 0.5 * square), tolerance)
+            b = matrix(n, k, dtype)
+            result = upload(square)
+            call(kind, "syr2k_v2", upper, 0, n, k, alpha, pointer(upload(a)), n, pointer(upload(b)), n, beta, pointer(result), n)
+            close(keep(result.get()), keep(1.5 * (a @ b.T + b @ a.T) - 0.5 * square), tolerance)
+            half = keep(matrix(m, m, dtype)) + 10 * np.eye(m, dtype=dtype)
+            whole = half + half.T - np.diag(np.diag(half))
+            b = matrix(m, n, dtype)
+            result = upload(c)
+            call(kind, "symm_v2", 0, upper, m, n, alpha, pointer(upload(half)), m, pointer(upload(b)), m, beta, pointer(result), m)
+            close(result.get(), 1.5 * whole @ b - 0.5 * c, tolerance)
+            result = upload(b)
+            call(kind, "trsm_v2", 0, upper, 0, 0, m, n, alpha, pointer(upload(half)), m, pointer(result), m)
+            close(half @ result.get(), 1.5 * b, 10 * tolerance)
+            result = upload(c)
+            call(kind, "trmm_v2", 0, upper, 1, 0, m, n, alpha, pointer(upload(half)), m, pointer(upload(b)), m, pointer(result), m)
+            close(result.get(), 1.5 * half.T @ b, tolerance)
+        result = upload(c)
+        b = matrix(n, m, dtype)
+        call(kind, "geam", 0, 1, m, n, alpha, pointer(upload(c)), m, beta, pointer(upload(b)), n, pointer(result), m)
+        close(result.get(), 1.5 * c - 0.5 * b.T, tolerance)
+
+
+@check
+def mixed_products():
+    """cublasGemmEx with 16-bit and 8-bit factors, in batches, and with scalars on the device."""
+    m, n, k = 35, 29, 64
+    a, b = matrix(m, k, np.float16), matrix(k, n, np.float16)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    for out, kind, tolerance in ((np.float16, 2, 2e-3), (np.float32, 0, 1e-5)):
+        result = upload(np.zeros((m, n), out, order="F"))
+        ok(blas.cublasGemmEx(handle, 0, 0, m, n, k, byref(c_float(1)), pointer(upload(a)), 2, m, pointer(upload(b)), 2, k,
+                             byref(c_float(0)), pointer(result), kind, m, 68, -1))
+        close(result.get(), exact, tolerance)
+    a, b = (random.integers(-100, 100, (64, 64)).astype(np.int8) for _ in range(2))
+    result = upload(np.zeros((64, 64), np.int32))
+    ok(blas.cublasGemmEx(handle, 1, 1, 64, 64, 64, byref(c_int(1)), pointer(cupy.asarray(a)), 3, 64, pointer(cupy.asarray(b)), 3, 64,
+                         byref(c_int(0)), pointer(result), 10, 64, 72, -1))
+    equal(result.get(), a.astype(np.int32) @ b.astype(np.int32))
+    a, b = (random.standard_normal((5, 20, 20)).astype(np.float32) for _ in range(2))
+    result = cupy.zeros((5, 20, 20), np.float32)
+    scalars = cupy.array([2, 0], np.float32)
+    ok(blas.cublasSetPointerMode_v2(handle, 1))
+    try:
+        ok(blas.cublasSgemmStridedBatched(handle, 0, 0, 20, 20, 20, pointer(scalars), pointer(cupy.asarray(b)), 20, c_int64(400),
+                                          pointer(cupy.asarray(a)), 20, c_int64(400), pointer(scalars[1:]), pointer(result), 20, c_int64(400), 5))
+    finally:
+        ok(blas.cublasSetPointerMode_v2(handle, 0))
+    close(result.get(), 2 * (a @ b))
+
+
+class Layout:
+    """A cublasLtMatrixLayout_t."""
+
+    def __init__(self, kind, rows, columns, ld, order=0, batch=1, stride=0):
+        self.value = c_void_p()
+        ok(lt.cublasLtMatrixLayoutCreate(byref(self.value), kind, c_uint64(rows), c_uint64(columns), c_int64(ld)))
+        for attribute, value in ((1, c_int(order)), (5, c_int(batch)), (6, c_int64(stride))):
+            ok(lt.cublasLtMatrixLayoutSetAttribute(self.value, attribute, byref(value), c_size_t(ctypes.sizeof(value))))
+
+
+def matmul(compute, scale, ops, layouts, addresses, alpha, beta, epilogue=1):
+    """cublasLtMatmul as frameworks call it, with the heuristic's first answer."""
+    desc, preference, found = c_void_p(), c_void_p(), c_int()
+    ok(lt.cublasLtMatmulDescCreate(byref(desc), compute, scale))
+    for attribute, value in ((3, ops[0]), (4, ops[1]), (7, epilogue)):
+        ok(lt.cublasLtMatmulDescSetAttribute(desc, attribute, byref(c_int(value)), c_size_t(4)))
+    ok(lt.cublasLtMatmulPreferenceCreate(byref(preference)))
+    ok(lt.cublasLtMatmulPreferenceSetAttribute(preference, 1, byref(c_uint64(1 << 20)), c_size_t(8)))
+    results = (ctypes.c_ubyte * 96)()
+    a, b, c, d = (layout.value for layout in layouts)
+    status = lt.cublasLtMatmulAlgoGetHeuristic(handle, desc, a, b, c, d, preference, 1, results, byref(found))
+    if status or not found.value:
+        return status or 15
+    stream = c_void_p(cupy.cuda.get_current_stream().ptr)
+    pa, pb, pc, pd = (pointer(address) for address in addresses)
+    status = lt.cublasLtMatmul(handle, desc, byref(alpha), pa, a, pb, b, byref(beta), pc, c, pd, d, results, None, c_size_t(0), stream)
+    ok(lt.cublasLtMatmulPreferenceDestroy(preference))
+    ok(lt.cublasLtMatmulDescDestroy(desc))
+    return status
+
+
+@check
+def lt_products():
+    assert lt.cublasLtGetVersion() >= 120000
+    m, n, k = 31, 45, 64
+    for dtype, kind, compute, tolerance in ((np.float32, 0, 68, 1e-5), (np.float64, 1, 70, 1e-13), (np.float16, 2, 68, 2e-3)):
+        number = c_double if kind == 1 else c_float
+        a, b, c = matrix(m, k, dtype), matrix(k, n, dtype), matrix(m, n, dtype)
+        wide = [x.astype(np.float64) for x in (a, b, c)]
+        wanted = 2 * wide[0] @ wide[1] - wide[2]
+        scale = 1 if kind == 1 else 0
+        d = upload(np.zeros((m, n), dtype, order="F"))
+        layouts = [Layout(kind, m, k, m), Layout(kind, k, n, k), Layout(kind, m, n, m), Layout(kind, m, n, m)]
+        ok(matmul(compute, scale, (0, 0), layouts, (upload(a), upload(b), upload(c), d), number(2), number(-1)))
+        close(d.get(), wanted, tolerance)
+        # B transposed in memory, everything in row order, as frameworks have it.
+        d = cupy.zeros((m, n), dtype)
+        rows = [cupy.asarray(x.copy(order="C"), order="C") for x in (a, b.T, c)]
+        layouts = [Layout(kind, m, k, k, 1), Layout(kind, n, k, k, 1), Layout(kind, m, n, n, 1), Layout(kind, m, n, n, 1)]
+        ok(matmul(compute, scale, (0, 1), layouts, (*rows, d), number(2), number(-1)))
+        close(d.get(), wanted, tolerance)
+    a, b = (random.standard_normal((3, 20, 20)).astype(np.float32) for _ in range(2))
+    d = cupy.zeros((3, 20, 20), np.float32)
+    layouts = [Layout(0, 20, 20, 20, 1, 3, 400) for _ in range(4)]
+    ok(matmul(68, 0, (0, 0), layouts, (cupy.asarray(a), cupy.asarray(b), d, d), c_float(1), c_float(0)))
+    close(d.get(), a @ b)
+    # What there is no kernel for is refused, not computed otherwise.
+    equal(matmul(68, 0, (0, 0), layouts, (d, d, d, d), c_float(1), c_float(0), epilogue=4), 15)
+    layouts[1] = Layout(0, 21, 20, 21, 1, 3, 400)
+    equal(matmul(68, 0, (0, 0), layouts, (d, d, d, d), c_float(1), c_float(0)), 7)
+
+
+@check
+def refusals():
+    equal(blas.cublasSgetrfBatched(handle, 2, None, 2, None, None, 1), 15)
+    equal(blas.cublasSgemm_v2(None, 0, 0, 1, 1, 1, None, None, 1, None, 1, None, None, 1), 1)
+    equal(blas.cublasSgemm_v2(handle, 0, 0, -1, 1, 1, byref(c_float(1)), None, 1, None, 1, byref(c_float(0)), None, 1), 7)
+
+
+main()
