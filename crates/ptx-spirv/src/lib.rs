@@ -8,6 +8,7 @@ pub mod assembler;
 mod emit;
 pub mod graph;
 pub mod layout;
+mod spaces;
 pub mod target;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};

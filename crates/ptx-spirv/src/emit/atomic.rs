@@ -36,7 +36,9 @@ impl Emitter<'_> {
         }
         let first = usize::from(returns);
         let space = memory::space_of(i);
-        let address = self.address(self.operand(i, first)?, space)?;
+        let address = self.access_address(self.operand(i, first)?, space)?;
+        let space = address.space;
+        self.reach = Pointee::Any;
         let word = match ty.size() {
             Some(8) => Type::U64,
             Some(4) => Type::U32,

@@ -125,6 +125,49 @@ impl Emitter<'_> {
         Ok(Address { space, id })
     }
 
+    /// The address of an access. A generic one is resolved to the space it is known to lead to.
+    pub(crate) fn access_address(&mut self, o: &Operand, space: Space) -> Result<Address> {
+        let a = self.address(o, space)?;
+        let (
+            Space::Generic,
+            Operand::Address {
+                base: AddressBase::Register(r),
+                ..
+            },
+        ) = (space, o)
+        else {
+            return Ok(a);
+        };
+        let pointee = self
+            .pointees
+            .get(self.virtual_register(*r) as usize)
+            .copied()
+            .unwrap_or(Pointee::Any);
+        self.reach = pointee;
+        let space = match pointee {
+            Pointee::Unset => {
+                self.reach = Pointee::Any;
+                return Ok(a);
+            }
+            Pointee::Plain => {
+                return Ok(Address {
+                    space: Space::Global,
+                    id: a.id,
+                })
+            }
+            Pointee::Shared if !self.info.shared_in_scratch => Space::Shared,
+            Pointee::Local if !self.info.local_in_scratch && self.info.local_bytes > 0 => {
+                Space::Local
+            }
+            _ => return Ok(a),
+        };
+        // The window's mark is above the offset.
+        Ok(Address {
+            space,
+            id: self.asm.op(Op::UConvert, Type::U32, &[a.id]),
+        })
+    }
+
     /// `id + offset`.
     pub(crate) fn offset(&mut self, id: Id, ty: Type, offset: i64) -> Id {
         if offset == 0 {
@@ -149,9 +192,12 @@ impl Emitter<'_> {
     /// Whether a generic access can reach shared or local memory that is not device memory.
     fn windows(&self) -> (bool, bool) {
         (
-            !self.info.shared_in_scratch
+            self.reach.may(Pointee::Shared)
+                && !self.info.shared_in_scratch
                 && (self.info.static_shared > 0 || self.info.dynamic_shared_align > 1),
-            !self.info.local_in_scratch && self.info.local_bytes > 0,
+            self.reach.may(Pointee::Local)
+                && !self.info.local_in_scratch
+                && self.info.local_bytes > 0,
         )
     }
 
@@ -556,8 +602,9 @@ impl Emitter<'_> {
         if space == Space::Parameter {
             space = Space::Const;
         }
-        let address = self.address(a, space)?;
+        let address = self.access_address(a, space)?;
         let v = self.load(address, whole, access);
+        self.reach = Pointee::Any;
         let signed = ty.is_signed();
         let parts = Self::elements(d);
         if parts.len() == 1 {
@@ -610,8 +657,9 @@ impl Emitter<'_> {
                 .collect::<Result<Vec<_>>>()?;
             self.asm.op(Op::CompositeConstruct, whole, &ids)
         };
-        let address = self.address(a, space)?;
+        let address = self.access_address(a, space)?;
         self.store(address, whole, id, access_of(i));
+        self.reach = Pointee::Any;
         Ok(())
     }
 

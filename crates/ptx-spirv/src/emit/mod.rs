@@ -36,6 +36,7 @@ mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::spaces::Pointee;
 use crate::target::{SharedMemory, Target, Warps};
 use crate::{KernelInfo, ModuleLayout, TranslateError};
 use ptx::{Instruction, Modifier, Module, Opcode, Operand, ScalarType, SymbolId};
@@ -99,6 +100,10 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
+    /// Where generic addresses lead, by virtual register; empty where shared and local memory have addresses like any other.
+    pub(crate) pointees: Vec<Pointee>,
+    /// Where the generic address of the access being emitted may lead.
+    pub(crate) reach: Pointee,
 }
 
 /// Functions of the shader that kernels call.
@@ -146,6 +151,12 @@ pub(crate) fn emit(
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let storage = place_registers(graph, structured);
+    let windows = !info.shared_in_scratch || (info.local_bytes > 0 && !info.local_in_scratch);
+    let pointees = if windows {
+        crate::spaces::infer(graph)
+    } else {
+        Vec::new()
+    };
     let mut emitter = Emitter {
         asm: Assembler::new(),
         target,
@@ -165,6 +176,8 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
+        pointees,
+        reach: Pointee::Any,
     };
     let entry = emitter.begin();
     emitter.flags = (0..structured.flags)
