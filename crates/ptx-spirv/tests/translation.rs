@@ -198,3 +198,79 @@ fn addresses_in_tables_are_relocated() {
         ]
     );
 }
+
+/// With two warps in a subgroup, what a warp does stays in its half: shuffles take the lane in the own half, and of each
+/// ballot the own half's word is picked.
+#[test]
+fn two_warps_of_a_subgroup_keep_to_their_halves() {
+    use rspirv::dr::Operand;
+    use rspirv::spirv::Op;
+    let id = |o: &Operand| match o {
+        Operand::IdRef(id) => *id,
+        other => panic!("{other:?} is no id"),
+    };
+    let mut target = Target::subgroup64();
+    // rspirv does not know its execution mode.
+    target.maximal_reconvergence = false;
+    for name in ["warp", "matrices", "wmma"] {
+        let t = translate(&common::text(name), name, &target).expect("a translation");
+        assert_eq!(t.info.subgroup_size, 64);
+        let all = common::instructions(&t.spirv);
+        let by_id = |wanted: u32| {
+            all.iter()
+                .find(|i| i.result_id == Some(wanted))
+                .expect("every id has an instruction")
+        };
+        let constant = |wanted: u32| match by_id(wanted).operands.first() {
+            Some(Operand::LiteralBit32(v)) if by_id(wanted).class.opcode == Op::Constant => {
+                Some(*v)
+            }
+            _ => None,
+        };
+        // The half of an invocation: its number and 32.
+        let is_half = |wanted: u32| {
+            let i = by_id(wanted);
+            i.class.opcode == Op::BitwiseAnd
+                && i.operands.iter().any(|o| constant(id(o)) == Some(32))
+        };
+        let shuffles: Vec<_> = all
+            .iter()
+            .filter(|i| i.class.opcode == Op::GroupNonUniformShuffle)
+            .collect();
+        assert!(!shuffles.is_empty(), "{name} has shuffles");
+        for i in shuffles {
+            let lane = by_id(id(&i.operands[2]));
+            assert_eq!(lane.class.opcode, Op::BitwiseOr, "{name}");
+            assert!(lane.operands.iter().any(|o| is_half(id(o))), "{name}");
+        }
+        for ballot in all
+            .iter()
+            .filter(|i| i.class.opcode == Op::GroupNonUniformBallot)
+        {
+            let ballot = ballot.result_id.expect("a result");
+            let words: Vec<u32> = all
+                .iter()
+                .filter(|i| i.class.opcode == Op::CompositeExtract && id(&i.operands[0]) == ballot)
+                .filter_map(|i| i.result_id)
+                .collect();
+            let [first, second] = words[..] else {
+                panic!("{name}: {} words of a ballot", words.len())
+            };
+            let pick = all
+                .iter()
+                .find(|i| {
+                    i.class.opcode == Op::Select
+                        && id(&i.operands[1]) == first
+                        && id(&i.operands[2]) == second
+                })
+                .expect("one of the two words is picked");
+            let test = by_id(id(&pick.operands[0]));
+            assert_eq!(test.class.opcode, Op::IEqual);
+            assert!(is_half(id(&test.operands[0])) && constant(id(&test.operands[1])) == Some(0));
+        }
+        // A barrier of the subgroup would wait for the other warp.
+        for i in all.iter().filter(|i| i.class.opcode == Op::ControlBarrier) {
+            assert_ne!(constant(id(&i.operands[0])), Some(3), "{name}");
+        }
+    }
+}
