@@ -3,12 +3,13 @@
 //! One chain of structures serves twice: filled by the driver it says what a device has, reduced to what is wanted it goes
 //! into vkCreateDevice.
 
-use ash::{ext, khr, vk};
+use ash::{amd, ext, khr, nv, vk};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
 /// Device extensions that are used where the device has them. Everything else is core in Vulkan 1.3.
 const WANTED_EXTENSIONS: &[&CStr] = &[
+    amd::shader_core_properties::NAME,
     ext::external_memory_host::NAME,
     ext::map_memory_placed::NAME,
     ext::memory_budget::NAME,
@@ -23,6 +24,7 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
     khr::shader_subgroup_rotate::NAME,
     khr::shader_subgroup_uniform_control_flow::NAME,
     khr::workgroup_memory_explicit_layout::NAME,
+    nv::shader_sm_builtins::NAME,
 ];
 
 /// The extensions of a device that are also in the list above.

@@ -7,7 +7,7 @@ use crate::host_memory;
 use crate::instance::{RawInstance, Refused};
 use crate::memory::{MemoryInfo, MemoryTypes};
 use crate::target;
-use ash::{ext, vk};
+use ash::{amd, ext, nv, vk};
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,6 +89,9 @@ pub struct Limits {
     pub timestamp_period: f32,
     /// Queues that are used for streams.
     pub queues: u32,
+    /// Streaming multiprocessors or compute units (VK_NV_shader_sm_builtins, VK_AMD_shader_core_properties); `None` where
+    /// the driver does not say.
+    pub multiprocessors: Option<u32>,
 }
 
 /// Subgroup properties.
@@ -286,6 +289,8 @@ pub(crate) fn inspect(
     let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
     let mut pci = vk::PhysicalDevicePCIBusInfoPropertiesEXT::default();
     let mut host = vk::PhysicalDeviceExternalMemoryHostPropertiesEXT::default();
+    let mut multiprocessors = vk::PhysicalDeviceShaderSMBuiltinsPropertiesNV::default();
+    let mut cores = vk::PhysicalDeviceShaderCorePropertiesAMD::default();
     let mut properties = vk::PhysicalDeviceProperties2::default()
         .push_next(&mut v11)
         .push_next(&mut v12)
@@ -296,8 +301,18 @@ pub(crate) fn inspect(
     if extensions.has(ext::external_memory_host::NAME) {
         properties = properties.push_next(&mut host);
     }
+    if extensions.has(nv::shader_sm_builtins::NAME) {
+        properties = properties.push_next(&mut multiprocessors);
+    }
+    if extensions.has(amd::shader_core_properties::NAME) {
+        properties = properties.push_next(&mut cores);
+    }
     // SAFETY: the handle comes from this instance; the chain holds structures of Vulkan 1.3 and of extensions it has.
     unsafe { vk.get_physical_device_properties2(handle, &mut properties) };
+    let units = multiprocessors.shader_sm_count
+        + cores.shader_engine_count
+            * cores.shader_arrays_per_engine_count
+            * cores.compute_units_per_shader_array;
 
     let needed_operations = vk::SubgroupFeatureFlags::BASIC
         | vk::SubgroupFeatureFlags::VOTE
@@ -396,6 +411,7 @@ pub(crate) fn inspect(
             basic.limits.timestamp_period
         },
         queues: plan.compute_queues,
+        multiprocessors: (units > 0).then_some(units),
     };
     Ok(PhysicalDevice {
         instance: Arc::clone(instance),

@@ -73,6 +73,7 @@ impl Device {
     pub fn multiprocessors(&self) -> u32 {
         settings()
             .multiprocessors
+            .or(self.physical.limits().multiprocessors)
             .unwrap_or_else(|| match self.physical.kind() {
                 DeviceKind::Cpu => {
                     std::thread::available_parallelism().map_or(1, |n| n.get() as u32)

@@ -333,7 +333,8 @@ impl Emitter<'_> {
         } else {
             access.align
         };
-        let mask = 0x2 | u32::from(access.volatile) | if access.constant { 0 } else { 0x20 };
+        let volatile = access.volatile || self.state.is_some() && !access.constant;
+        let mask = 0x2 | u32::from(volatile) | if access.constant { 0 } else { 0x20 };
         self.asm.op(Op::Load, ty, &[pointer, mask, align])
     }
 
@@ -348,7 +349,8 @@ impl Emitter<'_> {
         } else {
             access.align
         };
-        let mask = 0x22 | u32::from(access.volatile);
+        let volatile = access.volatile || self.state.is_some();
+        let mask = 0x22 | u32::from(volatile);
         self.asm.void(Op::Store, &[pointer, value, mask, align]);
     }
 

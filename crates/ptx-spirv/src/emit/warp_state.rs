@@ -43,8 +43,10 @@ pub const SLOTS: u32 = THREADS;
 
 /// Scope Workgroup.
 const WORKGROUP: u32 = 2;
-/// AcquireRelease, UniformMemory, MakeAvailable, MakeVisible.
-const YIELD_SEMANTICS: u32 = 0x6048;
+/// None: the subgroups of a workgroup run on one thread, and llvmpipe makes a fence of anything else, which took a fifth of the time
+/// of short kernels. What keeps the driver's compiler from remembering memory across a yield is that all accesses of such
+/// a kernel are volatile ([`Emitter::load_device`]).
+const YIELD_SEMANTICS: u32 = 0;
 
 /// Module-scope variables of the warp state.
 pub(crate) struct State {
@@ -254,19 +256,15 @@ impl Emitter<'_> {
     /// At the start of a way that is padded: something that is never done. llvmpipe runs a way of few instructions
     /// without a branch around it, yields included, even for subgroups that do not take it.
     pub(super) fn keep_branch(&mut self) {
-        let never = self.slice_is(Op::IEqual);
+        // The driver's compiler does not know that a slice has bytes.
+        let slice = self.push(entry::Push::Slice);
+        let zero = self.asm.u32(0);
+        let never = self.asm.op(Op::IEqual, Type::Bool, &[slice, zero]);
         self.when(never, |e| {
             let at = e.state_address(DONE, None);
             let zero = e.asm.u32(0);
             e.poke(at, zero);
         });
-    }
-
-    /// The slice's size compared with 0, which it never is and the driver's compiler does not know.
-    fn slice_is(&mut self, op: Op) -> Id {
-        let slice = self.push(entry::Push::Slice);
-        let zero = self.asm.u32(0);
-        self.asm.op(op, Type::Bool, &[slice, zero])
     }
 
     /// After a padded branch with different numbers of meetings on its ways: the rest of them.
@@ -283,13 +281,16 @@ impl Emitter<'_> {
                     e.asm.op(Op::LogicalNot, Type::Bool, &[condition])
                 };
                 e.when(lacks, |e| {
-                    // As in `keep_branch`.
-                    let always = e.slice_is(Op::INotEqual);
-                    e.when(always, |e| {
-                        for _ in 0..then.abs_diff(otherwise) {
-                            e.yield_now();
-                        }
-                    });
+                    // So many instructions that llvmpipe puts a branch around them: see `keep_branch`. An inner
+                    // condition would not do, because the two become one.
+                    let (linear, zero) = (e.entry.linear, e.asm.u32(0));
+                    let tag = e.state_address(THREADS, Some((linear, THREAD_BYTES)));
+                    for _ in 0..12 {
+                        e.poke(tag, zero);
+                    }
+                    for _ in 0..then.abs_diff(otherwise) {
+                        e.yield_now();
+                    }
                 });
             },
             |_| {},

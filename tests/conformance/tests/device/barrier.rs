@@ -182,6 +182,27 @@ fn warp_barriers() -> Vec<Case> {
              ld.shared.b32 d, [other]; shfl.sync.bfly.b32 t1, d, 16, 31, -1; mad.lo.u32 d, d, 3, t1; shfl.sync.down.b32 t1, d, 5, 31, -1;\n\
              add.u32 d, d, t1; vote.sync.ballot.b32 t1, q, -1; add.u32 d, d, t1; bar.warp.sync -1;",
         ));
+        // One warp alone has meetings within a round, and what it finds is for all; neighbours of other warps read each
+        // other's words before and after.
+        for (what, test) in [
+            ("warp 0", "setp.ne.u32 q, warp, 0;"),
+            ("threads below 32", "setp.gt.s32 q, tid, 31;"),
+            ("odd warps", "and.b32 t7, warp, 1; setp.eq.u32 q, t7, 0;"),
+        ] {
+            cases.push(case(
+                &format!("{what} reduce alone"),
+                threads,
+                &format!(
+                    "{test} mov.b32 t1, 0; mov.b32 t2, tid;\n\
+                     again: st.shared.b32 [mine], t2; bar.sync 0; ld.shared.b32 t3, [other]; mad.lo.u32 t2, t2, 3, t3; @q bra skip;\n\
+                     shfl.sync.bfly.b32 t3, t2, 16, 31, -1; mad.lo.u32 t2, t2, 5, t3; shfl.sync.bfly.b32 t3, t2, 8, 31, -1; add.u32 t2, t2, t3;\n\
+                     shfl.sync.idx.b32 t3, t2, 7, 31, -1; xor.b32 t2, t2, t3;\n\
+                     skip: bar.sync 0; @q bra over; st.shared.b32 [mine], t2; over: bar.sync 0; ld.shared.b32 t3, [other]; add.u32 t2, t2, t3; bar.sync 0;\n\
+                     add.u32 t1, t1, 1; setp.lt.u32 p, t1, 5; @p bra again;\n\
+                     mov.b32 d, t2;"
+                ),
+            ));
+        }
         cases.push(case(
             "warps of different length",
             threads,
