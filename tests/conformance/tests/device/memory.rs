@@ -5,6 +5,20 @@ use conformance::{isolated, Bench, Case, Random};
 use ptx_spirv::SharedMemory;
 use std::fmt::Write;
 
+/// Runs kernels where shared and local memory have addresses like any other, and where those are windows of the generic
+/// ones. (lavapipe has no aliased views of shared memory: there only kernels without it.)
+fn in_scratch_and_in_windows(test: &str, cases: &[Case]) {
+    let bench = Bench::open();
+    bench.kernels(cases, known_differences(test));
+    let windows = bench.with(|target| target.shared_memory = SharedMemory::ExplicitLayout);
+    let cases: Vec<Case> = cases
+        .iter()
+        .filter(|case| !case.name.contains("shared"))
+        .cloned()
+        .collect();
+    windows.kernels(&cases, known_differences(test));
+}
+
 /// A kernel of 64 threads: `from` and `to` are the thread's 64 bytes of input and `out` bytes of output.
 pub fn case(name: &str, out: usize, declarations: &str, text: &str) -> Case {
     let mut random = Random(23);
@@ -173,17 +187,7 @@ fn loads_of_every_width() {
          mov.b128 v1, {w1, w0}; st.global.b128 [to+16], v1; ld.global.v2.b64 {w2, w3}, [from+32]; st.global.v2.b64 [to+32], {w3, w2};",
     ));
     isolated("memory::loads_of_every_width", || {
-        let bench = Bench::open();
-        bench.kernels(&cases, known_differences("memory::loads_of_every_width"));
-        // The way of devices whose local memory is a window of the generic addresses. (lavapipe has no aliased views of
-        // shared memory.)
-        let windows = bench.with(|target| target.shared_memory = SharedMemory::ExplicitLayout);
-        let cases: Vec<Case> = cases
-            .iter()
-            .filter(|case| !case.name.contains("shared"))
-            .cloned()
-            .collect();
-        windows.kernels(&cases, known_differences("memory::loads_of_every_width"));
+        in_scratch_and_in_windows("memory::loads_of_every_width", &cases);
     });
 }
 
@@ -279,17 +283,7 @@ fn stores_of_every_width() {
         cases.push(case(&format!("st{how} to local memory"), 64, local, &text));
     }
     isolated("memory::stores_of_every_width", || {
-        let bench = Bench::open();
-        bench.kernels(&cases, known_differences("memory::stores_of_every_width"));
-        // The way of devices whose local memory is a window of the generic addresses. (lavapipe has no aliased views of
-        // shared memory.)
-        let windows = bench.with(|target| target.shared_memory = SharedMemory::ExplicitLayout);
-        let cases: Vec<Case> = cases
-            .iter()
-            .filter(|case| !case.name.contains("shared"))
-            .cloned()
-            .collect();
-        windows.kernels(&cases, known_differences("memory::stores_of_every_width"));
+        in_scratch_and_in_windows("memory::stores_of_every_width", &cases);
     });
 }
 
@@ -360,17 +354,7 @@ fn variables_and_addresses() {
         ),
     ];
     isolated("memory::variables_and_addresses", || {
-        let bench = Bench::open();
-        bench.kernels(&cases, known_differences("memory::variables_and_addresses"));
-        // The way of devices whose local memory is a window of the generic addresses. (lavapipe has no aliased views of
-        // shared memory.)
-        let windows = bench.with(|target| target.shared_memory = SharedMemory::ExplicitLayout);
-        let cases: Vec<Case> = cases
-            .iter()
-            .filter(|case| !case.name.contains("shared"))
-            .cloned()
-            .collect();
-        windows.kernels(&cases, known_differences("memory::variables_and_addresses"));
+        in_scratch_and_in_windows("memory::variables_and_addresses", &cases);
     });
 }
 
