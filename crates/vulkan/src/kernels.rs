@@ -7,6 +7,7 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::pipeline::{Pipeline, Shader};
+use crate::probe;
 use crate::shared::Shared;
 use crate::{Device, MemoryKind};
 use ptx_spirv::KernelInfo;
@@ -57,19 +58,7 @@ pub(crate) fn probe_fused_fma(device: &Arc<Device>) -> Result<bool, Error> {
                 .flat_map(|value| value.to_le_bytes()),
         );
     }
-    let memory = device.allocate(data.len() as u64, MemoryKind::Device)?;
-    let stream = device.create_stream()?;
-    stream.write(memory.address(), &data)?;
-    let parameters = memory.address().to_le_bytes();
-    stream.launch(
-        &pipeline,
-        &Launch {
-            grid: [1, 1, 1],
-            parameters: &parameters,
-            ..Launch::default()
-        },
-    )?;
-    stream.read(memory.address(), &mut data)?;
+    let data = probe::launch(device, &pipeline, &data)?;
     let result = |thread: usize| {
         let at = thread * 16 + 12;
         f32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"))

@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::launch::Launch;
+use crate::pipeline::Pipeline;
 use crate::{Device, MemoryKind};
 use ptx_spirv::{ModuleLayout, Target};
 use std::sync::Arc;
@@ -27,12 +28,24 @@ pub(crate) fn run(
     let translated = ptx_spirv::translate(&module, &layout, "probe", target)
         .map_err(|error| failed(error.to_string()))?;
     let pipeline = device.create_shader(&translated)?.pipeline([32, 1, 1], 0)?;
+    launch(device, &pipeline, data)
+}
+
+/// Runs one block of a pipeline whose parameter is the address of `data`; gives `data` afterwards.
+///
+/// # Errors
+/// Errors of the device.
+pub(crate) fn launch(
+    device: &Arc<Device>,
+    pipeline: &Arc<Pipeline>,
+    data: &[u8],
+) -> Result<Vec<u8>, Error> {
     let memory = device.allocate(data.len() as u64, MemoryKind::Device)?;
     let stream = device.create_stream()?;
     stream.write(memory.address(), data)?;
     let parameters = memory.address().to_le_bytes();
     stream.launch(
-        &pipeline,
+        pipeline,
         &Launch {
             grid: [1, 1, 1],
             parameters: &parameters,

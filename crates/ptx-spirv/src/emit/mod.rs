@@ -111,6 +111,8 @@ pub(crate) struct Emitter<'a> {
     preserve_subnormals: bool,
     /// Single-precision numbers that are known not to be subnormal.
     flushed: FxHashSet<Id>,
+    /// What flushing a number gave, with the epoch that knows it.
+    flushed_as: FxHashMap<Id, (u32, Id)>,
 }
 
 /// Functions of the shader that kernels call.
@@ -183,6 +185,7 @@ pub(crate) fn emit(
         subnormals,
         preserve_subnormals,
         flushed: FxHashSet::default(),
+        flushed_as: FxHashMap::default(),
     };
     let entry = emitter.begin(structured);
     emitter.flags = (0..structured.flags)

@@ -94,6 +94,12 @@ impl Emitter<'_> {
         if self.flushed.contains(&id) {
             return id;
         }
+        if let Some(&(epoch, flushed)) = self.flushed_as.get(&id) {
+            if epoch == self.epoch {
+                return flushed;
+            }
+        }
+        let operand = id;
         let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
         let exponent = self.asm.u32(0x7f80_0000);
         let sign = self.asm.u32(0x8000_0000);
@@ -104,6 +110,7 @@ impl Emitter<'_> {
         let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
         let id = self.asm.op(Op::Bitcast, Type::F32, &[flushed]);
         self.flushed.insert(id);
+        self.flushed_as.insert(operand, (self.epoch, id));
         id
     }
 

@@ -1,0 +1,113 @@
+//! What a device can do decides what its shaders are made of: matrix units, and who flushes subnormal numbers.
+
+mod common;
+
+use ptx_spirv::Target;
+use rspirv::spirv::{Capability, Op};
+
+const HEAD: &str = ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{\n\
+    .reg .b64 %a<1>;\n.reg .b32 %r<16>;\n.reg .f32 %f<16>;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n";
+
+/// The opcodes of a kernel and the capabilities that it declares.
+fn translate(body: &str, target: &Target) -> (Vec<Op>, Vec<Capability>) {
+    let mut target = target.clone();
+    // rspirv does not know its execution mode.
+    target.maximal_reconvergence = false;
+    let text = format!("{HEAD}{body}\nret;\n}}\n");
+    let translated = common::translate(&text, "k", &target).expect("a translation");
+    let all = common::instructions(&translated.spirv);
+    let capabilities = all
+        .iter()
+        .filter(|i| i.class.opcode == Op::Capability)
+        .filter_map(|i| match i.operands.first() {
+            Some(rspirv::dr::Operand::Capability(capability)) => Some(*capability),
+            _ => None,
+        })
+        .collect();
+    (all.iter().map(|i| i.class.opcode).collect(), capabilities)
+}
+
+fn count(ops: &[Op], op: Op) -> usize {
+    ops.iter().filter(|o| **o == op).count()
+}
+
+const HALVES: &str = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 \
+    {%f0,%f1,%f2,%f3}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, {%f4,%f5,%f6,%f7};\nst.global.f32 [%a0], %f0;";
+const BYTES: &str = "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 \
+    {%r6,%r7,%r8,%r9}, {%r0,%r1,%r2,%r3}, {%r4,%r5}, {%r10,%r11,%r12,%r13};\nst.global.b32 [%a0], %r6;";
+
+#[test]
+fn products_are_the_matrix_units_where_there_are_some() {
+    for body in [HALVES, BYTES] {
+        let (plain, _) = translate(body, &Target::subgroup32());
+        assert_eq!(count(&plain, Op::CooperativeMatrixMulAddKHR), 0);
+        assert!(count(&plain, Op::GroupNonUniformShuffle) > 0);
+        let (units, capabilities) = translate(body, &Target::nvidia());
+        assert_eq!(count(&units, Op::CooperativeMatrixMulAddKHR), 1);
+        assert_eq!(count(&units, Op::GroupNonUniformShuffle), 0);
+        assert!(capabilities.contains(&Capability::CooperativeMatrixKHR));
+    }
+}
+
+#[test]
+fn a_sum_that_goes_on_stays_a_matrix() {
+    let twice = format!(
+        "{}\n{}",
+        HALVES.lines().next().expect("the product"),
+        HALVES.replace("%f4,%f5,%f6,%f7", "%f0,%f1,%f2,%f3")
+    );
+    let (once, _) = translate(HALVES, &Target::nvidia());
+    let (twice, _) = translate(&twice, &Target::nvidia());
+    assert_eq!(count(&twice, Op::CooperativeMatrixMulAddKHR), 2);
+    // A, B and the first sum are put together once.
+    assert_eq!(
+        count(&twice, Op::CompositeInsert),
+        count(&once, Op::CompositeInsert)
+    );
+}
+
+#[test]
+fn matrices_of_bytes_are_words_where_the_driver_takes_that() {
+    let mut target = Target::nvidia();
+    let (bytes, _) = translate(BYTES, &target);
+    target.matrix_units.byte_words = true;
+    let (words, _) = translate(BYTES, &target);
+    // Six words of A and B and four of the sum, against 24 bytes and four.
+    assert_eq!(count(&bytes, Op::CompositeInsert), 28);
+    assert_eq!(count(&words, Op::CompositeInsert), 10);
+}
+
+const FLUSHED: &str = "ld.global.f32 %f0, [%a0];\nadd.ftz.f32 %f1, %f0, %f0;\n";
+const KEPT: &str = "mul.f32 %f2, %f1, %f0;\n";
+const STORE: &str = "st.global.f32 [%a0], %f1;";
+
+#[test]
+fn the_shader_flushes_where_nothing_needs_subnormal_numbers() {
+    let target = Target::subgroup32();
+    let (ops, capabilities) = translate(&format!("{FLUSHED}{STORE}"), &target);
+    assert!(capabilities.contains(&Capability::DenormFlushToZero));
+    assert!(!capabilities.contains(&Capability::DenormPreserve));
+    // What every kernel begins with chooses once.
+    assert_eq!(count(&ops, Op::Select), 1);
+}
+
+#[test]
+fn instructions_flush_where_others_need_subnormal_numbers() {
+    let mixed = format!("{FLUSHED}{KEPT}{STORE}");
+    let (ops, capabilities) = translate(&mixed, &Target::subgroup32());
+    assert!(!capabilities.contains(&Capability::DenormFlushToZero));
+    assert!(capabilities.contains(&Capability::DenormPreserve));
+    // One for the operand, which is the same twice, and one for the result.
+    assert_eq!(count(&ops, Op::Select), 1 + 2);
+    let mut target = Target::subgroup32();
+    target.flush_explicitly = false;
+    let (ops, _) = translate(&mixed, &target);
+    assert_eq!(count(&ops, Op::Select), 1);
+}
+
+#[test]
+fn a_kernel_without_ftz_keeps_subnormal_numbers() {
+    let (_, capabilities) = translate(&format!("{KEPT}{STORE}"), &Target::subgroup32());
+    assert!(capabilities.contains(&Capability::DenormPreserve));
+    assert!(!capabilities.contains(&Capability::DenormFlushToZero));
+}
