@@ -67,6 +67,14 @@ fn access_of(i: &Instruction) -> Access {
     }
 }
 
+/// Whether a kernel has shared memory, and local memory, whose generic addresses are a window.
+pub(super) fn windows(info: &KernelInfo) -> (bool, bool) {
+    (
+        !info.shared_in_scratch && (info.static_shared > 0 || info.dynamic_shared_align > 1),
+        !info.local_in_scratch && info.local_bytes > 0,
+    )
+}
+
 impl Emitter<'_> {
     pub(super) fn memory(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
@@ -132,7 +140,13 @@ impl Emitter<'_> {
 
     /// A generic address in the one space that it can point to, where there is only one. `r` holds its base.
     fn specific(&mut self, r: crate::graph::Register, id: Id) -> Address {
-        let spaces = self.provenance.register(r);
+        // Without windows, every address is one of the device's.
+        let Some(spaces) = self.provenance.as_ref().map(|p| p.register(r)) else {
+            return Address {
+                space: Space::Global,
+                id,
+            };
+        };
         let (shared, local) = self.windows();
         let (shared, local) = (shared && spaces.shared(), local && spaces.local());
         let space = match (shared, local, spaces.elsewhere()) {
@@ -172,11 +186,7 @@ impl Emitter<'_> {
 
     /// Whether a generic access can reach shared or local memory that is not device memory.
     fn windows(&self) -> (bool, bool) {
-        (
-            !self.info.shared_in_scratch
-                && (self.info.static_shared > 0 || self.info.dynamic_shared_align > 1),
-            !self.info.local_in_scratch && self.info.local_bytes > 0,
-        )
+        windows(&self.info)
     }
 
     /// Loads a value of a scalar or vector type.

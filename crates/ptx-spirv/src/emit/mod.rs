@@ -104,8 +104,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
-    /// Where generic addresses can point to.
-    provenance: Provenance,
+    /// Where generic addresses can point to, in kernels with windows.
+    provenance: Option<Provenance>,
     pub(crate) subnormals: subnormal::Subnormals,
     /// Whether subnormal numbers that are not flushed have to be kept.
     preserve_subnormals: bool,
@@ -160,6 +160,8 @@ pub(crate) fn emit(
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let storage = place_registers(graph, structured);
+    let provenance =
+        (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
     let mut emitter = Emitter {
         asm: Assembler::new(),
@@ -181,7 +183,7 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
-        provenance: Provenance::of(graph, module, layout),
+        provenance,
         subnormals,
         preserve_subnormals,
         flushed: FxHashSet::default(),

@@ -100,12 +100,8 @@ impl Emitter<'_> {
             }
         }
         let operand = id;
-        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
-        let exponent = self.asm.u32(0x7f80_0000);
+        let (bits, small) = self.subnormal(id);
         let sign = self.asm.u32(0x8000_0000);
-        let zero = self.asm.u32(0);
-        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
-        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
         let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
         let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
         let id = self.asm.op(Op::Bitcast, Type::F32, &[flushed]);
@@ -119,19 +115,18 @@ impl Emitter<'_> {
         if self.subnormals != Subnormals::ByShader {
             return result;
         }
-        let bits = self.cast(
-            Value {
-                id: argument,
-                ty: Type::F32,
-            },
-            Type::U32,
-        );
-        let exponent = self.asm.u32(0x7f80_0000);
-        let zero = self.asm.u32(0);
-        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
-        let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+        let (bits, small) = self.subnormal(argument);
         let result = self.asm.op(Op::Bitcast, Type::U32, &[result]);
         let kept = self.asm.op(Op::Select, Type::U32, &[small, bits, result]);
         self.asm.op(Op::Bitcast, Type::F32, &[kept])
+    }
+
+    /// The bits of a single-precision number, and whether it is zero or subnormal.
+    fn subnormal(&mut self, id: Id) -> (Id, Id) {
+        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
+        let exponent = self.asm.u32(0x7f80_0000);
+        let zero = self.asm.u32(0);
+        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, exponent]);
+        (bits, self.asm.op(Op::IEqual, Type::Bool, &[e, zero]))
     }
 }
