@@ -51,13 +51,13 @@ functions! {
     fn ggml_init(InitParams) -> *mut c_void;
     fn ggml_free(*mut c_void);
     fn ggml_tensor_overhead() -> usize;
-    fn ggml_graph_overhead() -> usize;
+    fn ggml_graph_overhead_custom(usize, bool) -> usize;
     fn ggml_type_name(c_int) -> *const c_char;
     fn ggml_row_size(c_int, i64) -> usize;
     fn ggml_nbytes(*const c_void) -> usize;
     fn ggml_quantize_chunk(c_int, *const f32, *mut c_void, i64, i64, i64, *const f32) -> usize;
     fn ggml_new_tensor(*mut c_void, c_int, c_int, *const i64) -> *mut c_void;
-    fn ggml_new_graph(*mut c_void) -> *mut c_void;
+    fn ggml_new_graph_custom(*mut c_void, usize, bool) -> *mut c_void;
     fn ggml_build_forward_expand(*mut c_void, *mut c_void);
     fn ggml_backend_dev_init(*mut c_void, *const c_char) -> *mut c_void;
     fn ggml_backend_free(*mut c_void);

@@ -35,6 +35,9 @@ pub struct Options {
     /// Print the lines without running anything.
     #[arg(long)]
     list: bool,
+    /// Measure instead, in shapes of an 8 B model: each operation this many times in a graph, which runs several times.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    time: Option<u32>,
 }
 
 /// What a tensor is filled with.
@@ -96,6 +99,20 @@ impl Input {
                 }
             })
             .collect()
+    }
+
+    /// Bytes of the tensor's type that hold numbers, quick to make for large tensors: the first rows, repeated.
+    fn repeated_bytes(&self, c: &Functions, seed: u64) -> Vec<u8> {
+        const ROWS: i64 = 8;
+        let mut size = self.size.clone();
+        let others: i64 = size[1..].iter().product();
+        if matches!(self.fill, Fill::Causal) || others % ROWS != 0 {
+            return self.bytes(c, seed);
+        }
+        size.truncate(1);
+        size.push(ROWS);
+        let part = Self::filled(self.kind, &size, self.fill).bytes(c, seed);
+        part.repeat((others / ROWS) as usize)
     }
 
     /// The numbers in the type of the tensor.
@@ -341,6 +358,62 @@ fn cases(c: &Functions) -> Vec<Case> {
     cases
 }
 
+/// What generation and prompts of an 8 B model take most of their time for.
+fn large_cases(c: &Functions) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |title: String, inputs: Vec<Input>, build: Build| {
+        cases.push(Case {
+            title,
+            inputs,
+            build,
+        })
+    };
+    for kind in [F16, 2, 8, 12, 14] {
+        // SAFETY: a type number of ggml.
+        let name = string(unsafe { (c.ggml_type_name)(kind) });
+        for columns in [1, 512] {
+            add(
+                format!("MUL_MAT {name} 4096x14336 by {columns}"),
+                vec![
+                    Input::new(kind, &[14336, 4096]),
+                    Input::new(F32, &[14336, columns]),
+                ],
+                build!(ggml_mul_mat; 0, 1),
+            );
+        }
+    }
+    for columns in [1, 512] {
+        add(
+            format!("FLASH_ATTN_EXT head 128, 32 over 8 heads, 512 keys, {columns}"),
+            vec![
+                Input::new(F32, &[128, columns, 32]),
+                Input::new(F16, &[128, 512, 8]),
+                Input::new(F16, &[128, 512, 8]),
+                Input::filled(F16, &[512, columns], Fill::Causal),
+            ],
+            build!(ggml_flash_attn_ext, 0.088, 0.0, 0.0; 0, 1, 2, 3),
+        );
+        let two = || {
+            vec![
+                Input::new(F32, &[4096, columns]),
+                Input::new(F32, &[4096, columns]),
+            ]
+        };
+        add(
+            format!("RMS_NORM 4096x{columns}"),
+            vec![Input::new(F32, &[4096, columns])],
+            build!(ggml_rms_norm, 1e-5; 0),
+        );
+        add(format!("ADD 4096x{columns}"), two(), build!(ggml_add; 0, 1));
+        add(
+            format!("SWIGLU 4096x{columns}"),
+            two(),
+            build!(ggml_swiglu_split; 0, 1),
+        );
+    }
+    cases
+}
+
 /// Runs the cases and prints a line for each.
 ///
 /// # Errors
@@ -353,11 +426,25 @@ pub fn run(llama: &Llama, options: &Options) -> Result<bool> {
             .map(|d| d.handle)
             .with_context(|| format!("ggml finds no device {name}"))
     };
-    let cases = cases(c)
+    let all = match options.time {
+        Some(_) => large_cases(c),
+        None => cases(c),
+    };
+    let cases = all
         .into_iter()
         .filter(|case| case.title.contains(&options.only));
     if options.list {
         cases.for_each(|case| println!("{}", case.title));
+        return Ok(true);
+    }
+    if let Some(repeat) = options.time {
+        let backend = Backend::open(c, device(&options.device)?)?;
+        for case in cases {
+            match backend.time(&case, repeat)? {
+                Some(seconds) => println!("{:10.2} us  {}", seconds * 1e6, case.title),
+                None => println!("unsupported    {}", case.title),
+            }
+        }
         return Ok(true);
     }
     let cpu = Backend::open(c, device("CPU")?)?;
@@ -426,54 +513,13 @@ impl<'a> Backend<'a> {
     /// The result of an operation as floats; none if the backend does not support it.
     fn compute(&self, case: &Case, seed: u64) -> Result<Option<Vec<f32>>> {
         let c = self.c;
-        // SAFETY: the context has room for the tensors and the graph, and lives until its end in `Scope`; all pointers
-        // come from ggml, and the buffers have the sizes which ggml says.
+        let Some(graph) = self.graph(case, 1, &|input, n| input.bytes(c, seed + n))? else {
+            return Ok(None);
+        };
+        self.run(&graph, case)?;
+        let result = graph.result;
+        // SAFETY: the result is a tensor of the graph, which is alive, and the buffers have the sizes which ggml says.
         unsafe {
-            let mut scope = Scope {
-                c,
-                context: (c.ggml_init)(InitParams {
-                    size: 64 * (c.ggml_tensor_overhead)() + (c.ggml_graph_overhead)(),
-                    buffer: ptr::null_mut(),
-                    no_alloc: true,
-                }),
-                buffer: ptr::null_mut(),
-            };
-            ensure!(!scope.context.is_null(), "ggml_init failed");
-            let tensors: Vec<Tensor> = case
-                .inputs
-                .iter()
-                .map(|i| {
-                    (c.ggml_new_tensor)(
-                        scope.context,
-                        i.kind,
-                        i.size.len() as c_int,
-                        i.size.as_ptr(),
-                    )
-                })
-                .collect();
-            let result = (case.build)(c, scope.context, &tensors);
-            if !(c.ggml_backend_supports_op)(self.handle, result) {
-                return Ok(None);
-            }
-            let graph = (c.ggml_new_graph)(scope.context);
-            (c.ggml_build_forward_expand)(graph, result);
-            scope.buffer = (c.ggml_backend_alloc_ctx_tensors)(scope.context, self.handle);
-            ensure!(!scope.buffer.is_null(), "no memory for {}", case.title);
-            for (i, (input, tensor)) in case.inputs.iter().zip(&tensors).enumerate() {
-                let bytes = input.bytes(c, seed + i as u64);
-                ensure!(
-                    bytes.len() == (c.ggml_nbytes)(*tensor),
-                    "{}: size of input {i}",
-                    case.title
-                );
-                (c.ggml_backend_tensor_set)(*tensor, bytes.as_ptr().cast(), 0, bytes.len());
-            }
-            let status = (c.ggml_backend_graph_compute)(self.handle, graph);
-            ensure!(
-                status == 0,
-                "{}: ggml_backend_graph_compute returned {status}",
-                case.title
-            );
             let mut bytes = vec![0u8; (c.ggml_nbytes)(result)];
             (c.ggml_backend_tensor_get)(result, bytes.as_mut_ptr().cast(), 0, bytes.len());
             // The first field of a tensor is its type.
@@ -503,6 +549,108 @@ impl<'a> Backend<'a> {
             }))
         }
     }
+
+    /// Seconds that an operation takes, as one of `repeat` in a graph; the best of ten runs after three that do not
+    /// count (a backend may record a graph at its third). None if the backend does not support it.
+    fn time(&self, case: &Case, repeat: u32) -> Result<Option<f64>> {
+        let c = self.c;
+        let bytes = |input: &Input, n: u64| input.repeated_bytes(c, n);
+        let Some(graph) = self.graph(case, repeat as usize, &bytes)? else {
+            return Ok(None);
+        };
+        for _ in 0..3 {
+            self.run(&graph, case)?;
+        }
+        let mut best = f64::INFINITY;
+        for _ in 0..10 {
+            let begin = Instant::now();
+            self.run(&graph, case)?;
+            best = best.min(begin.elapsed().as_secs_f64());
+        }
+        Ok(Some(best / f64::from(repeat)))
+    }
+
+    /// Computes a graph and waits for it.
+    fn run(&self, graph: &Graph, case: &Case) -> Result<()> {
+        // SAFETY: a graph of this backend, whose tensors are allocated.
+        let status = unsafe { (self.c.ggml_backend_graph_compute)(self.handle, graph.graph) };
+        ensure!(
+            status == 0,
+            "{}: ggml_backend_graph_compute returned {status}",
+            case.title
+        );
+        Ok(())
+    }
+
+    /// A graph that has an operation `repeat` times over the same inputs, allocated and filled.
+    fn graph(
+        &self,
+        case: &Case,
+        repeat: usize,
+        bytes: &dyn Fn(&Input, u64) -> Vec<u8>,
+    ) -> Result<Option<Graph<'a>>> {
+        let c = self.c;
+        // SAFETY: the context has room for the tensors and the graph, and lives until its end in `Scope`; all pointers
+        // come from ggml, and the buffers have the sizes which ggml says.
+        unsafe {
+            let mut scope = Scope {
+                c,
+                context: (c.ggml_init)(InitParams {
+                    size: (64 + 8 * repeat) * (c.ggml_tensor_overhead)()
+                        + (c.ggml_graph_overhead_custom)(8 * repeat + 64, false),
+                    buffer: ptr::null_mut(),
+                    no_alloc: true,
+                }),
+                buffer: ptr::null_mut(),
+            };
+            ensure!(!scope.context.is_null(), "ggml_init failed");
+            let tensors: Vec<Tensor> = case
+                .inputs
+                .iter()
+                .map(|i| {
+                    (c.ggml_new_tensor)(
+                        scope.context,
+                        i.kind,
+                        i.size.len() as c_int,
+                        i.size.as_ptr(),
+                    )
+                })
+                .collect();
+            let graph = (c.ggml_new_graph_custom)(scope.context, 8 * repeat + 64, false);
+            let mut result = ptr::null_mut();
+            for _ in 0..repeat {
+                result = (case.build)(c, scope.context, &tensors);
+                if !(c.ggml_backend_supports_op)(self.handle, result) {
+                    return Ok(None);
+                }
+                (c.ggml_build_forward_expand)(graph, result);
+            }
+            scope.buffer = (c.ggml_backend_alloc_ctx_tensors)(scope.context, self.handle);
+            ensure!(!scope.buffer.is_null(), "no memory for {}", case.title);
+            for (i, (input, tensor)) in case.inputs.iter().zip(&tensors).enumerate() {
+                let bytes = bytes(input, i as u64);
+                ensure!(
+                    bytes.len() == (c.ggml_nbytes)(*tensor),
+                    "{}: size of input {i}",
+                    case.title
+                );
+                (c.ggml_backend_tensor_set)(*tensor, bytes.as_ptr().cast(), 0, bytes.len());
+            }
+            Ok(Some(Graph {
+                graph,
+                result,
+                _scope: scope,
+            }))
+        }
+    }
+}
+
+/// A graph whose tensors are allocated on a backend.
+struct Graph<'a> {
+    graph: *mut c_void,
+    /// The result of its last operation.
+    result: Tensor,
+    _scope: Scope<'a>,
 }
 
 impl Drop for Backend<'_> {
