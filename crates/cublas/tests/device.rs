@@ -25,7 +25,7 @@ fn every_function_on_a_device() {
     // A library of SONAME libcuda.so.1 that is loaded already is the one that cuBLAS finds.
     let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     let library = library.unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 14] = [
         ("wrong arguments", products::wrong_arguments),
         (
             "products by named functions",
@@ -46,6 +46,7 @@ fn every_function_on_a_device() {
             products::products_of_large_matrices,
         ),
         ("products of tiles", products::products_of_tiles),
+        ("products along k", products::products_along_k),
         ("triangular systems", structured::triangular_systems),
         ("matrices and vectors", structured::matrices_and_vectors),
         ("rank updates", structured::rank_updates),

@@ -26,6 +26,7 @@ tests! {
     products_in_batches
     products_by_named_functions
     products_of_large_matrices
+    products_along_k
     products_of_tiles
     wrong_arguments
 }

@@ -25,8 +25,9 @@
 //! assert!(spec.ptx().contains("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"));
 //! ```
 
+use crate::kernels::fragments::Fragments;
 use crate::kernels::gemm_direct::Layout;
-use crate::ptx::{ins, module, Arithmetic, Class, Element, Function, Number, Reg};
+use crate::ptx::{ins, module, Arithmetic, Class, Element, Function, Reg};
 
 /// Steps along `k` in a tile.
 const DEPTH: u32 = 32;
@@ -200,7 +201,24 @@ impl Spec {
             },
         );
         ins!(f, "cp.async.wait_all;");
-        self.write(f, c, (first_m, m), (first_n, n), tid, (alpha, beta), &sums);
+        let (warps_n, _) = self.shape.warps();
+        let lane = f.op2(Class::B32, "and.b32", tid, 31);
+        let warp = f.op2(Class::B32, "shr.u32", tid, 5);
+        let warp_n = f.op2(Class::B32, "and.b32", warp, warps_n - 1);
+        let warp_m = f.op2(Class::B32, "shr.u32", warp, warps_n.trailing_zeros());
+        let size_n = 16 * self.shape.fragments_n();
+        let result = Fragments {
+            address: c,
+            element: self.element_c,
+            size: (m, n),
+            first: (
+                f.op3(Class::B32, "mad.lo.u32", warp_m, 8 * FRAGMENTS_M, first_m),
+                f.op3(Class::B32, "mad.lo.u32", warp_n, size_n, first_n),
+            ),
+            lane,
+            scalars: (alpha, beta),
+        };
+        result.write(f, &sums);
     }
 
     fn zeros(&self, f: &mut Function) -> [Reg; 4] {
@@ -428,91 +446,6 @@ impl Spec {
                          {{{a0}, {a1}, {a2}, {a3}}}, {{{b0}, {b1}}}, {{{d0}, {d1}, {d2}, {d3}}};"
                     );
                 }
-            }
-        }
-    }
-
-    /// `C = alpha * sums + beta * C`
-    #[allow(clippy::too_many_arguments)]
-    fn write(
-        &self,
-        f: &mut Function,
-        c: Reg,
-        (first_m, m): (Reg, Reg),
-        (first_n, n): (Reg, Reg),
-        tid: Reg,
-        (alpha, beta): (Number, Number),
-        sums: &[Vec<[Reg; 4]>],
-    ) {
-        f.comment("C = alpha * sum + beta * C; C is not read where beta is zero");
-        let (warps_n, _) = self.shape.warps();
-        let ar = Arithmetic::F32;
-        let beta_counts = f.is_nonzero(ar, beta);
-        let lane = f.op2(Class::B32, "and.b32", tid, 31);
-        let warp = f.op2(Class::B32, "shr.u32", tid, 5);
-        let warp_n = f.op2(Class::B32, "and.b32", warp, warps_n - 1);
-        let warp_m = f.op2(Class::B32, "shr.u32", warp, warps_n.trailing_zeros());
-        let group = f.op2(Class::B32, "shr.u32", lane, 2);
-        let within = f.op2(Class::B32, "and.b32", lane, 3);
-        let column = f.op3(
-            Class::B32,
-            "mad.lo.u32",
-            warp_n,
-            16 * self.shape.fragments_n(),
-            group,
-        );
-        let column = f.op2(Class::B32, "add.u32", column, first_n);
-        let row = f.op2(Class::B32, "shl.b32", within, 1);
-        let row = f.op3(Class::B32, "mad.lo.u32", warp_m, 8 * FRAGMENTS_M, row);
-        let row = f.op2(Class::B32, "add.u32", row, first_m);
-        let ldc = f.load_param("ldc", Class::B64);
-        let size = self.element_c.size();
-        f.comment("pairs of rows are written at once where they are aligned");
-        let bits = f.op2(Class::B64, "or.b64", c, ldc);
-        let bits = f.op2(Class::B64, "and.b64", bits, 2 * size - 1);
-        let paired = f.compare("eq.u64", bits, 0);
-        for (i, fragments) in sums.iter().enumerate() {
-            for half in 0..2 {
-                let column = f.op2(Class::B32, "add.u32", column, 16 * i + 8 * half);
-                let inside = f.compare("lt.u32", column, n);
-                f.if_then(inside, |f| {
-                    let wide = f.widen(column);
-                    let start = f.op3(Class::B64, "mad.lo.s64", wide, ldc, c);
-                    for (j, sum) in fragments.iter().enumerate() {
-                        let row = f.op2(Class::B32, "add.u32", row, 8 * j);
-                        let address = f.op3(Class::B64, "mad.wide.u32", row, size, start);
-                        let pair = [sum[2 * half], sum[2 * half + 1]];
-                        let next = f.op2(Class::B32, "add.u32", row, 1);
-                        let both = f.compare("lt.u32", next, m);
-                        ins!(f, "and.pred {both}, {both}, {paired};");
-                        let (single, done) = (f.label("single"), f.label("written"));
-                        let results =
-                            pair.map(|sum| f.multiply(ar, alpha, Number { re: sum, im: None }));
-                        ins!(f, "@!{both} bra {single};");
-                        f.if_then(beta_counts, |f| {
-                            let old = f.load_vector("global", self.element_c, ar, address, 0, 2);
-                            for (result, old) in results.iter().zip(old) {
-                                f.multiply_add(ar, *result, beta, old);
-                            }
-                        });
-                        f.store_pair(self.element_c, address, results);
-                        ins!(f, "bra {done};");
-                        f.place(single);
-                        for (k, result) in results.into_iter().enumerate() {
-                            let row = f.op2(Class::B32, "add.u32", row, k);
-                            let inside = f.compare("lt.u32", row, m);
-                            f.if_then(inside, |f| {
-                                let address = f.op2(Class::B64, "add.s64", address, k * size);
-                                f.if_then(beta_counts, |f| {
-                                    let old = f.load("global", self.element_c, ar, address, 0);
-                                    f.multiply_add(ar, result, beta, old);
-                                });
-                                f.store(None, self.element_c, ar, address, result);
-                            });
-                        }
-                        f.place(done);
-                    }
-                });
             }
         }
     }

@@ -4,6 +4,8 @@
 //! the project's `shaders/` folder as a readable snapshot. [`Kernel`] names one kernel of any family.
 
 pub mod elementwise;
+mod fragments;
+pub mod gemm_depth;
 pub mod gemm_direct;
 pub mod gemm_tensor;
 pub mod gemm_tiled;
@@ -40,6 +42,8 @@ macro_rules! families {
 families! {
     /// Operations without sums.
     Elementwise(elementwise),
+    /// Matrix product on tensor cores of operands along `k`.
+    GemmDepth(gemm_depth),
     /// Matrix product from registers.
     GemmDirect(gemm_direct),
     /// Matrix product on tensor cores.

@@ -1,5 +1,6 @@
 //! Kernels to test.
 
+use cublas::kernels::gemm_depth;
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
 use cublas::kernels::gemm_tensor::{self, Shape};
 use cublas::kernels::{elementwise, gemm_tiled, reduce, symmetric, triangular, Kernel};
@@ -166,6 +167,20 @@ pub fn all_kernels() -> Vec<Kernel> {
                     shape,
                 }));
             }
+        }
+    }
+    for (ab, c) in [
+        (Element::F16, Element::F16),
+        (Element::F16, Element::F32),
+        (Element::BF16, Element::F32),
+    ] {
+        for shape in gemm_depth::Shape::ALL {
+            kernels.push(Kernel::GemmDepth(gemm_depth::Spec {
+                element_ab: ab,
+                element_c: c,
+                scale: Element::F32,
+                shape,
+            }));
         }
     }
     kernels.extend(small_kernels());

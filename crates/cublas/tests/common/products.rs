@@ -361,6 +361,37 @@ pub fn products_of_large_matrices() {
     }
 }
 
+/// Operands along `k` in whole and partial tiles of every size; with two multiprocessors each of `gemm_depth::Shape::ALL`
+/// is taken.
+pub fn products_along_k() {
+    let blas = Blas::new();
+    let mut random = Random(13);
+    let sizes = [
+        (512, 256, 32),
+        (500, 255, 32),
+        (256, 64, 64),
+        (251, 60, 128),
+        (128, 64, 192),
+        (122, 60, 64),
+        (64, 64, 96),
+        (61, 59, 32),
+    ];
+    for (i, size) in sizes.into_iter().enumerate() {
+        let formats = PRODUCTS[[0, 2, 1, 3][i % 4]];
+        let beta = if i % 3 == 0 { [0.0, 0.0] } else { [0.5, 0.0] };
+        let pad = if i % 2 == 0 { 0 } else { 8 };
+        let case = Case {
+            formats,
+            ops: (1, 0),
+            size,
+            beta,
+            pad,
+            ..PLAIN
+        };
+        run_gemm(&blas, &mut random, case);
+    }
+}
+
 /// Matrices of several tiles of every format, in batches of addresses, at odd addresses.
 pub fn products_of_tiles() {
     let blas = Blas::new();
