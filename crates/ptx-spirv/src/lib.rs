@@ -5,6 +5,7 @@
 //! (push constants, specialisation constants, scratch, fault record) is in `docs/design.md`, "The launch contract".
 
 pub mod assembler;
+pub mod copies;
 mod emit;
 pub mod graph;
 pub mod layout;
@@ -18,7 +19,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 5;
+pub const REVISION: u32 = 9;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;

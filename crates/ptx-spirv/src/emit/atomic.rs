@@ -373,7 +373,7 @@ impl Emitter<'_> {
             (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
-        self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+        self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[body]);
         self.label(body);
         let old = self.asm.op(Op::AtomicLoad, ty, &[pointer, scope, relaxed]);

@@ -195,6 +195,32 @@ impl Emitter<'_> {
         found
     }
 
+    /// Row addresses as [`Emitter::row_bases`] gives them, computed as the lanes that have them would, and a constant to add
+    /// to each; none where they depend on more than the lane's place.
+    fn computed_rows(
+        &mut self,
+        i: &Instruction,
+        address: usize,
+        keys: &[u32],
+        lanes: &[Id],
+    ) -> Result<Option<Vec<(Id, u32)>>> {
+        let Operand::Address {
+            base: ptx::AddressBase::Register(r),
+            ..
+        } = self.operand(i, address)?
+        else {
+            return Ok(None);
+        };
+        if self.yields() || self.info.shared_in_scratch {
+            return Ok(None);
+        }
+        let register = self.virtual_register(*r);
+        let rows = keys.iter().zip(lanes);
+        Ok(rows
+            .map(|(&key, &lane)| self.in_lane((key, lane), register))
+            .collect())
+    }
+
     /// The offset in shared memory of an address that cannot be elsewhere, also where it is written as a generic one.
     fn shared_offset(&mut self, i: &Instruction, address: &Operand) -> Result<Id> {
         use memory::Space;
@@ -240,7 +266,7 @@ impl Emitter<'_> {
                     base: *base,
                     offset: 0,
                 };
-                (self.shared_offset(i, &without)?, *offset)
+                (move |e: &mut Self| e.shared_offset(i, &without), *offset)
             }
             _ => {
                 return Err(EmitError::Invalid(format!(
@@ -251,6 +277,7 @@ impl Emitter<'_> {
         };
         let transposed = i.has(M::Trans);
         if load && self.yields() {
+            let base = base(self)?;
             let at = Address {
                 space: memory::Space::Shared,
                 id: self.offset(base, Type::U32, offset),
@@ -278,7 +305,14 @@ impl Emitter<'_> {
                 keys.push(m);
             }
         }
-        let rows = self.row_bases(base, &keys, &lanes);
+        let rows = match self.computed_rows(i, address, &keys, &lanes)? {
+            Some(rows) => rows,
+            None => {
+                let base = base(self)?;
+                let rows = self.row_bases(base, &keys, &lanes);
+                rows.into_iter().map(|row| (row, 0)).collect()
+            }
+        };
         let within = if transposed {
             let one = self.asm.u32(1);
             self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, one])
@@ -288,11 +322,11 @@ impl Emitter<'_> {
         };
         let at: Vec<Address> = rows
             .into_iter()
-            .map(|r| {
-                let id = self.asm.op(Op::IAdd, Type::U32, &[r, within]);
+            .map(|(row, constant)| {
+                let id = self.asm.op(Op::IAdd, Type::U32, &[row, within]);
                 Address {
                     space: memory::Space::Shared,
-                    id: self.offset(id, Type::U32, offset),
+                    id: self.offset(id, Type::U32, offset.wrapping_add(i64::from(constant))),
                 }
             })
             .collect();

@@ -239,7 +239,7 @@ impl Emitter<'_> {
         );
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
-        self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+        self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[test]);
         self.label(test);
         let at = self.asm.op(Op::Load, Type::U32, &[counter]);

@@ -11,6 +11,7 @@
 //! self.set(&i.operands[0], Type::U32, sum)
 //! ```
 
+mod async_copy;
 mod atomic;
 mod barrier;
 mod call;
@@ -22,6 +23,7 @@ mod entry;
 mod float;
 mod half;
 mod integer;
+mod lane_addresses;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -60,6 +62,10 @@ pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
+/// Loop control: the CUDA compiler has unrolled what is worth it, and a driver that does so again makes loops larger than
+/// instruction caches.
+const DONT_UNROLL: u32 = rspirv::spirv::LoopControl::DONT_UNROLL.bits();
+
 /// An unsupported instruction, named by its mnemonic.
 pub(crate) fn unsupported<T>(i: &Instruction) -> Result<T> {
     Err(EmitError::Unsupported(i.mnemonic()))
@@ -87,6 +93,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) info: KernelInfo,
     /// The frame whose instruction is being emitted.
     frame: u32,
+    /// Its index into the statements of the frame's body.
+    statement: u32,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -104,6 +112,10 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
+    copies: async_copy::AsyncCopies,
+    definitions: lane_addresses::Definitions,
+    /// What is known of other lanes, by the key of the lane.
+    lanes: FxHashMap<u32, lane_addresses::Lane>,
     /// Where generic addresses can point to, in kernels with windows.
     provenance: Option<Provenance>,
     pub(crate) subnormals: subnormal::Subnormals,
@@ -163,6 +175,7 @@ pub(crate) fn emit(
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
+    let rows = !matches!(target.warps, Warps::Yield { .. }) && graph.uses_matrices();
     let mut emitter = Emitter {
         asm: Assembler::new(),
         target,
@@ -171,6 +184,7 @@ pub(crate) fn emit(
         graph,
         info,
         frame: 0,
+        statement: 0,
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -183,6 +197,13 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
+        copies: async_copy::AsyncCopies::of(graph, target),
+        definitions: if rows {
+            lane_addresses::Definitions::of(graph)
+        } else {
+            lane_addresses::Definitions::default()
+        },
+        lanes: FxHashMap::default(),
         provenance,
         subnormals,
         preserve_subnormals,
@@ -193,6 +214,7 @@ pub(crate) fn emit(
     emitter.flags = (0..structured.flags)
         .map(|_| emitter.asm.variable(Type::Bool))
         .collect();
+    emitter.start_async_copies();
     let open = emitter.region(&structured.body, None)?;
     if open {
         emitter.thread_exit();
@@ -730,7 +752,7 @@ impl<'a> Emitter<'a> {
                     let (start, next, merge) = (self.asm.id(), self.asm.id(), self.asm.id());
                     self.asm.void(Op::Branch, &[header]);
                     self.label(header);
-                    self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+                    self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
                     self.asm.void(Op::Branch, &[start]);
                     self.label(start);
                     if self.region(body, Some((merge, next)))? {
@@ -784,7 +806,7 @@ impl<'a> Emitter<'a> {
                     statement,
                     unpredicated,
                 } => {
-                    self.frame = frame;
+                    (self.frame, self.statement) = (frame, statement);
                     let i = graph.instruction(frame, statement);
                     self.matrix.at = at;
                     if let Err(e) = self.predicated(i, unpredicated) {
@@ -802,6 +824,7 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
+        self.finish_async_copies();
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {

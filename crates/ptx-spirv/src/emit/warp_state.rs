@@ -411,7 +411,7 @@ impl Emitter<'_> {
             (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
-        self.asm.void(Op::LoopMerge, &[merge, next, 2]);
+        self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[test]);
         self.label(test);
         let waiting = waiting(self);
@@ -437,7 +437,7 @@ impl Emitter<'_> {
         );
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
-        self.asm.void(Op::LoopMerge, &[merge, next, 2]);
+        self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[test]);
         self.label(test);
         let k = self.asm.op(Op::Load, Type::U32, &[counter]);
