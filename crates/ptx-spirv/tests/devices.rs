@@ -111,3 +111,54 @@ fn a_kernel_without_ftz_keeps_subnormal_numbers() {
     assert!(capabilities.contains(&Capability::DenormPreserve));
     assert!(!capabilities.contains(&Capability::DenormFlushToZero));
 }
+
+/// A tile in shared memory, and `%r1`, the address of a row of it by the thread's place.
+const ROW: &str = ".shared .align 16 .b8 tile[8192];\nmov.u32 %r2, tile;\nand.b32 %r10, %r0, 15;\n\
+    mad.lo.u32 %r1, %r10, 256, %r2;\nshl.b32 %r11, %r0, 4;\nand.b32 %r3, %r11, 112;\n";
+
+/// Loads four matrices of the row that is 64 bytes on, with the places of a row exchanged.
+const LOAD: &str = "add.u32 %r12, %r1, 64;\nxor.b32 %r4, %r12, %r3;\n\
+    ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r5,%r6,%r7,%r8}, [%r4];\nst.global.b32 [%a0], %r5;";
+
+#[test]
+fn addresses_of_rows_are_computed_where_they_depend_on_the_place_alone() {
+    let (computed, _) = translate(&format!("{ROW}{LOAD}"), &Target::nvidia());
+    assert_eq!(count(&computed, Op::GroupNonUniformShuffle), 0);
+    // A row by what is in memory.
+    let loaded = format!("{ROW}ld.global.u32 %r9, [%a0];\nadd.u32 %r1, %r1, %r9;\n{LOAD}");
+    let (shuffled, _) = translate(&loaded, &Target::nvidia());
+    assert_eq!(count(&shuffled, Op::GroupNonUniformShuffle), 4);
+    // One that is not the same all the time.
+    let moving = format!(
+        "{ROW}again:\n{LOAD}\nadd.u32 %r1, %r1, 32;\nsetp.lt.u32 %q, %r1, 4096;\n@%q bra again;"
+    )
+    .replacen(".shared", ".reg .pred %q;\n.shared", 1);
+    let (shuffled, _) = translate(&moving, &Target::nvidia());
+    assert_eq!(count(&shuffled, Op::GroupNonUniformShuffle), 4);
+}
+
+#[test]
+fn a_copy_is_stored_at_its_wait() {
+    let body = ".shared .align 16 .b8 tile[64];\nmov.u32 %r1, tile;\n\
+        cp.async.cg.shared.global [%r1], [%a0], 16;\nbar.sync 0;\ncp.async.wait_all;\nbar.sync 0;\n\
+        ld.shared.u32 %r2, [%r1];\nst.global.u32 [%a0], %r2;";
+    let (ops, _) = translate(body, &Target::nvidia());
+    let barriers: Vec<usize> = (0..ops.len())
+        .filter(|&n| ops[n] == Op::ControlBarrier)
+        .collect();
+    let [first, second] = barriers[..] else {
+        panic!("{} barriers", barriers.len())
+    };
+    // The load is before the first barrier; between the two there is a store to shared memory, after its address and value
+    // were taken out of their variables.
+    let between = &ops[first..second];
+    assert!(count(between, Op::Store) > 0);
+    assert!(count(&ops[..first], Op::Load) > 0);
+    let (at_once, _) = translate(&body.replace("cp.async.wait_all;\n", ""), &Target::nvidia());
+    let last = (0..at_once.len())
+        .filter(|&n| at_once[n] == Op::ControlBarrier)
+        .nth(1)
+        .expect("the second barrier");
+    // Without a wait it ends with its block.
+    assert!(count(&at_once[last..], Op::Store) > 1);
+}
