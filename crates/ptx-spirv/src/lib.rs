@@ -5,7 +5,6 @@
 //! (push constants, specialisation constants, scratch, fault record) is in `docs/design.md`, "The launch contract".
 
 pub mod assembler;
-pub mod copies;
 mod emit;
 pub mod graph;
 pub mod layout;

@@ -136,29 +136,3 @@ fn addresses_of_rows_are_computed_where_they_depend_on_the_place_alone() {
     let (shuffled, _) = translate(&moving, &Target::nvidia());
     assert_eq!(count(&shuffled, Op::GroupNonUniformShuffle), 4);
 }
-
-#[test]
-fn a_copy_is_stored_at_its_wait() {
-    let body = ".shared .align 16 .b8 tile[64];\nmov.u32 %r1, tile;\n\
-        cp.async.cg.shared.global [%r1], [%a0], 16;\nbar.sync 0;\ncp.async.wait_all;\nbar.sync 0;\n\
-        ld.shared.u32 %r2, [%r1];\nst.global.u32 [%a0], %r2;";
-    let (ops, _) = translate(body, &Target::nvidia());
-    let barriers: Vec<usize> = (0..ops.len())
-        .filter(|&n| ops[n] == Op::ControlBarrier)
-        .collect();
-    let [first, second] = barriers[..] else {
-        panic!("{} barriers", barriers.len())
-    };
-    // The load is before the first barrier; between the two there is a store to shared memory, after its address and value
-    // were taken out of their variables.
-    let between = &ops[first..second];
-    assert!(count(between, Op::Store) > 0);
-    assert!(count(&ops[..first], Op::Load) > 0);
-    let (at_once, _) = translate(&body.replace("cp.async.wait_all;\n", ""), &Target::nvidia());
-    let last = (0..at_once.len())
-        .filter(|&n| at_once[n] == Op::ControlBarrier)
-        .nth(1)
-        .expect("the second barrier");
-    // Without a wait it ends with its block.
-    assert!(count(&at_once[last..], Op::Store) > 1);
-}

@@ -93,8 +93,6 @@ pub(crate) struct Emitter<'a> {
     pub(crate) info: KernelInfo,
     /// The frame whose instruction is being emitted.
     frame: u32,
-    /// Its index into the statements of the frame's body.
-    statement: u32,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -112,7 +110,6 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
     pub(crate) matrix: matrix::Batch,
-    copies: async_copy::AsyncCopies,
     definitions: lane_addresses::Definitions,
     /// What is known of other lanes, by the key of the lane.
     lanes: FxHashMap<u32, lane_addresses::Lane>,
@@ -184,7 +181,6 @@ pub(crate) fn emit(
         graph,
         info,
         frame: 0,
-        statement: 0,
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -197,7 +193,6 @@ pub(crate) fn emit(
         helper_order: Vec::new(),
         state: None,
         matrix: matrix::Batch::default(),
-        copies: async_copy::AsyncCopies::of(graph, target),
         definitions: if rows {
             lane_addresses::Definitions::of(graph)
         } else {
@@ -214,7 +209,6 @@ pub(crate) fn emit(
     emitter.flags = (0..structured.flags)
         .map(|_| emitter.asm.variable(Type::Bool))
         .collect();
-    emitter.start_async_copies();
     let open = emitter.region(&structured.body, None)?;
     if open {
         emitter.thread_exit();
@@ -806,7 +800,7 @@ impl<'a> Emitter<'a> {
                     statement,
                     unpredicated,
                 } => {
-                    (self.frame, self.statement) = (frame, statement);
+                    self.frame = frame;
                     let i = graph.instruction(frame, statement);
                     self.matrix.at = at;
                     if let Err(e) = self.predicated(i, unpredicated) {
@@ -824,7 +818,6 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-        self.finish_async_copies();
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {
