@@ -9,7 +9,7 @@
 
 use anyhow::Context;
 use ash::{ext, khr, vk};
-use ptx_spirv::{ModuleLayout, Translated, Warps};
+use ptx_spirv::{ModuleLayout, Target, Translated, Warps};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io::Write;
@@ -158,7 +158,8 @@ impl Compiler {
         }?;
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
-            .size(ptx_spirv::PUSH_CONSTANT_BYTES);
+            // Parameters follow the push constants on every profile but the least.
+            .size(ptx_spirv::PUSH_CONSTANT_BYTES + Target::subgroup32().inline_parameters);
         let info = vk::PipelineLayoutCreateInfo::default()
             .push_constant_ranges(std::slice::from_ref(&range));
         // SAFETY: the device is alive.

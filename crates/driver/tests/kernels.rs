@@ -72,6 +72,49 @@ done:
     ret;
 }
 
+// Adds up the pieces of parameters of every size: from fixed places, and from a register.
+.visible .entry pieces(
+    .param .u64 out, .param .u8 a, .param .s8 b, .param .u16 c, .param .u32 d, .param .f64 e, .param .align 4 .b8 s[12]
+) {
+    .reg .b16 %h<3>;
+    .reg .b32 %r<12>;
+    .reg .b64 %rd<4>;
+    .reg .f64 %fd;
+    ld.param.u64 %rd1, [out];
+    ld.param.u8 %r1, [a];
+    ld.param.s8 %r2, [b];
+    ld.param.u16 %h1, [c];
+    ld.param.u32 %r3, [d];
+    ld.param.f64 %fd, [e];
+    ld.param.v2.u16 {%h2, %h0}, [s+4];
+    ld.param.u8 %r4, [s+11];
+    cvt.rzi.u32.f64 %r5, %fd;
+    add.u32 %r6, %r1, %r2;
+    add.u32 %r6, %r6, %r3;
+    add.u32 %r6, %r6, %r4;
+    add.u32 %r6, %r6, %r5;
+    cvt.u32.u16 %r7, %h1;
+    add.u32 %r6, %r6, %r7;
+    cvt.u32.u16 %r7, %h2;
+    add.u32 %r6, %r6, %r7;
+    cvt.u32.u16 %r7, %h0;
+    add.u32 %r6, %r6, %r7;
+    st.global.u32 [%rd1], %r6;
+    ret;
+}
+.visible .entry pieces_by_register(.param .u64 out, .param .u32 index, .param .align 4 .b8 s[16]) {
+    .reg .b32 %r<3>;
+    .reg .b64 %rd<5>;
+    ld.param.u64 %rd1, [out];
+    ld.param.u32 %r1, [index];
+    mul.wide.u32 %rd2, %r1, 4;
+    mov.b64 %rd3, s;
+    add.s64 %rd4, %rd3, %rd2;
+    ld.param.u32 %r2, [%rd4];
+    st.global.u32 [%rd1], %r2;
+    ret;
+}
+
 // Reverses a block's values through dynamic shared memory.
 .extern .shared .align 4 .b8 buffer[];
 .visible .entry reverse(.param .u64 data) {
@@ -199,6 +242,56 @@ fn scale(
         arguments.as_mut_ptr(),
         null_mut()
     ));
+}
+
+#[test]
+fn parameters_of_every_size() {
+    in_child("parameters_of_every_size", &[], || {
+        let module = start();
+        let mut out = allocate(4);
+        let launch = |kernel: CUfunction, parameters: &mut [*mut c_void]| {
+            ok!(cuLaunchKernel(
+                kernel,
+                1,
+                1,
+                1,
+                1,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                parameters.as_mut_ptr(),
+                null_mut()
+            ));
+        };
+        let (mut a, mut b, mut c) = (200u8, -3i8, 60_000u16);
+        let (mut d, mut e, mut s) = (1u32 << 20, 1e6f64, [0u8; 12]);
+        (s[4], s[5], s[6], s[7], s[11]) = (1, 2, 3, 4, 250);
+        launch(
+            function(module, c"pieces"),
+            &mut [
+                argument(&mut out),
+                argument(&mut a),
+                argument(&mut b),
+                argument(&mut c),
+                argument(&mut d),
+                argument(&mut e),
+                argument(&mut s),
+            ],
+        );
+        let sum = 200 - 3 + 60_000 + (1 << 20) + 1_000_000 + 0x201 + 0x403 + 250;
+        assert_eq!(read(out, 1), [sum]);
+        let (mut index, mut words) = (2u32, [5u32, 6, 7, 8]);
+        launch(
+            function(module, c"pieces_by_register"),
+            &mut [
+                argument(&mut out),
+                argument(&mut index),
+                argument(&mut words),
+            ],
+        );
+        assert_eq!(read(out, 1), [7]);
+    });
 }
 
 #[test]

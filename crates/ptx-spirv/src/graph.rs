@@ -209,6 +209,54 @@ impl Graph<'_> {
         })
     }
 
+    /// Whether all that the kernel does with its parameters is to load numbers of up to 64 bits from fixed places.
+    pub fn reads_parameters_by_name(
+        &self,
+        module: &Module,
+        layout: &crate::ModuleLayout,
+        bytes: u32,
+    ) -> bool {
+        let is_parameter =
+            |frame: u32, symbol: SymbolId| match self.place(module, layout, frame, symbol) {
+                Some(Place::KernelParameter(at)) => Some(at),
+                _ => None,
+            };
+        self.blocks.iter().flat_map(|b| &b.steps).all(|step| {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                return true;
+            };
+            let i = self.instruction(frame, statement);
+            i.operands.iter().enumerate().all(|(n, o)| match o {
+                Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                Operand::Address {
+                    base: AddressBase::Symbol(symbol),
+                    offset,
+                } => match is_parameter(frame, *symbol) {
+                    None => true,
+                    Some(at) => {
+                        let size = i.types().next_back().and_then(|t| t.size());
+                        let first = i64::from(at) + offset;
+                        // Vectors are of up to four elements.
+                        let most = i64::from(bytes.next_multiple_of(4));
+                        i.opcode == Opcode::Ld
+                            && n == 1
+                            && size.is_some_and(|size| {
+                                let size = i64::from(size);
+                                size <= 8
+                                    && first % size.min(4) == 0
+                                    && first >= 0
+                                    && first + size * i64::from(vector_width(i)) <= most
+                            })
+                    }
+                },
+                _ => true,
+            })
+        })
+    }
+
     /// Whether the kernel has matrix instructions.
     pub fn uses_matrices(&self) -> bool {
         self.any(|i| {
@@ -245,6 +293,17 @@ impl Graph<'_> {
                 .collect(),
         }
     }
+}
+
+/// Elements of an access.
+pub fn vector_width(i: &Instruction) -> u8 {
+    let widths = i.modifiers.iter().map(|m| match m {
+        Modifier::V2 => 2,
+        Modifier::V4 => 4,
+        Modifier::V8 => 8,
+        _ => 1,
+    });
+    widths.max().unwrap_or(1)
 }
 
 /// Whether the instruction needs the threads of its warp or block together.

@@ -44,6 +44,9 @@ pub struct KernelInfo {
     pub parameters: Vec<Parameter>,
     /// Bytes of the parameter block, the grid's workspace included.
     pub parameter_bytes: u32,
+    /// Whether the parameter block lies in the push constants, behind the others ([`PUSH_CONSTANT_BYTES`]), instead of in
+    /// memory.
+    pub inline_parameters: bool,
     /// Where in the parameter block the grid's workspace lies, in kernels that ask for the grid's handle (`%envreg1`,
     /// `%envreg2`: cooperative groups). [`GRID_WORKSPACE_BYTES`] bytes, zero; the first word is not zero in a cooperative
     /// launch, whose blocks are all resident at once.
@@ -235,6 +238,9 @@ pub fn translate(
             })
             .collect(),
         parameter_bytes,
+        inline_parameters: grid_workspace_offset.is_none()
+            && parameter_bytes <= target.inline_parameters
+            && graph.reads_parameters_by_name(module, layout, parameter_bytes),
         grid_workspace_offset,
         static_shared: graph.static_shared,
         dynamic_shared_align: graph.dynamic_align.max(1),

@@ -108,7 +108,13 @@ pub struct Target {
     pub min_max_orders_zeros: bool,
     /// Which products of matrices the device does itself.
     pub matrix_units: MatrixUnits,
+    /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
+    /// memory.
+    pub inline_parameters: u32,
 }
+
+/// Bytes behind the push constants where a device has 256 of them, as all drivers of desktop GPUs do.
+const INLINE: u32 = 256 - crate::PUSH_CONSTANT_BYTES;
 
 impl Target {
     /// Mesa lavapipe 25.0 with 8-wide subgroups.
@@ -137,6 +143,7 @@ impl Target {
             exact_sqrt: true,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            inline_parameters: INLINE,
         }
     }
 
@@ -166,6 +173,7 @@ impl Target {
             exact_sqrt: false,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            inline_parameters: INLINE,
         }
     }
 
@@ -196,6 +204,7 @@ impl Target {
             exact_sqrt: false,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::pipeline::Pipeline;
 use crate::raw::Raw;
 use crate::stream::Copy2d;
 use ash::vk;
+use smallvec::SmallVec;
 
 /// Regions in one vkCmdCopyBuffer.
 const REGIONS: usize = 1024;
@@ -84,11 +85,13 @@ impl Encoder<'_> {
         };
     }
 
-    /// Dispatches a grid, in parts where it is too large or its scratch is too small. Gives the number of dispatches.
+    /// Dispatches a grid, in parts where it is too large or its scratch is too small. `inline` are the parameters that go
+    /// behind the push constants. Gives the number of dispatches.
     pub(crate) fn launch(
         &mut self,
         pipeline: &Pipeline,
         mut push: PushConstants,
+        inline: &[u8],
         scratch: Scratch,
     ) -> u32 {
         let vk = &self.raw.vk;
@@ -110,6 +113,7 @@ impl Encoder<'_> {
         };
         push.scratch = scratch.address;
         let mut dispatches = 0;
+        let mut constants: SmallVec<[u8; 256]> = SmallVec::new();
         for part in split(
             push.grid,
             self.raw.physical.limits().workgroup_count,
@@ -121,6 +125,10 @@ impl Encoder<'_> {
             }
             push.base = part.base;
             let ([x, y, z], [nx, ny, nz]) = (part.base, part.count);
+            constants.clear();
+            constants.extend_from_slice(push.bytes());
+            constants.extend_from_slice(inline);
+            constants.resize(constants.len().next_multiple_of(4), 0);
             // SAFETY: the layout has this push-constant range; the pipeline was made with DISPATCH_BASE.
             unsafe {
                 vk.cmd_push_constants(
@@ -128,7 +136,7 @@ impl Encoder<'_> {
                     self.raw.layout,
                     vk::ShaderStageFlags::COMPUTE,
                     0,
-                    push.bytes(),
+                    &constants,
                 );
                 vk.cmd_dispatch_base(self.commands, x, y, z, nx, ny, nz);
             }

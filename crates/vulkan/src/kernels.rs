@@ -166,6 +166,7 @@ fn pipeline(
         name: name.to_owned(),
         parameters: Vec::new(),
         parameter_bytes,
+        inline_parameters: false,
         grid_workspace_offset: None,
         static_shared: 0,
         dynamic_shared_align: 1,

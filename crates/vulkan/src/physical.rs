@@ -375,6 +375,7 @@ pub(crate) fn inspect(
         driver_id: v12.driver_id,
         subgroup,
         workgroup_memory: basic.limits.max_compute_shared_memory_size,
+        push_constants: basic.limits.max_push_constants_size,
         features: &available,
         v12: &v12,
     };

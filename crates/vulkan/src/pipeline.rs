@@ -140,6 +140,15 @@ impl Pipeline {
         })
     }
 
+    /// The part of a launch's parameters that is passed behind the push constants: all of them or none.
+    pub(crate) fn inline<'a>(&self, parameters: &'a [u8]) -> &'a [u8] {
+        if self.module.info.inline_parameters {
+            parameters
+        } else {
+            &[]
+        }
+    }
+
     /// The kernel.
     pub fn info(&self) -> &KernelInfo {
         &self.module.info

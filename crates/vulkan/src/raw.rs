@@ -127,7 +127,7 @@ impl Raw {
             .map_err(Error::Unsupported)?;
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
-            .size(ptx_spirv::PUSH_CONSTANT_BYTES);
+            .size(ptx_spirv::PUSH_CONSTANT_BYTES + physical.target().inline_parameters);
         let info = vk::PipelineLayoutCreateInfo::default()
             .push_constant_ranges(std::slice::from_ref(&range));
         // SAFETY: the device is alive.

@@ -224,6 +224,7 @@ impl Recording {
                 },
             ) if Arc::ptr_eq(pipeline, p)
                 && (grid, module, printf, parameters.len()) == (g, m, f, q.len())
+                && (parameters == q || pipeline.inline(q).is_empty())
                 && recorded.is_some() =>
             {
                 if parameters != q {
@@ -392,7 +393,11 @@ impl State {
                             scratch_need.max(scratch_bytes(&shared.raw, pipeline.slice, *grid));
                         slice = slice.max(pipeline.slice);
                     }
-                    parameters
+                    // The others are part of the commands.
+                    match pipeline.inline(parameters) {
+                        [] => parameters,
+                        _ => &[],
+                    }
                 }
                 Node::Fill {
                     pattern: value,
@@ -489,9 +494,9 @@ fn record(
             Node::Launch {
                 pipeline,
                 grid,
+                parameters,
                 module,
                 printf,
-                ..
             } => {
                 let block = recorded.parameters.as_ref().filter(|_| !place.is_empty());
                 let push = PushConstants {
@@ -503,7 +508,8 @@ fn record(
                     ..pipeline.constants
                 };
                 encoder.barrier();
-                recorded.operations += encoder.launch(pipeline, push, available);
+                recorded.operations +=
+                    encoder.launch(pipeline, push, pipeline.inline(parameters), available);
                 recorded._pipelines.push(Arc::clone(pipeline));
             }
             Node::Copy { size: 0, .. } | Node::Empty => {}

@@ -38,6 +38,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) driver_id: vk::DriverId,
     pub(crate) subgroup: Subgroup,
     pub(crate) workgroup_memory: u32,
+    pub(crate) push_constants: u32,
     pub(crate) features: &'a Features,
     pub(crate) v12: &'a vk::PhysicalDeviceVulkan12Properties<'a>,
 }
@@ -60,6 +61,11 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.warps = warps;
     target.shared_memory = shared_memory;
     target.workgroup_memory = facts.workgroup_memory;
+    // More than 256 bytes are no use to most kernels, and cost time at each launch.
+    target.inline_parameters = facts
+        .push_constants
+        .min(256)
+        .saturating_sub(ptx_spirv::PUSH_CONSTANT_BYTES);
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
     target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);

@@ -119,7 +119,14 @@ impl Emitter<'_> {
         ] {
             self.asm.extension(e);
         }
-        let members: Vec<Id> = Push::ALL.iter().map(|m| self.asm.ty(m.1)).collect();
+        let mut members: Vec<Id> = Push::ALL.iter().map(|m| self.asm.ty(m.1)).collect();
+        if self.info.inline_parameters {
+            let words = self.asm.u32(self.info.parameter_bytes.div_ceil(4).max(1));
+            let (word, array) = (self.asm.ty(Type::U32), self.asm.id());
+            self.asm.global(Op::TypeArray, &[array, word, words]);
+            self.asm.decorate(array, Decoration::ArrayStride, &[4]);
+            members.push(array);
+        }
         let block = self.asm.id();
         let mut words = vec![block];
         words.extend(&members);
@@ -128,6 +135,14 @@ impl Emitter<'_> {
         for (n, m) in Push::ALL.iter().enumerate() {
             self.asm
                 .decorate_member(block, n as u32, Decoration::Offset, &[m.2]);
+        }
+        if self.info.inline_parameters {
+            self.asm.decorate_member(
+                block,
+                Push::ALL.len() as u32,
+                Decoration::Offset,
+                &[crate::PUSH_CONSTANT_BYTES],
+            );
         }
         let pointer = self.asm.pointer(StorageClass::PushConstant, block);
         self.entry.push = self.asm.id();
@@ -303,6 +318,37 @@ impl Emitter<'_> {
             .asm
             .op_with(Op::AccessChain, pointer, &[self.entry.push, index]);
         self.asm.op(Op::Load, ty, &[at])
+    }
+
+    /// A number of the parameter block in the push constants, at a byte offset that is a multiple of 4 or of its size.
+    pub(crate) fn inline_parameter(&mut self, at: u32, ty: Type) -> Id {
+        let pointee = self.asm.ty(Type::U32);
+        let pointer = self.asm.pointer(StorageClass::PushConstant, pointee);
+        let member = self.asm.u32(Push::ALL.len() as u32);
+        let word = |e: &mut Self, at: u32| {
+            let index = e.asm.u32(at / 4);
+            let place = e
+                .asm
+                .op_with(Op::AccessChain, pointer, &[e.entry.push, member, index]);
+            e.asm.op(Op::Load, Type::U32, &[place])
+        };
+        let low = word(self, at);
+        let (id, raw) = match ty.size() {
+            8 => {
+                let high = word(self, at + 4);
+                let pair = Type::Vector(Scalar::U32, 2);
+                let v = self.asm.op(Op::CompositeConstruct, pair, &[low, high]);
+                (self.asm.op(Op::Bitcast, Type::U64, &[v]), Type::U64)
+            }
+            4 => (low, Type::U32),
+            size => {
+                let shift = self.asm.u32(at % 4 * 8);
+                let part = self.asm.op(Op::ShiftRightLogical, Type::U32, &[low, shift]);
+                let raw = if size == 1 { Type::U8 } else { Type::U16 };
+                (self.asm.op(Op::UConvert, raw, &[part]), raw)
+            }
+        };
+        self.cast(Value { id, ty: raw }, ty)
     }
 
     /// The thread ends here.

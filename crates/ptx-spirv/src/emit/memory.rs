@@ -572,16 +572,7 @@ impl Emitter<'_> {
             .next_back()
             .ok_or_else(|| EmitError::Invalid("an access without a type".into()))?;
         let scalar = memory_type(ty);
-        let count = i
-            .modifiers
-            .iter()
-            .find_map(|m| match m {
-                Modifier::V2 => Some(2),
-                Modifier::V4 => Some(4),
-                Modifier::V8 => Some(8),
-                _ => None,
-            })
-            .unwrap_or(1);
+        let count = graph::vector_width(i);
         let whole = match (count, scalar.scalar()) {
             (1, _) => scalar,
             (2 | 4, Some(s)) => Type::Vector(s, count),
@@ -607,6 +598,16 @@ impl Emitter<'_> {
                 Place::Register(r) => {
                     let v = self.register(r);
                     return self.set(d, v.ty, v.id);
+                }
+                Place::KernelParameter(at) if self.info.inline_parameters => {
+                    let first = at.wrapping_add(*offset as u32);
+                    for (n, d) in Self::elements(d).iter().enumerate() {
+                        if !matches!(d, Operand::Sink) {
+                            let v = self.inline_parameter(first + n as u32 * scalar.size(), scalar);
+                            self.set_widened(d, scalar, v, ty.is_signed())?;
+                        }
+                    }
+                    return Ok(());
                 }
                 _ => {}
             }

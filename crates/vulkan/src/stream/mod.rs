@@ -208,7 +208,8 @@ impl Stream {
                 grid_id: shared.raw.grid_id.fetch_add(1, Ordering::Relaxed),
                 ..pipeline.constants
             };
-            if !launch.parameters.is_empty() {
+            let inline = pipeline.inline(launch.parameters);
+            if inline.len() < launch.parameters.len() {
                 let Some(place) = state
                     .parameters
                     .write(launch.parameters, PARAMETER_ALIGNMENT)
@@ -226,7 +227,7 @@ impl Stream {
             if let Some([start, _]) = &times {
                 start.record(encoder.commands);
             }
-            batch.operations += encoder.launch(pipeline, push, scratch);
+            batch.operations += encoder.launch(pipeline, push, inline, scratch);
             if let Some([start, end]) = &times {
                 end.record(encoder.commands);
                 batch

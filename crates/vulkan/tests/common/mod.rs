@@ -46,6 +46,7 @@ pub fn info(name: &str, parameter_bytes: u32) -> KernelInfo {
         name: name.to_owned(),
         parameters: Vec::new(),
         parameter_bytes,
+        inline_parameters: false,
         grid_workspace_offset: None,
         static_shared: 0,
         dynamic_shared_align: 1,
