@@ -4,7 +4,7 @@
 //! the order of the stream, and cost no new recording; any other change makes a new command buffer at the next replay, while
 //! replays already made keep the old one.
 
-use crate::encoder::{fill_source, Encoder, Scratch};
+use crate::encoder::{fill_source, Bound, Encoder, Scratch};
 use crate::error::Error;
 use crate::event::EventPoint;
 use crate::launch::{Launch, PushConstants};
@@ -471,7 +471,7 @@ fn record(
     // SAFETY: the command buffer is new.
     unsafe { raw.vk.begin_command_buffer(recorded.commands, &info) }
         .map_err(|result| raw.error("vkBeginCommandBuffer", result))?;
-    let mut bound = vk::Pipeline::null();
+    let mut bound = Bound::default();
     let mut encoder = Encoder {
         raw,
         commands: recorded.commands,
@@ -479,10 +479,7 @@ fn record(
     };
     let available = scratch
         .as_ref()
-        .map_or_else(Scratch::default, |memory| Scratch {
-            address: memory.address(),
-            size: memory.size(),
-        });
+        .map_or_else(Scratch::default, Scratch::of);
     let memory = &shared.memory;
     for (node, place) in nodes.iter().zip(places) {
         match node {

@@ -22,6 +22,7 @@ mod entry;
 mod float;
 mod half;
 mod integer;
+mod ldmatrix;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -34,6 +35,7 @@ mod stack;
 mod subnormal;
 mod video;
 pub mod warp_state;
+mod window;
 mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};

@@ -54,6 +54,8 @@ pub(crate) struct State {
     width: u32,
     /// Address of the workgroup's state.
     base: Id,
+    /// The same as an offset in scratch.
+    base_in_window: Id,
     /// How often the thread's warp has met.
     generation: Id,
     /// Which slot is next: 0 or 1.
@@ -77,6 +79,7 @@ impl State {
         State {
             width,
             base: asm.private_variable(Type::U64),
+            base_in_window: asm.private_variable(Type::U32),
             generation: asm.private_variable(Type::U32),
             parity: asm.private_variable(Type::U32),
             together: match lockstep.level {
@@ -358,6 +361,22 @@ impl Emitter<'_> {
 
     /// The words of the threads' slots: address of word 0 of a thread's slot.
     pub(super) fn slot(&mut self, slot: Id, thread: Id) -> Id {
+        let offset = self.slot_offset(slot, thread);
+        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
+        let base = self.state_base();
+        self.asm.op(Op::IAdd, Type::U64, &[base, offset])
+    }
+
+    /// The same as an offset in scratch, for reading.
+    pub(super) fn slot_in_window(&mut self, slot: Id, thread: Id) -> Id {
+        let offset = self.slot_offset(slot, thread);
+        let base = self.warps().base_in_window;
+        let base = self.asm.op(Op::Load, Type::U32, &[base]);
+        self.asm.op(Op::IAdd, Type::U32, &[base, offset])
+    }
+
+    /// Where a thread's slot starts in the state.
+    fn slot_offset(&mut self, slot: Id, thread: Id) -> Id {
         let words = self.info.warp_slot_words * 4;
         let size = self.asm.spec_constant(0, 32);
         let per_thread = self.asm.u32(THREAD_BYTES);
@@ -367,9 +386,7 @@ impl Emitter<'_> {
         let words = self.asm.u32(words);
         let offset = self.asm.op(Op::IMul, Type::U32, &[index, words]);
         let offset = self.asm.op(Op::IAdd, Type::U32, &[start, offset]);
-        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
-        let base = self.state_address(THREADS, None);
-        self.asm.op(Op::IAdd, Type::U64, &[base, offset])
+        self.offset(offset, Type::U32, THREADS.into())
     }
 
     /// The slot of the next exchange of the whole warp; the one after uses the other.
@@ -466,6 +483,9 @@ impl Emitter<'_> {
             self.warps().parity,
         );
         self.asm.void(Op::Store, &[base, slice]);
+        let in_window = self.warps().base_in_window;
+        let offset = self.entry.slice_in_window;
+        self.asm.void(Op::Store, &[in_window, offset]);
         let zero = self.asm.u32(0);
         self.asm.void(Op::Store, &[generation, zero]);
         self.asm.void(Op::Store, &[parity, zero]);
@@ -565,7 +585,7 @@ impl Emitter<'_> {
         self.asm.op(Op::INotEqual, Type::Bool, &[size, total])
     }
 
-    /// Publishes words of every lane to its warp and meets; gives the address of slot word 0 of the warp's lane 0.
+    /// Publishes words of every lane to its warp and meets; gives where slot word 0 of the warp's lane 0 is in scratch.
     pub(crate) fn publish_to_slot(&mut self, words: &[Id]) -> Id {
         let slot = self.next_slot();
         let (linear, lane) = (self.entry.linear, self.entry.lane);
@@ -592,29 +612,33 @@ impl Emitter<'_> {
         }
         self.meet();
         let start = self.asm.op(Op::ISub, Type::U32, &[linear, lane]);
-        self.slot(slot, start)
+        self.slot_in_window(slot, start)
     }
 
-    /// Reads a word that a lane published, by its number; `base` is the slot of the warp's lane 0.
-    pub(crate) fn read_slot_word(&mut self, base: Id, lane: Id, word: Id) -> Id {
+    /// Reads words that a lane published, from word `word`; `base` is from [`Self::publish_to_slot`].
+    pub(crate) fn read_slot_at(&mut self, base: Id, lane: Id, word: Id, ty: Type) -> Id {
         let words = self.asm.u32(self.info.warp_slot_words);
         let index = self.asm.op(Op::IMul, Type::U32, &[lane, words]);
         let index = self.asm.op(Op::IAdd, Type::U32, &[index, word]);
         let four = self.asm.u32(4);
         let offset = self.asm.op(Op::IMul, Type::U32, &[index, four]);
-        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
-        let at = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
-        self.load_device(at, Type::U32, memory::Access::default())
+        let at = self.asm.op(Op::IAdd, Type::U32, &[base, offset]);
+        self.load_slot(at, ty)
     }
 
     /// Reads words that a lane published; `base` is from [`Self::publish_to_slot`].
     pub(crate) fn read_slot(&mut self, base: Id, lane: Id, first: u32, ty: Type) -> Id {
         let bytes = self.asm.u32(self.info.warp_slot_words * 4);
         let offset = self.asm.op(Op::IMul, Type::U32, &[lane, bytes]);
-        let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
-        let at = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
-        let at = self.offset(at, Type::U64, 4 * first as i64);
-        self.load_device(at, ty, memory::Access::default())
+        let at = self.asm.op(Op::IAdd, Type::U32, &[base, offset]);
+        let at = self.offset(at, Type::U32, 4 * i64::from(first));
+        self.load_slot(at, ty)
+    }
+
+    /// Reads from a slot, by the offset in scratch.
+    pub(super) fn load_slot(&mut self, at: Id, ty: Type) -> Id {
+        self.load_window(at, ty)
+            .expect("slots are read in words, pairs and quadruples")
     }
 
     pub(super) fn write_warp_helper(&mut self, helper: Helper, id: Id) {
@@ -755,8 +779,8 @@ impl Emitter<'_> {
             let mine = self.slot(slot, linear);
             self.poke(mine, value);
             self.meet();
-            let at = self.slot(slot, from);
-            let id = self.peek(at, Type::U32);
+            let at = self.slot_in_window(slot, from);
+            let id = self.load_slot(at, Type::U32);
             self.asm.void(Op::ReturnValue, &[id]);
             return;
         }
@@ -772,8 +796,8 @@ impl Emitter<'_> {
                 let mine = e.slot(two, linear);
                 e.poke(mine, value);
                 e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
-                let at = e.slot(two, from);
-                let id = e.peek(at, Type::U32);
+                let at = e.slot_in_window(two, from);
+                let id = e.load_slot(at, Type::U32);
                 e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
                 id
             },
@@ -815,10 +839,10 @@ impl Emitter<'_> {
             for n in 0..32 / self.warps().width {
                 let k = self.asm.u32(n * self.warps().width);
                 let thread = self.asm.op(Op::IAdd, Type::U32, &[start, k]);
-                let at = self.slot(slot, thread);
-                let bits = self.peek(at, Type::U32);
-                let tag = self.offset(at, Type::U64, 4);
-                let tag = self.peek(tag, Type::U32);
+                let at = self.slot_in_window(slot, thread);
+                let bits = self.load_slot(at, Type::U32);
+                let tag = self.offset(at, Type::U32, 4);
+                let tag = self.load_slot(tag, Type::U32);
                 let current = self.asm.op(Op::IEqual, Type::Bool, &[tag, meeting]);
                 let bits = self.asm.op(Op::Select, Type::U32, &[current, bits, zero]);
                 all = self.asm.op(Op::BitwiseOr, Type::U32, &[all, bits]);
