@@ -3,6 +3,7 @@
 //! Memory blocks, timelines, pipelines and streams each hold an `Arc<Raw>`: the VkDevice goes when the last of them is gone,
 //! in whatever order the owner drops them.
 
+use crate::ahead::Ahead;
 use crate::error::Error;
 use crate::memory::MemoryTypes;
 use crate::{Fault, FaultCode, MemoryKind, PhysicalDevice};
@@ -46,6 +47,8 @@ pub(crate) struct Raw {
     pub(crate) layout: vk::PipelineLayout,
     /// Where warps yield: how shaders read scratch.
     pub(crate) window: Option<Window>,
+    /// Where warps yield: threads that compile large kernels.
+    pub(crate) ahead: Ahead,
     /// `%gridid` of the next launch.
     pub(crate) grid_id: AtomicU64,
     lost: AtomicBool,
@@ -196,6 +199,7 @@ impl Raw {
             sparse_queue,
             layout,
             window,
+            ahead: Ahead::default(),
             grid_id: AtomicU64::new(1),
             lost: AtomicBool::new(false),
             fault,

@@ -4,6 +4,7 @@
 //! the order of the stream, and cost no new recording; any other change makes a new command buffer at the next replay, while
 //! replays already made keep the old one.
 
+use crate::ahead::READY;
 use crate::encoder::{fill_source, Bound, Encoder, Scratch};
 use crate::error::Error;
 use crate::event::EventPoint;
@@ -14,6 +15,7 @@ use crate::raw::Raw;
 use crate::shared::Shared;
 use crate::stream::state::Step;
 use crate::stream::{allocate_scratch, check_launch, scratch_bytes, Copy2d, Fill, Stream};
+use crate::timeline::Timeline;
 use crate::Device;
 use ash::vk;
 use parking_lot::Mutex;
@@ -139,6 +141,8 @@ struct Recorded {
     operations: u32,
     _scratch: Option<Allocation>,
     _pipelines: Vec<Arc<Pipeline>>,
+    /// Of pipelines that were being compiled.
+    ready: Vec<Arc<Timeline>>,
     _entries: Vec<Arc<Entry>>,
 }
 
@@ -258,6 +262,9 @@ impl Recording {
         }
         if let Some(last) = &state.last {
             stream.wait(last)?;
+        }
+        for ready in state.recorded.iter().flat_map(|recorded| &recorded.ready) {
+            stream.wait_until_compiled(ready)?;
         }
         let State {
             image,
@@ -457,6 +464,7 @@ fn record(
         operations: 0,
         _scratch: None,
         _pipelines: Vec::new(),
+        ready: Vec::new(),
         _entries: Vec::new(),
     };
     let info = vk::CommandBufferAllocateInfo::default()
@@ -477,9 +485,7 @@ fn record(
         commands: recorded.commands,
         bound: &mut bound,
     };
-    let available = scratch
-        .as_ref()
-        .map_or_else(Scratch::default, Scratch::of);
+    let available = scratch.as_ref().map_or_else(Scratch::default, Scratch::of);
     let memory = &shared.memory;
     for (node, place) in nodes.iter().zip(places) {
         match node {
@@ -502,6 +508,10 @@ fn record(
                 encoder.barrier();
                 recorded.operations += encoder.launch(pipeline, push, available);
                 recorded._pipelines.push(Arc::clone(pipeline));
+                let pending = |ready: &&Arc<Timeline>| !ready.is_complete(READY);
+                recorded
+                    .ready
+                    .extend(pipeline.ready.iter().filter(pending).cloned());
             }
             Node::Copy { size: 0, .. } | Node::Empty => {}
             Node::Copy {

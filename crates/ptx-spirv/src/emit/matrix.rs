@@ -552,6 +552,10 @@ impl Emitter<'_> {
                         let s = sums[2 * h + k];
                         sums[2 * h + k] = if f.element == Element::Double {
                             self.add_double_product(s, x, y)
+                        } else if let (Element::Byte { a_signed, b_signed }, true) =
+                            (f.element, self.yields())
+                        {
+                            self.add_byte_products(s, (x, a_signed), (y, b_signed))
                         } else {
                             let dot = self.dot_word(f.element, x, y);
                             self.asm.op(Op::IAdd, Type::U32, &[s, dot])
@@ -581,6 +585,23 @@ impl Emitter<'_> {
         }
     }
 
+    /// `sum` and the products of the bytes of two words, each with whether it is signed. llvmpipe takes a word apart for each
+    /// dot product; here the same word's bytes are made once in a block.
+    fn add_byte_products(&mut self, mut sum: Id, a: (Id, bool), b: (Id, bool)) -> Id {
+        let [a, b] = [a, b].map(|(word, signed)| {
+            let element = Element::Byte {
+                a_signed: signed,
+                b_signed: signed,
+            };
+            self.elements_of(element, word)
+        });
+        for (x, y) in a.into_iter().zip(b) {
+            let p = self.asm.op(Op::IMul, Type::U32, &[x, y]);
+            sum = self.asm.op(Op::IAdd, Type::U32, &[sum, p]);
+        }
+        sum
+    }
+
     /// A register of another invocation of the subgroup; the same one is fetched once in a block.
     fn move_register(&mut self, element: Element, register: Id, invocation: Id, from: From) -> Id {
         if let Some(&found) = self.matrix.moved.get(&(register, from)) {
@@ -591,7 +612,7 @@ impl Emitter<'_> {
         found
     }
 
-    /// The elements of a word of A as single-precision numbers; made once in a block.
+    /// The elements of a word of A as single-precision numbers, bytes as integers; made once in a block.
     pub(super) fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
         if let Some(found) = self.matrix.elements.get(&(element, w)) {
             return found.clone();
@@ -622,6 +643,7 @@ impl Emitter<'_> {
                     .to_vec()
             }
             Element::Quarter { a_e4m3, .. } => self.quarters(w, a_e4m3),
+            Element::Byte { a_signed, .. } => self.bytes_of(w, a_signed),
             // tf32 has its numbers in the upper bits; the lower 13 do not count.
             _ => {
                 let mask = self.asm.u32(!0x1fff);
