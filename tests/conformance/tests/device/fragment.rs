@@ -214,6 +214,10 @@ fn loaded() -> Vec<Case> {
         ("m16n8k32.row.col.s32.s8.u8.s32", Input::Bytes),
     ] {
         for trans in ["", ".trans"] {
+            // Halves of single-precision numbers that change places make numbers that are not small and whole.
+            if matches!(input, Input::Singles) && trans == ".trans" {
+                continue;
+            }
             let product = |d: &str, a: &str, b: &str| {
                 format!("mma.sync.aligned.{shape} {{{d}}}, {a}, {{{b}}}, {{{d}}};\n")
             };
