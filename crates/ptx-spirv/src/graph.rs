@@ -194,6 +194,52 @@ impl Graph<'_> {
         constants.into_iter().map(Option::flatten).collect()
     }
 
+    /// By register: how many places write it, and read it.
+    pub fn counts(&self) -> Vec<(u32, u32)> {
+        let mut counts = vec![(0, 0); self.registers.len()];
+        let reads = |counts: &mut Vec<(u32, u32)>, r: Register| counts[r as usize].1 += 1;
+        for block in &self.blocks {
+            for step in &block.steps {
+                let (frame, statement) = match *step {
+                    Step::Copy { to, from } => {
+                        counts[to as usize].0 += 1;
+                        reads(&mut counts, from);
+                        continue;
+                    }
+                    Step::Constant { to, .. } => {
+                        counts[to as usize].0 += 1;
+                        continue;
+                    }
+                    Step::Instruction {
+                        frame, statement, ..
+                    } => (frame, statement),
+                };
+                let i = self.instruction(frame, statement);
+                if let Some(p) = i.predicate {
+                    reads(&mut counts, self.register(frame, p.register));
+                }
+                // What a call gives back may be in a register.
+                let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+                for (k, o) in i.operands.iter().enumerate() {
+                    operand_registers(o, &mut |r| {
+                        let r = self.register(frame, r);
+                        if k < n {
+                            counts[r as usize].0 += 1;
+                        } else {
+                            reads(&mut counts, r);
+                        }
+                    });
+                }
+            }
+            if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
+                block.condition
+            {
+                reads(&mut counts, register);
+            }
+        }
+        counts
+    }
+
     /// Whether a barrier of the kernel counts predicates (bar.red).
     pub fn uses_barrier_reduction(&self) -> bool {
         self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))

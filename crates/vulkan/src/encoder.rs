@@ -1,7 +1,7 @@
 //! Commands into a command buffer: what streams and recordings have in common.
 
 use crate::launch::{split, PushConstants};
-use crate::memory::{Entry, Span, Spans};
+use crate::memory::{Allocation, Entry, Span, Spans};
 use crate::pipeline::Pipeline;
 use crate::raw::Raw;
 use crate::stream::Copy2d;
@@ -37,15 +37,39 @@ pub(crate) fn fill_has_edges(address: u64, bytes: u64) -> bool {
 pub(crate) struct Encoder<'a> {
     pub(crate) raw: &'a Raw,
     pub(crate) commands: vk::CommandBuffer,
-    /// The pipeline bound in this command buffer.
-    pub(crate) bound: &'a mut vk::Pipeline,
+    /// What is bound in this command buffer.
+    pub(crate) bound: &'a mut Bound,
+}
+
+/// What a command buffer has bound so far.
+#[derive(Default)]
+pub(crate) struct Bound {
+    pipeline: vk::Pipeline,
+    /// The address of the scratch that is the window.
+    window: u64,
 }
 
 /// Scratch for a launch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) address: u64,
+    address: u64,
+    buffer: vk::Buffer,
+    offset: u64,
     pub(crate) size: u64,
+}
+
+impl Scratch {
+    /// All of an allocation.
+    pub(crate) fn of(memory: &Allocation) -> Self {
+        let (address, size) = (memory.address(), memory.size());
+        let span = memory.span(0, size);
+        Self {
+            address,
+            buffer: span.buffer,
+            offset: span.offset,
+            size,
+        }
+    }
 }
 
 impl Encoder<'_> {
@@ -95,8 +119,8 @@ impl Encoder<'_> {
         scratch: Scratch,
     ) -> u32 {
         let vk = &self.raw.vk;
-        if *self.bound != pipeline.handle {
-            *self.bound = pipeline.handle;
+        if self.bound.pipeline != pipeline.handle {
+            self.bound.pipeline = pipeline.handle;
             // SAFETY: the command buffer is recording; the pipeline is kept alive by the batch or recording.
             unsafe {
                 vk.cmd_bind_pipeline(
@@ -112,6 +136,9 @@ impl Encoder<'_> {
             scratch.size / u64::from(pipeline.slice)
         };
         push.scratch = scratch.address;
+        if pipeline.slice != 0 {
+            self.bind_window(scratch);
+        }
         let mut dispatches = 0;
         let mut constants: SmallVec<[u8; 256]> = SmallVec::new();
         for part in split(
@@ -143,6 +170,35 @@ impl Encoder<'_> {
             dispatches += 1;
         }
         dispatches
+    }
+
+    /// Makes scratch readable as a uniform buffer, where shaders do that.
+    fn bind_window(&mut self, scratch: Scratch) {
+        let Some(window) = &self.raw.window else {
+            return;
+        };
+        if std::mem::replace(&mut self.bound.window, scratch.address) == scratch.address {
+            return;
+        }
+        // llvmpipe's limit of 64 KiB is one of the number that it reports: it checks against the range.
+        let buffer = vk::DescriptorBufferInfo::default()
+            .buffer(scratch.buffer)
+            .offset(scratch.offset)
+            .range(scratch.size);
+        let write = vk::WriteDescriptorSet::default()
+            .descriptor_type(vk::DescriptorType::UNIFORM_BUFFER)
+            .buffer_info(std::slice::from_ref(&buffer));
+        // SAFETY: the command buffer is recording; the layout's set 0 is the window's; the batch or recording keeps the
+        // buffer alive.
+        unsafe {
+            window.push.cmd_push_descriptor_set(
+                self.commands,
+                vk::PipelineBindPoint::COMPUTE,
+                self.raw.layout,
+                0,
+                &[write],
+            );
+        }
     }
 
     /// Copies between buffer ranges of the same total size.

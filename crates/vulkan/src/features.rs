@@ -18,6 +18,7 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
     ext::shader_atomic_float2::NAME,
     khr::cooperative_matrix::NAME,
     khr::map_memory2::NAME,
+    khr::push_descriptor::NAME,
     khr::shader_clock::NAME,
     khr::shader_float_controls2::NAME,
     khr::shader_maximal_reconvergence::NAME,
@@ -192,7 +193,7 @@ impl Features {
             core: shader_int64 shader_int16 shader_float64 sparse_binding sparse_residency_buffer;
             v11: storage_buffer16_bit_access uniform_and_storage_buffer16_bit_access;
             v12: storage_buffer8_bit_access uniform_and_storage_buffer8_bit_access shader_buffer_int64_atomics
-                 shader_shared_int64_atomics shader_float16 shader_int8 scalar_block_layout timeline_semaphore
+                 shader_shared_int64_atomics shader_float16 shader_int8 scalar_block_layout uniform_buffer_standard_layout timeline_semaphore
                  buffer_device_address vulkan_memory_model vulkan_memory_model_device_scope
                  vulkan_memory_model_availability_visibility_chains shader_subgroup_extended_types
                  subgroup_broadcast_dynamic_id;

@@ -25,6 +25,7 @@
 //! Two environment variables: `VKCUDA_ALLOW_CPU=1` lists CPU devices beside GPUs, `VKCUDA_VALIDATION=1` loads the
 //! Khronos validation layer and logs its messages.
 
+mod ahead;
 pub mod cache;
 mod device;
 mod encoder;

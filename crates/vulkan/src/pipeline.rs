@@ -3,10 +3,12 @@
 //! A [`Shader`] is a translated kernel; a [`Pipeline`] is that kernel for one block shape and one dynamic shared size, which
 //! are specialisation constants. Both are kept alive by the work that uses them.
 
+use crate::ahead;
 use crate::error::Error;
 use crate::launch::PushConstants;
 use crate::pipeline_cache::PipelineCache;
 use crate::raw::Raw;
+use crate::timeline::Timeline;
 use ash::vk;
 use parking_lot::Mutex;
 use ptx_spirv::KernelInfo;
@@ -19,6 +21,8 @@ struct Module {
     raw: Arc<Raw>,
     cache: Arc<PipelineCache>,
     handle: vk::ShaderModule,
+    /// The words, where the kernel is compiled ahead of its first launch.
+    ahead: Option<Arc<[u32]>>,
     info: KernelInfo,
 }
 
@@ -53,6 +57,7 @@ impl Shader {
             raw: Arc::clone(raw),
             cache: Arc::clone(cache),
             handle,
+            ahead: ahead::is_worthwhile(raw, spirv.len()).then(|| spirv.into()),
             info: info.clone(),
         };
         Ok(Arc::new(Self {
@@ -97,6 +102,8 @@ pub struct Pipeline {
     dynamic_shared: u32,
     /// Bytes of a workgroup's scratch slice, 0 for none.
     pub(crate) slice: u32,
+    /// Reaches [`ahead::READY`] when the driver has compiled the kernel; `None` where it does that at the first launch.
+    pub(crate) ready: Option<Arc<Timeline>>,
     /// The push constants that do not change from launch to launch.
     pub(crate) constants: PushConstants,
 }
@@ -120,7 +127,27 @@ impl Pipeline {
         } else {
             total_shared.next_multiple_of(16).max(16)
         };
-        let handle = create(module, workgroup, block, workgroup_memory)?;
+        let constants = [workgroup, block[0], block[1], block[2], workgroup_memory];
+        let ready = module
+            .ahead
+            .as_ref()
+            .and_then(|spirv| ahead::start(raw, &info.name, spirv, constants, info.subgroup_size));
+        let start = Instant::now();
+        let handle = create(
+            raw,
+            module.cache.handle(),
+            module.handle,
+            constants,
+            info.subgroup_size,
+        )
+        .map_err(|result| failure(raw, info, "vkCreateComputePipelines", result))?;
+        module.cache.changed();
+        tracing::debug!(
+            kernel = info.name,
+            ?block,
+            milliseconds = start.elapsed().as_millis() as u64,
+            "pipeline"
+        );
         let slice = info.slice_bytes(threads, dynamic_shared);
         Ok(Self {
             module: Arc::clone(module),
@@ -128,6 +155,7 @@ impl Pipeline {
             block,
             dynamic_shared,
             slice,
+            ready,
             constants: PushConstants {
                 fault: raw.fault_address(),
                 slice,
@@ -206,15 +234,15 @@ fn check_block(raw: &Raw, info: &KernelInfo, block: [u32; 3]) -> Result<u32, Err
     Ok(product as u32)
 }
 
-fn create(
-    module: &Module,
-    workgroup: u32,
-    block: [u32; 3],
-    workgroup_memory: u32,
-) -> Result<vk::Pipeline, Error> {
-    let raw = &module.raw;
-    let info = &module.info;
-    let constants = [workgroup, block[0], block[1], block[2], workgroup_memory];
+/// A pipeline with these specialisation constants, on any device of the shader's kind.
+pub(crate) fn create(
+    raw: &Raw,
+    cache: vk::PipelineCache,
+    module: vk::ShaderModule,
+    constants: [u32; 5],
+    subgroup_size: u32,
+) -> Result<vk::Pipeline, vk::Result> {
+    let workgroup = constants[0];
     let entries: [vk::SpecializationMapEntry; 5] = std::array::from_fn(|index| {
         vk::SpecializationMapEntry::default()
             .constant_id(index as u32)
@@ -229,11 +257,11 @@ fn create(
         .map_entries(&entries)
         .data(&data);
     let mut required = vk::PipelineShaderStageRequiredSubgroupSizeCreateInfo::default()
-        .required_subgroup_size(info.subgroup_size);
+        .required_subgroup_size(subgroup_size);
     let subgroup = raw.physical.subgroup();
     let mut flags = vk::PipelineShaderStageCreateFlags::empty();
-    let width = if info.subgroup_size != 0 {
-        info.subgroup_size
+    let width = if subgroup_size != 0 {
+        subgroup_size
     } else {
         subgroup.max
     };
@@ -243,33 +271,21 @@ fn create(
     let mut stage = vk::PipelineShaderStageCreateInfo::default()
         .flags(flags)
         .stage(vk::ShaderStageFlags::COMPUTE)
-        .module(module.handle)
+        .module(module)
         .name(c"main")
         .specialization_info(&specialization);
     // A device with one size only may not take the structure, and needs none.
-    if info.subgroup_size != 0 && subgroup.required {
+    if subgroup_size != 0 && subgroup.required {
         stage = stage.push_next(&mut required);
     }
     let create = vk::ComputePipelineCreateInfo::default()
         .flags(vk::PipelineCreateFlags::DISPATCH_BASE)
         .stage(stage)
         .layout(raw.layout);
-    let start = Instant::now();
     // SAFETY: everything the structure points at lives until the call returns.
-    let result = unsafe {
-        raw.vk
-            .create_compute_pipelines(module.cache.handle(), &[create], None)
-    };
-    let pipeline =
-        result.map_err(|(_, result)| failure(raw, info, "vkCreateComputePipelines", result))?[0];
-    module.cache.changed();
-    tracing::debug!(
-        kernel = info.name,
-        ?block,
-        milliseconds = start.elapsed().as_millis() as u64,
-        "pipeline"
-    );
-    Ok(pipeline)
+    unsafe { raw.vk.create_compute_pipelines(cache, &[create], None) }
+        .map(|pipelines| pipelines[0])
+        .map_err(|(_, result)| result)
 }
 
 fn failure(raw: &Raw, info: &KernelInfo, call: &'static str, result: vk::Result) -> Error {

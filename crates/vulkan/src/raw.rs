@@ -3,6 +3,7 @@
 //! Memory blocks, timelines, pipelines and streams each hold an `Arc<Raw>`: the VkDevice goes when the last of them is gone,
 //! in whatever order the owner drops them.
 
+use crate::ahead::Ahead;
 use crate::error::Error;
 use crate::memory::MemoryTypes;
 use crate::{Fault, FaultCode, MemoryKind, PhysicalDevice};
@@ -42,12 +43,50 @@ pub(crate) struct Raw {
     pub(crate) queues: Vec<Queue>,
     /// The queue for sparse binding: an index into `queues` or a queue of its own.
     pub(crate) sparse_queue: Option<SparseQueue>,
-    /// The one pipeline layout: no sets, 96 bytes of push constants.
+    /// The one pipeline layout: 96 bytes of push constants, no sets but the window's.
     pub(crate) layout: vk::PipelineLayout,
+    /// Where warps yield: how shaders read scratch.
+    pub(crate) window: Option<Window>,
+    /// Where warps yield: threads that compile large kernels.
+    pub(crate) ahead: Ahead,
     /// `%gridid` of the next launch.
     pub(crate) grid_id: AtomicU64,
     lost: AtomicBool,
     fault: MappedBuffer,
+}
+
+/// Scratch as a uniform buffer, binding 0 of set 0 (`docs/design.md`, "The launch contract").
+pub(crate) struct Window {
+    set_layout: vk::DescriptorSetLayout,
+    /// Pushes the descriptor.
+    pub(crate) push: khr::push_descriptor::Device,
+}
+
+impl Window {
+    fn new(physical: &PhysicalDevice, vk: &ash::Device) -> Result<Option<Self>, Error> {
+        if !matches!(physical.target().warps, ptx_spirv::Warps::Yield { .. }) {
+            return Ok(None);
+        }
+        let binding = vk::DescriptorSetLayoutBinding::default()
+            .descriptor_type(vk::DescriptorType::UNIFORM_BUFFER)
+            .descriptor_count(1)
+            .stage_flags(vk::ShaderStageFlags::COMPUTE);
+        let info = vk::DescriptorSetLayoutCreateInfo::default()
+            .flags(vk::DescriptorSetLayoutCreateFlags::PUSH_DESCRIPTOR_KHR)
+            .bindings(std::slice::from_ref(&binding));
+        // SAFETY: the device is alive.
+        let set_layout = unsafe { vk.create_descriptor_set_layout(&info, None) }
+            .map_err(|result| Error::from_vulkan("vkCreateDescriptorSetLayout", result))?;
+        Ok(Some(Self {
+            set_layout,
+            push: khr::push_descriptor::Device::new(&physical.instance.vk, vk),
+        }))
+    }
+
+    fn destroy(&self, vk: &ash::Device) {
+        // SAFETY: nothing uses it any more (the caller's part).
+        unsafe { vk.destroy_descriptor_set_layout(self.set_layout, None) };
+    }
 }
 
 /// Where sparse bindings are submitted.
@@ -128,14 +167,21 @@ impl Raw {
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
             .size(ptx_spirv::PUSH_CONSTANT_BYTES + physical.target().inline_parameters);
+        let window = Window::new(physical, vk)?;
+        let sets: Vec<_> = window.iter().map(|window| window.set_layout).collect();
         let info = vk::PipelineLayoutCreateInfo::default()
+            .set_layouts(&sets)
             .push_constant_ranges(std::slice::from_ref(&range));
+        let undo_window = || window.iter().for_each(|window| window.destroy(vk));
         // SAFETY: the device is alive.
-        let layout = unsafe { vk.create_pipeline_layout(&info, None) }
-            .map_err(|result| Error::from_vulkan("vkCreatePipelineLayout", result))?;
+        let layout = unsafe { vk.create_pipeline_layout(&info, None) }.map_err(|result| {
+            undo_window();
+            Error::from_vulkan("vkCreatePipelineLayout", result)
+        })?;
         let fault = create_fault_buffer(memory_types.host, vk).inspect_err(|_| {
             // SAFETY: nothing uses the layout.
             unsafe { vk.destroy_pipeline_layout(layout, None) };
+            undo_window();
         })?;
         let has = |name| physical.extensions.has(name);
         // A validation layer older than vkMapMemory2 passes its own handles on to the driver.
@@ -152,6 +198,8 @@ impl Raw {
             queues,
             sparse_queue,
             layout,
+            window,
+            ahead: Ahead::default(),
             grid_id: AtomicU64::new(1),
             lost: AtomicBool::new(false),
             fault,
@@ -311,6 +359,9 @@ impl Drop for Raw {
         // SAFETY: every object of the device holds an Arc of self, so none is left and nothing is running.
         unsafe {
             self.vk.destroy_pipeline_layout(self.layout, None);
+            self.window
+                .iter()
+                .for_each(|window| window.destroy(&self.vk));
             self.vk.destroy_buffer(self.fault.buffer, None);
             self.vk.free_memory(self.fault.memory, None);
             self.vk.destroy_device(None);
@@ -335,6 +386,7 @@ impl Error {
 /// What every buffer of the runtime may be used for.
 fn buffer_usage() -> vk::BufferUsageFlags {
     vk::BufferUsageFlags::STORAGE_BUFFER
+        | vk::BufferUsageFlags::UNIFORM_BUFFER
         | vk::BufferUsageFlags::TRANSFER_SRC
         | vk::BufferUsageFlags::TRANSFER_DST
         | vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS

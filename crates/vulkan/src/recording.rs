@@ -4,7 +4,8 @@
 //! the order of the stream, and cost no new recording; any other change makes a new command buffer at the next replay, while
 //! replays already made keep the old one.
 
-use crate::encoder::{fill_source, Encoder, Scratch};
+use crate::ahead::READY;
+use crate::encoder::{fill_source, Bound, Encoder, Scratch};
 use crate::error::Error;
 use crate::event::EventPoint;
 use crate::launch::{Launch, PushConstants};
@@ -14,6 +15,7 @@ use crate::raw::Raw;
 use crate::shared::Shared;
 use crate::stream::state::Step;
 use crate::stream::{allocate_scratch, check_launch, scratch_bytes, Copy2d, Fill, Stream};
+use crate::timeline::Timeline;
 use crate::Device;
 use ash::vk;
 use parking_lot::Mutex;
@@ -139,6 +141,8 @@ struct Recorded {
     operations: u32,
     _scratch: Option<Allocation>,
     _pipelines: Vec<Arc<Pipeline>>,
+    /// Of pipelines that were being compiled.
+    ready: Vec<Arc<Timeline>>,
     _entries: Vec<Arc<Entry>>,
 }
 
@@ -259,6 +263,9 @@ impl Recording {
         }
         if let Some(last) = &state.last {
             stream.wait(last)?;
+        }
+        for ready in state.recorded.iter().flat_map(|recorded| &recorded.ready) {
+            stream.wait_until_compiled(ready)?;
         }
         let State {
             image,
@@ -462,6 +469,7 @@ fn record(
         operations: 0,
         _scratch: None,
         _pipelines: Vec::new(),
+        ready: Vec::new(),
         _entries: Vec::new(),
     };
     let info = vk::CommandBufferAllocateInfo::default()
@@ -476,18 +484,13 @@ fn record(
     // SAFETY: the command buffer is new.
     unsafe { raw.vk.begin_command_buffer(recorded.commands, &info) }
         .map_err(|result| raw.error("vkBeginCommandBuffer", result))?;
-    let mut bound = vk::Pipeline::null();
+    let mut bound = Bound::default();
     let mut encoder = Encoder {
         raw,
         commands: recorded.commands,
         bound: &mut bound,
     };
-    let available = scratch
-        .as_ref()
-        .map_or_else(Scratch::default, |memory| Scratch {
-            address: memory.address(),
-            size: memory.size(),
-        });
+    let available = scratch.as_ref().map_or_else(Scratch::default, Scratch::of);
     let memory = &shared.memory;
     for (node, place) in nodes.iter().zip(places) {
         match node {
@@ -511,6 +514,10 @@ fn record(
                 recorded.operations +=
                     encoder.launch(pipeline, push, pipeline.inline(parameters), available);
                 recorded._pipelines.push(Arc::clone(pipeline));
+                let pending = |ready: &&Arc<Timeline>| !ready.is_complete(READY);
+                recorded
+                    .ready
+                    .extend(pipeline.ready.iter().filter(pending).cloned());
             }
             Node::Copy { size: 0, .. } | Node::Empty => {}
             Node::Copy {

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use std::sync::Arc;
-use vulkan::{Device, Error, FaultCode, Launch, MemoryKind, Stream};
+use vulkan::{Device, Error, FaultCode, Launch, MemoryKind, Node, Stream};
 
 fn read_words(stream: &Stream, address: u64, count: usize) -> Vec<u32> {
     let mut bytes = vec![0; count * 4];
@@ -51,6 +51,47 @@ fn launch_index(device: &Arc<Device>, block: [u32; 3], grid: [u32; 3]) {
         result[count], 0xffff_ffff,
         "nothing is written behind the end"
     );
+}
+
+/// A kernel so large that llvmpipe compiles it ahead: launches, and replays of a recording, wait for it.
+#[test]
+fn a_large_kernel_that_no_cache_has() {
+    let device = device();
+    let salt = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .subsec_nanos();
+    let pipeline = device
+        .create_shader(&large_kernel(salt))
+        .unwrap()
+        .pipeline([64, 1, 1], 0)
+        .unwrap();
+    let memory = device.allocate(256, MemoryKind::Device).unwrap();
+    let recording = device
+        .record(vec![Node::Launch {
+            pipeline: Arc::clone(&pipeline),
+            grid: [1, 1, 1],
+            parameters: parameters(memory.address(), 0, 0).to_vec(),
+            module: 0,
+            printf: 0,
+        }])
+        .unwrap();
+    let stream = device.create_stream().unwrap();
+    stream.fill(memory.address(), 5, 4, 64).unwrap();
+    stream.replay(&recording).unwrap();
+    stream
+        .launch(
+            &pipeline,
+            &Launch {
+                grid: [1, 1, 1],
+                parameters: &parameters(memory.address(), 0, 0),
+                ..Launch::default()
+            },
+        )
+        .unwrap();
+    let step = |x: u32| x.wrapping_mul(3).wrapping_add(salt);
+    let expected = [step(step(5)); 64];
+    assert_eq!(read_words(&stream, memory.address(), 64), expected);
 }
 
 #[test]

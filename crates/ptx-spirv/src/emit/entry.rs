@@ -76,8 +76,14 @@ pub(crate) struct Entry {
     pub(crate) half: Id,
     /// Address of the workgroup's scratch slice.
     pub(crate) slice: Id,
+    /// Where the slice starts in scratch, in bytes.
+    pub(crate) slice_in_window: Id,
     /// Address of shared memory, where it lives in scratch.
     pub(crate) shared: Id,
+    /// Where warps yield: where shared memory starts in scratch, in bytes.
+    pub(crate) shared_in_window: Id,
+    /// Where warps yield: views of scratch by element type.
+    pub(crate) windows: FxHashMap<Type, Id>,
     /// Address of the thread's local memory, where it lives in scratch.
     pub(crate) local: Id,
     /// The thread's local memory, where it is a variable: an array of words.
@@ -188,6 +194,9 @@ impl Emitter<'_> {
         }
         if self.info.shared_in_scratch {
             self.entry.shared = self.in_slice(Push::SharedOffset);
+            if self.has_window() {
+                self.place_shared_in_window();
+            }
         }
         if self.info.local_in_scratch {
             let base = self.in_slice(Push::LocalOffset);
@@ -294,10 +303,12 @@ impl Emitter<'_> {
                 }
             });
         }
-        let index = self
-            .asm
-            .op(Op::UConvert, Type::U64, &[index.expect("three components")]);
+        let index = index.expect("three components");
         let bytes = self.push(Push::Slice);
+        if self.has_window() {
+            self.entry.slice_in_window = self.asm.op(Op::IMul, Type::U32, &[index, bytes]);
+        }
+        let index = self.asm.op(Op::UConvert, Type::U64, &[index]);
         let bytes = self.asm.op(Op::UConvert, Type::U64, &[bytes]);
         let offset = self.asm.op(Op::IMul, Type::U64, &[index, bytes]);
         let scratch = self.push(Push::Scratch);

@@ -1,4 +1,4 @@
-//! mma.sync, ldmatrix, stmatrix and movmatrix by plain arithmetic on the fragments that PTX publishes (PTX ISA, "Warp
+//! mma.sync and movmatrix by plain arithmetic on the fragments that PTX publishes (PTX ISA, "Warp
 //! Level Matrix Multiply-Accumulate Instructions").
 //!
 //! All shapes that are done here share one layout. With g = lane / 4 and t = lane % 4, and E elements of k in a word:
@@ -12,11 +12,12 @@
 //! so a lane's result needs A's words from the four lanes of its own quad and B's from the eight lanes of two others.
 
 use super::cooperative::{Form, Product};
-use super::memory::{Access, Address};
+use super::ldmatrix::Rows;
 use super::product::Element;
 use super::*;
 use crate::assembler::{Component, Matrix};
 use crate::graph::Block;
+use std::rc::Rc;
 
 /// Words a lane can publish at once, in kernels with matrix instructions.
 pub(crate) const SLOT_WORDS: u32 = 32;
@@ -30,7 +31,7 @@ pub(crate) struct Batch {
     /// Index of the current step in its block.
     pub(crate) at: usize,
     /// Values of lanes, by (value, lane).
-    gathered: FxHashMap<(Id, Id), Id>,
+    pub(super) gathered: FxHashMap<(Id, Id), Id>,
     /// B words published ahead, by step: slot address and first word.
     published: FxHashMap<usize, (Id, u32)>,
     /// What [`Emitter::shares`] gave for B words.
@@ -41,26 +42,51 @@ pub(crate) struct Batch {
     elements: FxHashMap<(Element, Id), Vec<Id>>,
     /// Steps whose B words are published together, by the first of them.
     groups: FxHashMap<usize, Vec<StepPlace>>,
+    /// Steps whose B is of registers that ldmatrix loaded in the same block.
+    from_rows: FxHashSet<usize>,
+    /// How often such products use a register, by the step that loaded it.
+    row_uses: FxHashMap<(usize, Register), u32>,
+    /// What was loaded into registers.
+    rows: FxHashMap<Register, Rows>,
+    /// Of each register of the kernel: how often it is written and read. Once asked for.
+    counts: Option<Rc<Vec<(u32, u32)>>>,
     /// Cooperative matrices, by the words they are made of.
     pub(super) matrices: FxHashMap<(Matrix, Vec<Option<Id>>), Id>,
 }
 
+/// What is wanted of a register that ldmatrix loads.
+pub(super) struct Plan {
+    /// Its matrix, for products.
+    pub(super) rows: bool,
+    /// The register itself.
+    pub(super) words: bool,
+}
+
 impl Batch {
-    /// Looks through a block for products whose B words can be published together: no other meeting of the warp lies
-    /// between, and no register of a later one's B is written.
+    /// Looks through a block for products whose B was loaded as matrices, and for others whose B words can be published
+    /// together: no other meeting of the warp lies between, and no register of a later one's B is written.
     pub(super) fn start(&mut self, graph: &Graph, block: &Block, target: &Target) {
-        *self = Batch::default();
+        *self = Batch {
+            counts: self.counts.take(),
+            ..Batch::default()
+        };
         if !matches!(target.warps, Warps::Yield { .. }) {
             return;
         }
+        // Registers that hold what ldmatrix loaded: the step, and whether transposed.
+        let mut loaded: FxHashMap<Register, (usize, bool)> = FxHashMap::default();
         let mut open: Option<(usize, Vec<StepPlace>, u32)> = None;
         let mut written: rustc_hash::FxHashSet<Register> = Default::default();
         for (at, step) in block.steps.iter().enumerate() {
-            let Step::Instruction {
-                frame, statement, ..
-            } = *step
-            else {
-                continue;
+            let (frame, statement) = match *step {
+                Step::Instruction {
+                    frame, statement, ..
+                } => (frame, statement),
+                Step::Copy { to, .. } | Step::Constant { to, .. } => {
+                    written.insert(to);
+                    loaded.remove(&to);
+                    continue;
+                }
             };
             let i = graph.instruction(frame, statement);
             if i.opcode == Opcode::Mma && !i.has(Modifier::M8n8k4) {
@@ -68,9 +94,29 @@ impl Batch {
                 if let Some(b) = i.operands.get(2) {
                     graph::operand_registers(b, &mut |r| registers.push(graph.register(frame, r)));
                 }
+                let halves = matches!(i.types().nth(1), Some(Modifier::F16 | Modifier::Bf16));
+                let sources: Option<Vec<(usize, Register)>> = registers
+                    .iter()
+                    .map(|&r| {
+                        let &(step, transposed) = loaded.get(&r)?;
+                        (halves || !transposed).then_some((step, r))
+                    })
+                    .collect();
+                match sources {
+                    Some(sources) if i.predicate.is_none() => {
+                        for source in sources {
+                            *self.row_uses.entry(source).or_default() += 1;
+                        }
+                        self.from_rows.insert(at);
+                        registers.clear();
+                    }
+                    _ => {}
+                }
                 let words = registers.len() as u32 * if i.has(Modifier::F64) { 2 } else { 1 };
                 let fits = open.as_ref().is_some_and(|o| o.2 + words <= SLOT_WORDS);
-                if !fits || registers.iter().any(|r| written.contains(r)) {
+                if self.from_rows.contains(&at) {
+                    // Does not meet.
+                } else if !fits || registers.iter().any(|r| written.contains(r)) {
                     if let Some((first, group, _)) = open.take() {
                         self.groups.insert(first, group);
                     }
@@ -78,8 +124,10 @@ impl Batch {
                     written.clear();
                 }
                 if let Some((_, group, count)) = &mut open {
-                    group.push((at, frame, statement));
-                    *count += words;
+                    if !self.from_rows.contains(&at) {
+                        group.push((at, frame, statement));
+                        *count += words;
+                    }
                 }
             } else if graph::is_convergent(i) {
                 if let Some((first, group, _)) = open.take() {
@@ -88,13 +136,38 @@ impl Batch {
             }
             for o in i.operands.iter().take(graph::destinations(i)) {
                 graph::operand_registers(o, &mut |r| {
-                    written.insert(graph.register(frame, r));
+                    let r = graph.register(frame, r);
+                    written.insert(r);
+                    loaded.remove(&r);
+                    if i.opcode == Opcode::Ldmatrix && i.predicate.is_none() {
+                        loaded.insert(r, (at, i.has(Modifier::Trans)));
+                    }
                 });
             }
         }
         if let Some((first, group, _)) = open.take() {
             self.groups.insert(first, group);
         }
+    }
+
+    /// What is wanted of a register that the current step, ldmatrix, loads.
+    pub(super) fn plan(&mut self, graph: &Graph, r: Register) -> Plan {
+        let Some(&products) = self.row_uses.get(&(self.at, r)) else {
+            return Plan {
+                rows: false,
+                words: true,
+            };
+        };
+        let counts = self.counts.get_or_insert_with(|| Rc::new(graph.counts()));
+        Plan {
+            rows: true,
+            words: counts[r as usize] != (1, products),
+        }
+    }
+
+    /// Keeps the matrix of a register for the products that [`Batch::start`] found.
+    pub(super) fn keep_rows(&mut self, r: Register, rows: Rows) {
+        self.rows.insert(r, rows);
     }
 }
 
@@ -114,6 +187,8 @@ pub(super) enum BSource {
     Shares(Vec<Vec<Id>>),
     /// In the lanes' registers.
     Registers(Vec<Id>),
+    /// Where warps yield: matrices that ldmatrix loaded, by register.
+    Rows(Vec<Rows>),
 }
 
 /// The operands of a product, as a lane sees them.
@@ -163,7 +238,7 @@ impl Emitter<'_> {
     }
 
     /// A word of several lanes at once.
-    fn gather(&mut self, value: Id, lanes: &[Id]) -> Vec<Id> {
+    pub(super) fn gather(&mut self, value: Id, lanes: &[Id]) -> Vec<Id> {
         if !self.yields() {
             return lanes
                 .iter()
@@ -175,297 +250,6 @@ impl Emitter<'_> {
             .iter()
             .map(|&l| self.read_slot(base, l, 0, Type::U32))
             .collect()
-    }
-
-    /// Row addresses of 8x8 matrices, which the lanes hold eight to a matrix: the base registers of the lanes `lanes`.
-    /// The same base is fetched once in a block.
-    fn row_bases(&mut self, base: Id, key: &[u32], lanes: &[Id]) -> Vec<Id> {
-        let keys: Vec<(Id, Id)> = key.iter().map(|&k| (base, k)).collect();
-        if let Some(found) = keys
-            .iter()
-            .map(|k| self.matrix.gathered.get(k).copied())
-            .collect::<Option<Vec<Id>>>()
-        {
-            return found;
-        }
-        let found = self.gather(base, lanes);
-        for (k, &v) in keys.iter().zip(&found) {
-            self.matrix.gathered.insert(*k, v);
-        }
-        found
-    }
-
-    /// Row addresses as [`Emitter::row_bases`] gives them, computed as the lanes that have them would, and a constant to add
-    /// to each; none where they depend on more than the lane's place.
-    fn computed_rows(
-        &mut self,
-        i: &Instruction,
-        address: usize,
-        keys: &[u32],
-        lanes: &[Id],
-    ) -> Result<Option<Vec<(Id, u32)>>> {
-        let Operand::Address {
-            base: ptx::AddressBase::Register(r),
-            ..
-        } = self.operand(i, address)?
-        else {
-            return Ok(None);
-        };
-        if self.yields() || self.info.shared_in_scratch {
-            return Ok(None);
-        }
-        let register = self.virtual_register(*r);
-        let rows = keys.iter().zip(lanes);
-        Ok(rows
-            .map(|(&key, &lane)| self.in_lane((key, lane), register))
-            .collect())
-    }
-
-    /// The offset in shared memory of an address that cannot be elsewhere, also where it is written as a generic one.
-    fn shared_offset(&mut self, i: &Instruction, address: &Operand) -> Result<Id> {
-        use memory::Space;
-        if memory::space_of(i) != Space::Generic {
-            return Ok(self.address(address, Space::Shared)?.id);
-        }
-        let address = self.address(address, Space::Generic)?;
-        if address.space == Space::Shared {
-            return Ok(address.id);
-        }
-        let window = self.window(Space::Shared);
-        let offset = self.asm.op(Op::ISub, Type::U64, &[address.id, window]);
-        Ok(self.asm.op(Op::UConvert, Type::U32, &[offset]))
-    }
-
-    fn move_matrix(&mut self, i: &Instruction) -> Result<()> {
-        use Modifier as M;
-        if !i.has(M::M8n8) || !i.has(M::B16) {
-            return unsupported(i);
-        }
-        let count = if i.has(M::X4) {
-            4
-        } else if i.has(M::X2) {
-            2
-        } else {
-            1
-        };
-        let load = i.opcode == Opcode::Ldmatrix;
-        let (registers, address) = if load { (0, 1) } else { (1, 0) };
-        let registers = self.operand(i, registers)?;
-        let parts = Self::elements(registers);
-        if parts.len() != count {
-            return Err(EmitError::Invalid(format!(
-                "{} with {} registers",
-                i.mnemonic(),
-                parts.len()
-            )));
-        }
-        // The base register is exchanged, the constant offset added afterwards.
-        let (base, offset) = match self.operand(i, address)? {
-            Operand::Address { base, offset } => {
-                let without = Operand::Address {
-                    base: *base,
-                    offset: 0,
-                };
-                (move |e: &mut Self| e.shared_offset(i, &without), *offset)
-            }
-            _ => {
-                return Err(EmitError::Invalid(format!(
-                    "{} without an address",
-                    i.mnemonic()
-                )))
-            }
-        };
-        let transposed = i.has(M::Trans);
-        if load && self.yields() {
-            let base = base(self)?;
-            let at = Address {
-                space: memory::Space::Shared,
-                id: self.offset(base, Type::U32, offset),
-            };
-            // Shared memory lies in scratch there.
-            if let Some(row) = self.device_address(at) {
-                return self.load_rows(parts, row, transposed);
-            }
-        }
-        let (g, t) = self.quad();
-        // The rows this lane needs: one of each matrix, or two where transposed.
-        let mut lanes = Vec::new();
-        let mut keys = Vec::new();
-        for m in 0..count as u32 {
-            let first = self.asm.u32(8 * m);
-            if transposed {
-                let one = self.asm.u32(1);
-                let row = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, one]);
-                let row = self.asm.op(Op::IAdd, Type::U32, &[row, first]);
-                lanes.push(row);
-                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[row, one]));
-                keys.extend([100 + 2 * m, 101 + 2 * m]);
-            } else {
-                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[g, first]));
-                keys.push(m);
-            }
-        }
-        let rows = match self.computed_rows(i, address, &keys, &lanes)? {
-            Some(rows) => rows,
-            None => {
-                let base = base(self)?;
-                let rows = self.row_bases(base, &keys, &lanes);
-                rows.into_iter().map(|row| (row, 0)).collect()
-            }
-        };
-        let within = if transposed {
-            let one = self.asm.u32(1);
-            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, one])
-        } else {
-            let two = self.asm.u32(2);
-            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, two])
-        };
-        let at: Vec<Address> = rows
-            .into_iter()
-            .map(|(row, constant)| {
-                let id = self.asm.op(Op::IAdd, Type::U32, &[row, within]);
-                Address {
-                    space: memory::Space::Shared,
-                    id: self.offset(id, Type::U32, offset.wrapping_add(i64::from(constant))),
-                }
-            })
-            .collect();
-        for (m, part) in parts.iter().enumerate() {
-            match (load, transposed) {
-                (true, false) => {
-                    let v = self.load(at[m], Type::U32, Access::default());
-                    self.set(part, Type::U32, v)?;
-                }
-                (true, true) => {
-                    let low = self.load(at[2 * m], Type::U16, Access::default());
-                    let high = self.load(at[2 * m + 1], Type::U16, Access::default());
-                    let v = self.pack16(low, high);
-                    self.set(part, Type::U32, v)?;
-                }
-                (false, false) => {
-                    let v = self.value(part, Type::U32)?;
-                    self.store(at[m], Type::U32, v, Access::default());
-                }
-                (false, true) => {
-                    let v = self.value(part, Type::U32)?;
-                    let sixteen = self.asm.u32(16);
-                    let low = self.asm.op(Op::UConvert, Type::U16, &[v]);
-                    let high = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, sixteen]);
-                    let high = self.asm.op(Op::UConvert, Type::U16, &[high]);
-                    self.store(at[2 * m], Type::U16, low, Access::default());
-                    self.store(at[2 * m + 1], Type::U16, high, Access::default());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// ldmatrix where warps yield: each lane reads the row whose address it has and publishes it. Takes fewer accesses than
-    /// reading elements by the addresses of other lanes, and llvmpipe's compiler takes time by the square of their number.
-    fn load_rows(&mut self, parts: &[Operand], row: Id, transposed: bool) -> Result<()> {
-        let count = parts.len() as u32;
-        let (slot, linear) = (self.next_slot(), self.entry.linear);
-        let mine = self.slot(slot, linear);
-        let quad = Type::Vector(Scalar::U32, 4);
-        let row = if count == 4 {
-            row
-        } else {
-            // The other lanes' addresses mean nothing.
-            let rows = self.asm.u32(8 * count);
-            let lane = self.entry.lane;
-            let has = self.asm.op(Op::ULessThan, Type::Bool, &[lane, rows]);
-            self.asm.op(Op::Select, Type::U64, &[has, row, mine])
-        };
-        let v = self.load_device(row, quad, Access::default());
-        self.store_device(mine, quad, v, Access::default());
-        self.meet();
-        let start = {
-            let lane = self.entry.lane;
-            self.asm.op(Op::ISub, Type::U32, &[linear, lane])
-        };
-        let base = self.slot(slot, start);
-        let (g, t) = self.quad();
-        let (one, two) = (self.asm.u32(1), self.asm.u32(2));
-        if !transposed {
-            for (m, part) in parts.iter().enumerate() {
-                let lane = self.offset(g, Type::U32, 8 * m as i64);
-                let v = self.read_slot_word(base, lane, t);
-                self.set(part, Type::U32, v)?;
-            }
-            return Ok(());
-        }
-        // The lane wants column g of rows 2t and 2t + 1. The columns of its subgroup are in one or two words of each row,
-        // which its invocations read row by row.
-        let width = self.subgroup_width();
-        let own = self.entry.invocation;
-        let seven = self.asm.u32(7);
-        let first = {
-            let mask = self.asm.u32(31 & !(width - 1));
-            let lane = self.entry.lane;
-            let lane = self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask]);
-            let three = self.asm.u32(3);
-            self.asm
-                .op(Op::ShiftRightLogical, Type::U32, &[lane, three])
-        };
-        let word = if width == 16 {
-            let three = self.asm.u32(3);
-            let upper = self.asm.op(Op::ShiftRightLogical, Type::U32, &[own, three]);
-            self.asm.op(Op::IAdd, Type::U32, &[first, upper])
-        } else {
-            first
-        };
-        let low_rows = self.asm.op(Op::BitwiseAnd, Type::U32, &[own, seven]);
-        let half = self.asm.op(Op::BitwiseAnd, Type::U32, &[g, one]);
-        let zero = self.asm.u32(0);
-        let odd = self.asm.op(Op::INotEqual, Type::Bool, &[half, zero]);
-        // Of the invocation with row 2t, or of the one with row 2t + 1.
-        let sources: [Id; 2] = [0, 1].map(|n| {
-            let even = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, one]);
-            let row = self.offset(even, Type::U32, n);
-            match width {
-                4 => {
-                    let three = self.asm.u32(3);
-                    self.asm.op(Op::BitwiseAnd, Type::U32, &[row, three])
-                }
-                8 => row,
-                _ => {
-                    let three = self.asm.u32(3);
-                    let upper = self.asm.op(Op::ShiftRightLogical, Type::U32, &[own, three]);
-                    let upper = self
-                        .asm
-                        .op(Op::ShiftLeftLogical, Type::U32, &[upper, three]);
-                    self.asm.op(Op::IAdd, Type::U32, &[row, upper])
-                }
-            }
-        });
-        for (m, part) in parts.iter().enumerate() {
-            let lane = self.offset(low_rows, Type::U32, 8 * m as i64);
-            let low = self.read_slot_word(base, lane, word);
-            // With four invocations each reads two rows.
-            let high = (width == 4).then(|| {
-                let lane = self.offset(lane, Type::U32, 4);
-                self.read_slot_word(base, lane, word)
-            });
-            let halves = sources.map(|source| {
-                let v = self.native_shuffle(low, source);
-                let v = match high {
-                    None => v,
-                    Some(high) => {
-                        let other = self.native_shuffle(high, source);
-                        let upper = self.asm.op(Op::UGreaterThanEqual, Type::Bool, &[t, two]);
-                        self.asm.op(Op::Select, Type::U32, &[upper, other, v])
-                    }
-                };
-                let sixteen = self.asm.u32(16);
-                let top = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, sixteen]);
-                self.asm.op(Op::Select, Type::U32, &[odd, top, v])
-            });
-            let low = self.asm.op(Op::UConvert, Type::U16, &[halves[0]]);
-            let high = self.asm.op(Op::UConvert, Type::U16, &[halves[1]]);
-            let v = self.pack16(low, high);
-            self.set(part, Type::U32, v)?;
-        }
-        Ok(())
     }
 
     /// movmatrix.trans: element (2t + n, g) for n = 0, 1, which lane 4(2t + n) + g/2 holds in its half g % 2.
@@ -573,20 +357,7 @@ impl Emitter<'_> {
         }
         let word = element.register_type();
         let (quad, eight_t) = self.sources();
-        let b_ids = b
-            .iter()
-            .map(|o| self.value(o, word))
-            .collect::<Result<Vec<_>>>()?;
-        let b_source = if !self.yields() {
-            BSource::Registers(b_ids)
-        } else if let Some(shares) = self.matrix.shares.get(&b_ids) {
-            BSource::Shares(shares.clone())
-        } else {
-            let (base, first) = self.publish_b(i, b)?;
-            let shares = self.shares(element, base, first, groups);
-            self.matrix.shares.insert(b_ids, shares.clone());
-            BSource::Shares(shares)
-        };
+        let b_source = self.b_source(i, element, b)?;
         let a_ids = a
             .iter()
             .map(|o| self.value(o, word))
@@ -643,6 +414,33 @@ impl Emitter<'_> {
             self.set(d, ty, s)?;
         }
         Ok(())
+    }
+
+    /// Where the words of B of a product are read; publishes them where they have to be.
+    fn b_source(&mut self, i: &Instruction, element: Element, b: &[Operand]) -> Result<BSource> {
+        if self.matrix.from_rows.contains(&self.matrix.at) {
+            let rows = b.iter().map(|o| {
+                let Operand::Register(r) = o else {
+                    unreachable!("ldmatrix loads registers")
+                };
+                self.matrix.rows[&self.virtual_register(*r)].clone()
+            });
+            return Ok(BSource::Rows(rows.collect()));
+        }
+        let ids = b
+            .iter()
+            .map(|o| self.value(o, element.register_type()))
+            .collect::<Result<Vec<_>>>()?;
+        if !self.yields() {
+            return Ok(BSource::Registers(ids));
+        }
+        if let Some(shares) = self.matrix.shares.get(&ids) {
+            return Ok(BSource::Shares(shares.clone()));
+        }
+        let (base, first) = self.publish_b(i, b)?;
+        let shares = self.shares(element, base, first, b.len());
+        self.matrix.shares.insert(ids, shares.clone());
+        Ok(BSource::Shares(shares))
     }
 
     /// How the device's own matrix units do a product, where they do.
@@ -710,6 +508,21 @@ impl Emitter<'_> {
                 .collect();
         // By column, then group of k.
         let b = [n, n + 4].map(|n| match &f.b {
+            BSource::Rows(rows) => {
+                // Column 2t, or 2t + 1.
+                let bits = self.asm.u32(2);
+                let column = self
+                    .asm
+                    .op(Op::ShiftRightLogical, Type::U32, &[f.eight_t, bits]);
+                let column = self.offset(column, Type::U32, i64::from(n / 4));
+                rows.iter()
+                    .map(|rows| match rows.transposed {
+                        false => self.word_of_row(rows, column, n % 4),
+                        // Row 2n, or 2n + 1, of k; of both columns.
+                        true => self.own_word_of_row(rows, 2 * (n % 4) + n / 4),
+                    })
+                    .collect()
+            }
             BSource::Shares(lanes) => {
                 // Lane 8t + n is one of those that the subgroup's invocation (8t + n) / share has read.
                 let share = lanes.len() as u32;
@@ -739,6 +552,10 @@ impl Emitter<'_> {
                         let s = sums[2 * h + k];
                         sums[2 * h + k] = if f.element == Element::Double {
                             self.add_double_product(s, x, y)
+                        } else if let (Element::Byte { a_signed, b_signed }, true) =
+                            (f.element, self.yields())
+                        {
+                            self.add_byte_products(s, (x, a_signed), (y, b_signed))
                         } else {
                             let dot = self.dot_word(f.element, x, y);
                             self.asm.op(Op::IAdd, Type::U32, &[s, dot])
@@ -751,7 +568,11 @@ impl Emitter<'_> {
                 .map(|h| self.elements_of(f.element, a[h + f.halves * q]))
                 .collect();
             let other = f.element.exchanged();
-            let y = [0, 1].map(|k| self.elements_of(other, b[k][q]));
+            let mut y = [0, 1].map(|k| self.elements_of(other, b[k][q]));
+            if matches!(&f.b, BSource::Rows(rows) if rows[q].transposed) {
+                // By k, then column.
+                y = [0, 1].map(|column| y.iter().map(|row| row[column]).collect());
+            }
             for h in 0..f.halves {
                 for k in 0..2 {
                     for e in 0..x[h].len() {
@@ -764,6 +585,23 @@ impl Emitter<'_> {
         }
     }
 
+    /// `sum` and the products of the bytes of two words, each with whether it is signed. llvmpipe takes a word apart for each
+    /// dot product; here the same word's bytes are made once in a block.
+    fn add_byte_products(&mut self, mut sum: Id, a: (Id, bool), b: (Id, bool)) -> Id {
+        let [a, b] = [a, b].map(|(word, signed)| {
+            let element = Element::Byte {
+                a_signed: signed,
+                b_signed: signed,
+            };
+            self.elements_of(element, word)
+        });
+        for (x, y) in a.into_iter().zip(b) {
+            let p = self.asm.op(Op::IMul, Type::U32, &[x, y]);
+            sum = self.asm.op(Op::IAdd, Type::U32, &[sum, p]);
+        }
+        sum
+    }
+
     /// A register of another invocation of the subgroup; the same one is fetched once in a block.
     fn move_register(&mut self, element: Element, register: Id, invocation: Id, from: From) -> Id {
         if let Some(&found) = self.matrix.moved.get(&(register, from)) {
@@ -774,7 +612,7 @@ impl Emitter<'_> {
         found
     }
 
-    /// The elements of a word of A as single-precision numbers; made once in a block.
+    /// The elements of a word of A as single-precision numbers, bytes as integers; made once in a block.
     pub(super) fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
         if let Some(found) = self.matrix.elements.get(&(element, w)) {
             return found.clone();
@@ -805,6 +643,7 @@ impl Emitter<'_> {
                     .to_vec()
             }
             Element::Quarter { a_e4m3, .. } => self.quarters(w, a_e4m3),
+            Element::Byte { a_signed, .. } => self.bytes_of(w, a_signed),
             // tf32 has its numbers in the upper bits; the lower 13 do not count.
             _ => {
                 let mask = self.asm.u32(!0x1fff);
@@ -837,7 +676,8 @@ impl Emitter<'_> {
                             self.join_double(low, high)
                         })
                         .collect(),
-                    2 => {
+                    // A pair is read at its alignment.
+                    2 if first % 2 == 0 => {
                         let v = self.read_slot(base, lane, first, Type::Vector(Scalar::U32, 2));
                         (0..2)
                             .map(|q| self.asm.op(Op::CompositeExtract, Type::U32, &[v, q]))

@@ -191,6 +191,12 @@ impl Emitter<'_> {
 
     /// Loads a value of a scalar or vector type.
     pub(crate) fn load(&mut self, a: Address, ty: Type, access: Access) -> Id {
+        if a.space == Space::Shared && self.info.shared_in_scratch && self.has_window() {
+            let at = self.shared_in_window(a.id);
+            if let Some(v) = self.load_window(at, ty) {
+                return v;
+            }
+        }
         if let Some(address) = self.device_address(a) {
             return self.load_device(address, ty, access);
         }

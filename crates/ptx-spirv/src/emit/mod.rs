@@ -24,6 +24,7 @@ mod float;
 mod half;
 mod integer;
 mod lane_addresses;
+mod ldmatrix;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -36,6 +37,7 @@ mod stack;
 mod subnormal;
 mod video;
 pub mod warp_state;
+mod window;
 mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};

@@ -186,6 +186,31 @@ impl Emitter<'_> {
         self.asm.op(Op::BitwiseOr, Type::U32, &[bytes, upper])
     }
 
+    /// The bytes of a word as integers.
+    pub(super) fn bytes_of(&mut self, word: Id, signed: bool) -> Vec<Id> {
+        let (top, low) = (self.asm.u32(24), self.asm.u32(0xff));
+        (0..4u32)
+            .map(|n| {
+                let mut id = word;
+                if signed {
+                    if n < 3 {
+                        let up = self.asm.u32(24 - 8 * n);
+                        id = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[id, up]);
+                    }
+                    return self.asm.op(Op::ShiftRightArithmetic, Type::U32, &[id, top]);
+                }
+                if n > 0 {
+                    let down = self.asm.u32(8 * n);
+                    id = self.asm.op(Op::ShiftRightLogical, Type::U32, &[id, down]);
+                }
+                if n < 3 {
+                    id = self.asm.op(Op::BitwiseAnd, Type::U32, &[id, low]);
+                }
+                id
+            })
+            .collect()
+    }
+
     /// The elements of a word of A (else of B) as single-precision numbers.
     pub(super) fn quarters(&mut self, word: Id, e4m3: bool) -> Vec<Id> {
         (0..4u32)

@@ -73,7 +73,12 @@ pub fn profiles() -> Vec<(&'static str, Target)> {
 pub fn validate(what: &str, words: &[u32]) {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     let mut child = Command::new("spirv-val")
-        .args(["--target-env", "vulkan1.3", "-"])
+        .args([
+            "--target-env",
+            "vulkan1.3",
+            "--uniform-buffer-standard-layout",
+            "-",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

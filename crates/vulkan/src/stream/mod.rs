@@ -197,6 +197,9 @@ impl Stream {
             Some(_) => Some([shared.timestamps.take()?, shared.timestamps.take()?]),
             None => None,
         };
+        if let Some(ready) = &pipeline.ready {
+            self.wait_until_compiled(ready)?;
+        }
         let value = self.run(|state| {
             if let Step::Blocked(value) = state.begin()? {
                 return Ok(Step::Blocked(value));
@@ -481,6 +484,15 @@ impl Stream {
             state.close(self.shared(), &self.inner)?;
             state.add_wait(&point.timeline, point.value);
             Ok(Step::Done(()))
+        })
+    }
+
+    /// Later work waits until a pipeline is compiled.
+    pub(crate) fn wait_until_compiled(&self, ready: &Arc<Timeline>) -> Result<(), Error> {
+        self.wait(&EventPoint {
+            timeline: Arc::clone(ready),
+            value: crate::ahead::READY,
+            timestamp: None,
         })
     }
 

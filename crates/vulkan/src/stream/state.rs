@@ -8,7 +8,7 @@
 //! would stand in the way of what it waits for. Host functions stand in the same line.
 
 use super::ring::Ring;
-use crate::encoder::{Encoder, Scratch};
+use crate::encoder::{Bound, Encoder, Scratch};
 use crate::error::Error;
 use crate::event::Timestamp;
 use crate::memory::Allocation;
@@ -88,7 +88,7 @@ pub(crate) struct State {
     in_flight: VecDeque<Batch>,
     /// Points that the next batch waits for.
     next_waits: SmallVec<[(Arc<Timeline>, u64); 2]>,
-    bound: vk::Pipeline,
+    bound: Bound,
     pub(crate) parameters: Ring,
     pub(crate) staging: Option<Ring>,
     pub(crate) scratch: Option<Arc<Allocation>>,
@@ -122,7 +122,7 @@ impl State {
             host_running: false,
             in_flight: VecDeque::new(),
             next_waits: SmallVec::new(),
-            bound: vk::Pipeline::null(),
+            bound: Bound::default(),
             parameters,
             staging: None,
             scratch: None,
@@ -174,7 +174,7 @@ impl State {
             batch.own_used += 1;
             batch.current = Some(commands);
             batch.sequence.push(commands);
-            self.bound = vk::Pipeline::null();
+            self.bound = Bound::default();
         }
         Ok(Step::Done(()))
     }
@@ -477,10 +477,7 @@ impl State {
     pub(crate) fn scratch(&self) -> Scratch {
         self.scratch
             .as_ref()
-            .map_or_else(Scratch::default, |memory| Scratch {
-                address: memory.address(),
-                size: memory.size(),
-            })
+            .map_or_else(Scratch::default, |memory| Scratch::of(memory))
     }
 
     /// The values a dropped stream leaves: functions never run, batches never submitted.

@@ -449,6 +449,23 @@ pub fn affine_kernel() -> Translated {
     k.finish(info("affine", 16))
 }
 
+/// `data[tid] = data[tid] * 3 + salt`, and many instructions whose results nobody uses. Parameters: `data: u64`.
+pub fn large_kernel(salt: u32) -> Translated {
+    let mut k = Kernel::new();
+    let data = k.parameter64(0);
+    let thread = k.thread();
+    let place = k.element(data, thread, 4);
+    let old = k.load(k.u32, place, 4);
+    let (three, salt) = (k.c32(3), k.c32(salt));
+    let product = k.mul32(old, three);
+    for _ in 0..4000 {
+        k.add32(product, salt);
+    }
+    let sum = k.add32(product, salt);
+    k.store(k.u32, place, sum, 4);
+    k.finish(info("large", 16))
+}
+
 /// Each thread writes `linear ctaid * threads + tid` into the local part of its slice; after a barrier it reads its
 /// neighbour's and stores it to `out`. Block of a multiple of 32 threads. Parameters: `out: u64`.
 pub fn scratch_kernel(local_bytes: u32) -> Translated {

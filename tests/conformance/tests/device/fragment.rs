@@ -201,11 +201,100 @@ fn moves() -> Vec<Case> {
     cases
 }
 
+/// Products whose B, or A, is what ldmatrix loads just before.
+fn loaded() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let four = "ldmatrix.sync.aligned.m8n8.x4{trans}.shared.b16 {t0, t1, t2, t3}, [row];";
+    let two = "ldmatrix.sync.aligned.m8n8.x2{trans}.shared.b16 {t0, t1}, [row];";
+    let a4 = "{w4, w5, w6, w7}";
+    for (shape, input) in [
+        ("m16n8k16.row.col.f32.f16.f16.f32", Input::Halves),
+        ("m16n8k16.row.col.f32.bf16.bf16.f32", Input::Brains),
+        ("m16n8k8.row.col.f32.tf32.tf32.f32", Input::Singles),
+        ("m16n8k32.row.col.s32.s8.u8.s32", Input::Bytes),
+    ] {
+        for trans in ["", ".trans"] {
+            // Halves of single-precision numbers that change places make numbers that are not small and whole.
+            if matches!(input, Input::Singles) && trans == ".trans" {
+                continue;
+            }
+            let product = |d: &str, a: &str, b: &str| {
+                format!("mma.sync.aligned.{shape} {{{d}}}, {a}, {{{b}}}, {{{d}}};\n")
+            };
+            let (low, high) = ("d0, d1, d2, d3", "d4, d5, d6, d7");
+            let mut add = |name: &str, text: String| {
+                cases.push(case(
+                    &format!("{name} of {shape} by ldmatrix{trans}"),
+                    input,
+                    &text.replace("{trans}", trans),
+                ));
+            };
+            add(
+                "two B",
+                [
+                    four.to_owned(),
+                    product(low, a4, "t0, t2"),
+                    product(high, a4, "t1, t3"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "one B twice, its register used again",
+                [
+                    two.to_owned(),
+                    product(low, a4, "t0, t1"),
+                    product(low, "{w8, w9, w10, w11}", "t1, t0"),
+                    "mov.b32 d4, t0; xor.b32 d5, t1, t0;".to_owned(),
+                ]
+                .join("\n"),
+            );
+            add(
+                "A and B",
+                [four.to_owned(), product(low, "{t0, t1, t2, t3}", "t3, t1")].join("\n"),
+            );
+            add(
+                "B, half of it overwritten or other words,",
+                [
+                    four.to_owned(),
+                    product(low, a4, "t0, w8"),
+                    "mov.b32 t1, w9;".to_owned(),
+                    product(low, a4, "t1, t2"),
+                    product(high, a4, "t2, t3"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "B that is loaded anew",
+                [
+                    two.to_owned(),
+                    product(low, a4, "t0, t1"),
+                    "xor.b32 row, row, 16;".to_owned(),
+                    two.to_owned(),
+                    product(high, a4, "t0, t1"),
+                ]
+                .join("\n"),
+            );
+        }
+    }
+    let one = "ldmatrix.sync.aligned.m8n8.x1{trans}.shared.b16 {t0}, [row];";
+    for trans in ["", ".trans"] {
+        cases.push(case(
+            &format!("m16n8k8 in half precision by ldmatrix{trans}"),
+            Input::Halves,
+            &format!(
+                "{}\nmma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {{d0, d1}}, {{w4, w5}}, {{t0}}, {{d0, d1}};",
+                one.replace("{trans}", trans)
+            ),
+        ));
+    }
+    cases
+}
+
 #[test]
 fn matrices() {
     isolated("fragment::matrices", || {
         Bench::open().kernels(
-            &[products(), moves()].concat(),
+            &[products(), moves(), loaded()].concat(),
             known_differences("fragment::matrices"),
         );
     });
