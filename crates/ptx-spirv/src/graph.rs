@@ -294,7 +294,7 @@ fn is_pure(i: &Instruction) -> bool {
                 Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc
             )
         }),
-        Ldu | Atom | Tex | Tld4 | Suld | Alloca | Stacksave => false,
+        Ldu | Atom | Tex | Tld4 | Txq | Suld | Suq | Alloca | Stacksave => false,
         _ => destinations(i) > 0 && !is_convergent(i),
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 /// Fault codes of the fault record.
 const TRAP: u32 = 1;
 const ASSERT: u32 = 2;
+pub(super) const ILLEGAL_ADDRESS: u32 = 4;
 
 impl Emitter<'_> {
     pub(super) fn call(&mut self, i: &Instruction) -> Result<()> {
@@ -74,7 +75,7 @@ impl Emitter<'_> {
     }
 
     /// Records the first fault of the context: the code, the block, the thread, then the given words.
-    fn fault(&mut self, code: u32, words: &[Id]) {
+    pub(super) fn fault(&mut self, code: u32, words: &[Id]) {
         let record = self.fault_record();
         let pointer = self.device_pointer(record, Type::U32);
         let (scope, relaxed, zero) = (self.asm.u32(1), self.asm.u32(0), self.asm.u32(0));
