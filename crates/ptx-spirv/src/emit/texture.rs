@@ -417,7 +417,14 @@ impl Emitter<'_> {
             |e| {
                 let doubled = e.n(Op::IAdd, size, size);
                 let period = e.pick(u, repeats.1, doubled, size);
-                let at = e.n(Op::SMod, index, period);
+                // Vulkan leaves SMod of negative numbers undefined.
+                let before = e.test(Op::SLessThan, index, zero);
+                let turned = e.asm.op(Op::Not, u, &[index]);
+                let distance = e.pick(u, before, turned, index);
+                let at = e.n(Op::UMod, distance, period);
+                let end = e.n(Op::ISub, period, one);
+                let from_end = e.n(Op::ISub, end, at);
+                let at = e.pick(u, before, from_end, at);
                 let last = e.n(Op::ISub, doubled, one);
                 let back = e.n(Op::ISub, last, at);
                 let first_half = e.test(Op::ULessThan, at, size);
@@ -658,7 +665,10 @@ impl Emitter<'_> {
         let back = self.pick(f, linear, half, zero);
         let x = self.real(Op::FSub, x, back);
         let (least, most) = (self.literal_f32(-FARTHEST), self.literal_f32(FARTHEST));
-        let x = self.asm.glsl(GLOp::NClamp, f, &[x, least, most]);
+        // Not a number counts as far below.
+        let unordered = self.unordered(x, x);
+        let x = self.pick(f, unordered, least, x);
+        let x = self.asm.glsl(GLOp::FClamp, f, &[x, least, most]);
         let below = self.asm.glsl(GLOp::Floor, f, &[x]);
         let fraction = self.real(Op::FSub, x, below);
         // To 8 bits.
