@@ -5,6 +5,7 @@
 
 #![allow(non_snake_case, missing_docs, clippy::too_many_arguments)]
 
+mod array;
 mod batch;
 mod capture;
 mod context;
@@ -34,8 +35,10 @@ mod pool;
 mod primary;
 mod profiler;
 mod stream;
+mod texture;
 mod user_object;
 
+pub use array::*;
 pub use batch::*;
 pub use capture::*;
 pub use context::*;
@@ -65,4 +68,5 @@ pub use pool::*;
 pub use primary::*;
 pub use profiler::*;
 pub use stream::*;
+pub use texture::*;
 pub use user_object::*;

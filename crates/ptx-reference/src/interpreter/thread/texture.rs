@@ -73,6 +73,7 @@ fn locate(
     }
     // Not a number counts as far below, and what is far away as far enough.
     const FARTHEST: f32 = (1 << 30) as f32;
+    #[allow(clippy::manual_clamp)]
     let x = x.max(-FARTHEST).min(FARTHEST);
     let fraction = if linear { to_fixed(x - x.floor()) } else { 0.0 };
     (x.floor() as i64, fraction)
