@@ -474,7 +474,7 @@ macro_rules! driver_functions {
             ready cuGraphAddNode 13040 cuGraphAddNode_v3 (graph_node: *mut CUgraphNode, graph: CUgraph, dependencies: *const CUgraphNode, dependency_data: *const CUgraphEdgeData, num_dependencies: usize, node_params: *mut CUgraphNodeParams);
             (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphBatchMemOpNodeGetParams 11070 cuGraphBatchMemOpNodeGetParams;
             (refused NOT_SUPPORTED "operations on memory in a stream: the device attributes say 0") cuGraphBatchMemOpNodeSetParams 11070 cuGraphBatchMemOpNodeSetParams;
-            absent cuGraphConditionalHandleCreate 12030 cuGraphConditionalHandleCreate;
+            ready cuGraphConditionalHandleCreate 12030 cuGraphConditionalHandleCreate (handle: *mut u64, graph: CUgraph, ctx: CUcontext, default_launch_value: u32, flags: u32);
             ready cuGraphDebugDotPrint 11030 cuGraphDebugDotPrint (graph: CUgraph, path: *const c_char, flags: u32);
             ready cuGraphEventRecordNodeGetEvent 11010 cuGraphEventRecordNodeGetEvent (node: CUgraphNode, event_out: *mut CUevent);
             ready cuGraphEventRecordNodeSetEvent 11010 cuGraphEventRecordNodeSetEvent (node: CUgraphNode, event: CUevent);

@@ -450,7 +450,23 @@ pub union CUgraphNodeParamsUnion {
     pub event: CUevent,
     pub alloc: CUDA_MEM_ALLOC_NODE_PARAMS,
     pub free: CUdeviceptr,
+    pub conditional: CUDA_CONDITIONAL_NODE_PARAMS,
     pub reserved1: [i64; 29],
+}
+
+/// The parameters of a conditional node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_CONDITIONAL_NODE_PARAMS {
+    /// `CUgraphConditionalHandle`.
+    pub handle: u64,
+    /// 0: if, 1: while, 2: switch.
+    pub kind: u32,
+    pub size: u32,
+    /// Written: the graphs, in memory that lives as long as the node.
+    pub phGraph_out: *mut CUgraph,
+    pub ctx: CUcontext,
 }
 
 /// The parameters of a copy node in [`CUgraphNodeParams`].

@@ -322,7 +322,13 @@ pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
 const MOST_CANDIDATES: usize = 128;
 
 /// The names of functions that the host side of the runtime provides to kernels.
-pub const SYSTEM_CALLS: &[&str] = &["vprintf", "__assertfail", "malloc", "free"];
+pub const SYSTEM_CALLS: &[&str] = &[
+    "vprintf",
+    "__assertfail",
+    "malloc",
+    "free",
+    "cudaGraphSetConditional",
+];
 
 /// Builds the graph of a kernel.
 pub fn build<'m>(

@@ -14,6 +14,7 @@
 
 pub mod array;
 pub mod capture;
+pub mod conditional;
 pub mod context;
 pub mod context_event;
 pub mod copy;

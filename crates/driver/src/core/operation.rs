@@ -2,6 +2,7 @@
 
 use crate::boundary::Result;
 use crate::core::capture;
+use crate::core::conditional::Conditional;
 use crate::core::copy::{Copy, Fill};
 use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
@@ -27,6 +28,8 @@ pub enum Operation {
     Empty,
     /// The nodes of another graph.
     Child(Arc<Graph>),
+    /// The nodes of graphs, by a value that kernels set.
+    Conditional(Arc<Conditional>),
     /// Recording an event.
     EventRecord(Arc<Event>),
     /// Waiting for an event.
@@ -79,10 +82,20 @@ impl Operation {
             Operation::Host(_) => CUgraphNodeType::HOST,
             Operation::Empty => CUgraphNodeType::EMPTY,
             Operation::Child(_) => CUgraphNodeType::GRAPH,
+            Operation::Conditional(_) => CUgraphNodeType::CONDITIONAL,
             Operation::EventRecord(_) => CUgraphNodeType::EVENT_RECORD,
             Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
             Operation::Allocate(_) => CUgraphNodeType::MEM_ALLOC,
             Operation::Free(_) => CUgraphNodeType::MEM_FREE,
+        }
+    }
+
+    /// The graphs that the node owns.
+    pub fn graphs(&self) -> &[Arc<Graph>] {
+        match self {
+            Operation::Child(child) => std::slice::from_ref(child),
+            Operation::Conditional(node) => &node.graphs,
+            _ => &[],
         }
     }
 
@@ -109,9 +122,10 @@ impl Operation {
             }
             Operation::Empty => {}
             // Nodes of graphs only.
-            Operation::Child(_) | Operation::Allocate(_) | Operation::Free(_) => {
-                return Err(CUresult::NOT_SUPPORTED)
-            }
+            Operation::Child(_)
+            | Operation::Conditional(_)
+            | Operation::Allocate(_)
+            | Operation::Free(_) => return Err(CUresult::NOT_SUPPORTED),
             Operation::EventRecord(event) => event.record(stream)?,
             Operation::EventWait(event) => {
                 if let Mark::Point(point) = event.mark() {

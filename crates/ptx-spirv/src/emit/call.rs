@@ -40,6 +40,7 @@ impl Emitter<'_> {
                         self.fault(ASSERT, &words);
                         Ok(())
                     }
+                    "cudaGraphSetConditional" => self.set_conditional(&arguments),
                     name => Err(EmitError::Unsupported(format!("call of {name}"))),
                 }
             }
@@ -72,6 +73,22 @@ impl Emitter<'_> {
             }
         }
         Ok(words)
+    }
+
+    /// cudaGraphSetConditional(handle, value): a handle is the address of a value that the runtime looks at.
+    fn set_conditional(&mut self, arguments: &[Operand]) -> Result<()> {
+        let &[low, high, value] = &self.argument_words(arguments)?[..] else {
+            return Err(EmitError::Invalid(
+                "cudaGraphSetConditional with other arguments than a handle and a value".into(),
+            ));
+        };
+        let address = self.join(low, high);
+        let access = Access {
+            volatile: true,
+            ..Access::default()
+        };
+        self.store_device(address, Type::U32, value, access);
+        Ok(())
     }
 
     /// Records the first fault of the context: the code, the block, the thread, then the given words.
