@@ -288,6 +288,15 @@ c_enums! {
         ARRAY = 3;
         UNIFIED = 4;
     }
+    /// An operation on memory in a stream.
+    CUstreamBatchMemOpType {
+        WAIT_VALUE_32 = 1;
+        WRITE_VALUE_32 = 2;
+        FLUSH_REMOTE_WRITES = 3;
+        WAIT_VALUE_64 = 4;
+        WRITE_VALUE_64 = 5;
+        BARRIER = 6;
+    }
     /// The format of an array's channels.
     CUarray_format {
         UNSIGNED_INT8 = 0x01;

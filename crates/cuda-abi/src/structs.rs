@@ -451,7 +451,33 @@ pub union CUgraphNodeParamsUnion {
     pub alloc: CUDA_MEM_ALLOC_NODE_PARAMS,
     pub free: CUdeviceptr,
     pub conditional: CUDA_CONDITIONAL_NODE_PARAMS,
+    pub memOp: CUDA_BATCH_MEM_OP_NODE_PARAMS,
     pub reserved1: [i64; 29],
+}
+
+/// An operation on memory in a stream, of any type: all have their members at the same places.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUstreamBatchMemOpParams {
+    pub operation: CUstreamBatchMemOpType,
+    pub address: CUdeviceptr,
+    /// Its lower half where the word has 32 bits.
+    pub value: u64,
+    pub flags: u32,
+    pub alias: CUdeviceptr,
+    pub pad: u64,
+}
+
+/// The parameters of a node of operations on memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_BATCH_MEM_OP_NODE_PARAMS {
+    pub ctx: CUcontext,
+    pub count: u32,
+    pub paramArray: *mut CUstreamBatchMemOpParams,
+    pub flags: u32,
 }
 
 /// The parameters of a conditional node.
@@ -654,6 +680,10 @@ mod tests {
         assert_eq!(size_of::<CUDA_GRAPH_INSTANTIATE_PARAMS>(), 32);
         assert_eq!(size_of::<CUctxCreateParams>(), 24);
         assert_eq!(size_of::<CUdevprop>(), 56);
+        assert_eq!(size_of::<CUstreamBatchMemOpParams>(), 48);
+        assert_eq!(offset_of!(CUstreamBatchMemOpParams, flags), 24);
+        assert_eq!(size_of::<CUDA_BATCH_MEM_OP_NODE_PARAMS>(), 32);
+        assert_eq!(size_of::<CUDA_CONDITIONAL_NODE_PARAMS>(), 32);
         assert_eq!(size_of::<CUDA_ARRAY_DESCRIPTOR>(), 24);
         assert_eq!(size_of::<CUDA_ARRAY3D_DESCRIPTOR>(), 40);
         assert_eq!(size_of::<CUDA_RESOURCE_DESC>(), 144);

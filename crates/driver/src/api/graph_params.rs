@@ -1,7 +1,7 @@
 //! Graph nodes of any type, by one structure.
 
 use super::graph::plain_edges;
-use super::{graph_event, graph_memory, graph_node};
+use super::{graph_event, graph_memory, graph_node, memory_operation};
 use crate::boundary::{Accept, In, Out, Result};
 use crate::core::conditional::{Conditional, Value};
 use crate::core::context::Context;
@@ -37,6 +37,7 @@ fn operation(node_params: Out<CUgraphNodeParams>, graph: Option<CUgraph>) -> Res
                 Graph::from_handle(params.graph)?.duplicate()?,
             )),
             T::EMPTY => Ok(Operation::Empty),
+            T::BATCH_MEM_OP => memory_operation::batch(In::accept(&raw const params.memOp)),
             T::WAIT_EVENT => graph_event::wait(params.event),
             T::EVENT_RECORD => graph_event::record(params.event),
             T::MEM_ALLOC => {
@@ -154,6 +155,7 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         }
         Operation::Host(call) => params.host = graph_node::described_call(call),
         Operation::Child(child) => params.graph = Arc::clone(child).handle(),
+        Operation::Memory(batch) => params.memOp = memory_operation::described(batch),
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             params.event = event.handle()
         }

@@ -271,6 +271,9 @@ pub fn open_states() -> Vec<Arc<State>> {
 
 /// Closes every context without telling the runtime, which may be half gone when the process ends.
 pub fn close_all() {
+    for state in open_states() {
+        state.vulkan.end_polls();
+    }
     for context in CONTEXTS.all() {
         context.close();
     }

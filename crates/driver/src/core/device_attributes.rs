@@ -114,6 +114,11 @@ impl Device {
             A::TEXTURE_ALIGNMENT | A::SURFACE_ALIGNMENT => array::ALIGNMENT as i32,
             A::TEXTURE_PITCH_ALIGNMENT => array::PITCH as i32,
             A::CAN_TEX2D_GATHER => 1,
+            A::CAN_USE_STREAM_MEM_OPS_V1
+            | A::CAN_USE_64_BIT_STREAM_MEM_OPS_V1
+            | A::CAN_USE_STREAM_WAIT_VALUE_NOR_V1
+            | A::CAN_USE_64_BIT_STREAM_MEM_OPS
+            | A::CAN_USE_STREAM_WAIT_VALUE_NOR => 1,
             A::MAXIMUM_TEXTURE1D_WIDTH => limits::WIDTH_1D as i32,
             A::MAXIMUM_TEXTURE2D_WIDTH | A::MAXIMUM_SURFACE2D_WIDTH => limits::EXTENT_2D[0] as i32,
             A::MAXIMUM_TEXTURE2D_HEIGHT | A::MAXIMUM_SURFACE2D_HEIGHT => {

@@ -106,6 +106,16 @@ fn describe(operation: &Operation, flags: u32) -> String {
                 node.value.address()
             );
         }
+        Operation::Memory(batch) => {
+            for operation in &batch.operations {
+                let (address, value) = (operation.address, operation.value);
+                let _ = write!(
+                    label,
+                    "\\n{:?} {value:#x} at {address:#x}",
+                    operation.action
+                );
+            }
+        }
         Operation::Launch(_) | Operation::Empty | Operation::Child(_) => {}
     }
     label

@@ -11,6 +11,7 @@ use crate::core::copy::{device_rows, Copy, Place, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
 use crate::core::graph_memory;
+use crate::core::memory_operation::Batch;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
@@ -64,6 +65,7 @@ struct Plan {
 enum Segment {
     Recording(Arc<Recording>),
     Conditional(Arc<Bodies>),
+    Memory(Arc<Batch>),
     Call(Call),
     EventRecord(Arc<Event>),
     EventWait(Arc<Event>),
@@ -80,6 +82,7 @@ struct Bodies {
 enum Step {
     Device(DeviceNode),
     Conditional(Arc<Bodies>),
+    Memory(Arc<Batch>),
     Call(Call),
     EventRecord(Arc<Event>),
     EventWait(Arc<Event>),
@@ -407,6 +410,7 @@ impl Plan {
                         continue;
                     }
                     Step::Conditional(bodies) => Segment::Conditional(bodies),
+                    Step::Memory(batch) => Segment::Memory(batch),
                     Step::Call(call) => Segment::Call(call),
                     Step::EventRecord(event) => Segment::EventRecord(event),
                     Step::EventWait(event) => Segment::EventWait(event),
@@ -462,6 +466,7 @@ impl Plan {
             match segment {
                 Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
                 Segment::Conditional(bodies) => bodies.run(stream)?,
+                Segment::Memory(batch) => batch.run(stream)?,
                 Segment::Call(call) => {
                     let call = call.clone();
                     stream.run(|vulkan| vulkan.host_function(Box::new(move || call())))?;
@@ -500,6 +505,7 @@ impl Plan {
                     (step, &self.segments[segment]),
                     (Step::Device(_), Segment::Recording(_))
                         | (Step::Call(_), Segment::Call(_))
+                        | (Step::Memory(_), Segment::Memory(_))
                         | (Step::EventRecord(_), Segment::EventRecord(_))
                         | (Step::EventWait(_), Segment::EventWait(_))
                 )
@@ -516,6 +522,7 @@ impl Plan {
                     recording.set(place, node).cuda()?
                 }
                 (Step::Call(call), segment) => *segment = Segment::Call(call),
+                (Step::Memory(batch), segment) => *segment = Segment::Memory(batch),
                 (Step::EventRecord(event), segment) => *segment = Segment::EventRecord(event),
                 (Step::EventWait(event), segment) => *segment = Segment::EventWait(event),
                 (Step::Device(_) | Step::Conditional(_), _) => return Err(CUresult::INVALID_VALUE),
@@ -584,6 +591,7 @@ fn same(a: &Operation, b: &Operation) -> bool {
             a.function as usize == b.function as usize && a.user_data == b.user_data
         }
         (Operation::Empty, Operation::Empty) => true,
+        (Operation::Memory(a), Operation::Memory(b)) => a.is_same(b),
         (Operation::EventRecord(a), Operation::EventRecord(b)) => Arc::ptr_eq(a, b),
         (Operation::EventWait(a), Operation::EventWait(b)) => Arc::ptr_eq(a, b),
         (Operation::Allocate(a), Operation::Allocate(b)) => Arc::ptr_eq(a, b),
@@ -640,6 +648,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
         Operation::Conditional(node) => {
             vec![Step::Conditional(Arc::new(Bodies::new(group, node)?))]
         }
+        Operation::Memory(batch) => vec![Step::Memory(batch.clone())],
         Operation::EventRecord(event) => vec![Step::EventRecord(event.clone())],
         Operation::EventWait(event) => vec![Step::EventWait(event.clone())],
     })

@@ -34,6 +34,7 @@ pub mod library;
 pub mod link;
 pub mod local_storage;
 pub mod memory;
+pub mod memory_operation;
 pub mod module;
 pub mod occupancy;
 pub mod operation;

@@ -8,6 +8,7 @@ use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
+use crate::core::memory_operation::Batch;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -30,6 +31,8 @@ pub enum Operation {
     Child(Arc<Graph>),
     /// The nodes of graphs, by a value that kernels set.
     Conditional(Arc<Conditional>),
+    /// Operations on memory, waits among them.
+    Memory(Arc<Batch>),
     /// Recording an event.
     EventRecord(Arc<Event>),
     /// Waiting for an event.
@@ -83,6 +86,7 @@ impl Operation {
             Operation::Empty => CUgraphNodeType::EMPTY,
             Operation::Child(_) => CUgraphNodeType::GRAPH,
             Operation::Conditional(_) => CUgraphNodeType::CONDITIONAL,
+            Operation::Memory(_) => CUgraphNodeType::BATCH_MEM_OP,
             Operation::EventRecord(_) => CUgraphNodeType::EVENT_RECORD,
             Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
             Operation::Allocate(_) => CUgraphNodeType::MEM_ALLOC,
@@ -121,6 +125,7 @@ impl Operation {
                 stream.run(|vulkan| vulkan.host_function(Box::new(move || host.call())))?
             }
             Operation::Empty => {}
+            Operation::Memory(batch) => batch.run(stream)?,
             // Nodes of graphs only.
             Operation::Child(_)
             | Operation::Conditional(_)

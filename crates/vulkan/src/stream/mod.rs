@@ -490,6 +490,21 @@ impl Stream {
     /// Sticky errors.
     pub fn host_function(&self, function: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
         let mut function = Some(function);
+        self.host_poll(Box::new(move || {
+            if let Some(function) = function.take() {
+                function();
+            }
+            true
+        }))
+    }
+
+    /// Asks a function again and again after all work so far, on a thread of the runtime, until it says that what it waits
+    /// for has come; later work waits for that. Other streams' host functions run in between.
+    ///
+    /// # Errors
+    /// Sticky errors.
+    pub fn host_poll(&self, function: Box<dyn FnMut() -> bool + Send>) -> Result<(), Error> {
+        let mut function = Some(function);
         self.run(|state| {
             if let Step::Blocked(value) = state.begin_waits()? {
                 return Ok(Step::Blocked(value));
