@@ -280,7 +280,10 @@ pub(crate) fn inspect(
             "Vulkan 1.3 (the device has {major}.{minor})"
         )]));
     }
-    let extensions = Extensions::query(vk, handle);
+    let mut extensions = Extensions::query(vk, handle);
+    if let Some(version) = instance.layer_version() {
+        extensions = extensions.known_to_layer(version);
+    }
     let available = Features::query(vk, handle, &extensions);
     let mut reasons = available.missing();
 
