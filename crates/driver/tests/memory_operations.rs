@@ -178,6 +178,10 @@ fn streams_wait_for_words_that_others_write() {
 /// A wait that nobody ends does not keep the process from ending.
 #[test]
 fn a_process_ends_while_a_stream_waits() {
+    if std::env::var_os("VKCUDA_VALIDATION").is_some() {
+        eprintln!("nothing is closed when a process under the validation layer ends: not tested");
+        return;
+    }
     in_child("a_process_ends_while_a_stream_waits", &[], || {
         let [first, _] = start();
         let flag = zeroed(1);
