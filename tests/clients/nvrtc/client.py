@@ -182,6 +182,19 @@ def cooperative_launch():
     values = arguments(place)
     ok(driver.cuLaunchCooperativeKernel(function(module, "rotate"), 1, 1, 1, 96, 1, 1, 0, 0, values))
     equal(download(place, data), np.roll(data, -1))
+    # Several blocks, where as many run at once.
+    attribute = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+    blocks = min(ok(driver.cuDeviceGetAttribute(attribute, device)), 8)
+    data = np.arange(blocks * 96, dtype="i")
+    place = upload(data)
+    values = arguments(place)
+    rotate = function(module, "rotate")
+    for turn in range(1, 6):
+        (status,) = driver.cuLaunchCooperativeKernel(rotate, blocks, 1, 1, 96, 1, 1, 0, 0, values)
+        if int(status) == int(driver.CUresult.CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE):
+            return
+        assert int(status) == 0, status
+        equal(download(place, data), np.roll(data, -turn))
 
 
 @check

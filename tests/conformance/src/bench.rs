@@ -153,12 +153,14 @@ impl Bench {
             self.stream.write(variables.address(), &image)?;
             let shader = self.device.create_shader(&translated)?;
             let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
-            let block = translated.info.parameter_block(&parameters, case.grid);
+            let block = translated
+                .info
+                .parameter_block(&parameters, case.grid, false);
             let launch = Launch {
                 grid: case.grid,
                 parameters: &block,
                 module: variables.address(),
-                printf: 0,
+                ..Launch::default()
             };
             self.stream.launch(&pipeline, &launch)?;
             self.stream.synchronize()?;

@@ -615,7 +615,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             };
             let parameters = pipeline
                 .info()
-                .parameter_block(&launch.parameters, launch.grid)
+                .parameter_block(&launch.parameters, launch.grid, false)
                 .into_owned();
             vec![Step::Device(DeviceNode::Launch {
                 pipeline,

@@ -9,6 +9,7 @@ use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
 use crate::core::memory_operation::Batch;
+use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -56,6 +57,15 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// The parameter block.
     pub parameters: Vec<u8>,
+}
+
+/// Whether the blocks of a launch wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// Each runs when there is room for it.
+    Apart,
+    /// All run at the same time (a cooperative launch).
+    Together,
 }
 
 /// A call of a function on the host.
@@ -155,6 +165,7 @@ impl Launch {
             self.block,
             self.dynamic_shared,
             &self.parameters,
+            Blocks::Apart,
         )
     }
 }
@@ -163,6 +174,7 @@ impl Launch {
 ///
 /// # Errors
 /// As [`Launch::run`].
+#[allow(clippy::too_many_arguments)]
 pub fn launch(
     stream: &Stream,
     function: &Function,
@@ -170,6 +182,7 @@ pub fn launch(
     block: [u32; 3],
     dynamic_shared: u32,
     parameters: &[u8],
+    blocks: Blocks,
 ) -> Result {
     if !Arc::ptr_eq(&function.code.vulkan, &stream.group.vulkan) {
         return Err(CUresult::INVALID_HANDLE);
@@ -181,14 +194,24 @@ pub fn launch(
         false => None,
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
-    let parameters = pipeline.info().parameter_block(parameters, grid);
-    stream.run(|vulkan| {
-        let launch = vulkan::Launch {
-            grid,
-            parameters: &parameters,
-            module,
-            printf,
-        };
-        vulkan.launch(&pipeline, &launch)
-    })
+    let parameters = pipeline
+        .info()
+        .parameter_block(parameters, grid, blocks == Blocks::Together);
+    let launch = vulkan::Launch {
+        grid,
+        parameters: &parameters,
+        module,
+        printf,
+    };
+    if blocks == Blocks::Apart {
+        return stream.run(|vulkan| vulkan.launch(&pipeline, &launch));
+    }
+    // One at a time on a device: two that are half there would wait for ever.
+    let mut last = stream.group.open.last_cooperative.lock();
+    if let Some(point) = &*last {
+        stream.run(|vulkan| vulkan.wait(point))?;
+    }
+    stream.run(|vulkan| vulkan.launch_resident(&pipeline, &launch))?;
+    *last = Some(stream.vulkan.record_event(false).cuda()?);
+    Ok(())
 }
