@@ -5,7 +5,7 @@ import os
 import re
 
 import numpy as np
-from checks import check, close, equal, main, missing
+from checks import check, close, equal, main
 from cuda.bindings import driver, nvrtc
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -149,7 +149,7 @@ def product():
     equal(download(out, h), exact.astype("e"))
 
 
-@missing("wmma instructions")
+@check
 def product_wmma():
     module, _ = compile_file("product.cu")
     a, b = random.random((32, 64)).astype("e"), random.random((64, 48)).astype("e")
@@ -174,7 +174,7 @@ def cooperative_groups():
     equal(download(count, np.zeros(1, "i")), [(data % 2 == 0).sum()])
 
 
-@missing("%envreg, in which kernels find what synchronises their grid")
+@check
 def cooperative_launch():
     module, _ = compile_file("groups.cu")
     data = np.arange(96, dtype="i")
