@@ -28,6 +28,7 @@ mod memory;
 mod moves;
 mod product;
 mod quad_pair;
+mod sample;
 mod shuffle;
 mod special;
 mod stack;
