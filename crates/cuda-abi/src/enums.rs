@@ -288,6 +288,62 @@ c_enums! {
         ARRAY = 3;
         UNIFIED = 4;
     }
+    /// An operation on memory in a stream.
+    CUstreamBatchMemOpType {
+        WAIT_VALUE_32 = 1;
+        WRITE_VALUE_32 = 2;
+        FLUSH_REMOTE_WRITES = 3;
+        WAIT_VALUE_64 = 4;
+        WRITE_VALUE_64 = 5;
+        BARRIER = 6;
+    }
+    /// The format of an array's channels.
+    CUarray_format {
+        UNSIGNED_INT8 = 0x01;
+        UNSIGNED_INT16 = 0x02;
+        UNSIGNED_INT32 = 0x03;
+        SIGNED_INT8 = 0x08;
+        SIGNED_INT16 = 0x09;
+        SIGNED_INT32 = 0x0a;
+        HALF = 0x10;
+        FLOAT = 0x20;
+        UNORM_INT8X1 = 0xc0;
+        UNORM_INT8X2 = 0xc1;
+        UNORM_INT8X4 = 0xc2;
+        UNORM_INT16X1 = 0xc3;
+        UNORM_INT16X2 = 0xc4;
+        UNORM_INT16X4 = 0xc5;
+        SNORM_INT8X1 = 0xc6;
+        SNORM_INT8X2 = 0xc7;
+        SNORM_INT8X4 = 0xc8;
+        SNORM_INT16X1 = 0xc9;
+        SNORM_INT16X2 = 0xca;
+        SNORM_INT16X4 = 0xcb;
+    }
+    /// What coordinates outside of a texture mean.
+    CUaddress_mode {
+        WRAP = 0;
+        CLAMP = 1;
+        MIRROR = 2;
+        BORDER = 3;
+    }
+    /// Whether texels are interpolated.
+    CUfilter_mode {
+        POINT = 0;
+        LINEAR = 1;
+    }
+    /// What a texture reads from.
+    CUresourcetype {
+        ARRAY = 0;
+        MIPMAPPED_ARRAY = 1;
+        LINEAR = 2;
+        PITCH2D = 3;
+    }
+    /// What one side of a copy of a batch is.
+    CUmemcpy3DOperandType {
+        POINTER = 1;
+        ARRAY = 2;
+    }
     /// What kind of place a memory location is.
     CUmemLocationType {
         INVALID = 0;

@@ -58,8 +58,10 @@ handles! {
     CUlinkState;
     /// Something of the application's that graphs keep alive.
     CUuserObject;
-    /// An array (texture memory). Never made by this library.
+    /// An array: memory for textures and surfaces.
     CUarray;
+    /// An array with mipmap levels.
+    CUmipmappedArray;
 }
 
 /// The legacy default stream, which synchronises with every blocking stream.
@@ -76,3 +78,8 @@ pub const CU_DEVICE_INVALID: CUdevice = -2;
 
 /// An address in the device's address space.
 pub type CUdeviceptr = u64;
+
+/// A texture object, which kernels take as a 64-bit number.
+pub type CUtexObject = u64;
+/// A surface object, which kernels take as a 64-bit number.
+pub type CUsurfObject = u64;

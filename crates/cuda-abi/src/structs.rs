@@ -135,6 +135,203 @@ pub struct CUDA_MEMCPY3D_PEER {
     pub Depth: usize,
 }
 
+/// An array of one or two dimensions (`cuArrayCreate`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_ARRAY_DESCRIPTOR {
+    pub Width: usize,
+    pub Height: usize,
+    pub Format: CUarray_format,
+    pub NumChannels: u32,
+}
+
+/// An array (`cuArray3DCreate`). `Depth` counts layers where the flags say so, six for each cube.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_ARRAY3D_DESCRIPTOR {
+    pub Width: usize,
+    pub Height: usize,
+    pub Depth: usize,
+    pub Format: CUarray_format,
+    pub NumChannels: u32,
+    pub Flags: u32,
+}
+
+/// `CUDA_ARRAY3D_LAYERED`: the depth counts layers.
+pub const CUDA_ARRAY3D_LAYERED: u32 = 1;
+/// `CUDA_ARRAY3D_SURFACE_LDST`: surfaces may be made of it.
+pub const CUDA_ARRAY3D_SURFACE_LDST: u32 = 2;
+/// `CUDA_ARRAY3D_CUBEMAP`: six layers are the faces of a cube.
+pub const CUDA_ARRAY3D_CUBEMAP: u32 = 4;
+/// `CUDA_ARRAY3D_TEXTURE_GATHER`: gathers may be made from it.
+pub const CUDA_ARRAY3D_TEXTURE_GATHER: u32 = 8;
+
+/// What a texture or surface is made of.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_RESOURCE_DESC {
+    /// Says which member of `res` is meant.
+    pub resType: CUresourcetype,
+    pub res: CUDA_RESOURCE_DESC_res,
+    pub flags: u32,
+}
+
+/// The resource of [`CUDA_RESOURCE_DESC`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs, non_snake_case)]
+pub union CUDA_RESOURCE_DESC_res {
+    pub array: CUarray,
+    pub mipmap: CUmipmappedArray,
+    pub linear: CUDA_RESOURCE_DESC_linear,
+    pub pitch2D: CUDA_RESOURCE_DESC_pitch2D,
+    pub reserved: [i32; 32],
+}
+
+/// Texels one after the other.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_RESOURCE_DESC_linear {
+    pub devPtr: CUdeviceptr,
+    pub format: CUarray_format,
+    pub numChannels: u32,
+    pub sizeInBytes: usize,
+}
+
+/// Rows of texels.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_RESOURCE_DESC_pitch2D {
+    pub devPtr: CUdeviceptr,
+    pub format: CUarray_format,
+    pub numChannels: u32,
+    pub width: usize,
+    pub height: usize,
+    pub pitchInBytes: usize,
+}
+
+/// How a texture is read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_TEXTURE_DESC {
+    pub addressMode: [CUaddress_mode; 3],
+    pub filterMode: CUfilter_mode,
+    pub flags: u32,
+    pub maxAnisotropy: u32,
+    pub mipmapFilterMode: CUfilter_mode,
+    pub mipmapLevelBias: f32,
+    pub minMipmapLevelClamp: f32,
+    pub maxMipmapLevelClamp: f32,
+    pub borderColor: [f32; 4],
+    pub reserved: [i32; 12],
+}
+
+/// `CU_TRSF_READ_AS_INTEGER`: integers stay integers.
+pub const CU_TRSF_READ_AS_INTEGER: u32 = 1;
+/// `CU_TRSF_NORMALIZED_COORDINATES`: coordinates run from 0 to 1.
+pub const CU_TRSF_NORMALIZED_COORDINATES: u32 = 2;
+/// `CU_TRSF_SRGB`: bytes are sRGB.
+pub const CU_TRSF_SRGB: u32 = 0x10;
+/// `CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION`.
+pub const CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION: u32 = 0x20;
+/// `CU_TRSF_SEAMLESS_CUBEMAP`: the faces of a cube join.
+pub const CU_TRSF_SEAMLESS_CUBEMAP: u32 = 0x40;
+
+/// The part of an array that a texture shows, and in which format.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_RESOURCE_VIEW_DESC {
+    /// `CUresourceViewFormat`; 0 for the resource's own.
+    pub format: u32,
+    pub width: usize,
+    pub height: usize,
+    pub depth: usize,
+    pub firstMipmapLevel: u32,
+    pub lastMipmapLevel: u32,
+    pub firstLayer: u32,
+    pub lastLayer: u32,
+    pub reserved: [u32; 16],
+}
+
+/// A place in an array.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct CUoffset3D {
+    pub x: usize,
+    pub y: usize,
+    pub z: usize,
+}
+
+/// The size of a copy.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct CUextent3D {
+    pub width: usize,
+    pub height: usize,
+    pub depth: usize,
+}
+
+/// One side of a copy of a batch (`cuMemcpy3DBatchAsync`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct CUmemcpy3DOperand {
+    /// Says which member of `op` is meant.
+    pub kind: CUmemcpy3DOperandType,
+    pub op: CUmemcpy3DOperand_op,
+}
+
+/// The place of [`CUmemcpy3DOperand`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub union CUmemcpy3DOperand_op {
+    pub ptr: CUmemcpy3DOperand_ptr,
+    pub array: CUmemcpy3DOperand_array,
+}
+
+/// Rows at an address. Lengths count elements; 0 is close together.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUmemcpy3DOperand_ptr {
+    pub ptr: CUdeviceptr,
+    pub rowLength: usize,
+    pub layerHeight: usize,
+    pub locHint: CUmemLocation,
+}
+
+/// A place in an array, in elements.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUmemcpy3DOperand_array {
+    pub array: CUarray,
+    pub offset: CUoffset3D,
+}
+
+/// A copy of a batch. The extent counts elements of the array, bytes where there is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_MEMCPY3D_BATCH_OP {
+    pub src: CUmemcpy3DOperand,
+    pub dst: CUmemcpy3DOperand,
+    pub extent: CUextent3D,
+    /// As in [`CUmemcpyAttributes`].
+    pub srcAccessOrder: i32,
+    pub flags: u32,
+}
+
 /// The value of a launch, stream or kernel-node attribute: 64 bytes, read by the attribute's id.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -253,7 +450,49 @@ pub union CUgraphNodeParamsUnion {
     pub event: CUevent,
     pub alloc: CUDA_MEM_ALLOC_NODE_PARAMS,
     pub free: CUdeviceptr,
+    pub conditional: CUDA_CONDITIONAL_NODE_PARAMS,
+    pub memOp: CUDA_BATCH_MEM_OP_NODE_PARAMS,
     pub reserved1: [i64; 29],
+}
+
+/// An operation on memory in a stream, of any type: all have their members at the same places.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct CUstreamBatchMemOpParams {
+    pub operation: CUstreamBatchMemOpType,
+    pub address: CUdeviceptr,
+    /// Its lower half where the word has 32 bits.
+    pub value: u64,
+    pub flags: u32,
+    pub alias: CUdeviceptr,
+    pub pad: u64,
+}
+
+/// The parameters of a node of operations on memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_BATCH_MEM_OP_NODE_PARAMS {
+    pub ctx: CUcontext,
+    pub count: u32,
+    pub paramArray: *mut CUstreamBatchMemOpParams,
+    pub flags: u32,
+}
+
+/// The parameters of a conditional node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUDA_CONDITIONAL_NODE_PARAMS {
+    /// `CUgraphConditionalHandle`.
+    pub handle: u64,
+    /// 0: if, 1: while, 2: switch.
+    pub kind: u32,
+    pub size: u32,
+    /// Written: the graphs, in memory that lives as long as the node.
+    pub phGraph_out: *mut CUgraph,
+    pub ctx: CUcontext,
 }
 
 /// The parameters of a copy node in [`CUgraphNodeParams`].
@@ -441,6 +680,18 @@ mod tests {
         assert_eq!(size_of::<CUDA_GRAPH_INSTANTIATE_PARAMS>(), 32);
         assert_eq!(size_of::<CUctxCreateParams>(), 24);
         assert_eq!(size_of::<CUdevprop>(), 56);
+        assert_eq!(size_of::<CUstreamBatchMemOpParams>(), 48);
+        assert_eq!(offset_of!(CUstreamBatchMemOpParams, flags), 24);
+        assert_eq!(size_of::<CUDA_BATCH_MEM_OP_NODE_PARAMS>(), 32);
+        assert_eq!(size_of::<CUDA_CONDITIONAL_NODE_PARAMS>(), 32);
+        assert_eq!(size_of::<CUDA_ARRAY_DESCRIPTOR>(), 24);
+        assert_eq!(size_of::<CUDA_ARRAY3D_DESCRIPTOR>(), 40);
+        assert_eq!(size_of::<CUDA_RESOURCE_DESC>(), 144);
+        assert_eq!(offset_of!(CUDA_RESOURCE_DESC, flags), 136);
+        assert_eq!(size_of::<CUDA_TEXTURE_DESC>(), 104);
+        assert_eq!(size_of::<CUDA_RESOURCE_VIEW_DESC>(), 112);
+        assert_eq!(size_of::<CUmemcpy3DOperand>(), 40);
+        assert_eq!(size_of::<CUDA_MEMCPY3D_BATCH_OP>(), 112);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 #![allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
 
-use crate::boundary::{absent, call, refused, Accept, PerThread};
+use crate::boundary::{call, refused, Accept, PerThread};
 use cuda_abi::*;
 use rustc_hash::FxHashMap;
 use std::ffi::{c_char, c_void};
@@ -63,12 +63,12 @@ macro_rules! export {
     (absent $symbol:ident [$($twin:ident)?]) => {
         #[no_mangle]
         pub unsafe extern "C" fn $symbol() -> CUresult {
-            absent(stringify!($symbol))
+            crate::boundary::absent(stringify!($symbol))
         }
 
         $(#[no_mangle]
         pub unsafe extern "C" fn $twin() -> CUresult {
-            absent(stringify!($twin))
+            crate::boundary::absent(stringify!($twin))
         })?
     };
 }

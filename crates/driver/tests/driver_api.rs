@@ -172,9 +172,9 @@ fn entry_points_follow_version_and_stream() {
             )
         );
         // What is not implemented is there and says so when called.
-        let absent = get(c"cuArrayCreate", 12000, 0).1;
+        let absent = get(c"cuIpcGetMemHandle", 12000, 0).1;
         assert_ne!(absent, 0);
-        fails!(cuArrayCreate_v2(), NOT_SUPPORTED);
+        fails!(cuIpcGetMemHandle(), NOT_SUPPORTED);
     });
 }
 
@@ -755,5 +755,51 @@ fn a_broken_image_is_reported() {
             cuModuleLoadData(&mut module, std::ptr::null()),
             INVALID_VALUE
         );
+    });
+}
+
+#[test]
+fn events_mark_and_hold_whole_contexts() {
+    in_child("events_mark_and_hold_whole_contexts", &[], || {
+        let context = primary();
+        let memory = allocate(4);
+        let mut event = CUevent::NULL;
+        ok!(cuEventCreate(&mut event, 0));
+        // A stream that waits for the host, so that the event cannot be complete.
+        static OPEN: AtomicU32 = AtomicU32::new(0);
+        unsafe extern "C" fn gate(_: *mut c_void) {
+            while OPEN.load(Ordering::Acquire) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        let first = stream(CU_STREAM_NON_BLOCKING);
+        ok!(cuLaunchHostFunc(first, Some(gate), null_mut()));
+        ok!(cuMemsetD32Async(memory, 1, 1, first));
+        ok!(cuCtxRecordEvent(context, event));
+        fails!(cuEventQuery(event), NOT_READY);
+        // What comes later waits, in streams of before and after.
+        let second = stream(CU_STREAM_NON_BLOCKING);
+        ok!(cuCtxWaitEvent(context, event));
+        let third = stream(CU_STREAM_NON_BLOCKING);
+        for later in [second, third] {
+            ok!(cuMemsetD32Async(memory, 2, 1, later));
+            fails!(cuStreamQuery(later), NOT_READY);
+        }
+        OPEN.store(1, Ordering::Release);
+        ok!(cuEventSynchronize(event));
+        ok!(cuCtxSynchronize());
+        assert_eq!(read(memory, 4), [2, 0, 0, 0]);
+        // A capture is not to be waited for.
+        ok!(cuStreamBeginCapture_v2(
+            second,
+            CUstreamCaptureMode::RELAXED
+        ));
+        fails!(cuCtxRecordEvent(context, event), STREAM_CAPTURE_UNSUPPORTED);
+        let mut graph = CUgraph::NULL;
+        fails!(
+            cuStreamEndCapture(second, &mut graph),
+            STREAM_CAPTURE_INVALIDATED
+        );
+        fails!(cuCtxRecordEvent(CUcontext(1), event), INVALID_CONTEXT);
     });
 }

@@ -211,7 +211,7 @@ fn nodes_of_every_type_are_made_by_one_function() {
         add_node(graph, &[called], &mut params(CUgraphNodeType::EMPTY, NONE));
         let mut node = CUgraphNode::NULL;
         for (kind, status) in [
-            (CUgraphNodeType::CONDITIONAL, CUresult::NOT_SUPPORTED),
+            (CUgraphNodeType::CONDITIONAL, CUresult::INVALID_VALUE),
             (CUgraphNodeType(99), CUresult::INVALID_VALUE),
         ] {
             let mut wrong = params(kind, NONE);
@@ -688,5 +688,184 @@ fn launches_as_of_old() {
         fails!(cuParamSeti(function, 12, 1), INVALID_VALUE);
         fails!(cuFuncSetBlockShape(function, 0, 1, 1), INVALID_VALUE);
         fails!(cuLaunchGrid(function, 0, 1), INVALID_VALUE);
+    });
+}
+
+const CONDITIONAL: &CStr = c"
+.version 8.0
+.target sm_80
+.address_size 64
+.extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);
+// *place += step; the condition is whether *place is below the limit
+.visible .entry count(.param .u64 place, .param .u32 step, .param .u64 handle, .param .u32 limit) {
+    .reg .pred %p<2>;
+    .reg .b32 %r<8>;
+    .reg .b64 %rd<4>;
+    ld.param.u64 %rd1, [place];
+    ld.param.u32 %r1, [step];
+    ld.param.u64 %rd2, [handle];
+    ld.param.u32 %r2, [limit];
+    ld.global.u32 %r3, [%rd1];
+    add.u32 %r3, %r3, %r1;
+    st.global.u32 [%rd1], %r3;
+    setp.lt.u32 %p1, %r3, %r2;
+    selp.u32 %r4, 1, 0, %p1;
+    {
+        .param .b64 p0;
+        .param .b32 p1;
+        st.param.b64 [p0], %rd2;
+        st.param.b32 [p1], %r4;
+        call.uni cudaGraphSetConditional, (p0, p1);
+    }
+    ret;
+}
+";
+
+fn conditional(
+    graph: CUgraph,
+    after: &[CUgraphNode],
+    handle: u64,
+    kind: u32,
+    size: u32,
+) -> (CUgraphNode, Vec<CUgraph>) {
+    let mut union = NONE;
+    union.conditional = CUDA_CONDITIONAL_NODE_PARAMS {
+        handle,
+        kind,
+        size,
+        phGraph_out: null_mut(),
+        ctx: CUcontext::NULL,
+    };
+    let mut made = params(CUgraphNodeType::CONDITIONAL, union);
+    let node = add_node(graph, after, &mut made);
+    // SAFETY: the node has written where its graphs are.
+    let graphs = unsafe {
+        std::slice::from_raw_parts(made.params.conditional.phGraph_out, size as usize).to_vec()
+    };
+    (node, graphs)
+}
+
+fn fill_node(graph: CUgraph, after: &[CUgraphNode], place: CUdeviceptr, value: u32) -> CUgraphNode {
+    let mut union = NONE;
+    union.memset.params = CUDA_MEMSET_NODE_PARAMS {
+        dst: place,
+        pitch: 0,
+        value,
+        elementSize: 4,
+        width: 1,
+        height: 1,
+    };
+    union.memset.ctx = CUcontext::NULL;
+    add_node(graph, after, &mut params(CUgraphNodeType::MEMSET, union))
+}
+
+#[test]
+fn conditions_decide_what_runs() {
+    in_child("conditions_decide_what_runs", &[], || {
+        start();
+        let (mut module, mut count) = (CUmodule::NULL, CUfunction::NULL);
+        ok!(cuModuleLoadData(&mut module, CONDITIONAL.as_ptr().cast()));
+        ok!(cuModuleGetFunction(&mut count, module, c"count".as_ptr()));
+        let place = zeroed(3);
+        let whole = graph();
+        let (mut again, mut choice) = (0, 0);
+        // The loop's value is 1 at each start; the choice keeps what it has.
+        ok!(cuGraphConditionalHandleCreate(
+            &mut again,
+            whole,
+            CUcontext::NULL,
+            1,
+            1
+        ));
+        ok!(cuGraphConditionalHandleCreate(
+            &mut choice,
+            whole,
+            CUcontext::NULL,
+            2,
+            0
+        ));
+        let mut wrong = 0;
+        fails!(
+            cuGraphConditionalHandleCreate(&mut wrong, whole, CUcontext::NULL, 0, 8),
+            INVALID_VALUE
+        );
+        let kernel = |graph, place: CUdeviceptr, step: u32, handle: u64, limit: u32| {
+            let mut arguments: [*mut c_void; 4] = [
+                std::ptr::from_ref(&place).cast_mut().cast(),
+                std::ptr::from_ref(&step).cast_mut().cast(),
+                std::ptr::from_ref(&handle).cast_mut().cast(),
+                std::ptr::from_ref(&limit).cast_mut().cast(),
+            ];
+            let mut union = NONE;
+            union.kernel = CUDA_KERNEL_NODE_PARAMS {
+                func: count,
+                gridDimX: 1,
+                gridDimY: 1,
+                gridDimZ: 1,
+                blockDimX: 1,
+                blockDimY: 1,
+                blockDimZ: 1,
+                sharedMemBytes: 0,
+                kernelParams: arguments.as_mut_ptr(),
+                extra: null_mut(),
+                kern: CUkernel::NULL,
+                ctx: CUcontext::NULL,
+            };
+            add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+        };
+        // while (place[0] += 3 < 20); then switch by the other value; then if by the loop's, which is 0.
+        let (looped, bodies) = conditional(whole, &[], again, 1, 1);
+        kernel(bodies[0], place, 3, again, 20);
+        let (switched, cases) = conditional(whole, &[looped], choice, 2, 3);
+        for (n, &case) in cases.iter().enumerate() {
+            fill_node(case, &[], place + 4, 100 + n as u32);
+        }
+        let (_, arms) = conditional(whole, &[switched], again, 0, 2);
+        fill_node(arms[0], &[], place + 8, 1);
+        fill_node(arms[1], &[], place + 8, 2);
+
+        let exec = instantiate(whole);
+        run(exec);
+        assert_eq!(read(place, 3), [21, 102, 2]);
+        run(exec);
+        assert_eq!(read(place, 3), [24, 102, 2], "the loop runs once more");
+        // A copy of the graph does the same.
+        let mut clone = CUgraph::NULL;
+        ok!(cuGraphClone(&mut clone, whole));
+        run(instantiate(clone));
+        assert_eq!(read(place, 1), [27]);
+
+        let mut found = params(CUgraphNodeType::EMPTY, NONE);
+        ok!(cuGraphNodeGetParams(switched, &mut found));
+        // SAFETY: the type says which member it is.
+        unsafe {
+            assert_eq!(found.kind, CUgraphNodeType::CONDITIONAL);
+            assert_eq!(found.params.conditional.handle, choice);
+            assert_eq!(found.params.conditional.size, 3);
+        }
+        // Another graph's value, and a loop with two bodies.
+        let other = graph();
+        for (graph, handle, kind, size) in [
+            (other, again, 0, 1),
+            (whole, again, 1, 2),
+            (whole, 64, 0, 1),
+        ] {
+            let mut union = NONE;
+            union.conditional = CUDA_CONDITIONAL_NODE_PARAMS {
+                handle,
+                kind,
+                size,
+                phGraph_out: null_mut(),
+                ctx: CUcontext::NULL,
+            };
+            let mut node = CUgraphNode::NULL;
+            let mut wrong = params(CUgraphNodeType::CONDITIONAL, union);
+            fails!(
+                cuGraphAddNode(&mut node, graph, null(), 0, &mut wrong),
+                INVALID_VALUE
+            );
+        }
+        ok!(cuGraphDestroy(whole));
+        fails!(cuGraphDestroy(cases[0]), INVALID_VALUE);
     });
 }

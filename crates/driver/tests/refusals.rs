@@ -300,7 +300,7 @@ fn an_unsupported_instruction_is_named() {
     in_logging_child(
         "an_unsupported_instruction_is_named",
         &[],
-        &["kernel fetch", "line 10", "tex.1d.v4.f32.s32"],
+        &["kernel fetch", "line 10", "reference image"],
         || {
             start();
             let module = load(&format!(

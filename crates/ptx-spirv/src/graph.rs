@@ -399,7 +399,7 @@ fn is_pure(i: &Instruction) -> bool {
                 Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc
             )
         }),
-        Ldu | Atom | Tex | Tld4 | Suld | Alloca | Stacksave => false,
+        Ldu | Atom | Tex | Tld4 | Txq | Suld | Suq | Alloca | Stacksave => false,
         _ => destinations(i) > 0 && !is_convergent(i),
     }
 }
@@ -427,7 +427,13 @@ pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
 const MOST_CANDIDATES: usize = 128;
 
 /// The names of functions that the host side of the runtime provides to kernels.
-pub const SYSTEM_CALLS: &[&str] = &["vprintf", "__assertfail", "malloc", "free"];
+pub const SYSTEM_CALLS: &[&str] = &[
+    "vprintf",
+    "__assertfail",
+    "malloc",
+    "free",
+    "cudaGraphSetConditional",
+];
 
 /// Builds the graph of a kernel.
 pub fn build<'m>(

@@ -18,7 +18,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 10;
+pub const REVISION: u32 = 11;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -86,19 +86,20 @@ pub struct KernelInfo {
 impl KernelInfo {
     /// The parameter block of a launch with these packed arguments: themselves, and behind them the grid's workspace if
     /// the kernel asks for the grid's handle. Vulkan promises that workgroups are resident together only where there is
-    /// one, so the workspace is marked as usable for grids of one block, and all others get the handle 0, which
-    /// cooperative groups take for a launch that is not cooperative.
+    /// one, so the workspace is marked as usable for grids of one block and where the runtime says that it has seen to that
+    /// (`resident`); all others get the handle 0, which cooperative groups take for a launch that is not cooperative.
     pub fn parameter_block<'a>(
         &self,
         arguments: &'a [u8],
         grid: [u32; 3],
+        resident: bool,
     ) -> std::borrow::Cow<'a, [u8]> {
         let Some(offset) = self.grid_workspace_offset else {
             return arguments.into();
         };
         let mut block = arguments.to_vec();
         block.resize(self.parameter_bytes as usize, 0);
-        if grid == [1, 1, 1] {
+        if resident || grid == [1, 1, 1] {
             block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
         }
         block.into()

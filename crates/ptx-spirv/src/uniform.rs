@@ -638,6 +638,7 @@ impl Analysis<'_> {
             Opcode::Vote | Opcode::Redux => Known::At(Level::Warp),
             Opcode::Bar | Opcode::Barrier => Known::At(Level::Block),
             Opcode::Atom
+            | Opcode::Suld
             | Opcode::Activemask
             | Opcode::Match
             | Opcode::Elect

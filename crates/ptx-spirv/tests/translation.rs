@@ -14,17 +14,20 @@ fn refusal(body: &str, target: &Target) -> TranslateError {
 fn an_unsupported_instruction_is_named_with_kernel_and_line() {
     for (profile, target) in profiles() {
         let e = refusal(
-            "mov.u32 %r0, 1;\ntex.1d.v4.f32.s32 {%f0, %f1, %f2, %f3}, [%rd0, {%r0}];",
+            "mov.u32 %r0, 1;\nsured.b.add.1d.u32.trap [%rd0, {%r0}], %r0;",
             &target,
         );
         let TranslateError::Unsupported { kernel, line, what } = &e else {
             panic!("{profile}: {e}");
         };
         assert_eq!((kernel.as_str(), *line), ("k", 9), "{profile}");
-        assert!(what.starts_with("tex.1d.v4.f32.s32"), "{profile}: {what}");
+        assert!(
+            what.starts_with("sured.b.add.1d.u32.trap"),
+            "{profile}: {what}"
+        );
         let shown = e.to_string();
         assert!(
-            shown.starts_with("k: line 9: unsupported: tex.1d"),
+            shown.starts_with("k: line 9: unsupported: sured.b"),
             "{shown}"
         );
     }

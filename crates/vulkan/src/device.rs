@@ -223,6 +223,12 @@ impl Device {
         self.shared.raw.check()
     }
 
+    /// Lets everything count as done that [`crate::Stream::host_poll`] still asks for: the process ends, and nobody is left
+    /// to bring it about.
+    pub fn end_polls(&self) {
+        self.shared.end_polls();
+    }
+
     /// Clears the fault record. The caller has synchronised.
     pub fn clear_fault(&self) {
         self.shared.raw.clear_fault();

@@ -28,6 +28,17 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
     nv::shader_sm_builtins::NAME,
 ];
 
+/// Those of the list above that validation layers from before Vulkan's headers 1.3.280 do not know: they refuse shaders that
+/// use them.
+const NEW_TO_OLD_LAYERS: &[&CStr] = &[
+    ext::map_memory_placed::NAME,
+    khr::cooperative_matrix::NAME,
+    khr::map_memory2::NAME,
+    khr::shader_float_controls2::NAME,
+    khr::shader_maximal_reconvergence::NAME,
+    khr::shader_subgroup_rotate::NAME,
+];
+
 /// The extensions of a device that are also in the list above.
 pub(crate) struct Extensions(HashSet<CString>);
 
@@ -48,6 +59,15 @@ impl Extensions {
             found.remove(ext::map_memory_placed::NAME);
         }
         Self(found)
+    }
+
+    /// Leaves out what a validation layer of this version does not know.
+    pub(crate) fn known_to_layer(mut self, version: u32) -> Self {
+        if version < vk::make_api_version(0, 1, 3, 280) {
+            self.0
+                .retain(|name| !NEW_TO_OLD_LAYERS.contains(&name.as_c_str()));
+        }
+        self
     }
 
     pub(crate) fn has(&self, name: &CStr) -> bool {

@@ -30,6 +30,8 @@ pub struct Refused {
 pub(crate) struct RawInstance {
     pub(crate) vk: ash::Instance,
     messenger: Option<(ext::debug_utils::Instance, vk::DebugUtilsMessengerEXT)>,
+    /// Of the validation layer, where it is loaded.
+    layer_version: Option<u32>,
     /// Read by the messenger's callback through a pointer: boxed so that it stays in place.
     errors: Box<AtomicU64>,
     // Last: unloading the library comes after the calls above.
@@ -140,6 +142,11 @@ impl RawInstance {
         self.messenger.is_some()
     }
 
+    /// The version of the validation layer, where it is loaded.
+    pub(crate) fn layer_version(&self) -> Option<u32> {
+        self.layer_version
+    }
+
     fn create() -> Result<Self, Error> {
         // SAFETY: libvulkan's initialisers are trusted, as by every Vulkan program.
         let entry =
@@ -159,8 +166,10 @@ impl RawInstance {
             .api_version(vk::API_VERSION_1_3);
         let mut layers = Vec::new();
         let mut extensions = Vec::new();
+        let mut layer_version = None;
         if env_flag("VKCUDA_VALIDATION") {
-            if has_validation_layer(&entry) {
+            layer_version = validation_layer(&entry);
+            if layer_version.is_some() {
                 layers.push(VALIDATION_LAYER.as_ptr());
                 extensions.push(ext::debug_utils::NAME.as_ptr());
             } else {
@@ -184,6 +193,7 @@ impl RawInstance {
         let mut raw = Self {
             vk,
             messenger: None,
+            layer_version,
             errors,
             entry,
         };
@@ -211,12 +221,14 @@ impl RawInstance {
     }
 }
 
-fn has_validation_layer(entry: &ash::Entry) -> bool {
+/// The version of the validation layer that is installed.
+fn validation_layer(entry: &ash::Entry) -> Option<u32> {
     // SAFETY: the library is loaded.
     let layers = unsafe { entry.enumerate_instance_layer_properties() }.unwrap_or_default();
     layers
         .iter()
-        .any(|layer| layer.layer_name_as_c_str() == Ok(VALIDATION_LAYER))
+        .find(|layer| layer.layer_name_as_c_str() == Ok(VALIDATION_LAYER))
+        .map(|layer| layer.spec_version)
 }
 
 /// Errors that are a choice of this runtime, by message id.
@@ -226,6 +238,8 @@ const EXPECTED_MESSAGES: &[&str] = &[
     "VUID-vkCmdDispatchBase-groupCountX-00424",
     // A uniform buffer beyond maxUniformBufferRange: how scratch is read on llvmpipe (the same).
     "VUID-VkWriteDescriptorSet-descriptorType-00332",
+    // The layer has waited ten seconds for its own thread, and says itself that this is its fault.
+    "UNASSIGNED-VkSemaphore-state-timeout",
 ];
 
 unsafe extern "system" fn on_message(
@@ -254,6 +268,10 @@ unsafe extern "system" fn on_message(
             } else {
                 (*user.cast::<AtomicU64>()).fetch_add(1, Ordering::Relaxed);
                 tracing::error!(id, message, "validation");
+                if std::env::var_os("VKCUDA_VALIDATION").is_some_and(|value| value == "abort") {
+                    eprintln!("validation: {message}");
+                    std::process::abort();
+                }
             }
         } else {
             tracing::warn!(id, message, "validation");

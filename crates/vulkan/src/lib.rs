@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Two environment variables: `VKCUDA_ALLOW_CPU=1` lists CPU devices beside GPUs, `VKCUDA_VALIDATION=1` loads the
-//! Khronos validation layer and logs its messages.
+//! Khronos validation layer and logs its messages (`VKCUDA_VALIDATION=abort` ends the process at the first error).
 
 mod ahead;
 pub mod cache;

@@ -249,6 +249,22 @@ impl PhysicalDevice {
         self.memory.memory_types[memory_type as usize].property_flags
     }
 
+    /// Workgroups of one dispatch that surely run at the same time, with none that waits for another to end: one for each
+    /// multiprocessor, where the driver tells their number; on llvmpipe one for each of its threads. 1 where nothing is known.
+    /// Vulkan itself promises nothing of the kind.
+    pub fn resident_workgroups(&self) -> u32 {
+        if !self.is_llvmpipe() {
+            return self.limits.multiprocessors.unwrap_or(1);
+        }
+        // llvmpipe hands the workgroups of a dispatch to its threads one by one when there are no more than threads. It has
+        // one for each CPU of the process, or as many as this variable says, and none at all for a single one.
+        const MOST: usize = 16;
+        let threads = std::env::var("LP_NUM_THREADS").ok();
+        let threads = threads.and_then(|text| text.parse().ok()).unwrap_or(MOST);
+        let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+        cpus.min(threads).clamp(1, MOST) as u32
+    }
+
     /// Whether this is Mesa's llvmpipe.
     pub(crate) fn is_llvmpipe(&self) -> bool {
         self.driver.id == vk::DriverId::MESA_LLVMPIPE.as_raw()
@@ -280,7 +296,10 @@ pub(crate) fn inspect(
             "Vulkan 1.3 (the device has {major}.{minor})"
         )]));
     }
-    let extensions = Extensions::query(vk, handle);
+    let mut extensions = Extensions::query(vk, handle);
+    if let Some(version) = instance.layer_version() {
+        extensions = extensions.known_to_layer(version);
+    }
     let available = Features::query(vk, handle, &extensions);
     let mut reasons = available.missing();
 

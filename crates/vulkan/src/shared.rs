@@ -29,11 +29,17 @@ const BUSY_AGE: Duration = Duration::from_millis(1);
 /// How long the flusher waits for the pipeline cache to come to rest.
 const CACHE_WAIT: Duration = Duration::from_millis(500);
 
+/// Longest pause between two questions to what is polled.
+const POLL_PAUSE: Duration = Duration::from_micros(200);
+
+/// A function of the host in a stream: says whether it is done, and is called again where it is not.
+pub(crate) type HostFunction = Box<dyn FnMut() -> bool + Send>;
+
 /// A host function whose turn has come in its stream: it runs when the timeline has reached the value before its own.
 pub(crate) struct HostJob {
     pub(crate) stream: Arc<Inner>,
     pub(crate) value: u64,
-    pub(crate) function: Box<dyn FnOnce() + Send>,
+    pub(crate) function: HostFunction,
 }
 
 /// Wakes the flusher.
@@ -101,6 +107,8 @@ struct HostQueue {
     /// Signalled to end the thread's wait when a job arrives.
     wake: Arc<Timeline>,
     stop: AtomicBool,
+    /// Nothing is waited for any more that is not done.
+    end_polls: AtomicBool,
 }
 
 /// A device's shared state.
@@ -148,6 +156,7 @@ impl Shared {
                 jobs: Mutex::default(),
                 wake,
                 stop: AtomicBool::new(false),
+                end_polls: AtomicBool::new(false),
             },
             threads: Mutex::default(),
             raw,
@@ -250,7 +259,14 @@ impl Shared {
         let _ = wake.signal(value);
     }
 
+    /// Lets everything that is polled count as done: the process ends.
+    pub(crate) fn end_polls(&self) {
+        self.host.end_polls.store(true, Ordering::Release);
+        self.wake_host();
+    }
+
     fn host_loop(&self) {
+        let mut polled: Vec<HostJob> = Vec::new();
         loop {
             let seen = self.host.wake.completed();
             let mut ready = Vec::new();
@@ -262,6 +278,7 @@ impl Shared {
                     let unrun = std::mem::take(&mut *jobs);
                     drop(jobs);
                     drop(unrun);
+                    polled.clear();
                     if self.host.stop.load(Ordering::Acquire) {
                         return;
                     }
@@ -280,38 +297,46 @@ impl Shared {
                     }
                 }
             }
-            if ready.is_empty() {
-                self.wait_any(&semaphores, &values);
-                continue;
+            let before = polled.len();
+            for job in polled.drain(..).chain(ready).collect::<Vec<_>>() {
+                polled.extend(self.run_job(job));
             }
-            for job in ready {
-                self.run_job(job);
+            match polled.len() {
+                0 if before == 0 => self.wait_any(&semaphores, &values, Duration::from_millis(100)),
+                0 => {}
+                _ => self.wait_any(&semaphores, &values, POLL_PAUSE),
             }
         }
     }
 
-    fn wait_any(&self, semaphores: &[vk::Semaphore], values: &[u64]) {
+    fn wait_any(&self, semaphores: &[vk::Semaphore], values: &[u64], limit: Duration) {
         let info = vk::SemaphoreWaitInfo::default()
             .flags(vk::SemaphoreWaitFlags::ANY)
             .semaphores(semaphores)
             .values(values);
         // SAFETY: the semaphores belong to the wake timeline and to streams that the jobs keep alive; jobs are removed by
         // this thread only.
-        match unsafe { self.raw.vk.wait_semaphores(&info, 100_000_000) } {
+        match unsafe { self.raw.vk.wait_semaphores(&info, limit.as_nanos() as u64) } {
             Ok(()) | Err(vk::Result::TIMEOUT) => {}
             Err(result) => drop(self.raw.error("vkWaitSemaphores", result)),
         }
     }
 
-    fn run_job(&self, job: HostJob) {
+    /// Calls a job's function. Gives it back where it is to be called again.
+    fn run_job(&self, mut job: HostJob) -> Option<HostJob> {
+        let done = catch_unwind(AssertUnwindSafe(&mut job.function)).unwrap_or_else(|_| {
+            tracing::error!("a host function panicked");
+            true
+        });
+        if !done && !self.host.end_polls.load(Ordering::Acquire) {
+            return Some(job);
+        }
         let HostJob {
             stream,
             value,
             function,
         } = job;
-        if catch_unwind(AssertUnwindSafe(function)).is_err() {
-            tracing::error!("a host function panicked");
-        }
+        drop(function);
         if let Err(error) = stream.timeline.signal(value) {
             tracing::error!(%error, "host function");
         }
@@ -322,6 +347,7 @@ impl Shared {
         }
         self.progress.store(true, Ordering::Release);
         self.settle();
+        None
     }
 
     /// Ends everything: called when the device is dropped, when no stream has an owner.

@@ -229,4 +229,44 @@ def allocators():
         equal((gx + 1).get(), x + 1)
 
 
+@check
+def textures():
+    from cupy.cuda import runtime, texture
+
+    image = random.standard_normal((6, 8)).astype(np.float32)
+    channel = texture.ChannelFormatDescriptor(32, 0, 0, 0, runtime.cudaChannelFormatKindFloat)
+    array = texture.CUDAarray(channel, 8, 6)
+    array.copy_from(cp.asarray(image))
+    back = cp.empty_like(cp.asarray(image))
+    array.copy_to(back)
+    equal(back.get(), image)
+    kernel = cp.RawKernel(
+        """extern "C" __global__ void sample(float* out, cudaTextureObject_t image) {
+            int x = threadIdx.x, y = threadIdx.y;
+            out[y * 8 + x] = tex2D<float>(image, x + 1.0f, y + 0.5f);
+        }""",
+        "sample",
+    )
+    out = cp.zeros((6, 8), np.float32)
+    how = texture.TextureDescriptor(
+        (runtime.cudaAddressModeClamp, runtime.cudaAddressModeClamp), runtime.cudaFilterModeLinear
+    )
+    resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=array)
+    kernel((1,), (8, 6), (out, texture.TextureObject(resource, how)))
+    between = (image + np.c_[image[:, 1:], image[:, -1]]) / 2
+    close(out.get(), between, 1e-6)
+
+    surface = cp.RawKernel(
+        """extern "C" __global__ void write(cudaSurfaceObject_t image) {
+            surf2Dwrite(threadIdx.x * 10.0f + threadIdx.y, image, int(threadIdx.x * sizeof(float)), threadIdx.y);
+        }""",
+        "write",
+    )
+    target = texture.CUDAarray(channel, 8, 6, flags=runtime.cudaArraySurfaceLoadStore)
+    resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=target)
+    surface((1,), (8, 6), (texture.SurfaceObject(resource),))
+    target.copy_to(out)
+    equal(out.get(), np.arange(8)[None, :] * 10.0 + np.arange(6)[:, None])
+
+
 main()

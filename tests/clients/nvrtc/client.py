@@ -5,7 +5,7 @@ import os
 import re
 
 import numpy as np
-from checks import check, close, equal, main, missing
+from checks import check, close, equal, main
 from cuda.bindings import driver, nvrtc
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -149,7 +149,7 @@ def product():
     equal(download(out, h), exact.astype("e"))
 
 
-@missing("wmma instructions")
+@check
 def product_wmma():
     module, _ = compile_file("product.cu")
     a, b = random.random((32, 64)).astype("e"), random.random((64, 48)).astype("e")
@@ -174,7 +174,7 @@ def cooperative_groups():
     equal(download(count, np.zeros(1, "i")), [(data % 2 == 0).sum()])
 
 
-@missing("%envreg, in which kernels find what synchronises their grid")
+@check
 def cooperative_launch():
     module, _ = compile_file("groups.cu")
     data = np.arange(96, dtype="i")
@@ -182,6 +182,19 @@ def cooperative_launch():
     values = arguments(place)
     ok(driver.cuLaunchCooperativeKernel(function(module, "rotate"), 1, 1, 1, 96, 1, 1, 0, 0, values))
     equal(download(place, data), np.roll(data, -1))
+    # Several blocks, where as many run at once.
+    attribute = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+    blocks = min(ok(driver.cuDeviceGetAttribute(attribute, device)), 8)
+    data = np.arange(blocks * 96, dtype="i")
+    place = upload(data)
+    values = arguments(place)
+    rotate = function(module, "rotate")
+    for turn in range(1, 6):
+        (status,) = driver.cuLaunchCooperativeKernel(rotate, blocks, 1, 1, 96, 1, 1, 0, 0, values)
+        if int(status) == int(driver.CUresult.CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE):
+            return
+        assert int(status) == 0, status
+        equal(download(place, data), np.roll(data, -turn))
 
 
 @check
@@ -309,6 +322,126 @@ def linking():
     place = upload(data)
     launch(function(module, "k"), (1,), (32,), place)
     equal(download(place, data), data**2 + 7)
+
+
+class Surface:
+    """An array with its texture or surface object."""
+
+    def __init__(self, data, channels=1, flags=0, layered=False):
+        formats = driver.CUarray_format
+        kinds = {"f": formats.CU_AD_FORMAT_FLOAT, "B": formats.CU_AD_FORMAT_UNSIGNED_INT8}
+        descriptor = driver.CUDA_ARRAY3D_DESCRIPTOR()
+        shape = data.shape[:-1] if channels > 1 else data.shape
+        depth, height, width = (0,) * (3 - len(shape)) + shape
+        descriptor.Width, descriptor.Height, descriptor.Depth = width, height, depth
+        descriptor.Format, descriptor.NumChannels = kinds[data.dtype.char], channels
+        descriptor.Flags = flags | (1 if layered else 0)
+        self.array = ok(driver.cuArray3DCreate(descriptor))
+        self.data = np.ascontiguousarray(data)
+        self.size = width * channels * data.itemsize, max(height, 1), max(depth, 1)
+        copy = self.copy()
+        copy.srcMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_HOST
+        copy.srcHost = self.data.ctypes.data
+        copy.dstMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_ARRAY
+        copy.dstArray = self.array
+        ok(driver.cuMemcpy3D(copy))
+        self.resource = driver.CUDA_RESOURCE_DESC()
+        self.resource.resType = driver.CUresourcetype.CU_RESOURCE_TYPE_ARRAY
+        self.resource.res.array.hArray = self.array
+
+    def copy(self):
+        copy = driver.CUDA_MEMCPY3D()
+        copy.WidthInBytes, copy.Height, copy.Depth = self.size
+        return copy
+
+    def read(self):
+        out = np.empty_like(self.data)
+        copy = self.copy()
+        copy.srcMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_ARRAY
+        copy.srcArray = self.array
+        copy.dstMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_HOST
+        copy.dstHost = out.ctypes.data
+        ok(driver.cuMemcpy3D(copy))
+        return out
+
+    def texture(self, address="CLAMP", linear=False, normalized=False):
+        mode = getattr(driver.CUaddress_mode, f"CU_TR_ADDRESS_MODE_{address}")
+        filters = driver.CUfilter_mode
+        how = driver.CUDA_TEXTURE_DESC()
+        how.addressMode = [mode] * 3
+        how.filterMode = filters.CU_TR_FILTER_MODE_LINEAR if linear else filters.CU_TR_FILTER_MODE_POINT
+        how.flags = 2 if normalized else 0
+        return ok(driver.cuTexObjectCreate(self.resource, how, None))
+
+    def surface(self):
+        return ok(driver.cuSurfObjectCreate(self.resource))
+
+
+def handle(value):
+    """An object as a kernel takes it."""
+    return ctypes.c_uint64(int(value))
+
+
+@check
+def textures():
+    module, _ = compile_file("textures.cu")
+    height, width = 24, 32
+    image = random.standard_normal((height, width)).astype("f")
+    out = upload(np.zeros_like(image))
+    rotate = function(module, "rotate")
+
+    def rotated(angle, linear):
+        texture = Surface(image).texture("WRAP", linear, True)
+        launch(rotate, (2, 3), (16, 8), out, handle(texture), integer(width), integer(height), ctypes.c_float(angle))
+        found = download(out, image)
+        ok(driver.cuTexObjectDestroy(texture))
+        return found
+
+    # Centres of texels: each pixel is itself, after half a turn the one across.
+    for linear in (False, True):
+        equal(rotated(0, linear), image)
+        close(rotated(np.pi, linear), image[::-1, ::-1], 1e-4)
+    # A quarter turn goes over the edges, where the image repeats.
+    turned = rotated(np.pi / 2, True)
+    assert np.isfinite(turned).all() and np.abs(turned).max() <= np.abs(image).max() + 1e-5
+
+    table = random.integers(0, 256, (100, 4)).astype("B")
+    resource = driver.CUDA_RESOURCE_DESC()
+    resource.resType = driver.CUresourcetype.CU_RESOURCE_TYPE_LINEAR
+    linear = resource.res.linear
+    linear.devPtr, linear.sizeInBytes, linear.numChannels = upload(table), 400, 4
+    linear.format = driver.CUarray_format.CU_AD_FORMAT_UNSIGNED_INT8
+    how = driver.CUDA_TEXTURE_DESC()
+    how.flags = 1
+    texture = ok(driver.cuTexObjectCreate(resource, how, None))
+    place = upload(np.zeros((100, 4), "i"))
+    launch(function(module, "fetch"), (1,), (128,), place, handle(texture), integer(100))
+    equal(download(place, table.astype("i")), table)
+
+    cube = random.standard_normal((4, 6, 8)).astype("f")
+    texture = Surface(cube).texture()
+    place, steps = upload(np.zeros(64, "f")), np.arange(64)
+    launch(function(module, "volume"), (1,), (64,), place, handle(texture), integer(64))
+    x, y, z = np.minimum(steps // 4, 7), np.minimum(steps // 8, 5), np.minimum(steps // 16, 3)
+    equal(download(place, np.zeros(64, "f")), cube[z, y, x])
+
+    stack = random.standard_normal((3, 4, 4, 2)).astype("f")
+    texture = Surface(stack, 2, layered=True).texture()
+    place = upload(np.zeros((48, 2), "f"))
+    launch(function(module, "layers"), (1,), (64,), place, handle(texture), integer(48))
+    equal(download(place, np.zeros((48, 2), "f")), stack.reshape(48, 2))
+
+
+@check
+def surfaces():
+    module, _ = compile_file("textures.cu")
+    image = random.integers(0, 256, (20, 33, 4)).astype("B")
+    source, target = Surface(image, 4, 2), Surface(image * 0, 4, 2)
+    arguments = handle(target.surface()), handle(source.surface()), integer(33), integer(20)
+    launch(function(module, "invert"), (3, 3), (16, 8), *arguments)
+    expected = 255 - image
+    expected[..., 3] = image[..., 3]
+    equal(target.read(), expected)
 
 
 main()

@@ -80,6 +80,18 @@ impl Bench {
     /// # Errors
     /// Which side did not run it, and why.
     pub fn run(&self, case: &Case) -> Result<(Vec<u8>, Vec<u8>), String> {
+        self.run_placed(case, &|_, _| ())
+    }
+
+    /// The same, with input that depends on where it lies: `place` gets its address and changes it.
+    ///
+    /// # Errors
+    /// As [`Bench::run`].
+    pub fn run_placed(
+        &self,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+    ) -> Result<(Vec<u8>, Vec<u8>), String> {
         let module = ptx::Module::parse(&case.text).map_err(|e| format!("parser: {e}"))?;
         let layout = ModuleLayout::new(&module).map_err(|e| format!("layout: {e}"))?;
         let translated = ptx_spirv::translate(&module, &layout, "k", &self.target)
@@ -95,6 +107,11 @@ impl Bench {
             Ok(memory)
         };
         let (input, output) = (allocate(&case.input)?, allocate(&case.output)?);
+        let mut data = case.input.clone();
+        place(input.address(), &mut data);
+        self.stream
+            .write(input.address(), &data)
+            .map_err(|e| e.to_string())?;
         let parameters: Vec<u8> = [input.address(), output.address()]
             .iter()
             .flat_map(|a| a.to_le_bytes())
@@ -102,7 +119,7 @@ impl Bench {
 
         // The interpreter first: what it finds out of bounds must not reach the device.
         let mut memory = Memory::new();
-        memory.insert(input.address(), case.input.clone());
+        memory.insert(input.address(), data);
         memory.insert(output.address(), case.output.clone());
         let launch = ptx_reference::Launch {
             grid: case.grid,
@@ -136,12 +153,14 @@ impl Bench {
             self.stream.write(variables.address(), &image)?;
             let shader = self.device.create_shader(&translated)?;
             let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
-            let block = translated.info.parameter_block(&parameters, case.grid);
+            let block = translated
+                .info
+                .parameter_block(&parameters, case.grid, false);
             let launch = Launch {
                 grid: case.grid,
                 parameters: &block,
                 module: variables.address(),
-                printf: 0,
+                ..Launch::default()
             };
             self.stream.launch(&pipeline, &launch)?;
             self.stream.synchronize()?;
@@ -159,8 +178,18 @@ impl Bench {
     /// # Errors
     /// What did not run, or the first differences.
     pub fn kernel(&self, case: &Case) -> Result<(), String> {
+        self.kernel_placed(case, &|_, _| ())
+    }
+
+    /// The same, with input that depends on where it lies, as in [`Bench::run_placed`].
+    ///
+    /// # Errors
+    /// As [`Bench::kernel`].
+    pub fn kernel_placed(&self, case: &Case, place: &dyn Fn(u64, &mut [u8])) -> Result<(), String> {
         eprintln!("running: {}", case.name);
-        let (got, expected) = self.run(case).map_err(|e| format!("{}: {e}", case.name))?;
+        let (got, expected) = self
+            .run_placed(case, place)
+            .map_err(|e| format!("{}: {e}", case.name))?;
         let words = |bytes: &[u8]| -> Vec<u32> {
             bytes
                 .chunks(4)

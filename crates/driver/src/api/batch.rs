@@ -1,8 +1,8 @@
 //! Copies and hints in batches. The operations of a batch may run in any order; here they run in that of the arrays.
 
-use super::copy::cuMemcpyAsync;
+use super::copy::{cuMemcpy3DWithAttributesAsync, cuMemcpyAsync};
 use super::memory::managed_range;
-use crate::boundary::{In, Out, Result};
+use crate::boundary::{Accept, In, Out, Result};
 use crate::core::stream::Stream;
 use cuda_abi::*;
 
@@ -92,6 +92,52 @@ pub fn cuMemcpyWithAttributesAsync(
         return Err(CUresult::INVALID_VALUE);
     }
     cuMemcpyAsync(dst, src, size, stream)
+}
+
+/// `failed` gets the index of the copy that is wrong.
+fn copies_3d(
+    num_ops: usize,
+    ops: In<CUDA_MEMCPY3D_BATCH_OP>,
+    flags: u64,
+    stream: CUstream,
+    failed: &mut usize,
+) -> Result {
+    if num_ops == 0 || flags != 0 || stream.is_null() || matches!(stream, CU_STREAM_LEGACY) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    for index in 0..num_ops {
+        *failed = index;
+        let op = ops.at(index)?;
+        // SAFETY: the reference outlives the call.
+        let op = unsafe { In::accept(&raw const op) };
+        cuMemcpy3DWithAttributesAsync(op, 0, stream)?;
+    }
+    Ok(())
+}
+
+pub fn cuMemcpy3DBatchAsync(
+    num_ops: usize,
+    ops: In<CUDA_MEMCPY3D_BATCH_OP>,
+    fail_index: Out<usize>,
+    flags: u64,
+    stream: CUstream,
+) -> Result {
+    let mut failed = usize::MAX;
+    let result = copies_3d(num_ops, ops, flags, stream, &mut failed);
+    if result.is_err() {
+        fail_index.set_if(failed);
+    }
+    result
+}
+
+pub fn cuMemcpy3DBatchAsync_v2(
+    num_ops: usize,
+    ops: In<CUDA_MEMCPY3D_BATCH_OP>,
+    flags: u64,
+    stream: CUstream,
+) -> Result {
+    copies_3d(num_ops, ops, flags, stream, &mut 0)
 }
 
 /// Checks that every range is of managed memory, which is where host and device both reach it.

@@ -1,6 +1,7 @@
 //! Copies.
 
 use crate::boundary::{In, Result};
+use crate::core::array::Array;
 use crate::core::context::Context;
 use crate::core::copy::{place, Copy, Named, Place, Side};
 use crate::core::operation::Operation;
@@ -194,6 +195,7 @@ struct Rows {
     kind: CUmemorytype,
     host: u64,
     device: CUdeviceptr,
+    array: CUarray,
     /// Bytes, rows and slices to skip.
     skip: [usize; 3],
     /// 0 where the rows lie close together.
@@ -208,10 +210,8 @@ impl Rows {
             CUmemorytype::HOST => (self.host, Named::Host),
             CUmemorytype::DEVICE => (self.device, Named::Device),
             CUmemorytype::UNIFIED => (self.device, Named::Unified),
-            other => {
-                tracing::warn!("a copy from or to {other:?}: arrays are not supported");
-                return Err(CUresult::NOT_SUPPORTED);
-            }
+            CUmemorytype::ARRAY => return self.array_side(size),
+            _ => return Err(CUresult::INVALID_VALUE),
         };
         let [width, height, depth] = size;
         // Pitch and height count only where there are several rows and slices.
@@ -241,6 +241,19 @@ impl Rows {
             place,
             pitch: pitch as u64,
             slice: slice as u64,
+        })
+    }
+}
+
+impl Rows {
+    fn array_side(&self, size: [usize; 3]) -> Result<Side> {
+        let array = Array::from_handle(self.array)?;
+        let place = Place::Device(array.address(self.skip, size)?);
+        let pitch = u64::from(array.level.pitch);
+        Ok(Side {
+            place,
+            pitch,
+            slice: pitch * u64::from(array.level.rows),
         })
     }
 }
@@ -280,6 +293,7 @@ fn copy_2d(stream: CUstream, copy: In<CUDA_MEMCPY2D>, wait: bool) -> Result {
         kind: copy.dstMemoryType,
         host: copy.dstHost as u64,
         device: copy.dstDevice,
+        array: copy.dstArray,
         skip: [copy.dstXInBytes, copy.dstY, 0],
         pitch: copy.dstPitch,
         height: 0,
@@ -288,6 +302,7 @@ fn copy_2d(stream: CUstream, copy: In<CUDA_MEMCPY2D>, wait: bool) -> Result {
         kind: copy.srcMemoryType,
         host: copy.srcHost as u64,
         device: copy.srcDevice,
+        array: copy.srcArray,
         skip: [copy.srcXInBytes, copy.srcY, 0],
         pitch: copy.srcPitch,
         height: 0,
@@ -316,6 +331,7 @@ fn sides_3d(copy: &CUDA_MEMCPY3D) -> (Rows, Rows, [usize; 3]) {
         kind: copy.dstMemoryType,
         host: copy.dstHost as u64,
         device: copy.dstDevice,
+        array: copy.dstArray,
         skip: [copy.dstXInBytes, copy.dstY, copy.dstZ],
         pitch: copy.dstPitch,
         height: copy.dstHeight,
@@ -324,6 +340,7 @@ fn sides_3d(copy: &CUDA_MEMCPY3D) -> (Rows, Rows, [usize; 3]) {
         kind: copy.srcMemoryType,
         host: copy.srcHost as u64,
         device: copy.srcDevice,
+        array: copy.srcArray,
         skip: [copy.srcXInBytes, copy.srcY, copy.srcZ],
         pitch: copy.srcPitch,
         height: copy.srcHeight,
@@ -403,4 +420,166 @@ pub fn cuMemcpy3DPeer(default_stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>) ->
 
 pub fn cuMemcpy3DPeerAsync(copy: In<CUDA_MEMCPY3D_PEER>, stream: CUstream) -> Result {
     copy_3d(stream, &within_device(copy)?, false)
+}
+
+/// Bytes of a row of an array of one dimension, as a device address.
+fn array_bytes(array: CUarray, offset: usize, bytes: usize) -> Result<(u64, Named)> {
+    let array = Array::from_handle(array)?;
+    let one = array.descriptor.Height <= 1 && array.descriptor.Depth <= 1;
+    match one {
+        true => Ok((array.address([offset, 0, 0], [bytes, 1, 1])?, Named::Device)),
+        false => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+pub fn cuMemcpyAtoA_v2(
+    default_stream: CUstream,
+    dst_array: CUarray,
+    dst_offset: usize,
+    src_array: CUarray,
+    src_offset: usize,
+    byte_count: usize,
+) -> Result {
+    let size = |array| -> Result<u32> { Ok(Array::from_handle(array)?.format.texel_bytes()) };
+    if size(dst_array)? != size(src_array)? {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let to = array_bytes(dst_array, dst_offset, byte_count)?;
+    let from = array_bytes(src_array, src_offset, byte_count)?;
+    linear(default_stream, to, from, byte_count, false)
+}
+
+pub fn cuMemcpyAtoD_v2(
+    default_stream: CUstream,
+    dst: CUdeviceptr,
+    src_array: CUarray,
+    src_offset: usize,
+    byte_count: usize,
+) -> Result {
+    let from = array_bytes(src_array, src_offset, byte_count)?;
+    linear(default_stream, device(dst), from, byte_count, false)
+}
+
+pub fn cuMemcpyDtoA_v2(
+    default_stream: CUstream,
+    dst_array: CUarray,
+    dst_offset: usize,
+    src: CUdeviceptr,
+    byte_count: usize,
+) -> Result {
+    let to = array_bytes(dst_array, dst_offset, byte_count)?;
+    linear(default_stream, to, device(src), byte_count, false)
+}
+
+pub fn cuMemcpyAtoH_v2(
+    default_stream: CUstream,
+    dst: *mut c_void,
+    src_array: CUarray,
+    src_offset: usize,
+    byte_count: usize,
+) -> Result {
+    let from = array_bytes(src_array, src_offset, byte_count)?;
+    linear(default_stream, host(dst), from, byte_count, true)
+}
+
+pub fn cuMemcpyAtoHAsync_v2(
+    dst: *mut c_void,
+    src_array: CUarray,
+    src_offset: usize,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    let from = array_bytes(src_array, src_offset, byte_count)?;
+    linear(stream, host(dst), from, byte_count, false)
+}
+
+pub fn cuMemcpyHtoA_v2(
+    default_stream: CUstream,
+    dst_array: CUarray,
+    dst_offset: usize,
+    src: *const c_void,
+    byte_count: usize,
+) -> Result {
+    let to = array_bytes(dst_array, dst_offset, byte_count)?;
+    linear(default_stream, to, host(src), byte_count, true)
+}
+
+pub fn cuMemcpyHtoAAsync_v2(
+    dst_array: CUarray,
+    dst_offset: usize,
+    src: *const c_void,
+    byte_count: usize,
+    stream: CUstream,
+) -> Result {
+    let to = array_bytes(dst_array, dst_offset, byte_count)?;
+    linear(stream, to, host(src), byte_count, false)
+}
+
+/// A copy of a batch: the two sides, and the size in bytes, rows and slices.
+fn batch_sides(op: &CUDA_MEMCPY3D_BATCH_OP) -> Result<(Rows, Rows, [usize; 3])> {
+    let array = |operand: &CUmemcpy3DOperand| match operand.kind {
+        // SAFETY: the member is the one that the type says; all are plain data.
+        CUmemcpy3DOperandType::ARRAY => Ok(Some(unsafe { operand.op.array })),
+        CUmemcpy3DOperandType::POINTER => Ok(None),
+        _ => Err(CUresult::INVALID_VALUE),
+    };
+    let arrays = [array(&op.dst)?, array(&op.src)?];
+    // Bytes of an element: that of the array; where both are arrays, they agree.
+    let mut element = None;
+    for place in arrays.iter().flatten() {
+        let size = Array::from_handle(place.array)?.format.texel_bytes() as usize;
+        if element.is_some_and(|other| other != size) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        element = Some(size);
+    }
+    let element = element.unwrap_or(1);
+    let bytes = |elements: usize| elements.checked_mul(element).ok_or(CUresult::INVALID_VALUE);
+    let side = |operand: &CUmemcpy3DOperand| -> Result<Rows> {
+        Ok(match array(operand)? {
+            Some(place) => Rows {
+                kind: CUmemorytype::ARRAY,
+                host: 0,
+                device: 0,
+                array: place.array,
+                skip: [bytes(place.offset.x)?, place.offset.y, place.offset.z],
+                pitch: 0,
+                height: 0,
+            },
+            None => {
+                // SAFETY: as above.
+                let place = unsafe { operand.op.ptr };
+                Rows {
+                    kind: CUmemorytype::UNIFIED,
+                    host: 0,
+                    device: place.ptr,
+                    array: CUarray::NULL,
+                    skip: [0; 3],
+                    pitch: bytes(place.rowLength)?,
+                    height: place.layerHeight,
+                }
+            }
+        })
+    };
+    let extent = op.extent;
+    if !matches!(op.srcAccessOrder, 1..=3) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    Ok((
+        side(&op.dst)?,
+        side(&op.src)?,
+        [bytes(extent.width)?, extent.height, extent.depth],
+    ))
+}
+
+pub fn cuMemcpy3DWithAttributesAsync(
+    op: In<CUDA_MEMCPY3D_BATCH_OP>,
+    flags: u64,
+    stream: CUstream,
+) -> Result {
+    if flags != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let (destination, source, size) = batch_sides(&op.get()?)?;
+    rows(stream, destination, source, size, false)
 }

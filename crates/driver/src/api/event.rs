@@ -2,6 +2,8 @@
 
 use crate::boundary::{Out, Result};
 use crate::core::capture;
+use crate::core::context::Context;
+use crate::core::context_event;
 use crate::core::event::{Event, EVENTS};
 use crate::core::stack;
 use crate::core::stream::Stream;
@@ -48,3 +50,13 @@ pub fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: CUevent, end: CUeven
 }
 
 pub use cuEventElapsedTime_v2 as cuEventElapsedTime;
+
+pub fn cuCtxRecordEvent(ctx: CUcontext, event: CUevent) -> Result {
+    let state = Context::from_handle(ctx)?.state()?;
+    context_event::record(&state, &*EVENTS.get(event.0)?)
+}
+
+pub fn cuCtxWaitEvent(ctx: CUcontext, event: CUevent) -> Result {
+    let state = Context::from_handle(ctx)?.state()?;
+    context_event::wait(&state, &*EVENTS.get(event.0)?)
+}

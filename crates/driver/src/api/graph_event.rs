@@ -2,11 +2,12 @@
 
 use super::graph_node::{add, set};
 use crate::boundary::{In, Out, Result};
-use crate::core::event::EVENTS;
+use crate::core::event::{Event, EVENTS};
 use crate::core::graph::Node;
 use crate::core::graph_exec::GraphExec;
 use crate::core::operation::Operation;
 use cuda_abi::*;
+use std::sync::Arc;
 
 /// Recording an event, as an operation.
 pub(super) fn record(event: CUevent) -> Result<Operation> {
@@ -18,64 +19,56 @@ pub(super) fn wait(event: CUevent) -> Result<Operation> {
     EVENTS.get(event.0).map(Operation::EventWait)
 }
 
-pub fn cuGraphAddEventRecordNode(
-    graph_node: Out<CUgraphNode>,
-    graph: CUgraph,
-    dependencies: In<CUgraphNode>,
-    num_dependencies: usize,
-    event: CUevent,
-) -> Result {
-    add(graph_node, graph, dependencies, num_dependencies, || {
-        record(event)
-    })
-}
-
-pub fn cuGraphEventRecordNodeGetEvent(node: CUgraphNode, event_out: Out<CUevent>) -> Result {
-    match Node::from_handle(node)?.operation() {
-        Operation::EventRecord(event) => event_out.set(event.handle()),
-        _ => Err(CUresult::INVALID_VALUE),
+fn recorded(operation: &Operation) -> Option<&Arc<Event>> {
+    match operation {
+        Operation::EventRecord(event) => Some(event),
+        _ => None,
     }
 }
 
-pub fn cuGraphEventRecordNodeSetEvent(node: CUgraphNode, event: CUevent) -> Result {
-    set(node, record(event)?)
-}
-
-pub fn cuGraphExecEventRecordNodeSetEvent(
-    graph_exec: CUgraphExec,
-    node: CUgraphNode,
-    event: CUevent,
-) -> Result {
-    GraphExec::from_handle(graph_exec)?.set(node, record(event)?)
-}
-
-pub fn cuGraphAddEventWaitNode(
-    graph_node: Out<CUgraphNode>,
-    graph: CUgraph,
-    dependencies: In<CUgraphNode>,
-    num_dependencies: usize,
-    event: CUevent,
-) -> Result {
-    add(graph_node, graph, dependencies, num_dependencies, || {
-        wait(event)
-    })
-}
-
-pub fn cuGraphEventWaitNodeGetEvent(node: CUgraphNode, event_out: Out<CUevent>) -> Result {
-    match Node::from_handle(node)?.operation() {
-        Operation::EventWait(event) => event_out.set(event.handle()),
-        _ => Err(CUresult::INVALID_VALUE),
+fn waited_for(operation: &Operation) -> Option<&Arc<Event>> {
+    match operation {
+        Operation::EventWait(event) => Some(event),
+        _ => None,
     }
 }
 
-pub fn cuGraphEventWaitNodeSetEvent(node: CUgraphNode, event: CUevent) -> Result {
-    set(node, wait(event)?)
+/// The functions of one of the two: how its operation is made of an event, and the event of its operation.
+macro_rules! event_nodes {
+    ($make:ident, $event_of:ident: $add:ident, $get:ident, $set:ident, $set_in_exec:ident) => {
+        pub fn $add(
+            graph_node: Out<CUgraphNode>,
+            graph: CUgraph,
+            dependencies: In<CUgraphNode>,
+            num_dependencies: usize,
+            event: CUevent,
+        ) -> Result {
+            add(graph_node, graph, dependencies, num_dependencies, || {
+                $make(event)
+            })
+        }
+
+        pub fn $get(node: CUgraphNode, event_out: Out<CUevent>) -> Result {
+            let operation = Node::from_handle(node)?.operation();
+            let event = $event_of(&operation).ok_or(CUresult::INVALID_VALUE)?;
+            event_out.set(event.handle())
+        }
+
+        pub fn $set(node: CUgraphNode, event: CUevent) -> Result {
+            set(node, $make(event)?)
+        }
+
+        pub fn $set_in_exec(graph_exec: CUgraphExec, node: CUgraphNode, event: CUevent) -> Result {
+            GraphExec::from_handle(graph_exec)?.set(node, $make(event)?)
+        }
+    };
 }
 
-pub fn cuGraphExecEventWaitNodeSetEvent(
-    graph_exec: CUgraphExec,
-    node: CUgraphNode,
-    event: CUevent,
-) -> Result {
-    GraphExec::from_handle(graph_exec)?.set(node, wait(event)?)
-}
+event_nodes!(
+    record, recorded: cuGraphAddEventRecordNode, cuGraphEventRecordNodeGetEvent,
+    cuGraphEventRecordNodeSetEvent, cuGraphExecEventRecordNodeSetEvent
+);
+event_nodes!(
+    wait, waited_for: cuGraphAddEventWaitNode, cuGraphEventWaitNodeGetEvent,
+    cuGraphEventWaitNodeSetEvent, cuGraphExecEventWaitNodeSetEvent
+);

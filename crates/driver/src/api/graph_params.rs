@@ -1,11 +1,14 @@
 //! Graph nodes of any type, by one structure.
 
 use super::graph::plain_edges;
-use super::{graph_event, graph_memory, graph_node};
+use super::{graph_event, graph_memory, graph_node, memory_operation};
 use crate::boundary::{Accept, In, Out, Result};
+use crate::core::conditional::{Conditional, Value};
+use crate::core::context::Context;
 use crate::core::graph::{Graph, Node};
 use crate::core::graph_exec::GraphExec;
 use crate::core::operation::Operation;
+use crate::core::stack;
 use cuda_abi::*;
 use std::sync::Arc;
 
@@ -13,7 +16,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `CUDA_ERROR_NOT_SUPPORTED` for types of nodes that cannot be made, `CUDA_ERROR_INVALID_VALUE` for unknown ones.
-fn operation(node_params: Out<CUgraphNodeParams>) -> Result<Operation> {
+fn operation(node_params: Out<CUgraphNodeParams>, graph: Option<CUgraph>) -> Result<Operation> {
     use CUgraphNodeType as T;
     let whole = node_params.get()?;
     let CUgraphNodeParams { kind, params, .. } = whole;
@@ -34,6 +37,7 @@ fn operation(node_params: Out<CUgraphNodeParams>) -> Result<Operation> {
                 Graph::from_handle(params.graph)?.duplicate()?,
             )),
             T::EMPTY => Ok(Operation::Empty),
+            T::BATCH_MEM_OP => memory_operation::batch(In::accept(&raw const params.memOp)),
             T::WAIT_EVENT => graph_event::wait(params.event),
             T::EVENT_RECORD => graph_event::record(params.event),
             T::MEM_ALLOC => {
@@ -46,6 +50,18 @@ fn operation(node_params: Out<CUgraphNodeParams>) -> Result<Operation> {
                 Ok(operation)
             }
             T::MEM_FREE => graph_memory::free(params.free),
+            T::CONDITIONAL => {
+                let graph = Graph::from_handle(graph.ok_or(CUresult::INVALID_VALUE)?)?;
+                let mut conditional = params.conditional;
+                let (kind, size) = (conditional.kind, conditional.size);
+                let node = Conditional::create(conditional.handle, &graph, kind, size)?;
+                conditional.phGraph_out = node.handles();
+                node_params.set(CUgraphNodeParams {
+                    params: CUgraphNodeParamsUnion { conditional },
+                    ..whole
+                })?;
+                Ok(Operation::Conditional(Arc::new(node)))
+            }
             kind if kind.name().is_some() => {
                 tracing::warn!("graph nodes of type {kind:?} are not supported");
                 Err(CUresult::NOT_SUPPORTED)
@@ -63,7 +79,7 @@ pub fn cuGraphAddNode(
     node_params: Out<CUgraphNodeParams>,
 ) -> Result {
     graph_node::add(graph_node, graph, dependencies, num_dependencies, || {
-        operation(node_params)
+        operation(node_params, Some(graph))
     })
 }
 
@@ -89,7 +105,7 @@ pub use cuGraphAddNode_v2 as cuGraphAddNode_v3;
 
 /// Only kernels, copies, fills and calls have parameters that can be replaced in a graph.
 pub fn cuGraphNodeSetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
-    let operation = operation(node_params)?;
+    let operation = operation(node_params, None)?;
     if matches!(
         operation,
         Operation::Child(_) | Operation::Empty | Operation::Allocate(_) | Operation::Free(_)
@@ -107,7 +123,7 @@ pub fn cuGraphExecNodeSetParams(
     node_params: Out<CUgraphNodeParams>,
 ) -> Result {
     let exec = GraphExec::from_handle(graph_exec)?;
-    match operation(node_params)? {
+    match operation(node_params, None)? {
         Operation::Child(child) => {
             let result = exec.set_child(node, &child);
             child.destroy();
@@ -139,8 +155,18 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         }
         Operation::Host(call) => params.host = graph_node::described_call(call),
         Operation::Child(child) => params.graph = Arc::clone(child).handle(),
+        Operation::Memory(batch) => params.memOp = memory_operation::described(batch),
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             params.event = event.handle()
+        }
+        Operation::Conditional(node) => {
+            params.conditional = CUDA_CONDITIONAL_NODE_PARAMS {
+                handle: node.value.address(),
+                kind: node.kind as u32,
+                size: node.graphs.len() as u32,
+                phGraph_out: node.handles(),
+                ctx: CUcontext::NULL,
+            }
         }
         Operation::Allocate(memory) => params.alloc = graph_memory::described(memory),
         Operation::Free(address) => params.free = *address,
@@ -152,4 +178,20 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         params,
         reserved2: 0,
     })
+}
+
+pub fn cuGraphConditionalHandleCreate(
+    handle: Out<u64>,
+    graph: CUgraph,
+    ctx: CUcontext,
+    default_launch_value: u32,
+    flags: u32,
+) -> Result {
+    handle.required()?;
+    let graph = Graph::from_handle(graph)?;
+    let state = match ctx {
+        CUcontext::NULL => stack::state()?,
+        _ => Context::from_handle(ctx)?.state()?,
+    };
+    handle.set(Value::create(&state, &graph, default_launch_value, flags)?)
 }

@@ -5,6 +5,7 @@
 
 #![allow(non_snake_case, missing_docs, clippy::too_many_arguments)]
 
+mod array;
 mod batch;
 mod capture;
 mod context;
@@ -27,6 +28,7 @@ mod legacy_launch;
 mod library;
 mod link;
 mod memory;
+mod memory_operation;
 mod module;
 mod occupancy;
 mod pointer;
@@ -34,8 +36,10 @@ mod pool;
 mod primary;
 mod profiler;
 mod stream;
+mod texture;
 mod user_object;
 
+pub use array::*;
 pub use batch::*;
 pub use capture::*;
 pub use context::*;
@@ -58,6 +62,7 @@ pub use legacy_launch::*;
 pub use library::*;
 pub use link::*;
 pub use memory::*;
+pub use memory_operation::*;
 pub use module::*;
 pub use occupancy::*;
 pub use pointer::*;
@@ -65,4 +70,5 @@ pub use pool::*;
 pub use primary::*;
 pub use profiler::*;
 pub use stream::*;
+pub use texture::*;
 pub use user_object::*;

@@ -4,6 +4,7 @@
 //! retains it), but opens the Vulkan device only when it is first retained. What an open context owns is its [`State`].
 
 use crate::boundary::Result;
+use crate::core::array;
 use crate::core::device::Device;
 use crate::core::event;
 use crate::core::graph_exec;
@@ -15,6 +16,7 @@ use crate::core::platform;
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::{self, Stream, StreamGroup};
+use crate::core::texture;
 use cuda_abi::*;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -208,6 +210,8 @@ impl Context {
         graph_exec::end_of_context(self.id);
         library::end_of_context(self.id);
         module::end_of_context(self.id);
+        texture::end_of_context(self.id);
+        array::end_of_context(self.id);
         let shared = open_states()
             .iter()
             .any(|other| Arc::ptr_eq(&other.vulkan, &state.vulkan));
@@ -267,6 +271,9 @@ pub fn open_states() -> Vec<Arc<State>> {
 
 /// Closes every context without telling the runtime, which may be half gone when the process ends.
 pub fn close_all() {
+    for state in open_states() {
+        state.vulkan.end_polls();
+    }
     for context in CONTEXTS.all() {
         context.close();
     }

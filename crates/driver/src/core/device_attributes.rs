@@ -2,8 +2,9 @@
 //!
 //! Values are the device's where Vulkan tells them, those of the reported compute capability where programs take them for
 //! granted (CUDA C++ Programming Guide, "Compute Capabilities"), and 0 where the thing is not supported or not known:
-//! textures, clusters, clock rates, bus widths.
+//! clusters, clock rates, bus widths.
 
+use crate::core::array::{self, limits};
 use crate::core::device::Device;
 use crate::settings::settings;
 use cuda_abi::CUdevice_attribute as A;
@@ -110,8 +111,55 @@ impl Device {
             }
             // Not known; programs divide by it.
             A::CLOCK_RATE => 1_000_000,
-            A::TEXTURE_ALIGNMENT | A::SURFACE_ALIGNMENT => 512,
-            A::TEXTURE_PITCH_ALIGNMENT => 32,
+            A::TEXTURE_ALIGNMENT | A::SURFACE_ALIGNMENT => array::ALIGNMENT as i32,
+            A::TEXTURE_PITCH_ALIGNMENT => array::PITCH as i32,
+            A::CAN_TEX2D_GATHER => 1,
+            A::CAN_USE_STREAM_MEM_OPS_V1
+            | A::CAN_USE_64_BIT_STREAM_MEM_OPS_V1
+            | A::CAN_USE_STREAM_WAIT_VALUE_NOR_V1
+            | A::CAN_USE_64_BIT_STREAM_MEM_OPS
+            | A::CAN_USE_STREAM_WAIT_VALUE_NOR => 1,
+            A::MAXIMUM_TEXTURE1D_WIDTH => limits::WIDTH_1D as i32,
+            A::MAXIMUM_TEXTURE2D_WIDTH | A::MAXIMUM_SURFACE2D_WIDTH => limits::EXTENT_2D[0] as i32,
+            A::MAXIMUM_TEXTURE2D_HEIGHT | A::MAXIMUM_SURFACE2D_HEIGHT => {
+                limits::EXTENT_2D[1] as i32
+            }
+            A::MAXIMUM_TEXTURE3D_WIDTH
+            | A::MAXIMUM_TEXTURE3D_HEIGHT
+            | A::MAXIMUM_TEXTURE3D_DEPTH
+            | A::MAXIMUM_TEXTURE3D_WIDTH_ALTERNATE
+            | A::MAXIMUM_TEXTURE3D_HEIGHT_ALTERNATE
+            | A::MAXIMUM_TEXTURE3D_DEPTH_ALTERNATE
+            | A::MAXIMUM_SURFACE3D_WIDTH
+            | A::MAXIMUM_SURFACE3D_HEIGHT
+            | A::MAXIMUM_SURFACE3D_DEPTH => limits::EXTENT_3D as i32,
+            A::MAXIMUM_TEXTURE1D_LAYERED_WIDTH
+            | A::MAXIMUM_TEXTURE2D_LAYERED_WIDTH
+            | A::MAXIMUM_TEXTURE2D_LAYERED_HEIGHT
+            | A::MAXIMUM_TEXTURE2D_GATHER_WIDTH
+            | A::MAXIMUM_TEXTURE2D_GATHER_HEIGHT
+            | A::MAXIMUM_TEXTURECUBEMAP_WIDTH
+            | A::MAXIMUM_TEXTURECUBEMAP_LAYERED_WIDTH
+            | A::MAXIMUM_SURFACE1D_WIDTH
+            | A::MAXIMUM_SURFACE1D_LAYERED_WIDTH
+            | A::MAXIMUM_SURFACE2D_LAYERED_WIDTH
+            | A::MAXIMUM_SURFACE2D_LAYERED_HEIGHT
+            | A::MAXIMUM_SURFACECUBEMAP_WIDTH
+            | A::MAXIMUM_SURFACECUBEMAP_LAYERED_WIDTH
+            | A::MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH
+            | A::MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH
+            | A::MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT => limits::LAYERED as i32,
+            A::MAXIMUM_TEXTURE1D_LAYERED_LAYERS
+            | A::MAXIMUM_TEXTURE2D_LAYERED_LAYERS
+            | A::MAXIMUM_SURFACE1D_LAYERED_LAYERS
+            | A::MAXIMUM_SURFACE2D_LAYERED_LAYERS => limits::LAYERS as i32,
+            A::MAXIMUM_TEXTURECUBEMAP_LAYERED_LAYERS | A::MAXIMUM_SURFACECUBEMAP_LAYERED_LAYERS => {
+                limits::FACES as i32
+            }
+            A::MAXIMUM_TEXTURE1D_LINEAR_WIDTH => limits::WIDTH_LINEAR as i32,
+            A::MAXIMUM_TEXTURE2D_LINEAR_WIDTH => limits::LINEAR_2D[0] as i32,
+            A::MAXIMUM_TEXTURE2D_LINEAR_HEIGHT => limits::LINEAR_2D[1] as i32,
+            A::MAXIMUM_TEXTURE2D_LINEAR_PITCH => limits::LINEAR_2D[2] as i32,
             A::GPU_OVERLAP
             | A::CONCURRENT_KERNELS
             | A::CAN_MAP_HOST_MEMORY

@@ -2,6 +2,7 @@
 
 use crate::boundary::Result;
 use crate::core::capture::NodeSet;
+use crate::core::conditional::Value;
 use crate::core::operation::Operation;
 use crate::core::registry::Registry;
 use crate::core::user_object::Reference;
@@ -24,6 +25,10 @@ pub struct Graph {
     nodes: Mutex<Vec<Arc<Node>>>,
     /// What it keeps alive.
     pub user_objects: Mutex<Vec<Reference>>,
+    /// The values of its conditional nodes.
+    pub values: Mutex<Vec<Arc<Value>>>,
+    /// Whether it is what a conditional node may run.
+    is_body: bool,
     next_node: AtomicU32,
 }
 
@@ -86,10 +91,26 @@ impl Node {
 impl Graph {
     /// An empty graph.
     pub fn create() -> Arc<Self> {
+        Self::new(false)
+    }
+
+    /// An empty graph for a conditional node.
+    pub fn create_body() -> Arc<Self> {
+        Self::new(true)
+    }
+
+    /// Whether it is what a conditional node may run.
+    pub fn is_body(&self) -> bool {
+        self.is_body
+    }
+
+    fn new(is_body: bool) -> Arc<Self> {
         let graph = Arc::new(Self {
             id: new_id(),
             nodes: Mutex::default(),
             user_objects: Mutex::default(),
+            values: Mutex::default(),
+            is_body,
             next_node: AtomicU32::new(0),
         });
         GRAPHS.insert(graph.clone());
@@ -282,7 +303,8 @@ impl Graph {
     /// # Errors
     /// None that the graph itself can cause.
     pub fn duplicate(&self) -> Result<Arc<Self>> {
-        let clone = Graph::create();
+        let clone = Graph::new(self.is_body);
+        *clone.values.lock() = self.values.lock().clone();
         *clone.user_objects.lock() = self.user_objects.lock().clone();
         let mut clones = FxHashMap::default();
         for node in self.ordered() {
@@ -293,6 +315,7 @@ impl Graph {
                 .collect();
             let operation = match node.operation() {
                 Operation::Child(child) => Operation::Child(child.duplicate()?),
+                Operation::Conditional(node) => Operation::Conditional(Arc::new(node.duplicate()?)),
                 other => other,
             };
             clones.insert(
@@ -307,7 +330,7 @@ impl Graph {
     pub fn all_user_objects(&self) -> Vec<Reference> {
         let mut objects = self.user_objects.lock().clone();
         for node in self.nodes() {
-            if let Operation::Child(child) = node.operation() {
+            for child in node.operation().graphs() {
                 objects.extend(child.all_user_objects());
             }
         }
@@ -326,7 +349,7 @@ impl Graph {
         drop(objects);
         for node in std::mem::take(&mut *self.nodes.lock()) {
             let _ = NODES.remove(Registry::handle(&node));
-            if let Operation::Child(child) = node.operation() {
+            for child in node.operation().graphs() {
                 child.destroy();
             }
         }

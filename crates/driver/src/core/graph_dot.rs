@@ -40,7 +40,7 @@ fn subgraph(text: &mut String, graph: &Graph, flags: u32) {
         }
         let name = &names[&node.handle()];
         let _ = writeln!(text, "\"{name}\"[shape=\"record\" label=\"{label}\"];");
-        if let Operation::Child(child) = &operation {
+        for child in operation.graphs() {
             subgraph(text, child, flags);
         }
     }
@@ -97,6 +97,24 @@ fn describe(operation: &Operation, flags: u32) -> String {
         }
         Operation::Free(address) => {
             let _ = write!(label, "\\n{address:#x}");
+        }
+        Operation::Conditional(node) => {
+            let _ = write!(
+                label,
+                "\\n{:?}, handle {:#x}",
+                node.kind,
+                node.value.address()
+            );
+        }
+        Operation::Memory(batch) => {
+            for operation in &batch.operations {
+                let (address, value) = (operation.address, operation.value);
+                let _ = write!(
+                    label,
+                    "\\n{:?} {value:#x} at {address:#x}",
+                    operation.action
+                );
+            }
         }
         Operation::Launch(_) | Operation::Empty | Operation::Child(_) => {}
     }

@@ -2,14 +2,16 @@
 //!
 //! A graph becomes a list of steps in an order that respects its edges. Steps that the device can do are gathered into
 //! recordings, which are replayed at the cost of a submission each; calls of host functions, events and pageable host
-//! memory come between them.
+//! memory come between them. At a conditional node the launch waits for what comes before it, and looks at the value.
 
 use crate::boundary::Result;
+use crate::core::conditional::{Conditional, Kind};
 use crate::core::context::State;
 use crate::core::copy::{device_rows, Copy, Place, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
 use crate::core::graph_memory;
+use crate::core::memory_operation::Batch;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
@@ -62,6 +64,8 @@ struct Plan {
 
 enum Segment {
     Recording(Arc<Recording>),
+    Conditional(Arc<Bodies>),
+    Memory(Arc<Batch>),
     Call(Call),
     EventRecord(Arc<Event>),
     EventWait(Arc<Event>),
@@ -69,8 +73,16 @@ enum Segment {
 
 type Call = Arc<dyn Fn() + Send + Sync>;
 
+/// A conditional node with its graphs as plans.
+struct Bodies {
+    node: Arc<Conditional>,
+    plans: Vec<Plan>,
+}
+
 enum Step {
     Device(DeviceNode),
+    Conditional(Arc<Bodies>),
+    Memory(Arc<Batch>),
     Call(Call),
     EventRecord(Arc<Event>),
     EventWait(Arc<Event>),
@@ -143,24 +155,12 @@ impl GraphExec {
             }
         }
         self.check_memory(&plan)?;
-        let prints = plan.nodes.iter().any(|node| prints(&node.operation));
-        let _launching = match prints {
+        let _launching = match plan.prints() {
             true => Some(self.group.printf.launching(&self.group.vulkan)?),
             false => None,
         };
-        for segment in &plan.segments {
-            match segment {
-                Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
-                Segment::Call(call) => {
-                    let call = call.clone();
-                    stream.run(|vulkan| vulkan.host_function(Box::new(move || call())))?;
-                }
-                Segment::EventRecord(event) => event.record(stream)?,
-                Segment::EventWait(event) => {
-                    Operation::EventWait(event.clone()).enqueue(stream)?;
-                }
-            }
-        }
+        plan.start_values(stream)?;
+        plan.run(stream)?;
         for node in &plan.nodes {
             match &node.operation {
                 Operation::Allocate(memory) => {
@@ -409,6 +409,8 @@ impl Plan {
                         run.push(device);
                         continue;
                     }
+                    Step::Conditional(bodies) => Segment::Conditional(bodies),
+                    Step::Memory(batch) => Segment::Memory(batch),
                     Step::Call(call) => Segment::Call(call),
                     Step::EventRecord(event) => Segment::EventRecord(event),
                     Step::EventWait(event) => Segment::EventWait(event),
@@ -426,6 +428,56 @@ impl Plan {
             places,
             last: None,
         })
+    }
+
+    /// Whether a kernel prints.
+    fn prints(&self) -> bool {
+        self.nodes.iter().any(|node| prints(&node.operation))
+            || self
+                .bodies()
+                .any(|bodies| bodies.plans.iter().any(Plan::prints))
+    }
+
+    fn bodies(&self) -> impl Iterator<Item = &Bodies> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Conditional(bodies) => Some(&**bodies),
+            _ => None,
+        })
+    }
+
+    /// Sets the values of conditional nodes that start anew with each launch.
+    fn start_values(&self, stream: &Stream) -> Result {
+        for bodies in self.bodies() {
+            let value = &bodies.node.value;
+            if let Some(initial) = value.initial {
+                stream.run(|vulkan| vulkan.fill(value.address(), initial, 4, 1))?;
+            }
+            bodies
+                .plans
+                .iter()
+                .try_for_each(|plan| plan.start_values(stream))?;
+        }
+        Ok(())
+    }
+
+    /// Appends all segments to a stream. Waits for those before a conditional node.
+    fn run(&self, stream: &Arc<Stream>) -> Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
+                Segment::Conditional(bodies) => bodies.run(stream)?,
+                Segment::Memory(batch) => batch.run(stream)?,
+                Segment::Call(call) => {
+                    let call = call.clone();
+                    stream.run(|vulkan| vulkan.host_function(Box::new(move || call())))?;
+                }
+                Segment::EventRecord(event) => event.record(stream)?,
+                Segment::EventWait(event) => {
+                    Operation::EventWait(event.clone()).enqueue(stream)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes the steps anew, for nodes in the same order.
@@ -453,6 +505,7 @@ impl Plan {
                     (step, &self.segments[segment]),
                     (Step::Device(_), Segment::Recording(_))
                         | (Step::Call(_), Segment::Call(_))
+                        | (Step::Memory(_), Segment::Memory(_))
                         | (Step::EventRecord(_), Segment::EventRecord(_))
                         | (Step::EventWait(_), Segment::EventWait(_))
                 )
@@ -469,13 +522,50 @@ impl Plan {
                     recording.set(place, node).cuda()?
                 }
                 (Step::Call(call), segment) => *segment = Segment::Call(call),
+                (Step::Memory(batch), segment) => *segment = Segment::Memory(batch),
                 (Step::EventRecord(event), segment) => *segment = Segment::EventRecord(event),
                 (Step::EventWait(event), segment) => *segment = Segment::EventWait(event),
-                (Step::Device(_), _) => return Err(CUresult::INVALID_VALUE),
+                (Step::Device(_) | Step::Conditional(_), _) => return Err(CUresult::INVALID_VALUE),
             }
         }
         self.nodes[index].operation = operation;
         Ok(())
+    }
+}
+
+impl Bodies {
+    /// # Errors
+    /// Those of the graphs' nodes; `CUDA_ERROR_NOT_SUPPORTED` for memory that is allocated or freed in them.
+    fn new(group: &StreamGroup, node: &Arc<Conditional>) -> Result<Self> {
+        let plan = |graph: &Arc<Graph>| {
+            let nodes = flatten(graph);
+            let allocates =
+                |node: &Flat| matches!(node.operation, Operation::Allocate(_) | Operation::Free(_));
+            if nodes.iter().any(allocates) {
+                tracing::warn!(
+                    "nodes that allocate or free memory are not supported under a condition"
+                );
+                return Err(CUresult::NOT_SUPPORTED);
+            }
+            Plan::new(group, nodes)
+        };
+        Ok(Self {
+            node: node.clone(),
+            plans: node.graphs.iter().map(plan).collect::<Result<_>>()?,
+        })
+    }
+
+    fn run(&self, stream: &Arc<Stream>) -> Result {
+        loop {
+            stream.synchronize()?;
+            let Some(index) = self.node.choice(self.node.value.get()?) else {
+                return Ok(());
+            };
+            self.plans[index].run(stream)?;
+            if self.node.kind != Kind::While {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -501,6 +591,7 @@ fn same(a: &Operation, b: &Operation) -> bool {
             a.function as usize == b.function as usize && a.user_data == b.user_data
         }
         (Operation::Empty, Operation::Empty) => true,
+        (Operation::Memory(a), Operation::Memory(b)) => a.is_same(b),
         (Operation::EventRecord(a), Operation::EventRecord(b)) => Arc::ptr_eq(a, b),
         (Operation::EventWait(a), Operation::EventWait(b)) => Arc::ptr_eq(a, b),
         (Operation::Allocate(a), Operation::Allocate(b)) => Arc::ptr_eq(a, b),
@@ -524,7 +615,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             };
             let parameters = pipeline
                 .info()
-                .parameter_block(&launch.parameters, launch.grid)
+                .parameter_block(&launch.parameters, launch.grid, false)
                 .into_owned();
             vec![Step::Device(DeviceNode::Launch {
                 pipeline,
@@ -554,6 +645,10 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
         }
         Operation::Empty | Operation::Allocate(_) | Operation::Free(_) => Vec::new(),
         Operation::Child(_) => return Err(CUresult::NOT_SUPPORTED),
+        Operation::Conditional(node) => {
+            vec![Step::Conditional(Arc::new(Bodies::new(group, node)?))]
+        }
+        Operation::Memory(batch) => vec![Step::Memory(batch.clone())],
         Operation::EventRecord(event) => vec![Step::EventRecord(event.clone())],
         Operation::EventWait(event) => vec![Step::EventWait(event.clone())],
     })

@@ -3,7 +3,7 @@
 use crate::boundary::{In, Pointers, Result};
 use crate::core::capture;
 use crate::core::function::Function;
-use crate::core::operation::{self, Launch, Operation};
+use crate::core::operation::{self, Blocks, Launch, Operation};
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use smallvec::SmallVec;
@@ -138,6 +138,7 @@ pub fn launch_packed(
         shape.block,
         shape.dynamic_shared,
         parameters,
+        Blocks::Apart,
     )
 }
 
@@ -152,11 +153,12 @@ pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8]) -> Operat
     })
 }
 
-/// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block, and the
-/// device attribute says that there are no cooperative launches.
+/// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block; there may be
+/// as many as `vulkan::PhysicalDevice::resident_workgroups` says, in a graph only one. The device attribute says that there
+/// are no cooperative launches, so that programs which have another way take that.
 ///
 /// # Errors
-/// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE` for more than one block; those of [`launch`].
+/// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE` for more blocks; those of [`launch`].
 pub fn cooperative(
     stream: &Arc<Stream>,
     function: &Arc<Function>,
@@ -165,15 +167,32 @@ pub fn cooperative(
     extra: Pointers,
 ) -> Result {
     shape.check()?;
-    if shape.grid != [1, 1, 1] {
+    if shape.grid == [1, 1, 1] {
+        return launch(stream, function, shape, kernel_params, extra);
+    }
+    let most = match stream.capture.is_active() {
+        true => 1,
+        false => stream.group.vulkan.physical().resident_workgroups(),
+    };
+    let blocks = shape.grid.iter().map(|&n| u64::from(n)).product::<u64>();
+    if blocks > most.into() {
         tracing::warn!(
-            "{}: cooperative launch of {:?} blocks: only one block is known to be resident",
+            "{}: cooperative launch of {:?} blocks: only {most} are known to be resident",
             function.name.to_string_lossy(),
             shape.grid
         );
         return Err(CUresult::COOPERATIVE_LAUNCH_TOO_LARGE);
     }
-    launch(stream, function, shape, kernel_params, extra)
+    let parameters = pack(function, kernel_params, extra)?;
+    operation::launch(
+        stream,
+        function,
+        shape.grid,
+        shape.block,
+        shape.dynamic_shared,
+        &parameters,
+        Blocks::Together,
+    )
 }
 
 /// What the attributes of a launch ask for.

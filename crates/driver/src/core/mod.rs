@@ -12,8 +12,11 @@
 //! A handle that the application holds is a key of a [`registry::Registry`]: a stale or foreign handle is an error, never
 //! a wild access.
 
+pub mod array;
 pub mod capture;
+pub mod conditional;
 pub mod context;
+pub mod context_event;
 pub mod copy;
 pub mod device;
 pub mod device_attributes;
@@ -31,6 +34,7 @@ pub mod library;
 pub mod link;
 pub mod local_storage;
 pub mod memory;
+pub mod memory_operation;
 pub mod module;
 pub mod occupancy;
 pub mod operation;
@@ -44,5 +48,6 @@ pub mod stack;
 pub mod status;
 pub mod stream;
 pub mod stream_pool;
+pub mod texture;
 pub mod user_object;
 pub mod visible;

@@ -2,11 +2,14 @@
 
 use crate::boundary::Result;
 use crate::core::capture;
+use crate::core::conditional::Conditional;
 use crate::core::copy::{Copy, Fill};
 use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
+use crate::core::memory_operation::Batch;
+use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -27,6 +30,10 @@ pub enum Operation {
     Empty,
     /// The nodes of another graph.
     Child(Arc<Graph>),
+    /// The nodes of graphs, by a value that kernels set.
+    Conditional(Arc<Conditional>),
+    /// Operations on memory, waits among them.
+    Memory(Arc<Batch>),
     /// Recording an event.
     EventRecord(Arc<Event>),
     /// Waiting for an event.
@@ -50,6 +57,15 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// The parameter block.
     pub parameters: Vec<u8>,
+}
+
+/// Whether the blocks of a launch wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// Each runs when there is room for it.
+    Apart,
+    /// All run at the same time (a cooperative launch).
+    Together,
 }
 
 /// A call of a function on the host.
@@ -79,10 +95,21 @@ impl Operation {
             Operation::Host(_) => CUgraphNodeType::HOST,
             Operation::Empty => CUgraphNodeType::EMPTY,
             Operation::Child(_) => CUgraphNodeType::GRAPH,
+            Operation::Conditional(_) => CUgraphNodeType::CONDITIONAL,
+            Operation::Memory(_) => CUgraphNodeType::BATCH_MEM_OP,
             Operation::EventRecord(_) => CUgraphNodeType::EVENT_RECORD,
             Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
             Operation::Allocate(_) => CUgraphNodeType::MEM_ALLOC,
             Operation::Free(_) => CUgraphNodeType::MEM_FREE,
+        }
+    }
+
+    /// The graphs that the node owns.
+    pub fn graphs(&self) -> &[Arc<Graph>] {
+        match self {
+            Operation::Child(child) => std::slice::from_ref(child),
+            Operation::Conditional(node) => &node.graphs,
+            _ => &[],
         }
     }
 
@@ -108,10 +135,12 @@ impl Operation {
                 stream.run(|vulkan| vulkan.host_function(Box::new(move || host.call())))?
             }
             Operation::Empty => {}
+            Operation::Memory(batch) => batch.run(stream)?,
             // Nodes of graphs only.
-            Operation::Child(_) | Operation::Allocate(_) | Operation::Free(_) => {
-                return Err(CUresult::NOT_SUPPORTED)
-            }
+            Operation::Child(_)
+            | Operation::Conditional(_)
+            | Operation::Allocate(_)
+            | Operation::Free(_) => return Err(CUresult::NOT_SUPPORTED),
             Operation::EventRecord(event) => event.record(stream)?,
             Operation::EventWait(event) => {
                 if let Mark::Point(point) = event.mark() {
@@ -136,6 +165,7 @@ impl Launch {
             self.block,
             self.dynamic_shared,
             &self.parameters,
+            Blocks::Apart,
         )
     }
 }
@@ -144,6 +174,7 @@ impl Launch {
 ///
 /// # Errors
 /// As [`Launch::run`].
+#[allow(clippy::too_many_arguments)]
 pub fn launch(
     stream: &Stream,
     function: &Function,
@@ -151,6 +182,7 @@ pub fn launch(
     block: [u32; 3],
     dynamic_shared: u32,
     parameters: &[u8],
+    blocks: Blocks,
 ) -> Result {
     if !Arc::ptr_eq(&function.code.vulkan, &stream.group.vulkan) {
         return Err(CUresult::INVALID_HANDLE);
@@ -162,14 +194,24 @@ pub fn launch(
         false => None,
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
-    let parameters = pipeline.info().parameter_block(parameters, grid);
-    stream.run(|vulkan| {
-        let launch = vulkan::Launch {
-            grid,
-            parameters: &parameters,
-            module,
-            printf,
-        };
-        vulkan.launch(&pipeline, &launch)
-    })
+    let parameters = pipeline
+        .info()
+        .parameter_block(parameters, grid, blocks == Blocks::Together);
+    let launch = vulkan::Launch {
+        grid,
+        parameters: &parameters,
+        module,
+        printf,
+    };
+    if blocks == Blocks::Apart {
+        return stream.run(|vulkan| vulkan.launch(&pipeline, &launch));
+    }
+    // One at a time on a device: two that are half there would wait for ever.
+    let mut last = stream.group.open.last_cooperative.lock();
+    if let Some(point) = &*last {
+        stream.run(|vulkan| vulkan.wait(point))?;
+    }
+    stream.run(|vulkan| vulkan.launch_resident(&pipeline, &launch))?;
+    *last = Some(stream.vulkan.record_event(false).cuda()?);
+    Ok(())
 }

@@ -121,6 +121,12 @@ extern "C" fn forked() {
 pub fn close_at_exit() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
+        let validating =
+            matches!(PLATFORM.get(), Some(Ok(platform)) if platform.instance.is_validating());
+        if validating {
+            // The layer's own data is gone by then.
+            return;
+        }
         // SAFETY: `exiting` stays loaded as long as the process and does not unwind.
         unsafe {
             libc::atexit(exiting);

@@ -19,6 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use vulkan::EventPoint;
 
 /// The streams that the application created.
 pub static STREAMS: Registry<Stream> = Registry::new();
@@ -45,6 +46,8 @@ pub struct StreamGroup {
     /// Held while streams are made to wait for each other.
     order: Mutex<()>,
     blocking: RwLock<Vec<Weak<Stream>>>,
+    /// What streams that are made later wait for first (`cuCtxWaitEvent`).
+    waits: Mutex<Vec<EventPoint>>,
 }
 
 impl StreamGroup {
@@ -69,7 +72,24 @@ impl StreamGroup {
             legacy_work: AtomicU64::new(0),
             order: Mutex::new(()),
             blocking: RwLock::default(),
+            waits: Mutex::default(),
         }))
+    }
+
+    /// Makes streams that are made later wait for a point, as long as it is not reached.
+    pub fn all_wait(&self, point: &EventPoint) {
+        let mut waits = self.waits.lock();
+        waits.retain(|point| point.is_complete() != Ok(true));
+        waits.push(point.clone());
+    }
+
+    /// A stream for the application.
+    fn take_stream(&self) -> Result<Arc<vulkan::Stream>> {
+        let stream = self.open.take_stream()?;
+        for point in &*self.waits.lock() {
+            stream.wait(point).cuda()?;
+        }
+        Ok(stream)
     }
 
     /// Prints what kernels have printed so far.
@@ -162,7 +182,7 @@ impl Stream {
         if flags & !CU_STREAM_NON_BLOCKING != 0 {
             return Err(CUresult::INVALID_VALUE);
         }
-        let vulkan = state.streams.open.take_stream()?;
+        let vulkan = state.streams.take_stream()?;
         let stream = Self::new(&state.streams, Kind::Created, flags, priority, vulkan);
         STREAMS.insert(stream.clone());
         Ok(stream)
@@ -297,7 +317,7 @@ pub fn per_thread(state: &Arc<State>) -> Result<Arc<Stream>> {
     if let Some(stream) = state.per_thread.read().get(&thread) {
         return Ok(stream.clone());
     }
-    let vulkan = state.streams.open.take_stream()?;
+    let vulkan = state.streams.take_stream()?;
     let stream = Stream::new(&state.streams, Kind::PerThread, 0, 0, vulkan);
     state.per_thread.write().insert(thread, stream.clone());
     // A thread that already ends keeps its stream until the context closes.

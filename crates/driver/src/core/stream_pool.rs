@@ -9,13 +9,15 @@ use crate::boundary::Result;
 use crate::core::status::IntoCuda;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use vulkan::{Device, DeviceKind, Error, MemoryKind, Stream};
+use vulkan::{Device, DeviceKind, Error, EventPoint, MemoryKind, Stream};
 
 /// An open device.
 pub struct OpenDevice {
     /// The Vulkan device.
     pub vulkan: Arc<Device>,
     unused: Mutex<Vec<Arc<Stream>>>,
+    /// The end of the last cooperative launch, which the next one waits for.
+    pub last_cooperative: Mutex<Option<EventPoint>>,
 }
 
 impl OpenDevice {
@@ -24,6 +26,7 @@ impl OpenDevice {
         Arc::new(Self {
             vulkan,
             unused: Mutex::default(),
+            last_cooperative: Mutex::default(),
         })
     }
 
@@ -57,6 +60,7 @@ impl OpenDevice {
     /// # Errors
     /// Sticky errors.
     pub fn end(&self) -> std::result::Result<(), Error> {
+        *self.last_cooperative.lock() = None;
         let streams = std::mem::take(&mut *self.unused.lock());
         self.vulkan.synchronize()?;
         if let (DeviceKind::Cpu, Some(stream)) = (self.vulkan.physical().kind(), streams.first()) {

@@ -101,6 +101,31 @@ pub enum Argument {
     Result(Target),
 }
 
+/// The form of a texture read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Coordinates, 1 to 3; a cube has 3.
+    pub axes: usize,
+    pub layered: bool,
+    pub cube: bool,
+    /// Coordinates are integers.
+    pub integer: bool,
+    pub gradient: bool,
+    /// The channel that tld4 gathers.
+    pub gather: Option<usize>,
+}
+
+/// The form of a surface access.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Surface {
+    pub axes: usize,
+    pub layered: bool,
+    /// Bytes of an element.
+    pub bytes: u32,
+    /// `.trap`, `.clamp` or `.zero`.
+    pub outside: M,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Callee {
     Function(usize),
@@ -144,6 +169,33 @@ pub enum Action {
     Store {
         place: Place,
         bytes: u32,
+        sources: Sources,
+    },
+    /// tex and tld4: the handle, then the operands.
+    Sample {
+        sample: Sample,
+        handle: Source,
+        targets: Targets,
+        /// Layer (where there are layers), then the coordinates.
+        coordinates: Sources,
+        /// Level of detail, or two derivatives.
+        detail: Sources,
+    },
+    /// txq and suq.
+    TextureQuery {
+        what: M,
+        handle: Source,
+        level: Option<Source>,
+        target: Target,
+    },
+    /// suld.b and sust.b.
+    Surface {
+        surface: Surface,
+        handle: Source,
+        coordinates: Sources,
+        /// Of suld.
+        targets: Targets,
+        /// Of sust.
         sources: Sources,
     },
     Atomic {

@@ -2,6 +2,7 @@
 
 mod access;
 mod call;
+mod texture;
 
 pub use call::BUILTINS;
 
@@ -299,6 +300,38 @@ impl Machine<'_, '_> {
                     *count,
                 )?;
             }
+            Action::Sample {
+                sample,
+                handle,
+                targets,
+                coordinates,
+                detail,
+            } => self.sample(instruction, *sample, *handle, targets, coordinates, detail)?,
+            Action::TextureQuery {
+                what,
+                handle,
+                level,
+                target,
+            } => {
+                let texture = self.descriptor(instruction, *handle)?;
+                let level = level.map_or(0, |level| self.read(level));
+                let value = texture::query(&texture, *what, level as u32);
+                self.thread.write(*target, value.into(), 32, false);
+            }
+            Action::Surface {
+                surface,
+                handle,
+                coordinates,
+                targets,
+                sources,
+            } => self.surface(
+                instruction,
+                *surface,
+                *handle,
+                coordinates,
+                targets,
+                sources,
+            )?,
             Action::ToGeneric {
                 space,
                 target,

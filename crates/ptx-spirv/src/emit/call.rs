@@ -12,6 +12,7 @@ use super::*;
 /// Fault codes of the fault record.
 const TRAP: u32 = 1;
 const ASSERT: u32 = 2;
+pub(super) const ILLEGAL_ADDRESS: u32 = 4;
 
 impl Emitter<'_> {
     pub(super) fn call(&mut self, i: &Instruction) -> Result<()> {
@@ -39,6 +40,7 @@ impl Emitter<'_> {
                         self.fault(ASSERT, &words);
                         Ok(())
                     }
+                    "cudaGraphSetConditional" => self.set_conditional(&arguments),
                     name => Err(EmitError::Unsupported(format!("call of {name}"))),
                 }
             }
@@ -73,8 +75,24 @@ impl Emitter<'_> {
         Ok(words)
     }
 
+    /// cudaGraphSetConditional(handle, value): a handle is the address of a value that the runtime looks at.
+    fn set_conditional(&mut self, arguments: &[Operand]) -> Result<()> {
+        let &[low, high, value] = &self.argument_words(arguments)?[..] else {
+            return Err(EmitError::Invalid(
+                "cudaGraphSetConditional with other arguments than a handle and a value".into(),
+            ));
+        };
+        let address = self.join(low, high);
+        let access = Access {
+            volatile: true,
+            ..Access::default()
+        };
+        self.store_device(address, Type::U32, value, access);
+        Ok(())
+    }
+
     /// Records the first fault of the context: the code, the block, the thread, then the given words.
-    fn fault(&mut self, code: u32, words: &[Id]) {
+    pub(super) fn fault(&mut self, code: u32, words: &[Id]) {
         let record = self.fault_record();
         let pointer = self.device_pointer(record, Type::U32);
         let (scope, relaxed, zero) = (self.asm.u32(1), self.asm.u32(0), self.asm.u32(0));

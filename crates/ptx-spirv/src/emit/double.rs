@@ -80,19 +80,19 @@ impl Emitter<'_> {
         self.call_helper(Helper::Sqrt64, Type::F64, &[a, mode])
     }
 
-    fn w(&mut self, op: Op, a: Id, b: Id) -> Id {
+    pub(super) fn w(&mut self, op: Op, a: Id, b: Id) -> Id {
         self.asm.op(op, Type::U64, &[a, b])
     }
 
-    fn n(&mut self, op: Op, a: Id, b: Id) -> Id {
+    pub(super) fn n(&mut self, op: Op, a: Id, b: Id) -> Id {
         self.asm.op(op, Type::U32, &[a, b])
     }
 
-    fn test(&mut self, op: Op, a: Id, b: Id) -> Id {
+    pub(super) fn test(&mut self, op: Op, a: Id, b: Id) -> Id {
         self.asm.op(op, Type::Bool, &[a, b])
     }
 
-    fn pick(&mut self, ty: Type, condition: Id, yes: Id, no: Id) -> Id {
+    pub(super) fn pick(&mut self, ty: Type, condition: Id, yes: Id, no: Id) -> Id {
         self.asm.op(Op::Select, ty, &[condition, yes, no])
     }
 

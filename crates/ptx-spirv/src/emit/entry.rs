@@ -460,6 +460,12 @@ impl Emitter<'_> {
         match helper {
             Helper::Fma32 => self.write_fma32(id),
             Helper::Fma64 | Helper::Div64 | Helper::Sqrt64 => self.write_double_helper(helper, id),
+            Helper::TextureIndex
+            | Helper::Texel
+            | Helper::Fetch { .. }
+            | Helper::Sample { .. }
+            | Helper::Gather
+            | Helper::CubeFace => self.write_texture_helper(helper, id),
             _ => self.write_warp_helper(helper, id),
         }
     }

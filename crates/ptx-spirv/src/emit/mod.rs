@@ -31,10 +31,13 @@ mod memory;
 mod moves;
 mod product;
 mod quad_pair;
+mod sample;
 mod shuffle;
 mod special;
 mod stack;
 mod subnormal;
+mod surface;
+mod texture;
 mod video;
 pub mod warp_state;
 mod window;
@@ -159,6 +162,24 @@ pub(crate) enum Helper {
     LaneExit,
     /// Wait at the end until all threads of the block are done.
     Epilogue,
+    /// The index of the texel that a signed index means: index, size, address mode; all ones for the border.
+    TextureIndex,
+    /// A texel's four words: handle, level, x, y, slice.
+    Texel,
+    /// The texel at integer coordinates: handle, x, y, z, layer, level.
+    Fetch {
+        /// Coordinates that are used.
+        axes: u8,
+    },
+    /// A sample: handle, x, y, z, layer, level of detail.
+    Sample {
+        /// Coordinates that are used.
+        axes: u8,
+    },
+    /// A channel of four texels: handle, x, y, layer, channel.
+    Gather,
+    /// Place on the face and face of a direction in a cube.
+    CubeFace,
 }
 
 /// Writes the kernel and returns the module's words and what the runtime must know.
@@ -898,6 +919,8 @@ impl<'a> Emitter<'a> {
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
             Mbarrier => self.mbarrier(i),
+            Tex | Tld4 | Txq | Suq => self.texture(i),
+            Suld | Sust => self.surface(i),
             Alloca | Stacksave | Stackrestore => self.stack(i),
             // A cluster is one block, whose rank is 0.
             Mapa => {

@@ -191,6 +191,36 @@ impl Stream {
     /// [`Error::InvalidArgument`] for an empty grid or a parameter block of the wrong size; [`Error::OutOfMemory`] where the
     /// scratch cannot be had; sticky errors.
     pub fn launch(&self, pipeline: &Arc<Pipeline>, launch: &Launch<'_>) -> Result<(), Error> {
+        self.launch_as(pipeline, launch, false)
+    }
+
+    /// Appends a launch whose workgroups wait for each other: they all run at the same time. The caller sees to it that no
+    /// other such launch does on this device.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for more workgroups than [`crate::PhysicalDevice::resident_workgroups`];
+    /// [`Error::OutOfMemory`] where their scratch cannot be had at once; those of [`Stream::launch`].
+    pub fn launch_resident(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        launch: &Launch<'_>,
+    ) -> Result<(), Error> {
+        let most = self.shared().raw.physical.resident_workgroups();
+        if workgroups(launch.grid) > u64::from(most) {
+            return Err(Error::InvalidArgument(format!(
+                "a grid of {:?} workgroups that wait for each other, of which {most} run at once",
+                launch.grid
+            )));
+        }
+        self.launch_as(pipeline, launch, true)
+    }
+
+    fn launch_as(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        launch: &Launch<'_>,
+        resident: bool,
+    ) -> Result<(), Error> {
         let shared = self.shared();
         check_launch(&shared.raw, pipeline, launch.grid, launch.parameters.len())?;
         let times = match &shared.profile {
@@ -225,6 +255,11 @@ impl Stream {
                 self.need_scratch(state, pipeline, launch.grid)?;
             }
             let scratch = state.scratch();
+            let whole = u64::from(pipeline.slice) * workgroups(launch.grid);
+            if resident && scratch.size < whole {
+                // The grid would be split.
+                return Err(Error::OutOfMemory { requested: whole });
+            }
             let (mut encoder, batch) = state.encoder();
             encoder.barrier();
             if let Some([start, _]) = &times {
@@ -503,6 +538,21 @@ impl Stream {
     /// Sticky errors.
     pub fn host_function(&self, function: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
         let mut function = Some(function);
+        self.host_poll(Box::new(move || {
+            if let Some(function) = function.take() {
+                function();
+            }
+            true
+        }))
+    }
+
+    /// Asks a function again and again after all work so far, on a thread of the runtime, until it says that what it waits
+    /// for has come; later work waits for that. Other streams' host functions run in between.
+    ///
+    /// # Errors
+    /// Sticky errors.
+    pub fn host_poll(&self, function: Box<dyn FnMut() -> bool + Send>) -> Result<(), Error> {
+        let mut function = Some(function);
         self.run(|state| {
             if let Step::Blocked(value) = state.begin_waits()? {
                 return Ok(Step::Blocked(value));
@@ -725,10 +775,14 @@ pub(crate) fn scratch_bytes(raw: &Raw, slice: u32, grid: [u32; 3]) -> u64 {
     } else {
         SCRATCH_BUDGET
     };
-    let workgroups = grid.iter().fold(1u64, |product, &count| {
+    slice * workgroups(grid).min((budget / slice).max(1))
+}
+
+/// Workgroups of a grid.
+fn workgroups(grid: [u32; 3]) -> u64 {
+    grid.iter().fold(1u64, |product, &count| {
         product.saturating_mul(u64::from(count))
-    });
-    slice * workgroups.min((budget / slice).max(1))
+    })
 }
 
 /// Allocates scratch, less than wanted where memory is short, but one slice at least.

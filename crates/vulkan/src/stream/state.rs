@@ -14,7 +14,7 @@ use crate::event::Timestamp;
 use crate::memory::Allocation;
 use crate::pipeline::Pipeline;
 use crate::raw::Raw;
-use crate::shared::{HostJob, Shared};
+use crate::shared::{HostFunction, HostJob, Shared};
 use crate::timeline::Timeline;
 use ash::vk;
 use smallvec::SmallVec;
@@ -65,10 +65,7 @@ pub(crate) struct Batch {
 #[allow(clippy::large_enum_variant)]
 enum Item {
     Batch(Batch),
-    Host {
-        value: u64,
-        function: Box<dyn FnOnce() + Send>,
-    },
+    Host { value: u64, function: HostFunction },
 }
 
 /// Values to drop when the lock is released.
@@ -403,7 +400,7 @@ impl State {
     }
 
     /// Puts a host function at the end of the line.
-    pub(crate) fn push_host(&mut self, shared: &Shared, function: Box<dyn FnOnce() + Send>) {
+    pub(crate) fn push_host(&mut self, shared: &Shared, function: HostFunction) {
         let value = self.timeline.reserve();
         self.held.push_back(Item::Host { value, function });
         shared.held.fetch_add(1, Ordering::AcqRel);

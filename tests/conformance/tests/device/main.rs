@@ -12,5 +12,6 @@ mod integer;
 mod known;
 mod matrix;
 mod memory;
+mod texture;
 mod video;
 mod warp;

@@ -33,6 +33,35 @@ impl Decoder<'_, '_> {
                 bytes: ty.and_then(M::size).ok_or(Failure::Unsupported)?.min(8),
                 sources: self.sources(operand(1)?, ty, span)?,
             },
+            O::Tex | O::Tld4 => self.sample(i)?,
+            O::Txq | O::Suq => {
+                let known = |m: &M| {
+                    matches!(
+                        m,
+                        M::Width
+                            | M::Height
+                            | M::Depth
+                            | M::ArraySize
+                            | M::NumMipmapLevels
+                            | M::NumSamples
+                            | M::NormalizedCoords
+                    )
+                };
+                let level = i.operands.get(2);
+                Action::TextureQuery {
+                    what: *i
+                        .modifiers
+                        .iter()
+                        .find(|m| known(m))
+                        .ok_or(Failure::Unsupported)?,
+                    handle: self.place(operand(1)?, Space::Global, span)?.base,
+                    level: level
+                        .map(|o| self.source(o, Some(M::U32), span))
+                        .transpose()?,
+                    target: self.target(operand(0)?)?,
+                }
+            }
+            O::Suld | O::Sust if has(M::B) => self.surface(i)?,
             O::Atom | O::Red => self.atomic(i, space)?,
             O::Cvta => {
                 let source = match operand(1)? {
@@ -142,6 +171,86 @@ impl Decoder<'_, '_> {
                 source: self.source(operand(0)?, ty, span)?,
             },
             _ => return Err(Failure::Unsupported),
+        })
+    }
+
+    /// `[handle, {coordinates}]`
+    fn texture_address(
+        &self,
+        operand: Option<&Operand>,
+        i: &Instruction,
+    ) -> Result<(Source, Sources), Failure> {
+        match operand {
+            Some(Operand::TextureAddress(parts)) if parts.len() == 2 => Ok((
+                self.source(&parts[0], Some(M::B64), i.span)?,
+                self.sources(&parts[1], Some(M::B32), i.span)?,
+            )),
+            _ => Err(Failure::Unsupported),
+        }
+    }
+
+    fn sample(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let has = |m| i.has(m);
+        let (axes, layered, cube) = geometry(i).ok_or(Failure::Unsupported)?;
+        let gather = (i.opcode == O::Tld4)
+            .then(|| [M::R, M::G, M::B, M::A].into_iter().position(has))
+            .flatten();
+        let details = 2 * usize::from(has(M::Grad)) + usize::from(has(M::Level));
+        let whole = has(M::V4) && !i.types().any(|t| matches!(t, M::F16 | M::F16x2));
+        if !whole || i.operands.len() != 2 + details || (i.opcode == O::Tld4) != gather.is_some() {
+            return Err(Failure::Unsupported);
+        }
+        let destination = match &i.operands[0] {
+            Operand::Pair(_) => return Err(Failure::Unsupported),
+            one => one,
+        };
+        let (handle, coordinates) = self.texture_address(i.operands.get(1), i)?;
+        let mut detail = Sources::new();
+        for operand in &i.operands[2..] {
+            detail.extend(self.sources(operand, Some(M::F32), i.span)?);
+        }
+        Ok(Action::Sample {
+            sample: Sample {
+                axes,
+                layered,
+                cube,
+                integer: matches!(i.types().nth(1), Some(M::S32 | M::U32)),
+                gradient: has(M::Grad),
+                gather,
+            },
+            handle,
+            targets: self.targets(destination)?,
+            coordinates,
+            detail,
+        })
+    }
+
+    fn surface(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let (axes, layered, cube) = geometry(i).ok_or(Failure::Unsupported)?;
+        let ty = i.types().next_back().ok_or(Failure::Unsupported)?;
+        let bytes = ty.size().filter(|_| !cube).ok_or(Failure::Unsupported)?;
+        let load = i.opcode == O::Suld;
+        let (handle, coordinates) = self.texture_address(i.operands.get(usize::from(load)), i)?;
+        let (mut targets, mut sources) = (Targets::new(), Sources::new());
+        match load {
+            true => targets = self.targets(&i.operands[0])?,
+            false => {
+                let data = i.operands.get(1).ok_or(Failure::Unsupported)?;
+                sources = self.sources(data, Some(ty), i.span)?;
+            }
+        }
+        let outside = [M::Clamp, M::Zero].into_iter().find(|&m| i.has(m));
+        Ok(Action::Surface {
+            surface: Surface {
+                axes,
+                layered,
+                bytes,
+                outside: outside.unwrap_or(M::TrapMod),
+            },
+            handle,
+            coordinates,
+            targets,
+            sources,
         })
     }
 
@@ -536,4 +645,20 @@ fn result_type(form: &Form) -> (u32, bool) {
         O::Cvt if form.has(M::Pack) => (32, false),
         _ => (bits, ty.is_signed()),
     }
+}
+
+/// The coordinates of a texture's geometry, whether a layer comes before them, and whether it is a cube.
+fn geometry(i: &Instruction) -> Option<(usize, bool, bool)> {
+    i.modifiers.iter().find_map(|m| {
+        Some(match m {
+            M::OneD => (1, false, false),
+            M::TwoD => (2, false, false),
+            M::ThreeD => (3, false, false),
+            M::A1d => (1, true, false),
+            M::A2d => (2, true, false),
+            M::Cube => (3, false, true),
+            M::Acube => (3, true, true),
+            _ => return None,
+        })
+    })
 }

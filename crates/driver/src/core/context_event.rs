@@ -1,0 +1,68 @@
+//! Events of all work in a context: `cuCtxRecordEvent`, `cuCtxWaitEvent`.
+
+use crate::boundary::Result;
+use crate::core::context::State;
+use crate::core::event::{Event, Mark};
+use crate::core::status::IntoCuda;
+use crate::core::stream::{Stream, STREAMS};
+use cuda_abi::*;
+use std::sync::Arc;
+
+/// Every stream of the context.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` where one captures, whose capture ends by that.
+fn streams(state: &State) -> Result<Vec<Arc<Stream>>> {
+    let mut streams = STREAMS.all();
+    streams.retain(|stream| stream.group.context_id == state.context_id);
+    streams.extend(state.per_thread.read().values().cloned());
+    streams.push(state.legacy.clone());
+    for stream in &streams {
+        stream.refuse_while_capturing()?;
+    }
+    Ok(streams)
+}
+
+/// Makes an event mark all work that the context has so far.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_HANDLE` for an event of another context, `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`, sticky errors.
+pub fn record(state: &State, event: &Event) -> Result {
+    if event.group.context_id != state.context_id {
+        return Err(CUresult::INVALID_HANDLE);
+    }
+    let streams = streams(state)?;
+    // A stream that waits for all others.
+    let end = state.streams.open.take_stream()?;
+    let joined = streams
+        .iter()
+        .try_for_each(|stream| {
+            let point = stream.vulkan.record_event(false)?;
+            end.wait(&point)
+        })
+        .and_then(|()| end.record_event(event.is_timed()));
+    state.streams.open.give_back(end);
+    event.set_mark(Mark::Point(joined.cuda()?));
+    Ok(())
+}
+
+/// Makes all later work of the context, streams made later included, wait for an event.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` where a stream or the event captures, sticky errors.
+pub fn wait(state: &State, event: &Event) -> Result {
+    let streams = streams(state)?;
+    match event.mark() {
+        Mark::None => Ok(()),
+        Mark::Captured(capture, _) => {
+            capture.invalidate();
+            Err(CUresult::STREAM_CAPTURE_UNSUPPORTED)
+        }
+        Mark::Point(point) => {
+            state.streams.all_wait(&point);
+            streams
+                .iter()
+                .try_for_each(|stream| stream.run(|vulkan| vulkan.wait(&point)))
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Texture reads and surface accesses (PTX ISA, "Texture Instructions", "Surface Instructions"; CUDA C++ Programming Guide,
+//! "Texture Fetching").
+//!
+//! A handle is the address of a descriptor (crate `texture`) in global memory.
+
+use super::{little_endian, Machine};
+use crate::error::Error;
+use crate::interpreter::program::*;
+use crate::interpreter::FaultKind;
+use crate::semantics::softfloat;
+use ::texture::{AddressMode, Descriptor, Kind, BYTES};
+use ptx::Modifier as M;
+
+/// What a texel is read as: the bits of four registers.
+type Texel = [u32; 4];
+
+/// What txq and suq say of a texture.
+pub fn query(texture: &Descriptor, what: M, level: u32) -> u32 {
+    let size = |axis: usize| extent(texture, axis, level);
+    match what {
+        M::Width => size(0),
+        M::Height => size(1),
+        M::Depth => size(2),
+        M::ArraySize => texture.layers,
+        M::NumMipmapLevels => texture.levels.len() as u32,
+        M::NumSamples => 1,
+        _ => texture.normalized_coordinates.into(),
+    }
+}
+
+fn extent(texture: &Descriptor, axis: usize, level: u32) -> u32 {
+    texture.extent[axis].checked_shr(level).unwrap_or(0).max(1)
+}
+
+/// The texel that an index means; `None` is the border.
+fn wrapped(index: i64, size: u32, mode: AddressMode) -> Option<u32> {
+    let size = i64::from(size);
+    let found = match mode {
+        AddressMode::Wrap => index.rem_euclid(size),
+        AddressMode::Mirror => {
+            let at = index.rem_euclid(2 * size);
+            at.min(2 * size - 1 - at)
+        }
+        AddressMode::Clamp => index.clamp(0, size - 1),
+        AddressMode::Border if (0..size).contains(&index) => index,
+        AddressMode::Border => return None,
+    };
+    Some(found as u32)
+}
+
+/// To 8 bits of fraction.
+fn to_fixed(fraction: f32) -> f32 {
+    (fraction * 256.0 + 0.5).floor() / 256.0
+}
+
+/// The index of the lower texel, and the weight of the upper one.
+fn locate(
+    texture: &Descriptor,
+    axis: usize,
+    size: u32,
+    coordinate: f32,
+    linear: bool,
+) -> (i64, f32) {
+    let mut x = coordinate;
+    if texture.normalized_coordinates {
+        if texture.address_modes[axis] == AddressMode::Wrap {
+            x -= x.floor();
+        }
+        x *= size as f32;
+    }
+    if linear {
+        x -= 0.5;
+    }
+    // Not a number counts as far below, and what is far away as far enough.
+    const FARTHEST: f32 = (1 << 30) as f32;
+    #[allow(clippy::manual_clamp)]
+    let x = x.max(-FARTHEST).min(FARTHEST);
+    let fraction = if linear { to_fixed(x - x.floor()) } else { 0.0 };
+    (x.floor() as i64, fraction)
+}
+
+/// The face of a cube that a direction points to, and where on it.
+fn cube_face([x, y, z]: [f32; 3]) -> (u32, [f32; 2]) {
+    let (face, m, s, t) = if x.abs() >= y.abs() && x.abs() >= z.abs() {
+        match x >= 0.0 {
+            true => (0, x.abs(), -z, -y),
+            false => (1, x.abs(), z, -y),
+        }
+    } else if y.abs() >= z.abs() {
+        match y >= 0.0 {
+            true => (2, y.abs(), x, z),
+            false => (3, y.abs(), x, -z),
+        }
+    } else {
+        match z >= 0.0 {
+            true => (4, z.abs(), x, -y),
+            false => (5, z.abs(), -x, -y),
+        }
+    };
+    (face, [s, t].map(|v| (v / m + 1.0) * 0.5))
+}
+
+/// A channel's bits as what is read.
+fn channel(texture: &Descriptor, bits: u64) -> u32 {
+    let format = texture.format;
+    let signed = (bits << (64 - format.bits)) as i64 >> (64 - format.bits);
+    match (format.kind, format.normalized) {
+        (Kind::Float, _) if format.bits == 16 => {
+            let number = softfloat::F16.to_f64(bits) as f32;
+            number.to_bits()
+        }
+        (Kind::Float, _) | (Kind::Unsigned, false) => bits as u32,
+        (Kind::Signed, false) => signed as u32,
+        (Kind::Unsigned, true) => {
+            let scale = 1.0 / ((1u64 << format.bits) - 1) as f32;
+            (bits as f32 * scale).to_bits()
+        }
+        (Kind::Signed, true) => {
+            let scale = 1.0 / ((1u64 << (format.bits - 1)) - 1) as f32;
+            (signed as f32 * scale).max(-1.0).to_bits()
+        }
+    }
+}
+
+impl Machine<'_, '_> {
+    pub(super) fn descriptor(&mut self, i: &Decoded, handle: Source) -> Result<Descriptor, Error> {
+        let address = self.read(handle);
+        let bytes = self.slice(i, (Space::Global, address), BYTES as u64)?;
+        match Descriptor::decode(bytes) {
+            Some(texture) => Ok(texture),
+            None => Err(self.undefined(i, format!("{address:#x} is no texture"))),
+        }
+    }
+
+    fn texel(
+        &mut self,
+        i: &Decoded,
+        texture: &Descriptor,
+        level: usize,
+        at: [Option<u32>; 3],
+    ) -> Result<Texel, Error> {
+        let [Some(x), Some(y), Some(slice)] = at else {
+            return Ok(texture.border);
+        };
+        let format = texture.format;
+        let size = u64::from(format.texel_bytes());
+        let place = texture.levels[level];
+        let row = u64::from(slice) * u64::from(place.rows) + u64::from(y);
+        let address = place.address + row * u64::from(place.pitch) + u64::from(x) * size;
+        let bytes = self.slice(i, (Space::Global, address), size)?;
+        let mut texel = [0; 4];
+        for (to, part) in texel.iter_mut().zip(bytes.chunks(format.bits as usize / 8)) {
+            *to = channel(texture, little_endian(part));
+        }
+        Ok(texel)
+    }
+
+    fn singles(&self, sources: &[Source]) -> Vec<f32> {
+        let bits = sources.iter().map(|&source| self.read(source) as u32);
+        bits.map(f32::from_bits).collect()
+    }
+
+    pub(super) fn sample(
+        &mut self,
+        i: &Decoded,
+        sample: Sample,
+        handle: Source,
+        targets: &[Target],
+        coordinates: &[Source],
+        detail: &[Source],
+    ) -> Result<(), Error> {
+        let texture = self.descriptor(i, handle)?;
+        let (layer, rest) = match sample.layered {
+            true => (self.read(coordinates[0]) as u32, &coordinates[1..]),
+            false => (0, coordinates),
+        };
+        let texel = if sample.integer {
+            let level = detail.first().map_or(0, |&level| self.read(level) as usize);
+            let level = level.min(texture.levels.len() - 1);
+            let mut at = [Some(0); 3];
+            for axis in 0..sample.axes {
+                let size = extent(&texture, axis, level as u32);
+                let index = i64::from(self.read(rest[axis]) as i32);
+                at[axis] = wrapped(index, size, texture.address_modes[axis]);
+            }
+            if sample.axes < 3 {
+                at[2] = Some(layer.min(texture.layers - 1));
+            }
+            self.texel(i, &texture, level, at)?
+        } else {
+            let mut point = self.singles(&rest[..sample.axes]);
+            let (mut layer, mut axes) = (layer, sample.axes);
+            if sample.cube {
+                let (face, [s, t]) = cube_face([point[0], point[1], point[2]]);
+                point = vec![s, t];
+                layer = layer.wrapping_mul(6).wrapping_add(face);
+                axes = 2;
+            }
+            let layer = layer.min(texture.layers - 1);
+            if let Some(channel) = sample.gather {
+                self.gather(i, &texture, &point, layer, channel)?
+            } else {
+                let detail = self.singles(detail);
+                let level = match detail[..] {
+                    [] => 0.0,
+                    [level] => level,
+                    _ => {
+                        let length = |d: &[f32]| -> f32 {
+                            (0..axes)
+                                .map(|axis| (d[axis] * texture.extent[axis] as f32).powi(2))
+                                .fold(0.0, |a, b| a + b)
+                        };
+                        let (x, y) = detail.split_at(detail.len() / 2);
+                        length(x).max(length(y)).log2() * 0.5
+                    }
+                };
+                self.filtered(i, &texture, &point, layer, level)?
+            }
+        };
+        for (target, word) in targets.iter().zip(texel) {
+            self.thread.write(*target, word.into(), 32, false);
+        }
+        Ok(())
+    }
+
+    fn filtered(
+        &mut self,
+        i: &Decoded,
+        texture: &Descriptor,
+        point: &[f32],
+        layer: u32,
+        detail: f32,
+    ) -> Result<Texel, Error> {
+        let [least, most] = texture.level_clamp;
+        let last = (texture.levels.len() - 1) as f32;
+        let detail = (detail + texture.level_bias).max(least).min(most);
+        let detail = detail.max(0.0).min(last);
+        let levels: Vec<(usize, f32)> = if texture.linear_levels {
+            let share = to_fixed(detail - detail.floor());
+            let base = detail.floor() as usize;
+            match share > 0.0 {
+                true => vec![(base, 1.0 - share), (base + 1, share)],
+                false => vec![(base, 1.0)],
+            }
+        } else {
+            vec![((detail + 0.5).floor() as usize, 1.0)]
+        };
+        let blended = texture.linear || levels.len() > 1;
+        let taps = if texture.linear { 1 << point.len() } else { 1 };
+        let mut sums = [0.0f32; 4];
+        let mut exact = [0; 4];
+        for (level, share) in levels {
+            let axes: Vec<(i64, f32, u32)> = point
+                .iter()
+                .enumerate()
+                .map(|(axis, &x)| {
+                    let size = extent(texture, axis, level as u32);
+                    let (first, fraction) = locate(texture, axis, size, x, texture.linear);
+                    (first, fraction, size)
+                })
+                .collect();
+            for tap in 0..taps {
+                let mut at = [Some(0), Some(0), Some(layer)];
+                let mut weight = share;
+                for (axis, &(first, fraction, size)) in axes.iter().enumerate() {
+                    let upper = tap >> axis & 1;
+                    at[axis] = wrapped(first + upper, size, texture.address_modes[axis]);
+                    weight *= if upper == 1 { fraction } else { 1.0 - fraction };
+                }
+                exact = self.texel(i, texture, level, at)?;
+                if weight != 0.0 {
+                    for (sum, word) in sums.iter_mut().zip(exact) {
+                        *sum += f32::from_bits(word) * weight;
+                    }
+                }
+            }
+        }
+        Ok(match blended {
+            true => sums.map(f32::to_bits),
+            false => exact,
+        })
+    }
+
+    fn gather(
+        &mut self,
+        i: &Decoded,
+        texture: &Descriptor,
+        point: &[f32],
+        layer: u32,
+        channel: usize,
+    ) -> Result<Texel, Error> {
+        let axes = [0, 1].map(|axis| {
+            let size = texture.extent[axis];
+            (locate(texture, axis, size, point[axis], true).0, size)
+        });
+        let mut gathered = [0; 4];
+        for (to, step) in gathered.iter_mut().zip([(0, 1), (1, 1), (1, 0), (0, 0)]) {
+            let [x, y] = [(0, step.0), (1, step.1)].map(|(axis, step)| {
+                let (first, size): (i64, u32) = axes[axis];
+                wrapped(first + step, size, texture.address_modes[axis])
+            });
+            *to = self.texel(i, texture, 0, [x, y, Some(layer)])?[channel];
+        }
+        Ok(gathered)
+    }
+
+    pub(super) fn surface(
+        &mut self,
+        i: &Decoded,
+        surface: Surface,
+        handle: Source,
+        coordinates: &[Source],
+        targets: &[Target],
+        sources: &[Source],
+    ) -> Result<(), Error> {
+        let texture = self.descriptor(i, handle)?;
+        let at: Vec<i64> = coordinates
+            .iter()
+            .map(|&c| i64::from(self.read(c) as i32))
+            .collect();
+        let (layer, rest) = match surface.layered {
+            true => (at[0], &at[1..]),
+            false => (0, &at[..]),
+        };
+        let mut at = [0, 0, layer];
+        at[..surface.axes].copy_from_slice(&rest[..surface.axes]);
+        let count = targets.len().max(sources.len()) as u64;
+        let size = u64::from(surface.bytes) * count;
+        let width = i64::from(texture.extent[0] * texture.format.texel_bytes());
+        let slices = if surface.axes == 3 {
+            texture.extent[2]
+        } else {
+            texture.layers
+        };
+        let last = [
+            width - size as i64,
+            i64::from(texture.extent[1]) - 1,
+            i64::from(slices) - 1,
+        ];
+        let mut inside = true;
+        for (at, last) in at.iter_mut().zip(last) {
+            match surface.outside {
+                M::Clamp => *at = (*at).clamp(0, last),
+                _ => inside &= (0..=last).contains(at),
+            }
+        }
+        if !inside && surface.outside == M::TrapMod {
+            self.fault(i, FaultKind::Trap);
+        }
+        let [x, y, slice] = at;
+        let level = texture.levels[0];
+        let row = (slice * i64::from(level.rows) + y) as u64;
+        let x = x as u64 & !(size - 1);
+        let place = (
+            Space::Global,
+            level.address + row * u64::from(level.pitch) + x,
+        );
+        let mut values = vec![0u64; count as usize];
+        for (value, source) in values.iter_mut().zip(sources) {
+            *value = self.read(*source);
+        }
+        if inside {
+            let bytes = self.slice(i, place, size)?;
+            for (part, value) in bytes.chunks_mut(surface.bytes as usize).zip(&mut values) {
+                match targets.is_empty() {
+                    true => part.copy_from_slice(&value.to_le_bytes()[..part.len()]),
+                    false => *value = little_endian(part),
+                }
+            }
+        }
+        for (target, value) in targets.iter().zip(values) {
+            self.thread.write(*target, value, surface.bytes * 8, false);
+        }
+        Ok(())
+    }
+}

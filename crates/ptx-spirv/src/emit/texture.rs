@@ -1,0 +1,370 @@
+//! Textures (PTX ISA, "Texture Instructions"): `tex`, `tld4`, `txq`.
+//!
+//! A handle is the address of a descriptor (crate `texture`), and texels are loaded from plain memory and filtered by
+//! arithmetic: bindless, and the same on every device. What coordinates and weights mean is in the CUDA C++ Programming Guide,
+//! "Texture Fetching": weights have 8 bits of fraction, coordinates wrap and mirror where they are normalised.
+//!
+//! The work is done by helper functions of the shader (`emit/sample.rs`).
+
+use super::memory::Access;
+use super::*;
+use ::texture::offset;
+use rspirv::spirv::GLOp;
+
+/// A texel as it is read: four words.
+pub(super) const TEXEL: Type = Type::Vector(Scalar::U32, 4);
+/// Textures do not change while a kernel reads them.
+pub(super) const READ_ONLY: Access = Access {
+    volatile: false,
+    constant: true,
+    align: 0,
+};
+
+/// The coordinates of a geometry: how many, whether a layer's number comes first, whether it is a cube.
+#[derive(Clone, Copy)]
+pub(super) struct Geometry {
+    pub(super) axes: u8,
+    pub(super) layered: bool,
+    cube: bool,
+}
+
+impl Geometry {
+    pub(super) fn of(i: &Instruction) -> Option<Self> {
+        i.modifiers.iter().find_map(|m| {
+            let (axes, layered, cube) = match m {
+                Modifier::OneD => (1, false, false),
+                Modifier::TwoD => (2, false, false),
+                Modifier::ThreeD => (3, false, false),
+                Modifier::A1d => (1, true, false),
+                Modifier::A2d => (2, true, false),
+                Modifier::Cube => (2, false, true),
+                Modifier::Acube => (2, true, true),
+                _ => return None,
+            };
+            Some(Self {
+                axes,
+                layered,
+                cube,
+            })
+        })
+    }
+}
+
+impl Emitter<'_> {
+    // ---- small steps ----
+
+    pub(super) fn literal_f32(&mut self, value: f32) -> Id {
+        self.asm.constant(Type::F32, value.to_bits().into())
+    }
+
+    pub(super) fn real(&mut self, op: Op, a: Id, b: Id) -> Id {
+        self.exact(op, Type::F32, &[a, b])
+    }
+
+    pub(super) fn part(&mut self, vector: Id, index: u32) -> Id {
+        self.asm
+            .op(Op::CompositeExtract, Type::U32, &[vector, index])
+    }
+
+    pub(super) fn as_single(&mut self, word: Id) -> Id {
+        self.asm.op(Op::Bitcast, Type::F32, &[word])
+    }
+
+    /// Four words of a descriptor.
+    pub(super) fn descriptor_words(&mut self, handle: Id, at: u32) -> Id {
+        let at = self.offset(handle, Type::U64, at.into());
+        self.load_device(at, TEXEL, READ_ONLY)
+    }
+
+    /// `extent >> level`, 1 at least.
+    pub(super) fn at_level(&mut self, extent: Id, level: Id) -> Id {
+        let one = self.asm.u32(1);
+        let size = self.n(Op::ShiftRightLogical, extent, level);
+        self.asm.glsl(GLOp::UMax, Type::U32, &[size, one])
+    }
+
+    /// Whether a bit of a word is set.
+    pub(super) fn has_flag(&mut self, word: Id, flag: u32) -> Id {
+        let (flag, zero) = (self.asm.u32(flag), self.asm.u32(0));
+        let bit = self.n(Op::BitwiseAnd, word, flag);
+        self.test(Op::INotEqual, bit, zero)
+    }
+
+    /// Runs `body` with 0, 1, ... `count - 1`.
+    pub(super) fn count_up(&mut self, count: Id, body: impl FnOnce(&mut Self, Id)) {
+        let counter = self.asm.variable(Type::U32);
+        let (zero, one) = (self.asm.u32(0), self.asm.u32(1));
+        let [header, start, inside, next, merge] = std::array::from_fn(|_| self.asm.id());
+        self.asm.void(Op::Store, &[counter, zero]);
+        self.asm.void(Op::Branch, &[header]);
+        self.label(header);
+        self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+        self.asm.void(Op::Branch, &[start]);
+        self.label(start);
+        let index = self.asm.op(Op::Load, Type::U32, &[counter]);
+        let more = self.test(Op::ULessThan, index, count);
+        self.asm.void(Op::BranchConditional, &[more, inside, merge]);
+        self.label(inside);
+        body(self, index);
+        self.asm.void(Op::Branch, &[next]);
+        self.label(next);
+        let index = self.n(Op::IAdd, index, one);
+        self.asm.void(Op::Store, &[counter, index]);
+        self.asm.void(Op::Branch, &[header]);
+        self.label(merge);
+    }
+
+    // ---- instructions ----
+
+    /// The handle of a texture or surface operand.
+    pub(super) fn texture_handle(&mut self, o: &Operand) -> Result<Id> {
+        match o {
+            Operand::Address {
+                base: ptx::AddressBase::Register(r),
+                offset,
+            } => {
+                let v = self.register(self.virtual_register(*r));
+                let id = self.cast(v, Type::U64);
+                Ok(self.offset(id, Type::U64, *offset))
+            }
+            Operand::Symbol { symbol, .. }
+            | Operand::Address {
+                base: ptx::AddressBase::Symbol(symbol),
+                ..
+            } => Err(EmitError::Unsupported(format!(
+                "the texture, sampler or surface reference {}: only handles (texture objects) are supported",
+                self.symbol_name(*symbol)
+            ))),
+            o => self.value(o, Type::U64),
+        }
+    }
+
+    /// `[handle, {coordinates}]`: the handle and the coordinates' operands.
+    pub(super) fn texture_operands<'i>(
+        &mut self,
+        i: &'i Instruction,
+        index: usize,
+    ) -> Result<(Id, &'i [Operand])> {
+        match self.operand(i, index)? {
+            Operand::TextureAddress(parts) if parts.len() == 2 => {
+                let handle = self.texture_handle(&parts[0])?;
+                Ok((handle, Self::elements(&parts[1])))
+            }
+            // A sampler of its own, in the independent texturing mode.
+            Operand::TextureAddress(parts) => {
+                self.texture_handle(&parts[1])?;
+                Err(EmitError::Unsupported(format!(
+                    "{} with a separate sampler",
+                    i.mnemonic()
+                )))
+            }
+            _ => Err(EmitError::Invalid(
+                "a texture access without coordinates".into(),
+            )),
+        }
+    }
+
+    pub(super) fn texture(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Txq | Opcode::Suq => return self.texture_query(i),
+            Opcode::Tld4 => return self.texture_gather(i),
+            Opcode::Tex => {}
+            _ => return unsupported(i),
+        }
+        let Some(geometry) = Geometry::of(i) else {
+            return unsupported(i);
+        };
+        let (explicit, gradient) = (i.has(Modifier::Level), i.has(Modifier::Grad));
+        let operands = 2 + usize::from(explicit) + 2 * usize::from(gradient);
+        let mut types = i.types();
+        let (result, coordinate) = (types.next(), types.next());
+        let known = matches!(result, Some(Modifier::F32 | Modifier::U32 | Modifier::S32))
+            && i.has(Modifier::V4);
+        // What follows is an offset in texels, or a value to compare the depth with.
+        if !known || i.operands.len() != operands {
+            return unsupported(i);
+        }
+        let (handle, parts) = self.texture_operands(i, 1)?;
+        let needed = usize::from(geometry.layered)
+            + if geometry.cube {
+                3
+            } else {
+                usize::from(geometry.axes)
+            };
+        if parts.len() < needed {
+            return Err(EmitError::Invalid(format!(
+                "{} with {} coordinates",
+                i.mnemonic(),
+                parts.len()
+            )));
+        }
+        let zero = self.asm.u32(0);
+        let (layer, rest) = match geometry.layered {
+            true => (self.value(&parts[0], Type::U32)?, &parts[1..]),
+            false => (zero, parts),
+        };
+        let texel = match coordinate {
+            Some(Modifier::S32 | Modifier::U32) if !geometry.cube && !gradient => {
+                let level = match explicit {
+                    true => self.value(&i.operands[2], Type::U32)?,
+                    false => zero,
+                };
+                let mut xyz = [zero; 3];
+                for (axis, to) in xyz.iter_mut().enumerate().take(geometry.axes.into()) {
+                    *to = self.value(&rest[axis], Type::U32)?;
+                }
+                let [x, y, z] = xyz;
+                let axes = geometry.axes;
+                self.call_helper(
+                    Helper::Fetch { axes },
+                    TEXEL,
+                    &[handle, x, y, z, layer, level],
+                )
+            }
+            Some(Modifier::F32) => {
+                let mut xyz = [self.literal_f32(0.0); 3];
+                let count = if geometry.cube { 3 } else { geometry.axes };
+                for (axis, to) in xyz.iter_mut().enumerate().take(count.into()) {
+                    *to = self.value(&rest[axis], Type::F32)?;
+                }
+                let mut layer = layer;
+                if geometry.cube {
+                    if gradient {
+                        return unsupported(i);
+                    }
+                    let six = self.asm.u32(6);
+                    let first = self.n(Op::IMul, layer, six);
+                    let place = self.call_helper(Helper::CubeFace, TEXEL, &xyz);
+                    let [s, t, face] = [0, 1, 2].map(|n| self.part(place, n));
+                    xyz = [self.as_single(s), self.as_single(t), xyz[2]];
+                    layer = self.n(Op::IAdd, first, face);
+                }
+                let level = if explicit {
+                    self.value(&i.operands[2], Type::F32)?
+                } else if gradient {
+                    self.gradient_level(handle, geometry.axes, &i.operands[2..4])?
+                } else {
+                    self.literal_f32(0.0)
+                };
+                let [x, y, z] = xyz;
+                let axes = geometry.axes;
+                self.call_helper(
+                    Helper::Sample { axes },
+                    TEXEL,
+                    &[handle, x, y, z, layer, level],
+                )
+            }
+            _ => return unsupported(i),
+        };
+        self.set_texel(self.operand(i, 0)?, texel)
+    }
+
+    /// Writes the four results, and the predicate that says whether the texel is resident.
+    fn set_texel(&mut self, to: &Operand, texel: Id) -> Result<()> {
+        let to = match to {
+            Operand::Pair(pair) => {
+                let resident = self.asm.constant(Type::Bool, 1);
+                self.set(&pair.1, Type::Bool, resident)?;
+                &pair.0
+            }
+            one => one,
+        };
+        for (n, part) in Self::elements(to).iter().enumerate().take(4) {
+            if !matches!(part, Operand::Sink) {
+                let word = self.part(texel, n as u32);
+                self.set(part, Type::U32, word)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The level of detail of two derivatives: the logarithm of the longer one in texels.
+    fn gradient_level(&mut self, handle: Id, axes: u8, derivatives: &[Operand]) -> Result<Id> {
+        let extent = self.descriptor_words(handle, offset::EXTENT);
+        let mut squares = Vec::new();
+        for derivative in derivatives {
+            let parts = Self::elements(derivative);
+            if parts.len() < axes.into() {
+                return Err(EmitError::Invalid("a derivative of too few axes".into()));
+            }
+            let mut sum = self.literal_f32(0.0);
+            for axis in 0..axes {
+                let size = self.part(extent, axis.into());
+                let size = self.asm.op(Op::ConvertUToF, Type::F32, &[size]);
+                let d = self.value(&parts[usize::from(axis)], Type::F32)?;
+                let d = self.real(Op::FMul, d, size);
+                let square = self.real(Op::FMul, d, d);
+                sum = self.real(Op::FAdd, sum, square);
+            }
+            squares.push(sum);
+        }
+        let longest = self.asm.glsl(GLOp::FMax, Type::F32, &squares);
+        let logarithm = self.asm.glsl(GLOp::Log2, Type::F32, &[longest]);
+        let half = self.literal_f32(0.5);
+        Ok(self.real(Op::FMul, logarithm, half))
+    }
+
+    /// tld4: a channel of the four texels that a linear sample of a 2D texture would weigh, counter-clockwise from the
+    /// lower left.
+    fn texture_gather(&mut self, i: &Instruction) -> Result<()> {
+        let channel = i.modifiers.iter().find_map(|m| match m {
+            Modifier::R => Some(0),
+            Modifier::G => Some(1),
+            Modifier::B => Some(2),
+            Modifier::A => Some(3),
+            _ => None,
+        });
+        let (Some(channel), Some(geometry)) = (channel, Geometry::of(i)) else {
+            return unsupported(i);
+        };
+        if geometry.axes != 2 || geometry.cube || i.operands.len() != 2 {
+            return unsupported(i);
+        }
+        let (handle, parts) = self.texture_operands(i, 1)?;
+        let zero = self.asm.u32(0);
+        let (layer, rest) = match geometry.layered {
+            true => (self.value(&parts[0], Type::U32)?, &parts[1..]),
+            false => (zero, parts),
+        };
+        let [Some(x), Some(y)] = [rest.first(), rest.get(1)] else {
+            return Err(EmitError::Invalid("tld4 with too few coordinates".into()));
+        };
+        let (x, y) = (self.value(x, Type::F32)?, self.value(y, Type::F32)?);
+        let channel = self.asm.u32(channel);
+        let texel = self.call_helper(Helper::Gather, TEXEL, &[handle, x, y, layer, channel]);
+        self.set_texel(self.operand(i, 0)?, texel)
+    }
+
+    /// txq and suq: what the descriptor says.
+    fn texture_query(&mut self, i: &Instruction) -> Result<()> {
+        let handle = self.texture_handle(self.operand(i, 1)?)?;
+        let level = match i.has(Modifier::Level) {
+            true => self.value(self.operand(i, 2)?, Type::U32)?,
+            false => self.asm.u32(0),
+        };
+        let id = if let Some(axis) = [Modifier::Width, Modifier::Height, Modifier::Depth]
+            .into_iter()
+            .position(|m| i.has(m))
+        {
+            let extent = self.descriptor_words(handle, offset::EXTENT);
+            let size = self.part(extent, axis as u32);
+            self.at_level(size, level)
+        } else if i.has(Modifier::ArraySize) {
+            let extent = self.descriptor_words(handle, offset::EXTENT);
+            self.part(extent, 3)
+        } else if i.has(Modifier::NumMipmapLevels) {
+            let sampler = self.descriptor_words(handle, offset::SAMPLER);
+            self.part(sampler, 1)
+        } else if i.has(Modifier::NumSamples) {
+            self.asm.u32(1)
+        } else if i.has(Modifier::NormalizedCoords) {
+            let format = self.descriptor_words(handle, offset::FORMAT);
+            let flags = self.part(format, 3);
+            let flag = self.asm.u32(::texture::FLAG_NORMALIZED_COORDINATES);
+            self.n(Op::BitwiseAnd, flags, flag)
+        } else {
+            return unsupported(i);
+        };
+        self.set(self.operand(i, 0)?, Type::U32, id)
+    }
+}

@@ -1,0 +1,296 @@
+//! What a texture or surface handle points to.
+//!
+//! A handle (`CUtexObject`, `CUsurfObject`, the `.b64` operand of `tex` and `suld`) is the device address of a descriptor:
+//! [`Descriptor::encode`] writes one, the shaders that `ptx-spirv` makes read it by the offsets of [`offset`], and
+//! `ptx-reference` reads it with [`Descriptor::decode`]. Texels lie in plain, pitched device memory: each mipmap level has its
+//! address and pitch, and its layers (or slices of depth, or faces of a cube) follow each other, `pitch * rows` bytes apart.
+//!
+//! ```
+//! use texture::{Descriptor, Format, Kind, Level};
+//! let level = Level { address: 0x1000, pitch: 64, rows: 4 };
+//! let format = Format { kind: Kind::Float, bits: 32, channels: 4, normalized: false };
+//! let descriptor = Descriptor::new(format, [4, 4, 1], 1, vec![level]);
+//! assert_eq!(Descriptor::decode(&descriptor.encode()), Some(descriptor));
+//! ```
+
+/// Bytes of a descriptor.
+pub const BYTES: usize = offset::LEVELS as usize + MOST_LEVELS * offset::LEVEL_BYTES as usize;
+/// Alignment of a descriptor, bytes.
+pub const ALIGN: u64 = 16;
+/// Most mipmap levels.
+pub const MOST_LEVELS: usize = 16;
+/// Texels are addressed in words of this many bytes, so a texture's first address is a multiple of it. Widest texel.
+pub const WIDEST_TEXEL: u32 = 16;
+
+/// Where things lie in a descriptor, bytes. Words of 32 bits but for the levels' addresses.
+pub mod offset {
+    /// Width, height, depth of level 0 in texels (1 where there is none), and the number of layers (6 for a cube).
+    pub const EXTENT: u32 = 0;
+    /// Bits of a channel, number of channels, [`Kind`](super::Kind) plus [`NORMALIZED`](super::NORMALIZED), flags.
+    pub const FORMAT: u32 = 16;
+    /// Address modes (a byte for each axis), number of levels, level bias (f32), least level (f32).
+    pub const SAMPLER: u32 = 32;
+    /// Greatest level (f32).
+    pub const MOST_LEVEL: u32 = 48;
+    /// Border: four words, as they are returned.
+    pub const BORDER: u32 = 64;
+    /// Levels: u64 address, u32 pitch in bytes, u32 rows of a layer.
+    pub const LEVELS: u32 = 80;
+    /// Bytes of a level.
+    pub const LEVEL_BYTES: u32 = 16;
+}
+
+/// Added to the kind: integers are read as numbers from 0 (or -1) to 1.
+pub const NORMALIZED: u32 = 4;
+/// Flag: coordinates run from 0 to 1.
+pub const FLAG_NORMALIZED_COORDINATES: u32 = 1;
+/// Flag: texels are interpolated.
+pub const FLAG_LINEAR: u32 = 2;
+/// Flag: levels are interpolated.
+pub const FLAG_LINEAR_LEVELS: u32 = 4;
+
+/// What a channel holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Unsigned integers.
+    Unsigned = 0,
+    /// Signed integers.
+    Signed = 1,
+    /// Floating point: half (16 bits) or single precision.
+    Float = 2,
+}
+
+/// The format of texels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// What a channel holds.
+    pub kind: Kind,
+    /// Bits of a channel: 8, 16 or 32.
+    pub bits: u32,
+    /// Channels: 1, 2 or 4.
+    pub channels: u32,
+    /// Integers of 8 and 16 bits are read as numbers up to 1.
+    pub normalized: bool,
+}
+
+impl Format {
+    /// Bytes of a texel.
+    pub const fn texel_bytes(self) -> u32 {
+        self.bits / 8 * self.channels
+    }
+
+    /// Whether reads give floating-point numbers.
+    pub const fn reads_float(self) -> bool {
+        self.normalized || matches!(self.kind, Kind::Float)
+    }
+}
+
+/// What coordinates outside of a texture mean (CUDA C++ Programming Guide, "Texture Memory"; `CUaddress_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressMode {
+    /// The texture repeats.
+    Wrap = 0,
+    /// The nearest texel.
+    Clamp = 1,
+    /// The texture repeats, every other time mirrored.
+    Mirror = 2,
+    /// The border's colour.
+    Border = 3,
+}
+
+/// A mipmap level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Device address of the first texel.
+    pub address: u64,
+    /// Bytes from one row to the next.
+    pub pitch: u32,
+    /// Rows of a layer.
+    pub rows: u32,
+}
+
+/// A texture or surface.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Descriptor {
+    /// Texels.
+    pub format: Format,
+    /// Width, height and depth of the first level, in texels.
+    pub extent: [u32; 3],
+    /// Layers, or faces of cubes; 1 where there are none.
+    pub layers: u32,
+    /// At least one, the largest first.
+    pub levels: Vec<Level>,
+    /// For each axis.
+    pub address_modes: [AddressMode; 3],
+    /// Coordinates run from 0 to 1.
+    pub normalized_coordinates: bool,
+    /// Texels are interpolated.
+    pub linear: bool,
+    /// Levels are interpolated.
+    pub linear_levels: bool,
+    /// Added to the level of detail.
+    pub level_bias: f32,
+    /// Least and greatest level of detail.
+    pub level_clamp: [f32; 2],
+    /// What is read outside with [`AddressMode::Border`]: bits of the result.
+    pub border: [u32; 4],
+}
+
+impl Descriptor {
+    /// A texture that is sampled at points of integer coordinates, clamped to its edges.
+    ///
+    /// # Panics
+    /// Without levels, and with more than [`MOST_LEVELS`].
+    pub fn new(format: Format, extent: [u32; 3], layers: u32, levels: Vec<Level>) -> Self {
+        assert!((1..=MOST_LEVELS).contains(&levels.len()), "1 to 16 levels");
+        Self {
+            format,
+            extent,
+            layers,
+            levels,
+            address_modes: [AddressMode::Clamp; 3],
+            normalized_coordinates: false,
+            linear: false,
+            linear_levels: false,
+            level_bias: 0.0,
+            level_clamp: [0.0, 0.0],
+            border: [0; 4],
+        }
+    }
+
+    /// The bytes that a handle points to.
+    pub fn encode(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let mut put = |at: u32, words: &[u32]| {
+            for (n, word) in words.iter().enumerate() {
+                let at = at as usize + 4 * n;
+                bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+        };
+        let [width, height, depth] = self.extent;
+        put(offset::EXTENT, &[width, height, depth, self.layers]);
+        let format = self.format;
+        let kind = format.kind as u32 + if format.normalized { NORMALIZED } else { 0 };
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        let flags = flag(self.normalized_coordinates, FLAG_NORMALIZED_COORDINATES)
+            | flag(self.linear, FLAG_LINEAR)
+            | flag(self.linear_levels, FLAG_LINEAR_LEVELS);
+        put(offset::FORMAT, &[format.bits, format.channels, kind, flags]);
+        let [x, y, z] = self.address_modes.map(|mode| mode as u32);
+        let [least, most] = self.level_clamp;
+        put(
+            offset::SAMPLER,
+            &[
+                x | y << 8 | z << 16,
+                self.levels.len() as u32,
+                self.level_bias.to_bits(),
+                least.to_bits(),
+            ],
+        );
+        put(offset::MOST_LEVEL, &[most.to_bits()]);
+        put(offset::BORDER, &self.border);
+        for (n, level) in self.levels.iter().enumerate() {
+            let at = offset::LEVELS + n as u32 * offset::LEVEL_BYTES;
+            let (low, high) = (level.address as u32, (level.address >> 32) as u32);
+            put(at, &[low, high, level.pitch, level.rows]);
+        }
+        bytes
+    }
+
+    /// The descriptor of these bytes; `None` where they are none.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let word = |at: u32| -> Option<u32> {
+            let at = at as usize;
+            Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+        };
+        let kind = word(offset::FORMAT + 8)?;
+        let flags = word(offset::FORMAT + 12)?;
+        let format = Format {
+            kind: match kind & 3 {
+                0 => Kind::Unsigned,
+                1 => Kind::Signed,
+                2 => Kind::Float,
+                _ => return None,
+            },
+            bits: word(offset::FORMAT)?,
+            channels: word(offset::FORMAT + 4)?,
+            normalized: kind & NORMALIZED != 0,
+        };
+        if !matches!((format.bits, format.channels), (8 | 16 | 32, 1 | 2 | 4)) {
+            return None;
+        }
+        let modes = word(offset::SAMPLER)?;
+        let mode = |axis: u32| {
+            Some(match modes >> (8 * axis) & 0xff {
+                0 => AddressMode::Wrap,
+                1 => AddressMode::Clamp,
+                2 => AddressMode::Mirror,
+                3 => AddressMode::Border,
+                _ => return None,
+            })
+        };
+        let count = word(offset::SAMPLER + 4)?;
+        if !(1..=MOST_LEVELS as u32).contains(&count) {
+            return None;
+        }
+        let level = |n: u32| {
+            let at = offset::LEVELS + n * offset::LEVEL_BYTES;
+            Some(Level {
+                address: u64::from(word(at)?) | u64::from(word(at + 4)?) << 32,
+                pitch: word(at + 8)?,
+                rows: word(at + 12)?,
+            })
+        };
+        let four = |at: u32| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
+        let [width, height, depth, layers] = four(offset::EXTENT)?;
+        let single = |at: u32| word(at).map(f32::from_bits);
+        Some(Self {
+            format,
+            extent: [width, height, depth],
+            layers,
+            levels: (0..count).map(level).collect::<Option<_>>()?,
+            address_modes: [mode(0)?, mode(1)?, mode(2)?],
+            normalized_coordinates: flags & FLAG_NORMALIZED_COORDINATES != 0,
+            linear: flags & FLAG_LINEAR != 0,
+            linear_levels: flags & FLAG_LINEAR_LEVELS != 0,
+            level_bias: single(offset::SAMPLER + 8)?,
+            level_clamp: [single(offset::SAMPLER + 12)?, single(offset::MOST_LEVEL)?],
+            border: four(offset::BORDER)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_survives() {
+        let format = Format {
+            kind: Kind::Signed,
+            bits: 16,
+            channels: 2,
+            normalized: true,
+        };
+        let levels = (0..5)
+            .map(|n| Level {
+                address: 0x7f12_3456_7800 + n,
+                pitch: 512 >> n,
+                rows: 9 >> n,
+            })
+            .collect();
+        let mut descriptor = Descriptor::new(format, [128, 9, 3], 12, levels);
+        descriptor.address_modes = [AddressMode::Mirror, AddressMode::Wrap, AddressMode::Border];
+        descriptor.normalized_coordinates = true;
+        descriptor.linear_levels = true;
+        descriptor.level_bias = -0.5;
+        descriptor.level_clamp = [0.25, 3.5];
+        descriptor.border = [1, 2, 3, u32::MAX];
+        let bytes = descriptor.encode();
+        assert_eq!(Descriptor::decode(&bytes), Some(descriptor.clone()));
+        descriptor.linear = true;
+        assert_ne!(Descriptor::decode(&bytes), Some(descriptor));
+        assert_eq!(Descriptor::decode(&bytes[..100]), None);
+        assert_eq!(Descriptor::decode(&[0xff; BYTES]), None);
+    }
+}
