@@ -1,15 +1,17 @@
 //! `vkcuda compile`: translated kernels through the compiler of a real Vulkan driver, with what it says of them.
 //!
-//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows.
+//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows, and ANV with `tools/no-op-intel`.
 //!
 //! ```text
 //! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/radeon_icd.json RADV_FORCE_FAMILY=navi31 \
+//!     vkcuda compile libggml-cuda.so --every 10
+//! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/intel_icd.json NO_OP_INTEL=dg2 LD_PRELOAD=libno_op_intel.so \
 //!     vkcuda compile libggml-cuda.so --every 10
 //! ```
 
 use anyhow::Context;
 use ash::{ext, khr, vk};
-use ptx_spirv::{ModuleLayout, Translated, Warps};
+use ptx_spirv::{ModuleLayout, Target, Translated, Warps};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io::Write;
@@ -22,13 +24,16 @@ pub struct Arguments {
     /// PTX text, fat binaries, executables or shared objects with fat binaries.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. By the device's subgroups
+    /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. What the device's properties say
     /// without.
     #[arg(long)]
     profile: Option<String>,
-    /// Only kernels with this in their (mangled) name; each of them is printed.
+    /// Only kernels with this in their (mangled) name; each of them is printed. May be given several times.
     #[arg(long)]
-    kernel: Option<String>,
+    kernel: Vec<String>,
+    /// Without the first N kernels: to go on behind one that a driver does not survive.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: usize,
     /// Only every N-th kernel.
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
@@ -50,6 +55,9 @@ const EXTENSIONS: &[&CStr] = &[
     khr::workgroup_memory_explicit_layout::NAME,
 ];
 
+/// Statistics that count what went from registers to memory: RADV's and ANV's.
+const SPILLS: &[&str] = &["Spilled SGPRs", "Spilled VGPRs", "Spill Count"];
+
 /// Statistics by name, of one pipeline.
 type Statistics = BTreeMap<String, i64>;
 
@@ -65,6 +73,8 @@ struct Compiler {
     subgroups: (u32, u32),
     /// Whether the size of subgroups can be chosen.
     required: bool,
+    /// What kernels are translated for.
+    target: Target,
 }
 
 impl Drop for Compiler {
@@ -111,6 +121,8 @@ impl Compiler {
             .required_subgroup_size_stages
             .contains(vk::ShaderStageFlags::COMPUTE);
         let subgroups = (v13.min_subgroup_size, v13.max_subgroup_size);
+        let target = vulkan::target_of_compiler(&instance, physical)
+            .map_err(|missing| anyhow::anyhow!("{name} lacks {missing}"))?;
 
         let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
         names.push(statistics);
@@ -172,6 +184,7 @@ impl Compiler {
             name,
             subgroups,
             required,
+            target,
         })
     }
 
@@ -265,18 +278,16 @@ fn block_of(kernel: &Translated) -> [u32; 3] {
 pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(arguments.every > 0, "--every needs a number above 0");
     let compiler = Compiler::open()?;
-    let profile = match &arguments.profile {
-        Some(name) => name.as_str(),
-        None if compiler.subgroups.0 > 32 => "subgroup64",
-        None => "subgroup32",
+    let target = match &arguments.profile {
+        Some(name) => crate::profile(name)?,
+        None => compiler.target.clone(),
     };
-    let target = crate::profile(profile)?;
     anyhow::ensure!(
         target.warps != Warps::Subgroup64 || compiler.subgroups.1 >= 64,
         "{} has no subgroups of 64",
         compiler.name
     );
-    println!("{}: {profile}", compiler.name);
+    println!("{}: {target:?}", compiler.name);
     let mut csv = match &arguments.csv {
         Some(path) => Some(std::fs::File::create(path)?),
         None => None,
@@ -285,6 +296,7 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     let mut time = Duration::ZERO;
     let mut sums = Statistics::new();
     let mut spilling: Vec<(i64, String)> = Vec::new();
+    let mut times: Vec<(Duration, String)> = Vec::new();
     for file in &arguments.files {
         crate::for_each_module(file, arguments.compute_capability, |_, text| {
             let module = ptx::Module::parse(&text)?;
@@ -295,15 +307,12 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 .filter(|f| f.is_entry && f.body.is_some())
             {
                 let name = &*function.name;
-                if arguments
-                    .kernel
-                    .as_ref()
-                    .is_some_and(|part| !name.contains(part.as_str()))
-                {
+                let parts = &arguments.kernel;
+                if !parts.is_empty() && !parts.iter().any(|part| name.contains(part.as_str())) {
                     continue;
                 }
                 number += 1;
-                if number % arguments.every != 0 {
+                if number <= arguments.skip || number % arguments.every != 0 {
                     continue;
                 }
                 let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
@@ -323,6 +332,7 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 let result = compiler.compile(&kernel, block);
                 let took = start.elapsed();
                 time += took;
+                times.push((took, name.to_owned()));
                 let statistics = match result {
                     Ok(statistics) => statistics,
                     Err(error) => {
@@ -339,12 +349,12 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 if let Some(csv) = &mut csv {
                     writeln!(csv, ",{},{}", took.as_millis(), list.join(","))?;
                 }
-                if arguments.kernel.is_some() {
+                if !arguments.kernel.is_empty() {
                     println!("{name}\n    {} ms; {}", took.as_millis(), list.join(", "));
                 }
                 let spills: i64 = statistics
                     .iter()
-                    .filter(|(key, _)| key.starts_with("Spilled"))
+                    .filter(|(key, _)| SPILLS.contains(&key.as_str()))
                     .map(|(_, value)| value)
                     .sum();
                 if spills > 0 {
@@ -371,6 +381,10 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     spilling.sort();
     for (count, name) in spilling.iter().rev().take(10) {
         println!("    {count} spills: {name}");
+    }
+    times.sort();
+    for (took, name) in times.iter().rev().take(10) {
+        println!("    {:.1} s: {name}", took.as_secs_f64());
     }
     anyhow::ensure!(compiled > 0, "no kernel was compiled");
     anyhow::ensure!(failed == 0, "{failed} kernels failed");
