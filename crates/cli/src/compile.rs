@@ -31,6 +31,12 @@ pub struct Arguments {
     /// Only kernels with this in their (mangled) name; each of them is printed. May be given several times.
     #[arg(long)]
     kernel: Vec<String>,
+    /// The shape of a block, as X,Y,Z. What the kernel is bounded to, or 256 threads, without.
+    #[arg(long, value_delimiter = ',', num_args = 3)]
+    block: Option<Vec<u32>>,
+    /// Dynamic shared memory, bytes.
+    #[arg(long, default_value_t = 0)]
+    shared: u32,
     /// Without the first N kernels: to go on behind one that a driver does not survive.
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: usize,
@@ -65,6 +71,8 @@ type Statistics = BTreeMap<String, i64>;
 struct Compiler {
     _entry: ash::Entry,
     instance: ash::Instance,
+    messages: ext::debug_utils::Instance,
+    messenger: vk::DebugUtilsMessengerEXT,
     device: ash::Device,
     properties: khr::pipeline_executable_properties::Device,
     layout: vk::PipelineLayout,
@@ -83,6 +91,8 @@ impl Drop for Compiler {
         unsafe {
             self.device.destroy_pipeline_layout(self.layout, None);
             self.device.destroy_device(None);
+            self.messages
+                .destroy_debug_utils_messenger(self.messenger, None);
             self.instance.destroy_instance(None);
         }
     }
@@ -93,9 +103,19 @@ impl Compiler {
         // SAFETY: the loader and the drivers are trusted, as by every Vulkan program.
         let entry = unsafe { ash::Entry::load() }?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
-        let info = vk::InstanceCreateInfo::default().application_info(&application);
+        let names = [ext::debug_utils::NAME.as_ptr()];
+        let info = vk::InstanceCreateInfo::default()
+            .application_info(&application)
+            .enabled_extension_names(&names);
         // SAFETY: the structures live until the call returns.
         let instance = unsafe { entry.create_instance(&info, None) }?;
+        let messages = ext::debug_utils::Instance::new(&entry, &instance);
+        let info = vk::DebugUtilsMessengerCreateInfoEXT::default()
+            .message_severity(vk::DebugUtilsMessageSeverityFlagsEXT::ERROR)
+            .message_type(vk::DebugUtilsMessageTypeFlagsEXT::GENERAL)
+            .pfn_user_callback(Some(print_message));
+        // SAFETY: the instance has the extension; the callback has the type that it wants.
+        let messenger = unsafe { messages.create_debug_utils_messenger(&info, None) }?;
         // SAFETY: the instance is alive.
         let physical = *unsafe { instance.enumerate_physical_devices() }?
             .first()
@@ -179,6 +199,8 @@ impl Compiler {
             properties: khr::pipeline_executable_properties::Device::new(&instance, &device),
             _entry: entry,
             instance,
+            messages,
+            messenger,
             device,
             layout,
             name,
@@ -189,13 +211,20 @@ impl Compiler {
     }
 
     /// Compiles a kernel for blocks of this shape.
-    fn compile(&self, kernel: &Translated, block: [u32; 3]) -> anyhow::Result<Statistics> {
+    fn compile(
+        &self,
+        kernel: &Translated,
+        block: [u32; 3],
+        dynamic_shared: u32,
+    ) -> anyhow::Result<Statistics> {
         let info = &kernel.info;
         let threads = block.iter().product::<u32>();
         let shared = if info.shared_in_scratch {
             16
         } else {
-            info.total_shared(0).next_multiple_of(16).max(16)
+            info.total_shared(dynamic_shared)
+                .next_multiple_of(16)
+                .max(16)
         };
         let constants = [
             threads.next_multiple_of(info.subgroup_size.max(32)),
@@ -265,6 +294,21 @@ impl Compiler {
     }
 }
 
+/// Prints what a driver says of an error: why it did not compile a kernel.
+unsafe extern "system" fn print_message(
+    _severity: vk::DebugUtilsMessageSeverityFlagsEXT,
+    _types: vk::DebugUtilsMessageTypeFlagsEXT,
+    data: *const vk::DebugUtilsMessengerCallbackDataEXT<'_>,
+    _user: *mut std::ffi::c_void,
+) -> vk::Bool32 {
+    // SAFETY: the driver gives a valid structure, whose text is null or ends.
+    let text = unsafe { (*data).message_as_c_str() };
+    if let Some(text) = text {
+        println!("the driver: {}", text.to_string_lossy());
+    }
+    vk::FALSE
+}
+
 /// The shape of a block where nobody says: what the kernel is bounded to, else 256 threads.
 fn block_of(kernel: &Translated) -> [u32; 3] {
     match kernel.info.required_threads {
@@ -323,13 +367,16 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                         continue;
                     }
                 };
-                let block = block_of(&kernel);
+                let block = match arguments.block.as_deref() {
+                    Some(&[x, y, z]) => [x, y, z],
+                    _ => block_of(&kernel),
+                };
                 if let Some(csv) = &mut csv {
                     write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
                     csv.flush()?;
                 }
                 let start = Instant::now();
-                let result = compiler.compile(&kernel, block);
+                let result = compiler.compile(&kernel, block, arguments.shared);
                 let took = start.elapsed();
                 time += took;
                 times.push((took, name.to_owned()));

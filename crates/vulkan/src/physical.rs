@@ -334,7 +334,8 @@ pub(crate) fn inspect(
         | vk::SubgroupFeatureFlags::VOTE
         | vk::SubgroupFeatureFlags::BALLOT
         | vk::SubgroupFeatureFlags::SHUFFLE
-        | vk::SubgroupFeatureFlags::ARITHMETIC;
+        | vk::SubgroupFeatureFlags::ARITHMETIC
+        | vk::SubgroupFeatureFlags::QUAD;
     if !v11
         .subgroup_supported_stages
         .contains(vk::ShaderStageFlags::COMPUTE)

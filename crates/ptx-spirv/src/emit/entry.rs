@@ -32,11 +32,13 @@ pub(crate) enum Push {
     LocalOffset,
     DynamicShared,
     TotalShared,
+    /// 0, which the driver's compiler does not know.
+    Zero,
     GridId,
 }
 
 impl Push {
-    const ALL: [(Push, Type, u32); 17] = [
+    const ALL: [(Push, Type, u32); 18] = [
         (Push::Parameters, Type::U64, 0),
         (Push::Module, Type::U64, 8),
         (Push::Scratch, Type::U64, 16),
@@ -53,6 +55,7 @@ impl Push {
         (Push::LocalOffset, Type::U32, 72),
         (Push::DynamicShared, Type::U32, 76),
         (Push::TotalShared, Type::U32, 80),
+        (Push::Zero, Type::U32, 84),
         (Push::GridId, Type::U64, 88),
     ];
 }
