@@ -83,8 +83,8 @@ pub(crate) struct Entry {
     pub(crate) shared: Id,
     /// Address of the thread's local memory, where it lives in scratch.
     pub(crate) local: Id,
-    /// The thread's local memory, where it is a variable: an array of words.
-    pub(crate) local_words: Id,
+    /// The thread's local memory, where it is in variables.
+    pub(crate) local_variables: super::local::Local,
     /// Views of shared memory by element type, where it is workgroup memory.
     pub(crate) views: FxHashMap<Type, Id>,
     /// Blocks of one value that nothing writes, by the value's type.
@@ -165,9 +165,7 @@ impl Emitter<'_> {
             self.label(stay);
         }
         if self.info.local_bytes > 0 && !self.info.local_in_scratch {
-            self.entry.local_words = self
-                .asm
-                .variable(Type::Words(self.info.local_bytes.div_ceil(4)));
+            self.make_local(self.info.local_bytes);
         }
         if self.graph.stack {
             self.entry.stack = self.asm.variable(Type::U32);

@@ -22,6 +22,7 @@ mod entry;
 mod float;
 mod half;
 mod integer;
+mod local;
 mod matrix;
 mod mbarrier;
 mod memory;
