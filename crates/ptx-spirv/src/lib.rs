@@ -212,6 +212,10 @@ pub fn translate(
         graph.refuse_doubles(module, kernel)?;
     }
     let yields = matches!(target.warps, Warps::Yield { .. });
+    if target.warps == Warps::Subgroup32 && graph.uses_partial_barriers() {
+        graph.static_shared =
+            graph.static_shared.next_multiple_of(16) + emit::PARTIAL_BARRIER_BYTES;
+    }
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;

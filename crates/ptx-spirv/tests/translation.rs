@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{kernel, kernels, profiles, text, translate};
+use common::{kernel, kernels, profiles, text, translate, validate};
 use ptx_spirv::{ModuleLayout, Target, TranslateError};
 
 fn refusal(body: &str, target: &Target) -> TranslateError {
@@ -68,14 +68,19 @@ fn a_missing_device_feature_is_named() {
 }
 
 #[test]
-fn barriers_of_a_part_of_the_block_are_refused_where_barriers_are_native() {
+fn barriers_of_a_part_of_the_block_are_refused_where_two_warps_are_a_subgroup() {
     let body = "barrier.sync 1, 64;";
-    let e = refusal(body, &Target::subgroup32());
+    let e = refusal(body, &Target::subgroup64());
     assert!(e.to_string().contains("for a part of the block"), "{e}");
+    for mut target in [Target::subgroup32(), Target::subgroup32_minimal()] {
+        target.maximal_reconvergence = false;
+        let t = translate(&kernel(body), "k", &target).expect("words in shared memory can do it");
+        validate("a barrier of a part of the block", &t.spirv);
+    }
     translate(&kernel(body), "k", &Target::lavapipe()).expect("yields can do it");
     // The whole block is no part of it.
     let whole = kernel(body).replace("(.param .u64 out)", "(.param .u64 out)\n.reqntid 64");
-    translate(&whole, "k", &Target::subgroup32()).expect("a barrier of the whole block");
+    translate(&whole, "k", &Target::subgroup64()).expect("a barrier of the whole block");
 }
 
 #[test]

@@ -55,7 +55,9 @@ pub(crate) enum EmitError {
     Invalid(String),
 }
 
-pub(crate) use barrier::COUNTER_BYTES as BARRIER_COUNTER_BYTES;
+pub(crate) use barrier::{
+    COUNTER_BYTES as BARRIER_COUNTER_BYTES, PARTIAL_BYTES as PARTIAL_BARRIER_BYTES,
+};
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
 pub(crate) use stack::STACK_BYTES;
 
