@@ -75,6 +75,12 @@ impl Emitter<'_> {
     fn block_barrier(&mut self, i: &Instruction) -> Result<()> {
         let reduce = i.has(Modifier::RedMod);
         let arrive = i.has(Modifier::Arrive);
+        if reduce && i.operands.len() < 3 {
+            return Err(EmitError::Invalid(format!(
+                "{} without a result, a number and a predicate",
+                i.mnemonic()
+            )));
+        }
         // bar.red has a destination first and a predicate last.
         let operands = if reduce {
             &i.operands[1..i.operands.len().saturating_sub(1)]

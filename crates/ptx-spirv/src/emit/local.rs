@@ -39,7 +39,15 @@ impl Emitter<'_> {
         };
     }
 
+    /// Something to access where a kernel without local memory does so, which PTX says nothing of.
+    fn make_some_local(&mut self) {
+        if matches!(self.entry.local_variables, Local::None) {
+            self.make_local(16);
+        }
+    }
+
     pub(super) fn load_local(&mut self, offset: Id, ty: Type) -> Id {
+        self.make_some_local();
         if !matches!(self.entry.local_variables, Local::Vectors(_)) {
             return self.load_array(offset, ty);
         }
@@ -87,6 +95,7 @@ impl Emitter<'_> {
     }
 
     pub(super) fn store_local(&mut self, offset: Id, ty: Type, value: Id) {
+        self.make_some_local();
         if !matches!(self.entry.local_variables, Local::Vectors(_)) {
             return self.store_array(offset, ty, value);
         }

@@ -900,7 +900,7 @@ impl Emitter<'_> {
             let other = graph.instruction(of, statement);
             self.frame = of;
             let element = Self::b_element(other);
-            let own = Self::elements(&other.operands[2])
+            let own = Self::elements(self.operand(other, 2)?)
                 .iter()
                 .map(|o| self.value(o, element.register_type()))
                 .collect::<Result<Vec<_>>>()?;
