@@ -22,8 +22,12 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// PTX text, fat binaries, executables or shared objects with fat binaries.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "spirv")]
     files: Vec<PathBuf>,
+    /// Shaders of others, to compare with: SPIR-V with an entry point `main`, up to 16 storage buffers in set 0, and default
+    /// specialisation constants. May be given several times.
+    #[arg(long)]
+    spirv: Vec<PathBuf>,
     /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. What the device's properties say
     /// without.
     #[arg(long)]
@@ -270,7 +274,17 @@ impl Compiler {
                 self.device
                     .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
             self.device.destroy_shader_module(module, None);
-            let pipeline = made.map_err(|(_, result)| result)?[0];
+            self.statistics(made.map_err(|(_, result)| result)?[0])
+        }
+    }
+
+    /// What the driver says of a pipeline, which is destroyed.
+    ///
+    /// # Safety
+    /// The pipeline is the device's own, and nobody else's.
+    unsafe fn statistics(&self, pipeline: vk::Pipeline) -> anyhow::Result<Statistics> {
+        // SAFETY: as above; the structures live until the calls return.
+        unsafe {
             let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             let found = self
                 .properties
@@ -292,6 +306,60 @@ impl Compiler {
             Ok(statistics)
         }
     }
+}
+
+impl Compiler {
+    /// Compiles a shader that is not the translator's.
+    fn compile_other(&self, spirv: &[u32]) -> anyhow::Result<Statistics> {
+        let bindings: [_; 16] = std::array::from_fn(|n| {
+            vk::DescriptorSetLayoutBinding::default()
+                .binding(n as u32)
+                .descriptor_type(vk::DescriptorType::STORAGE_BUFFER)
+                .descriptor_count(1)
+                .stage_flags(vk::ShaderStageFlags::COMPUTE)
+        });
+        let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+        let range = vk::PushConstantRange::default()
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            .size(128);
+        let create = vk::ShaderModuleCreateInfo::default().code(spirv);
+        // SAFETY: the device is alive; every object made here is destroyed here, after its last use.
+        unsafe {
+            let set = self.device.create_descriptor_set_layout(&set, None)?;
+            let info = vk::PipelineLayoutCreateInfo::default()
+                .set_layouts(std::slice::from_ref(&set))
+                .push_constant_ranges(std::slice::from_ref(&range));
+            let layout = self.device.create_pipeline_layout(&info, None)?;
+            let module = self.device.create_shader_module(&create, None)?;
+            let stage = vk::PipelineShaderStageCreateInfo::default()
+                .stage(vk::ShaderStageFlags::COMPUTE)
+                .module(module)
+                .name(c"main");
+            let create = vk::ComputePipelineCreateInfo::default()
+                .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
+                .stage(stage)
+                .layout(layout);
+            let made =
+                self.device
+                    .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
+            let statistics = made
+                .map_err(|(_, result)| result.into())
+                .and_then(|pipelines| self.statistics(pipelines[0]));
+            self.device.destroy_shader_module(module, None);
+            self.device.destroy_pipeline_layout(layout, None);
+            self.device.destroy_descriptor_set_layout(set, None);
+            statistics
+        }
+    }
+}
+
+/// `key value, key value` of statistics.
+fn listed(statistics: &Statistics) -> String {
+    let list: Vec<String> = statistics
+        .iter()
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    list.join(", ")
 }
 
 /// Prints what a driver says of an error: why it did not compile a kernel.
@@ -332,6 +400,18 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
         compiler.name
     );
     println!("{}: {target:?}", compiler.name);
+    for path in &arguments.spirv {
+        let bytes = std::fs::read(path)?;
+        let words: Vec<u32> = bytes
+            .chunks_exact(4)
+            .map(|word| word.iter().rev().fold(0, |w, &b| w << 8 | u32::from(b)))
+            .collect();
+        let statistics = compiler.compile_other(&words)?;
+        println!("{}\n    {}", path.display(), listed(&statistics));
+    }
+    if arguments.files.is_empty() {
+        return Ok(());
+    }
     let mut csv = match &arguments.csv {
         Some(path) => Some(std::fs::File::create(path)?),
         None => None,
@@ -389,15 +469,12 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                     }
                 };
                 compiled += 1;
-                let list: Vec<String> = statistics
-                    .iter()
-                    .map(|(key, value)| format!("{key} {value}"))
-                    .collect();
+                let list = listed(&statistics);
                 if let Some(csv) = &mut csv {
-                    writeln!(csv, ",{},{}", took.as_millis(), list.join(","))?;
+                    writeln!(csv, ",{},{}", took.as_millis(), list.replace(", ", ","))?;
                 }
                 if !arguments.kernel.is_empty() {
-                    println!("{name}\n    {} ms; {}", took.as_millis(), list.join(", "));
+                    println!("{name}\n    {} ms; {}", took.as_millis(), list);
                 }
                 let spills: i64 = statistics
                     .iter()
