@@ -12,6 +12,10 @@ ggml_cuda12=$deps/node/node_modules/@node-llama-cpp/linux-x64-cuda-ext/bins/linu
 cudart_versions=(11.8.89 12.1.105 12.8.90 13.0.96 13.5.37)
 cudart=$deps/cudart
 target=${CARGO_TARGET_DIR:-$root/target}
+# spirv-val of PyPI's package, which is newer than Debian 12's.
+for folder in "$deps"/python/lib/python*/site-packages/cmeel.prefix/bin; do
+    [[ ! -x $folder/spirv-val ]] || export PATH=$folder:$PATH
+done
 
 started=$SECONDS
 # No script ends without saying where.

@@ -1,9 +1,11 @@
 //! `vkcuda compile`: translated kernels through the compiler of a real Vulkan driver, with what it says of them.
 //!
-//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows.
+//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows, and ANV with `tools/no-op-intel`.
 //!
 //! ```text
 //! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/radeon_icd.json RADV_FORCE_FAMILY=navi31 \
+//!     vkcuda compile libggml-cuda.so --every 10
+//! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/intel_icd.json NO_OP_INTEL=dg2 LD_PRELOAD=libno_op_intel.so \
 //!     vkcuda compile libggml-cuda.so --every 10
 //! ```
 
@@ -20,15 +22,28 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// PTX text, fat binaries, executables or shared objects with fat binaries.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "spirv")]
     files: Vec<PathBuf>,
-    /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. By the device's subgroups
+    /// Shaders of others, to compare with: SPIR-V with an entry point `main`, up to 16 storage buffers in set 0, and default
+    /// specialisation constants. May be given several times.
+    #[arg(long)]
+    spirv: Vec<PathBuf>,
+    /// The kind of device: `lavapipe`, `subgroup32`, `subgroup32-minimal` or `subgroup64`. What the device's properties say
     /// without.
     #[arg(long)]
     profile: Option<String>,
-    /// Only kernels with this in their (mangled) name; each of them is printed.
+    /// Only kernels with this in their (mangled) name; each of them is printed. May be given several times.
     #[arg(long)]
-    kernel: Option<String>,
+    kernel: Vec<String>,
+    /// The shape of a block, as X,Y,Z. What the kernel is bounded to, or 256 threads, without.
+    #[arg(long, value_delimiter = ',', num_args = 3)]
+    block: Option<Vec<u32>>,
+    /// Dynamic shared memory, bytes.
+    #[arg(long, default_value_t = 0)]
+    shared: u32,
+    /// Without the first N kernels: to go on behind one that a driver does not survive.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: usize,
     /// Only every N-th kernel.
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
@@ -50,6 +65,9 @@ const EXTENSIONS: &[&CStr] = &[
     khr::workgroup_memory_explicit_layout::NAME,
 ];
 
+/// Statistics that count what went from registers to memory: RADV's and ANV's.
+const SPILLS: &[&str] = &["Spilled SGPRs", "Spilled VGPRs", "Spill Count"];
+
 /// Statistics by name, of one pipeline.
 type Statistics = BTreeMap<String, i64>;
 
@@ -57,6 +75,8 @@ type Statistics = BTreeMap<String, i64>;
 struct Compiler {
     _entry: ash::Entry,
     instance: ash::Instance,
+    messages: ext::debug_utils::Instance,
+    messenger: vk::DebugUtilsMessengerEXT,
     device: ash::Device,
     properties: khr::pipeline_executable_properties::Device,
     layout: vk::PipelineLayout,
@@ -65,6 +85,8 @@ struct Compiler {
     subgroups: (u32, u32),
     /// Whether the size of subgroups can be chosen.
     required: bool,
+    /// What kernels are translated for.
+    target: Target,
 }
 
 impl Drop for Compiler {
@@ -73,6 +95,8 @@ impl Drop for Compiler {
         unsafe {
             self.device.destroy_pipeline_layout(self.layout, None);
             self.device.destroy_device(None);
+            self.messages
+                .destroy_debug_utils_messenger(self.messenger, None);
             self.instance.destroy_instance(None);
         }
     }
@@ -83,9 +107,19 @@ impl Compiler {
         // SAFETY: the loader and the drivers are trusted, as by every Vulkan program.
         let entry = unsafe { ash::Entry::load() }?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
-        let info = vk::InstanceCreateInfo::default().application_info(&application);
+        let names = [ext::debug_utils::NAME.as_ptr()];
+        let info = vk::InstanceCreateInfo::default()
+            .application_info(&application)
+            .enabled_extension_names(&names);
         // SAFETY: the structures live until the call returns.
         let instance = unsafe { entry.create_instance(&info, None) }?;
+        let messages = ext::debug_utils::Instance::new(&entry, &instance);
+        let info = vk::DebugUtilsMessengerCreateInfoEXT::default()
+            .message_severity(vk::DebugUtilsMessageSeverityFlagsEXT::ERROR)
+            .message_type(vk::DebugUtilsMessageTypeFlagsEXT::GENERAL)
+            .pfn_user_callback(Some(print_message));
+        // SAFETY: the instance has the extension; the callback has the type that it wants.
+        let messenger = unsafe { messages.create_debug_utils_messenger(&info, None) }?;
         // SAFETY: the instance is alive.
         let physical = *unsafe { instance.enumerate_physical_devices() }?
             .first()
@@ -111,6 +145,8 @@ impl Compiler {
             .required_subgroup_size_stages
             .contains(vk::ShaderStageFlags::COMPUTE);
         let subgroups = (v13.min_subgroup_size, v13.max_subgroup_size);
+        let target = vulkan::target_of_compiler(&instance, physical)
+            .map_err(|missing| anyhow::anyhow!("{name} lacks {missing}"))?;
 
         let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
         names.push(statistics);
@@ -168,22 +204,32 @@ impl Compiler {
             properties: khr::pipeline_executable_properties::Device::new(&instance, &device),
             _entry: entry,
             instance,
+            messages,
+            messenger,
             device,
             layout,
             name,
             subgroups,
             required,
+            target,
         })
     }
 
     /// Compiles a kernel for blocks of this shape.
-    fn compile(&self, kernel: &Translated, block: [u32; 3]) -> anyhow::Result<Statistics> {
+    fn compile(
+        &self,
+        kernel: &Translated,
+        block: [u32; 3],
+        dynamic_shared: u32,
+    ) -> anyhow::Result<Statistics> {
         let info = &kernel.info;
         let threads = block.iter().product::<u32>();
         let shared = if info.shared_in_scratch {
             16
         } else {
-            info.total_shared(0).next_multiple_of(16).max(16)
+            info.total_shared(dynamic_shared)
+                .next_multiple_of(16)
+                .max(16)
         };
         let constants = [
             threads.next_multiple_of(info.subgroup_size.max(32)),
@@ -229,7 +275,17 @@ impl Compiler {
                 self.device
                     .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
             self.device.destroy_shader_module(module, None);
-            let pipeline = made.map_err(|(_, result)| result)?[0];
+            self.statistics(made.map_err(|(_, result)| result)?[0])
+        }
+    }
+
+    /// What the driver says of a pipeline, which is destroyed.
+    ///
+    /// # Safety
+    /// The pipeline is the device's own, and nobody else's.
+    unsafe fn statistics(&self, pipeline: vk::Pipeline) -> anyhow::Result<Statistics> {
+        // SAFETY: as above; the structures live until the calls return.
+        unsafe {
             let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             let found = self
                 .properties
@@ -253,6 +309,75 @@ impl Compiler {
     }
 }
 
+impl Compiler {
+    /// Compiles a shader that is not the translator's.
+    fn compile_other(&self, spirv: &[u32]) -> anyhow::Result<Statistics> {
+        let bindings: [_; 16] = std::array::from_fn(|n| {
+            vk::DescriptorSetLayoutBinding::default()
+                .binding(n as u32)
+                .descriptor_type(vk::DescriptorType::STORAGE_BUFFER)
+                .descriptor_count(1)
+                .stage_flags(vk::ShaderStageFlags::COMPUTE)
+        });
+        let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+        let range = vk::PushConstantRange::default()
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            .size(128);
+        let create = vk::ShaderModuleCreateInfo::default().code(spirv);
+        // SAFETY: the device is alive; every object made here is destroyed here, after its last use.
+        unsafe {
+            let set = self.device.create_descriptor_set_layout(&set, None)?;
+            let info = vk::PipelineLayoutCreateInfo::default()
+                .set_layouts(std::slice::from_ref(&set))
+                .push_constant_ranges(std::slice::from_ref(&range));
+            let layout = self.device.create_pipeline_layout(&info, None)?;
+            let module = self.device.create_shader_module(&create, None)?;
+            let stage = vk::PipelineShaderStageCreateInfo::default()
+                .stage(vk::ShaderStageFlags::COMPUTE)
+                .module(module)
+                .name(c"main");
+            let create = vk::ComputePipelineCreateInfo::default()
+                .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)
+                .stage(stage)
+                .layout(layout);
+            let made =
+                self.device
+                    .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
+            let statistics = made
+                .map_err(|(_, result)| result.into())
+                .and_then(|pipelines| self.statistics(pipelines[0]));
+            self.device.destroy_shader_module(module, None);
+            self.device.destroy_pipeline_layout(layout, None);
+            self.device.destroy_descriptor_set_layout(set, None);
+            statistics
+        }
+    }
+}
+
+/// `key value, key value` of statistics.
+fn listed(statistics: &Statistics) -> String {
+    let list: Vec<String> = statistics
+        .iter()
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    list.join(", ")
+}
+
+/// Prints what a driver says of an error: why it did not compile a kernel.
+unsafe extern "system" fn print_message(
+    _severity: vk::DebugUtilsMessageSeverityFlagsEXT,
+    _types: vk::DebugUtilsMessageTypeFlagsEXT,
+    data: *const vk::DebugUtilsMessengerCallbackDataEXT<'_>,
+    _user: *mut std::ffi::c_void,
+) -> vk::Bool32 {
+    // SAFETY: the driver gives a valid structure, whose text is null or ends.
+    let text = unsafe { (*data).message_as_c_str() };
+    if let Some(text) = text {
+        println!("the driver: {}", text.to_string_lossy());
+    }
+    vk::FALSE
+}
+
 /// The shape of a block where nobody says: what the kernel is bounded to, else 256 threads.
 fn block_of(kernel: &Translated) -> [u32; 3] {
     match kernel.info.required_threads {
@@ -266,18 +391,28 @@ fn block_of(kernel: &Translated) -> [u32; 3] {
 pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(arguments.every > 0, "--every needs a number above 0");
     let compiler = Compiler::open()?;
-    let profile = match &arguments.profile {
-        Some(name) => name.as_str(),
-        None if compiler.subgroups.0 > 32 => "subgroup64",
-        None => "subgroup32",
+    let target = match &arguments.profile {
+        Some(name) => crate::profile(name)?,
+        None => compiler.target.clone(),
     };
-    let target = crate::profile(profile)?;
     anyhow::ensure!(
         target.warps != Warps::Subgroup64 || compiler.subgroups.1 >= 64,
         "{} has no subgroups of 64",
         compiler.name
     );
-    println!("{}: {profile}", compiler.name);
+    println!("{}: {target:?}", compiler.name);
+    for path in &arguments.spirv {
+        let bytes = std::fs::read(path)?;
+        let words: Vec<u32> = bytes
+            .chunks_exact(4)
+            .map(|word| word.iter().rev().fold(0, |w, &b| w << 8 | u32::from(b)))
+            .collect();
+        let statistics = compiler.compile_other(&words)?;
+        println!("{}\n    {}", path.display(), listed(&statistics));
+    }
+    if arguments.files.is_empty() {
+        return Ok(());
+    }
     let mut csv = match &arguments.csv {
         Some(path) => Some(std::fs::File::create(path)?),
         None => None,
@@ -286,6 +421,7 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     let mut time = Duration::ZERO;
     let mut sums = Statistics::new();
     let mut spilling: Vec<(i64, String)> = Vec::new();
+    let mut times: Vec<(Duration, String)> = Vec::new();
     for file in &arguments.files {
         crate::for_each_module(file, arguments.compute_capability, |_, text| {
             let module = ptx::Module::parse(&text)?;
@@ -296,15 +432,12 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 .filter(|f| f.is_entry && f.body.is_some())
             {
                 let name = &*function.name;
-                if arguments
-                    .kernel
-                    .as_ref()
-                    .is_some_and(|part| !name.contains(part.as_str()))
-                {
+                let parts = &arguments.kernel;
+                if !parts.is_empty() && !parts.iter().any(|part| name.contains(part.as_str())) {
                     continue;
                 }
                 number += 1;
-                if number % arguments.every != 0 {
+                if number <= arguments.skip || number % arguments.every != 0 {
                     continue;
                 }
                 let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
@@ -315,15 +448,19 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                         continue;
                     }
                 };
-                let block = block_of(&kernel);
+                let block = match arguments.block.as_deref() {
+                    Some(&[x, y, z]) => [x, y, z],
+                    _ => block_of(&kernel),
+                };
                 if let Some(csv) = &mut csv {
                     write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
                     csv.flush()?;
                 }
                 let start = Instant::now();
-                let result = compiler.compile(&kernel, block);
+                let result = compiler.compile(&kernel, block, arguments.shared);
                 let took = start.elapsed();
                 time += took;
+                times.push((took, name.to_owned()));
                 let statistics = match result {
                     Ok(statistics) => statistics,
                     Err(error) => {
@@ -333,19 +470,16 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                     }
                 };
                 compiled += 1;
-                let list: Vec<String> = statistics
-                    .iter()
-                    .map(|(key, value)| format!("{key} {value}"))
-                    .collect();
+                let list = listed(&statistics);
                 if let Some(csv) = &mut csv {
-                    writeln!(csv, ",{},{}", took.as_millis(), list.join(","))?;
+                    writeln!(csv, ",{},{}", took.as_millis(), list.replace(", ", ","))?;
                 }
-                if arguments.kernel.is_some() {
-                    println!("{name}\n    {} ms; {}", took.as_millis(), list.join(", "));
+                if !arguments.kernel.is_empty() {
+                    println!("{name}\n    {} ms; {}", took.as_millis(), list);
                 }
                 let spills: i64 = statistics
                     .iter()
-                    .filter(|(key, _)| key.starts_with("Spilled"))
+                    .filter(|(key, _)| SPILLS.contains(&key.as_str()))
                     .map(|(_, value)| value)
                     .sum();
                 if spills > 0 {
@@ -372,6 +506,10 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
     spilling.sort();
     for (count, name) in spilling.iter().rev().take(10) {
         println!("    {count} spills: {name}");
+    }
+    times.sort();
+    for (took, name) in times.iter().rev().take(10) {
+        println!("    {:.1} s: {name}", took.as_secs_f64());
     }
     anyhow::ensure!(compiled > 0, "no kernel was compiled");
     anyhow::ensure!(failed == 0, "{failed} kernels failed");

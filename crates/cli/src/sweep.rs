@@ -73,8 +73,8 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for name in names {
         let mut target = crate::profile(name)?;
-        if arguments.validate.is_some() {
-            // The validator of Debian 12 does not know the extension.
+        if arguments.validate.is_some() && !validator_is_new() {
+            println!("{name}: validated without maximal reconvergence, which this spirv-val does not know");
             target.maximal_reconvergence = false;
         }
         reset_peak_memory();
@@ -238,6 +238,19 @@ fn one_module(
     }
     tally.time += processor_time() - start - other;
     Ok(())
+}
+
+/// Whether spirv-val is of 2024 or newer ("SPIRV-Tools v2025.5 ..."): Debian 12's knows neither maximal reconvergence nor
+/// cooperative matrices.
+fn validator_is_new() -> bool {
+    let output = Command::new("spirv-val").arg("--version").output();
+    let text = output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    text.split_once(" v")
+        .and_then(|(_, rest)| rest.get(..4)?.parse().ok())
+        .is_some_and(|year: u32| year >= 2024)
 }
 
 /// What spirv-val says of a module, as the inner result.

@@ -245,6 +245,17 @@ impl Graph<'_> {
         self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))
     }
 
+    /// Whether the kernel has barriers that say how many threads take part.
+    pub fn uses_partial_barriers(&self) -> bool {
+        self.any(|i| {
+            matches!(i.opcode, Opcode::Bar | Opcode::Barrier)
+                && !i.has(Modifier::Warp)
+                && !i.has(Modifier::Cluster)
+                && !i.has(Modifier::RedMod)
+                && i.operands.len() > 1
+        })
+    }
+
     /// Whether the kernel asks for the grid's handle.
     pub fn uses_grid_handle(&self) -> bool {
         use ptx::SpecialRegister::{Envreg1, Envreg2};

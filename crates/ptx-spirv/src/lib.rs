@@ -18,7 +18,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 11;
+pub const REVISION: u32 = 12;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -216,6 +216,10 @@ pub fn translate(
         graph.refuse_doubles(module, kernel)?;
     }
     let yields = matches!(target.warps, Warps::Yield { .. });
+    if target.warps == Warps::Subgroup32 && graph.uses_partial_barriers() {
+        graph.static_shared =
+            graph.static_shared.next_multiple_of(16) + emit::PARTIAL_BARRIER_BYTES;
+    }
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;

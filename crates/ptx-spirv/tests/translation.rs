@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{kernel, kernels, profiles, text, translate};
+use common::{kernel, kernels, profiles, text, translate, validate};
 use ptx_spirv::{ModuleLayout, Target, TranslateError};
 
 fn refusal(body: &str, target: &Target) -> TranslateError {
@@ -70,15 +70,59 @@ fn a_missing_device_feature_is_named() {
     );
 }
 
+/// What fuzzing found: instructions with too few operands.
 #[test]
-fn barriers_of_a_part_of_the_block_are_refused_where_barriers_are_native() {
+fn instructions_without_their_operands_are_errors() {
+    let product = "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 \
+        {%f0,%f1,%f2,%f3}, {%r0,%r1}, {%r2}, {%f4,%f5,%f6,%f7};";
+    let products = format!("{product}\nmma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {{%f0,%f1,%f2,%f3}}, {{%r0,%r1}};");
+    for body in [
+        "bar.red.popc.u32;",
+        "bar.red.popc.u32 %r0, 0;",
+        "fma.rn.f16 %h0, %h1, %h2;",
+        "add.f16x2 %r0, %r1;",
+        "mul.bf16 %h0, %h1;",
+        "min.f16 %h0, %h1;",
+        "fma.rn.bf16x2 %r0, %r1, %r2;",
+        &products,
+    ] {
+        for (profile, target) in profiles() {
+            let e = refusal(body, &target);
+            assert!(
+                matches!(
+                    e,
+                    TranslateError::Invalid { .. } | TranslateError::Parse { .. }
+                ),
+                "{body} for {profile}: {e}"
+            );
+        }
+    }
+}
+
+/// A kernel without local memory that accesses some all the same.
+#[test]
+fn local_memory_that_is_not_there_is_no_error() {
+    let body = "st.local.v2.u32 [%rd0], {%r0, %r1};\nld.local.u16 %h0, [%rd0+2];\nst.global.u16 [%rd1], %h0;";
+    for (profile, target) in profiles() {
+        let t = translate(&kernel(body), "k", &target).expect(profile);
+        validate(profile, &t.spirv);
+    }
+}
+
+#[test]
+fn barriers_of_a_part_of_the_block_are_refused_where_two_warps_are_a_subgroup() {
     let body = "barrier.sync 1, 64;";
-    let e = refusal(body, &Target::subgroup32());
+    let e = refusal(body, &Target::subgroup64());
     assert!(e.to_string().contains("for a part of the block"), "{e}");
+    for mut target in [Target::subgroup32(), Target::subgroup32_minimal()] {
+        target.maximal_reconvergence = false;
+        let t = translate(&kernel(body), "k", &target).expect("words in shared memory can do it");
+        validate("a barrier of a part of the block", &t.spirv);
+    }
     translate(&kernel(body), "k", &Target::lavapipe()).expect("yields can do it");
     // The whole block is no part of it.
     let whole = kernel(body).replace("(.param .u64 out)", "(.param .u64 out)\n.reqntid 64");
-    translate(&whole, "k", &Target::subgroup32()).expect("a barrier of the whole block");
+    translate(&whole, "k", &Target::subgroup64()).expect("a barrier of the whole block");
 }
 
 #[test]

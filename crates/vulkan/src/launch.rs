@@ -29,7 +29,7 @@ pub(crate) struct PushConstants {
     pub(crate) local_offset: u32,
     pub(crate) dynamic_shared: u32,
     pub(crate) total_shared: u32,
-    pub(crate) reserved: u32,
+    pub(crate) zero: u32,
     pub(crate) grid_id: u64,
 }
 

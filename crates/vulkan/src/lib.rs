@@ -63,3 +63,4 @@ pub use physical::{DeviceKind, Driver, Limits, PciAddress, PhysicalDevice, Subgr
 pub use pipeline::{Pipeline, Shader};
 pub use recording::{Node, Recording};
 pub use stream::{Copy2d, Stream};
+pub use target::of_compiler as target_of_compiler;

@@ -107,6 +107,22 @@ pub struct Subgroup {
     pub required: bool,
 }
 
+impl Subgroup {
+    pub(crate) fn new(
+        v11: &vk::PhysicalDeviceVulkan11Properties<'_>,
+        v13: &vk::PhysicalDeviceVulkan13Properties<'_>,
+    ) -> Self {
+        Self {
+            size: v11.subgroup_size,
+            min: v13.min_subgroup_size,
+            max: v13.max_subgroup_size,
+            required: v13
+                .required_subgroup_size_stages
+                .contains(vk::ShaderStageFlags::COMPUTE),
+        }
+    }
+}
+
 /// Where queues come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -337,7 +353,8 @@ pub(crate) fn inspect(
         | vk::SubgroupFeatureFlags::VOTE
         | vk::SubgroupFeatureFlags::BALLOT
         | vk::SubgroupFeatureFlags::SHUFFLE
-        | vk::SubgroupFeatureFlags::ARITHMETIC;
+        | vk::SubgroupFeatureFlags::ARITHMETIC
+        | vk::SubgroupFeatureFlags::QUAD;
     if !v11
         .subgroup_supported_stages
         .contains(vk::ShaderStageFlags::COMPUTE)
@@ -375,14 +392,7 @@ pub(crate) fn inspect(
         }
     };
 
-    let subgroup = Subgroup {
-        size: v11.subgroup_size,
-        min: v13.min_subgroup_size,
-        max: v13.max_subgroup_size,
-        required: v13
-            .required_subgroup_size_stages
-            .contains(vk::ShaderStageFlags::COMPUTE),
-    };
+    let subgroup = Subgroup::new(&v11, &v13);
     let driver = Driver {
         id: v12.driver_id.as_raw(),
         name: c_text(v12.driver_name_as_c_str()),

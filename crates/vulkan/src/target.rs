@@ -4,7 +4,7 @@
 //! 32, or Mesa's llvmpipe, whose scheduling the translator knows. Everything else is refused by name: a wrong result is
 //! worse than none.
 
-use crate::features::Features;
+use crate::features::{Extensions, Features};
 use crate::physical::Subgroup;
 use ash::vk;
 use ptx_spirv::{SharedMemory, Target, Warps};
@@ -89,6 +89,42 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.subgroup_clock = on(features.clock.shader_subgroup_clock);
     target.memory_model =
         on(features.v12.vulkan_memory_model) && on(features.v12.vulkan_memory_model_device_scope);
+    Ok(target)
+}
+
+/// The target for a device of which nothing but its compiler is wanted: no memory or queue has to be usable, nothing is
+/// measured. A driver whose Fma the table does not know is taken for one that rounds once.
+///
+/// # Errors
+/// What is missing, in words.
+pub fn of_compiler(
+    instance: &ash::Instance,
+    physical: vk::PhysicalDevice,
+) -> Result<Target, String> {
+    let extensions = Extensions::query(instance, physical);
+    let features = Features::query(instance, physical, &extensions);
+    let missing = features.missing();
+    if !missing.is_empty() {
+        return Err(missing.join(", "));
+    }
+    let mut v11 = vk::PhysicalDeviceVulkan11Properties::default();
+    let mut v12 = vk::PhysicalDeviceVulkan12Properties::default();
+    let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
+    let mut properties = vk::PhysicalDeviceProperties2::default()
+        .push_next(&mut v11)
+        .push_next(&mut v12)
+        .push_next(&mut v13);
+    // SAFETY: the handle comes from the instance; the chain is of Vulkan 1.3.
+    unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
+    let workgroup_memory = properties.properties.limits.max_compute_shared_memory_size;
+    let mut target = derive(&Facts {
+        driver_id: v12.driver_id,
+        subgroup: Subgroup::new(&v11, &v13),
+        workgroup_memory,
+        features: &features,
+        v12: &v12,
+    })?;
+    target.fused_fma |= fused_fma(v12.driver_id) == FusedFma::Unknown;
     Ok(target)
 }
 

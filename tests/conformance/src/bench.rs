@@ -37,6 +37,15 @@ pub struct Case {
     pub output: Vec<u8>,
 }
 
+/// What a place of the output of each thread is.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// The instruction, and which of its results.
+    pub name: String,
+    /// Where its operands are in the thread's 64 bytes of input.
+    pub operands: Vec<usize>,
+}
+
 /// The device under test.
 pub struct Bench {
     device: Arc<Device>,
@@ -213,6 +222,31 @@ impl Bench {
         Err(text)
     }
 
+    /// Runs kernels of threads with 64 bytes of input each and a label for every 8 bytes of output; those named in `known`
+    /// must differ, all others must not.
+    ///
+    /// # Panics
+    /// With a line for every label of which a thread's value differs: how many do, and the first one's operands, value and
+    /// expected value.
+    pub fn labelled(&self, cases: &[(Case, Vec<Label>)], known: &[(&str, &str)]) {
+        let results: Vec<NamedResult> = cases
+            .iter()
+            .map(|(case, labels)| {
+                eprintln!("running: {}", case.name);
+                let result = self.run(case).and_then(|(got, expected)| {
+                    let report = by_label(case, labels, &got, &expected);
+                    if report.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(format!("{}:{report}", case.name))
+                    }
+                });
+                (case.name.clone(), result)
+            })
+            .collect();
+        verdict(&results, known);
+    }
+
     /// Runs kernels; those named in `known` must differ, all others must not.
     ///
     /// # Panics
@@ -305,6 +339,42 @@ impl Bench {
         }
         Ok(each)
     }
+}
+
+/// The labels whose values differ, a line for each.
+fn by_label(case: &Case, labels: &[Label], got: &[u8], expected: &[u8]) -> String {
+    let word = |bytes: &[u8], at: usize| {
+        bytes[at..at + 8]
+            .iter()
+            .rev()
+            .fold(0u64, |word, &b| word << 8 | u64::from(b))
+    };
+    let mut report = String::new();
+    let each = 8 * labels.len();
+    for (slot, label) in labels.iter().enumerate() {
+        let places = (0..got.len() / each).map(|thread| (thread, thread * each + 8 * slot));
+        let bad: Vec<(usize, usize)> = places
+            .filter(|&(_, at)| word(got, at) != word(expected, at))
+            .collect();
+        let Some(&(thread, at)) = bad.first() else {
+            continue;
+        };
+        let operands: Vec<String> = label
+            .operands
+            .iter()
+            .map(|o| format!("{:#x}", word(&case.input, 64 * thread + o)))
+            .collect();
+        let _ = write!(
+            report,
+            "\n    {}: {} threads, first {thread}: of {}: {:#x} instead of {:#x}",
+            label.name,
+            bad.len(),
+            operands.join(", "),
+            word(got, at),
+            word(expected, at)
+        );
+    }
+    report
 }
 
 fn agree(form: &Form, kind: Kind, operands: &[u64], got: u64, expected: u64) -> bool {

@@ -16,7 +16,7 @@ pub mod form;
 pub mod isolate;
 pub mod kind;
 
-pub use bench::{Bench, Case};
+pub use bench::{Bench, Case, Label};
 pub use form::{body, form, Compare, Form};
 pub use isolate::isolated;
 pub use kind::{Kind, Random};

@@ -75,6 +75,12 @@ impl Emitter<'_> {
     fn block_barrier(&mut self, i: &Instruction) -> Result<()> {
         let reduce = i.has(Modifier::RedMod);
         let arrive = i.has(Modifier::Arrive);
+        if reduce && i.operands.len() < 3 {
+            return Err(EmitError::Invalid(format!(
+                "{} without a result, a number and a predicate",
+                i.mnemonic()
+            )));
+        }
         // bar.red has a destination first and a predicate last.
         let operands = if reduce {
             &i.operands[1..i.operands.len().saturating_sub(1)]
@@ -139,9 +145,7 @@ impl Emitter<'_> {
         number: &Operand,
         count: Option<&Operand>,
     ) -> Result<()> {
-        if i.has(Modifier::Arrive) {
-            return unsupported(i);
-        }
+        let arrive = i.has(Modifier::Arrive);
         // One barrier serves all numbers as long as each is for the whole block.
         if let Some(count) = count {
             let whole = match (
@@ -154,14 +158,25 @@ impl Emitter<'_> {
                 (Some(n), None, max) => n == max as u64,
                 _ => false,
             };
-            if !whole {
-                return Err(EmitError::Unsupported(format!(
-                    "{} for a part of the block",
-                    i.mnemonic()
-                )));
+            if !whole || arrive {
+                // Two warps of a subgroup cannot wait for each other.
+                if self.target.warps != Warps::Subgroup32 || i.has(Modifier::RedMod) {
+                    return Err(EmitError::Unsupported(format!(
+                        "{} for a part of the block",
+                        i.mnemonic()
+                    )));
+                }
+                let number = self.value(number, Type::U32)?;
+                let count = self.value(count, Type::U32)?;
+                self.partial_barrier(number, count, !arrive);
+                return Ok(());
             }
+        } else if arrive {
+            return Err(EmitError::Invalid(format!(
+                "{} without a count",
+                i.mnemonic()
+            )));
         }
-        let _ = number;
         let scope = self.asm.u32(2);
         let semantics = self.asm.u32(FENCE_SEMANTICS);
         if !i.has(Modifier::RedMod) {
@@ -177,6 +192,116 @@ impl Emitter<'_> {
         };
         let sum = self.count_in_block(counted);
         self.set_barrier_result(i, sum)
+    }
+
+    /// A barrier of some warps of the block, by a word of shared memory for each number: in its lower half the threads that
+    /// have arrived, in its upper half how often the barrier was complete. Whole warps arrive, as PTX says. The last one
+    /// takes the count off and tells the others, which ask until it has: all warps of a block are resident and get on
+    /// independently of each other wherever a warp is a subgroup of a GPU.
+    fn partial_barrier(&mut self, number: Id, count: Id, wait: bool) {
+        let (subgroup, workgroup) = (self.asm.u32(3), self.asm.u32(2));
+        let (semantics, relaxed) = (self.asm.u32(FENCE_SEMANTICS), self.asm.u32(0));
+        let (two, fifteen, sixteen) = (self.asm.u32(2), self.asm.u32(15), self.asm.u32(16));
+        let number = self.asm.op(Op::BitwiseAnd, Type::U32, &[number, fifteen]);
+        let place = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[number, two]);
+        let first = self.partial_barriers();
+        let id = self.asm.op(Op::IAdd, Type::U32, &[place, first]);
+        let at = memory::Address {
+            space: memory::Space::Shared,
+            id,
+        };
+        let pointer = self.atomic_pointer(at, Type::U32);
+        // What the lanes have written comes before their warp's arrival, and this barrier cannot be complete before it.
+        self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+        let word = self
+            .asm
+            .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed]);
+        let before = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U32, &[word, sixteen]);
+        self.asm
+            .void(Op::ControlBarrier, &[subgroup, subgroup, semantics]);
+        self.asm
+            .capability(rspirv::spirv::Capability::GroupNonUniform);
+        let elected = self
+            .asm
+            .op(Op::GroupNonUniformElect, Type::Bool, &[subgroup]);
+        self.when(elected, |e| {
+            let (warp, low, one) = (e.asm.u32(32), e.asm.u32(0xffff), e.asm.u32(0x1_0000));
+            let old = e.asm.op(
+                Op::AtomicIAdd,
+                Type::U32,
+                &[pointer, workgroup, relaxed, warp],
+            );
+            let arrived = e.asm.op(Op::BitwiseAnd, Type::U32, &[old, low]);
+            let arrived = e.asm.op(Op::IAdd, Type::U32, &[arrived, warp]);
+            let last = e.asm.op(Op::IEqual, Type::Bool, &[arrived, count]);
+            e.when(last, |e| {
+                let change = e.asm.op(Op::ISub, Type::U32, &[one, count]);
+                e.asm.op(
+                    Op::AtomicIAdd,
+                    Type::U32,
+                    &[pointer, workgroup, relaxed, change],
+                );
+            });
+        });
+        if !wait {
+            return;
+        }
+        let (header, body, next, merge) =
+            (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
+        self.asm.void(Op::Branch, &[header]);
+        self.label(header);
+        self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+        self.asm.void(Op::Branch, &[body]);
+        self.label(body);
+        let word = self
+            .asm
+            .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed]);
+        let now = self
+            .asm
+            .op(Op::ShiftRightLogical, Type::U32, &[word, sixteen]);
+        let same = self.asm.op(Op::IEqual, Type::Bool, &[now, before]);
+        self.asm.void(Op::BranchConditional, &[same, next, merge]);
+        self.label(next);
+        self.asm.void(Op::Branch, &[header]);
+        self.label(merge);
+        self.asm
+            .void(Op::ControlBarrier, &[subgroup, subgroup, semantics]);
+        self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+    }
+
+    /// Where the words of barriers of a part of the block begin.
+    fn partial_barriers(&mut self) -> Id {
+        let counter = if self.graph.uses_barrier_reduction() {
+            COUNTER_BYTES
+        } else {
+            0
+        };
+        self.asm
+            .u32(self.info.static_shared - counter - PARTIAL_BYTES)
+    }
+
+    /// Clears those words, before any thread does anything else.
+    pub(super) fn clear_partial_barriers(&mut self) {
+        let zero = self.asm.u32(0);
+        let leader = self
+            .asm
+            .op(Op::IEqual, Type::Bool, &[self.entry.linear, zero]);
+        let first = self.partial_barriers();
+        self.when(leader, |e| {
+            for n in 0..PARTIAL_BYTES / 4 {
+                let at = memory::Address {
+                    space: memory::Space::Shared,
+                    id: e.offset(first, Type::U32, 4 * i64::from(n)),
+                };
+                e.store(at, Type::U32, zero, memory::Access::default());
+            }
+        });
+        let scope = self.asm.u32(2);
+        let semantics = self.asm.u32(FENCE_SEMANTICS);
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
     }
 
     /// The number of threads of the block whose predicate holds, by a counter in the 16 bytes of shared memory that the
@@ -231,3 +356,6 @@ impl Emitter<'_> {
 
 /// Bytes of shared memory that a kernel with bar.red gets in addition, on devices with native barriers.
 pub(crate) const COUNTER_BYTES: u32 = 16;
+
+/// Bytes of shared memory that a kernel with barriers of a part of the block gets in addition there: a word for each of 16.
+pub(crate) const PARTIAL_BYTES: u32 = 64;

@@ -133,7 +133,6 @@ impl Emitter<'_> {
                 "vprintf needs a format and arguments".into(),
             ));
         }
-        let format = self.join(words[0], words[1]);
         let values = self.join(words[2], words[3]);
         let buffer = self.push(Push::Printf);
         let zero64 = self.asm.constant(Type::U64, 0);
@@ -168,16 +167,11 @@ impl Emitter<'_> {
                 let arguments = e.asm.u32(bytes);
                 let next = e.offset(at, Type::U64, 4);
                 e.store_device(next, Type::U32, arguments, Access::default());
-                let next = e.offset(at, Type::U64, 8);
-                e.store_device(
-                    next,
-                    Type::U64,
-                    format,
-                    Access {
-                        align: 4,
-                        ..Access::default()
-                    },
-                );
+                // Records are aligned to words.
+                for (n, &word) in words[..2].iter().enumerate() {
+                    let next = e.offset(at, Type::U64, 8 + 4 * n as i64);
+                    e.store_device(next, Type::U32, word, Access::default());
+                }
                 if !local {
                     return;
                 }

@@ -32,11 +32,13 @@ pub(crate) enum Push {
     LocalOffset,
     DynamicShared,
     TotalShared,
+    /// 0, which the driver's compiler does not know.
+    Zero,
     GridId,
 }
 
 impl Push {
-    const ALL: [(Push, Type, u32); 17] = [
+    const ALL: [(Push, Type, u32); 18] = [
         (Push::Parameters, Type::U64, 0),
         (Push::Module, Type::U64, 8),
         (Push::Scratch, Type::U64, 16),
@@ -53,6 +55,7 @@ impl Push {
         (Push::LocalOffset, Type::U32, 72),
         (Push::DynamicShared, Type::U32, 76),
         (Push::TotalShared, Type::U32, 80),
+        (Push::Zero, Type::U32, 84),
         (Push::GridId, Type::U64, 88),
     ];
 }
@@ -86,8 +89,8 @@ pub(crate) struct Entry {
     pub(crate) windows: FxHashMap<Type, Id>,
     /// Address of the thread's local memory, where it lives in scratch.
     pub(crate) local: Id,
-    /// The thread's local memory, where it is a variable: an array of words.
-    pub(crate) local_words: Id,
+    /// The thread's local memory, where it is in variables.
+    pub(crate) local_variables: super::local::Local,
     /// Views of shared memory by element type, where it is workgroup memory.
     pub(crate) views: FxHashMap<Type, Id>,
     /// Blocks of one value that nothing writes, by the value's type.
@@ -183,9 +186,7 @@ impl Emitter<'_> {
             self.label(stay);
         }
         if self.info.local_bytes > 0 && !self.info.local_in_scratch {
-            self.entry.local_words = self
-                .asm
-                .variable(Type::Words(self.info.local_bytes.div_ceil(4)));
+            self.make_local(self.info.local_bytes);
         }
         if self.graph.stack {
             self.entry.stack = self.asm.variable(Type::U32);
@@ -206,6 +207,9 @@ impl Emitter<'_> {
                 .op(Op::IMul, Type::U32, &[self.entry.linear, bytes]);
             let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
             self.entry.local = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
+        }
+        if self.target.warps == Warps::Subgroup32 && self.graph.uses_partial_barriers() {
+            self.clear_partial_barriers();
         }
         self.entry.main
     }

@@ -17,6 +17,17 @@ impl Emitter<'_> {
         let brain = matches!(ty, M::Bf16 | M::Bf16x2);
         let d = self.operand(i, 0)?;
         let sources = i.operands.len() - 1;
+        let needed = match i.opcode {
+            Opcode::Fma => 3,
+            Opcode::Neg | Opcode::Abs | Opcode::Ex2 | Opcode::Tanh => 1,
+            _ => 2,
+        };
+        if sources < needed {
+            return Err(EmitError::Invalid(format!(
+                "{} needs more operands",
+                i.mnemonic()
+            )));
+        }
         if brain {
             if !packed {
                 let mut a = Vec::new();

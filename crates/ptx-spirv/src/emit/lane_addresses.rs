@@ -208,18 +208,18 @@ impl Emitter<'_> {
         match (i.opcode, sources.as_slice()) {
             (Opcode::Mov | Opcode::Cvt, &[a]) => Some(a),
             (Opcode::Cvta, &[a]) if i.has(M::Shared) => Some(a),
-            (Opcode::Add, &[a, b]) => Some(self.sum(lane, a, b)),
+            (Opcode::Add, &[a, b]) => Some(self.linear_sum(lane, a, b)),
             (Opcode::Sub, &[a, b]) => {
-                let minus = self.product(lane, b, Linear::constant(!0));
-                Some(self.sum(lane, a, minus))
+                let minus = self.linear_product(lane, b, Linear::constant(!0));
+                Some(self.linear_sum(lane, a, minus))
             }
-            (Opcode::Mul, &[a, b]) => Some(self.product(lane, a, b)),
+            (Opcode::Mul, &[a, b]) => Some(self.linear_product(lane, a, b)),
             (Opcode::Mad, &[a, b, c]) => {
-                let product = self.product(lane, a, b);
-                Some(self.sum(lane, product, c))
+                let product = self.linear_product(lane, a, b);
+                Some(self.linear_sum(lane, product, c))
             }
             (Opcode::Shl, &[a, by]) if by.id.is_none() && by.offset < 32 => {
-                Some(self.product(lane, a, Linear::constant(1 << by.offset)))
+                Some(self.linear_product(lane, a, Linear::constant(1 << by.offset)))
             }
             (Opcode::Shr, &[a, by])
                 if by.id.is_none()
@@ -241,7 +241,7 @@ impl Emitter<'_> {
             (Opcode::Or, &[a, b]) => {
                 let (x, y) = (a.all_zeros(), b.all_zeros());
                 Some(if !x & !y == 0 {
-                    self.sum(lane, a, b)
+                    self.linear_sum(lane, a, b)
                 } else {
                     self.logical(lane, Op::BitwiseOr, a, b, x & y)
                 })
@@ -315,7 +315,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn sum(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
+    fn linear_sum(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
         let id = match (a.id, b.id) {
             (Some(x), Some(y)) => Some(self.fold(lane, Op::IAdd, x, y)),
             (x, y) => x.or(y),
@@ -327,7 +327,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn product(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
+    fn linear_product(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
         let (a, b) = if a.id.is_none() { (b, a) } else { (a, b) };
         match (a.id, b.id) {
             (None, _) => Linear::constant(a.offset.wrapping_mul(b.offset)),

@@ -12,6 +12,7 @@
 //! so a lane's result needs A's words from the four lanes of its own quad and B's from the eight lanes of two others.
 
 use super::cooperative::{Form, Product};
+use super::entry::Push;
 use super::ldmatrix::Rows;
 use super::product::Element;
 use super::*;
@@ -36,10 +37,17 @@ pub(crate) struct Batch {
     published: FxHashMap<usize, (Id, u32)>,
     /// What [`Emitter::shares`] gave for B words.
     shares: FxHashMap<Vec<Id>, Vec<Vec<Id>>>,
-    /// Words of other lanes, by the word and the place of the lane: many products have a fragment in common.
-    moved: FxHashMap<(Id, From), Id>,
-    /// What [`Emitter::elements_of`] gave, by the word.
-    elements: FxHashMap<(Element, Id), Vec<Id>>,
+    /// Words of other lanes, by the word and the place of the lane, with the product that used them last: many products
+    /// have a fragment in common.
+    moved: FxHashMap<(Id, From), (Id, u32)>,
+    /// What [`Emitter::elements_of`] gave, by the word, likewise.
+    elements: FxHashMap<(Element, Id), (Vec<Id>, u32)>,
+    /// Products of the block so far.
+    products: u32,
+    /// A word of each of the last two sums, the older one first.
+    recent: [Option<Id>; 2],
+    /// 0 for the present product, as [`Emitter::product`] says.
+    zero: Option<Id>,
     /// Steps whose B words are published together, by the first of them.
     groups: FxHashMap<usize, Vec<StepPlace>>,
     /// Steps whose B is of registers that ldmatrix loaded in the same block.
@@ -62,7 +70,17 @@ pub(super) struct Plan {
     pub(super) words: bool,
 }
 
+/// For how many products a GPU keeps words of other lanes and what was made of them. Each takes a register in the meantime,
+/// of 32 (Intel) to 256 that a lane has, and to fetch one again is one instruction; but a fragment of B is wanted again at
+/// once where two products have it in common.
+const KEPT_FOR: u32 = 1;
+
 impl Batch {
+    /// Whether something that product `last` used is kept for the present one.
+    fn is_kept(&self, last: u32, yields: bool) -> bool {
+        yields || self.products - last <= KEPT_FOR
+    }
+
     /// Looks through a block for products whose B was loaded as matrices, and for others whose B words can be published
     /// together: no other meeting of the warp lies between, and no register of a later one's B is written.
     pub(super) fn start(&mut self, graph: &Graph, block: &Block, target: &Target) {
@@ -395,9 +413,7 @@ impl Emitter<'_> {
             let zero = self.asm.u32(0);
             sums.fill(zero);
         }
-        for n in 0..4 {
-            self.add_products(&fragments, n, &mut sums);
-        }
+        self.product(&fragments, &mut sums);
         if saturated {
             for (s, &c) in sums.iter_mut().zip(&addends) {
                 *s = self.add_saturated(*s, c);
@@ -489,18 +505,60 @@ impl Emitter<'_> {
     }
 
     /// A register of another invocation.
-    fn shuffle_register(&mut self, element: Element, register: Id, invocation: Id) -> Id {
-        if element != Element::Double {
-            return self.native_shuffle(register, invocation);
+    fn shuffle_register(
+        &mut self,
+        element: Element,
+        register: Id,
+        invocation: Id,
+        from: From,
+    ) -> Id {
+        let native = !self.yields();
+        let zero = self.matrix.zero;
+        let mut words = self.words_of(&[register], element);
+        for word in &mut words {
+            if let Some(zero) = zero {
+                *word = self.asm.op(Op::BitwiseXor, Type::U32, &[*word, zero]);
+            }
+            *word = match from {
+                // A constant place in the quad costs GPUs no more than a move.
+                From::Quad(n) if native => self.quad_broadcast(*word, n),
+                _ => self.native_shuffle(*word, invocation),
+            };
         }
-        let words = self.words_of(&[register], element);
-        let low = self.native_shuffle(words[0], invocation);
-        let high = self.native_shuffle(words[1], invocation);
-        self.join_double(low, high)
+        match words[..] {
+            [low, high] => self.join_double(low, high),
+            _ => words[0],
+        }
+    }
+
+    /// Adds a product to sums.
+    ///
+    /// Compilers of GPUs find out that two products fetch the same words, and keep all that a block fetches in registers:
+    /// hundreds more than there are. So the words are combined with a 0 of which a compiler does not know that it is one: that
+    /// of the push constants, of which it does not know the value, and a bit of a sum before, without which it cannot begin.
+    /// It is that of the product before the last, so that two of them overlap.
+    pub(super) fn product(&mut self, fragments: &Fragments, sums: &mut [Id]) {
+        let native = !self.yields();
+        self.matrix.products += 1;
+        self.matrix.zero = match self.matrix.recent[0] {
+            Some(sum) if native => {
+                let zero = self.push(Push::Zero);
+                Some(self.asm.op(Op::BitwiseAnd, Type::U32, &[zero, sum]))
+            }
+            _ => None,
+        };
+        for n in 0..4 {
+            self.add_products(fragments, n, sums);
+        }
+        let ty = fragments.element.sum_type();
+        if native && ty != Type::F64 {
+            let sum = self.cast(Value { id: sums[0], ty }, Type::U32);
+            self.matrix.recent = [self.matrix.recent[1], Some(sum)];
+        }
     }
 
     /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.
-    pub(super) fn add_products(&mut self, f: &Fragments, n: u32, sums: &mut [Id]) {
+    fn add_products(&mut self, f: &Fragments, n: u32, sums: &mut [Id]) {
         let lane = self.offset(f.quad, Type::U32, n.into());
         let a: Vec<Id> =
             f.a.iter()
@@ -602,23 +660,28 @@ impl Emitter<'_> {
         sum
     }
 
-    /// A register of another invocation of the subgroup; the same one is fetched once in a block.
+    /// A register of another invocation of the subgroup; where warps yield the same one is fetched once in a block.
     fn move_register(&mut self, element: Element, register: Id, invocation: Id, from: From) -> Id {
-        if let Some(&found) = self.matrix.moved.get(&(register, from)) {
-            return found;
-        }
-        let found = self.shuffle_register(element, register, invocation);
-        self.matrix.moved.insert((register, from), found);
+        let (yields, now) = (self.yields(), self.matrix.products);
+        let found = match self.matrix.moved.get(&(register, from)) {
+            Some(&(found, last)) if self.matrix.is_kept(last, yields) => found,
+            _ => self.shuffle_register(element, register, invocation, from),
+        };
+        self.matrix.moved.insert((register, from), (found, now));
         found
     }
 
-    /// The elements of a word of A as single-precision numbers, bytes as integers; made once in a block.
+    /// The elements of a word of A as single-precision numbers, bytes as integers; where warps yield they are made once in a
+    /// block.
     pub(super) fn elements_of(&mut self, element: Element, w: Id) -> Vec<Id> {
-        if let Some(found) = self.matrix.elements.get(&(element, w)) {
-            return found.clone();
-        }
-        let elements = self.new_elements(element, w);
-        self.matrix.elements.insert((element, w), elements.clone());
+        let (yields, now) = (self.yields(), self.matrix.products);
+        let elements = match self.matrix.elements.get(&(element, w)) {
+            Some((found, last)) if self.matrix.is_kept(*last, yields) => found.clone(),
+            _ => self.new_elements(element, w),
+        };
+        self.matrix
+            .elements
+            .insert((element, w), (elements.clone(), now));
         elements
     }
 
@@ -712,7 +775,7 @@ impl Emitter<'_> {
             let other = graph.instruction(of, statement);
             self.frame = of;
             let element = Self::b_element(other);
-            let own = Self::elements(&other.operands[2])
+            let own = Self::elements(self.operand(other, 2)?)
                 .iter()
                 .map(|o| self.value(o, element.register_type()))
                 .collect::<Result<Vec<_>>>()?;

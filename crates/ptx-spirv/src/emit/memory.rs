@@ -1,7 +1,7 @@
 //! ld, st and their kin, and the state spaces behind them (PTX ISA, "State Spaces", "ld", "st", "cp.async").
 //!
 //! Global memory is reached by address (PhysicalStorageBuffer). Shared memory is workgroup memory seen through one view
-//! per element type, or part of the scratch slice. Local memory is an array of words, or part of the slice. A generic
+//! per element type, or part of the scratch slice. Local memory is a variable (`emit/local.rs`), or part of the slice. A generic
 //! access tests the windows of shared and local memory, unless both are addresses like any other.
 
 use super::entry::Push;
@@ -206,7 +206,7 @@ impl Emitter<'_> {
                 let mask = if access.volatile { 0x21 } else { 0x20 };
                 self.asm.op(Op::Load, ty, &[pointer, mask])
             }
-            Space::Local => self.load_words(a.id, ty),
+            Space::Local => self.load_local(a.id, ty),
             _ => {
                 let (shared, local) = self.windows();
                 let spaces = [(shared, Space::Shared), (local, Space::Local)];
@@ -253,7 +253,7 @@ impl Emitter<'_> {
                 let mask = if access.volatile { 0x21 } else { 0x20 };
                 self.asm.void(Op::Store, &[pointer, value, mask]);
             }
-            Space::Local => self.store_words(a.id, ty, value),
+            Space::Local => self.store_local(a.id, ty, value),
             _ => {
                 let (shared, local) = self.windows();
                 let mut elsewhere = None;
@@ -442,112 +442,6 @@ impl Emitter<'_> {
         self.asm.interface(view);
         self.entry.views.insert(ty, view);
         view
-    }
-
-    /// A pointer to the word of local memory that holds a byte.
-    fn word_pointer(&mut self, offset: Id, plus: u32) -> Id {
-        let two = self.asm.u32(2);
-        let index = self
-            .asm
-            .op(Op::ShiftRightLogical, Type::U32, &[offset, two]);
-        let index = self.offset(index, Type::U32, plus as i64);
-        let pointee = self.asm.ty(Type::U32);
-        let pointer = self.asm.pointer(StorageClass::Function, pointee);
-        let words = self.entry.local_words;
-        self.asm.op_with(Op::AccessChain, pointer, &[words, index])
-    }
-
-    fn load_words(&mut self, offset: Id, ty: Type) -> Id {
-        let (scalar, count) = match ty {
-            Type::Vector(s, n) => (s.ty(), n as u32),
-            t => (t, 1),
-        };
-        let size = scalar.size();
-        let parts: Vec<Id> = (0..count)
-            .map(|n| {
-                let at = self.offset(offset, Type::U32, (n * size) as i64);
-                match size {
-                    8 => {
-                        let (p, q) = (self.word_pointer(at, 0), self.word_pointer(at, 1));
-                        let low = self.asm.op(Op::Load, Type::U32, &[p]);
-                        let high = self.asm.op(Op::Load, Type::U32, &[q]);
-                        let id = self.join(low, high);
-                        self.cast(Value { id, ty: Type::U64 }, scalar)
-                    }
-                    4 => {
-                        let p = self.word_pointer(at, 0);
-                        let id = self.asm.op(Op::Load, Type::U32, &[p]);
-                        self.cast(Value { id, ty: Type::U32 }, scalar)
-                    }
-                    _ => {
-                        let p = self.word_pointer(at, 0);
-                        let word = self.asm.op(Op::Load, Type::U32, &[p]);
-                        let shift = self.bit_in_word(at);
-                        let id = self
-                            .asm
-                            .op(Op::ShiftRightLogical, Type::U32, &[word, shift]);
-                        self.asm.op(Op::UConvert, Type::unsigned(size), &[id])
-                    }
-                }
-            })
-            .collect();
-        if count == 1 {
-            parts[0]
-        } else {
-            self.asm.op(Op::CompositeConstruct, ty, &parts)
-        }
-    }
-
-    /// The first bit of a byte within its word.
-    fn bit_in_word(&mut self, offset: Id) -> Id {
-        let three = self.asm.u32(3);
-        let byte = self.asm.op(Op::BitwiseAnd, Type::U32, &[offset, three]);
-        self.asm.op(Op::ShiftLeftLogical, Type::U32, &[byte, three])
-    }
-
-    fn store_words(&mut self, offset: Id, ty: Type, value: Id) {
-        let (scalar, count) = match ty {
-            Type::Vector(s, n) => (s.ty(), n as u32),
-            t => (t, 1),
-        };
-        let size = scalar.size();
-        for n in 0..count {
-            let part = if count == 1 {
-                value
-            } else {
-                self.asm.op(Op::CompositeExtract, scalar, &[value, n])
-            };
-            let at = self.offset(offset, Type::U32, (n * size) as i64);
-            let part = Value {
-                id: part,
-                ty: scalar,
-            };
-            match size {
-                8 => {
-                    let whole = self.cast(part, Type::U64);
-                    let (low, high) = self.split(whole);
-                    let (p, q) = (self.word_pointer(at, 0), self.word_pointer(at, 1));
-                    self.asm.void(Op::Store, &[p, low]);
-                    self.asm.void(Op::Store, &[q, high]);
-                }
-                4 => {
-                    let word = self.cast(part, Type::U32);
-                    let p = self.word_pointer(at, 0);
-                    self.asm.void(Op::Store, &[p, word]);
-                }
-                _ => {
-                    let field = self.cast(part, Type::U32);
-                    let p = self.word_pointer(at, 0);
-                    let word = self.asm.op(Op::Load, Type::U32, &[p]);
-                    let shift = self.bit_in_word(at);
-                    let bits = self.asm.u32(size * 8);
-                    let word =
-                        self.asm
-                            .op(Op::BitFieldInsert, Type::U32, &[word, field, shift, bits]);
-                    self.asm.void(Op::Store, &[p, word]);
-                }
-            }
-        }
     }
 
     /// A 64-bit value of two words.

@@ -25,6 +25,7 @@ mod half;
 mod integer;
 mod lane_addresses;
 mod ldmatrix;
+mod local;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -61,7 +62,9 @@ pub(crate) enum EmitError {
     Invalid(String),
 }
 
-pub(crate) use barrier::COUNTER_BYTES as BARRIER_COUNTER_BYTES;
+pub(crate) use barrier::{
+    COUNTER_BYTES as BARRIER_COUNTER_BYTES, PARTIAL_BYTES as PARTIAL_BARRIER_BYTES,
+};
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
 pub(crate) use stack::STACK_BYTES;
 

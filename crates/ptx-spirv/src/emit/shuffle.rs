@@ -112,6 +112,17 @@ impl Emitter<'_> {
         )
     }
 
+    /// A word of the invocation with this number in its quad.
+    pub(super) fn quad_broadcast(&mut self, value: Id, number: u32) -> Id {
+        self.asm.capability(Capability::GroupNonUniformQuad);
+        let (scope, number) = (self.asm.u32(SUBGROUP), self.asm.u32(number));
+        self.asm.op(
+            Op::GroupNonUniformQuadBroadcast,
+            Type::U32,
+            &[scope, value, number],
+        )
+    }
+
     /// A word of another invocation of the subgroup, by its number there; where subgroups hold two warps, by its lane.
     pub(crate) fn native_shuffle(&mut self, value: Id, invocation: Id) -> Id {
         self.asm.capability(Capability::GroupNonUniformShuffle);

@@ -412,9 +412,7 @@ impl Emitter<'_> {
                 eight_t,
             };
             let sums = &mut sums[tile * 2 * halves..(tile + 1) * 2 * halves];
-            for n in 0..4 {
-                self.add_products(&fragments, n, sums);
-            }
+            self.product(&fragments, sums);
         }
         if saturated {
             for (s, &c) in sums.iter_mut().zip(&addends) {

@@ -55,7 +55,7 @@ pub fn kernel(body: &str) -> String {
     )
 }
 
-/// The profiles that spirv-val of Debian 12 can judge: it does not know maximal reconvergence.
+/// The profiles without what rspirv does not know, maximal reconvergence.
 pub fn profiles() -> Vec<(&'static str, Target)> {
     [
         ("lavapipe", Target::lavapipe()),
@@ -67,6 +67,30 @@ pub fn profiles() -> Vec<(&'static str, Target)> {
         (name, target)
     })
     .to_vec()
+}
+
+/// The profiles as devices have them, as far as the validator can judge: Debian 12's, of 2023, knows neither cooperative
+/// matrices nor maximal reconvergence. `tools/setup` installs a newer one.
+pub fn validated_profiles() -> Vec<(&'static str, Target)> {
+    let output = Command::new("spirv-val").arg("--version").output();
+    let text = output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    // "SPIRV-Tools v2025.5 ..."
+    let year: Option<u32> = text
+        .split_once(" v")
+        .and_then(|(_, rest)| rest.get(..4)?.parse().ok());
+    if year.is_none_or(|year| year < 2024) {
+        eprintln!("not validated, for want of a newer spirv-val: cooperative matrices, maximal reconvergence");
+        return profiles();
+    }
+    vec![
+        ("lavapipe", Target::lavapipe()),
+        ("subgroup32", Target::subgroup32()),
+        ("subgroup64", Target::subgroup64()),
+        ("nvidia", Target::nvidia()),
+    ]
 }
 
 /// Panics with the validator's words unless it accepts the module.

@@ -2,7 +2,7 @@
 
 use crate::known::known_differences;
 use crate::memory::case;
-use conformance::{isolated, Bench, Case};
+use conformance::{isolated, Bench, Case, Label};
 use std::fmt::Write;
 
 /// Operations by type: `(type, register, operations)`.
@@ -22,9 +22,10 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("bf16x2", "r", &["add.noftz"]),
 ];
 
-/// Every operation on a word of the thread's own, at `address`; the old values and what is left are stored.
-fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, usize) {
+/// Every operation on a word of the thread's own, at `address`; the old values and what is left are stored, 8 bytes each.
+fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, Vec<Label>) {
     let (mut text, mut at) = (String::new(), 0);
+    let mut labels = Vec::new();
     for &(ty, register, operations) in OPERATIONS {
         let bits = match register {
             "w" | "g" => 64,
@@ -37,12 +38,23 @@ fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, usize) 
             }
             // The start value comes from the input, at odd halves for 16 bits.
             let offset = if bits == 16 { 2 } else { 0 };
+            let operands = vec![at / 8 % 4 * 8, 24 + at / 8 % 3 * 8];
+            let mut label = |result: &str| {
+                labels.push(Label {
+                    name: format!("{operation}.{ty}, {result}"),
+                    operands: operands.clone(),
+                });
+            };
+            if !reduce {
+                label("the old value");
+            }
+            label("what is left");
             let _ = writeln!(
                 text,
                 "ld.global.b{bits} {register}0, [from+{}]; ld.global.b{bits} {register}1, [from+{}]; ld.global.b{bits} {register}2, [from+16];\n\
                  st{output}.b64 [{address}], 0; st{output}.b{bits} [{address}+{offset}], {register}0;",
-                at / 8 % 4 * 8,
-                24 + at / 8 % 3 * 8
+                operands[0],
+                operands[1]
             );
             let extra = match operation {
                 // Compare with what is there, every second time.
@@ -69,12 +81,12 @@ fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, usize) 
             at += 8;
         }
     }
-    (text, at)
+    (text, labels)
 }
 
 #[test]
 fn operations_and_old_values() {
-    let mut cases: Vec<Case> = Vec::new();
+    let mut cases: Vec<(Case, Vec<Label>)> = Vec::new();
     // Own words of global memory: the module's.
     let cells = ".global .align 8 .b64 cells[64];\n---\n";
     let place = "mov.u64 a, cells; mul.wide.u32 b, tid, 8; add.u64 a, a, b;\n";
@@ -90,13 +102,16 @@ fn operations_and_old_values() {
             if reduce && how.contains("acq") {
                 continue;
             }
-            let (text, out) = own(how, "a", ".global", reduce);
+            let (text, labels) = own(how, "a", ".global", reduce);
             let name = if reduce { "red" } else { "atom" };
-            cases.push(case(
-                &format!("{name}{how}"),
-                out,
-                cells,
-                &format!("{place}{text}"),
+            cases.push((
+                case(
+                    &format!("{name}{how}"),
+                    8 * labels.len(),
+                    cells,
+                    &format!("{place}{text}"),
+                ),
+                labels,
             ));
         }
     }
@@ -104,31 +119,52 @@ fn operations_and_old_values() {
     let place = "mov.u32 x, s; shl.b32 y, tid, 3; add.u32 x, x, y; cvt.u64.u32 a, x; cvta.shared.u64 a, a;\n";
     for reduce in [false, true] {
         let name = if reduce { "red" } else { "atom" };
-        let (text, out) = own(".shared", "x", ".shared", reduce);
-        cases.push(case(
-            &format!("{name}.shared"),
-            out,
-            shared,
-            &format!("{place}{text}"),
-        ));
-        let (text, out) = own("", "a", "", reduce);
-        cases.push(case(
-            &format!("{name} of shared memory"),
-            out,
-            shared,
-            &format!("{place}{text}"),
-        ));
+        for (what, how, address, output) in [
+            (".shared", ".shared", "x", ".shared"),
+            (" of shared memory", "", "a", ""),
+        ] {
+            let (text, labels) = own(how, address, output, reduce);
+            let text = format!("{place}{text}");
+            let name = format!("{name}{what}");
+            cases.push((case(&name, 8 * labels.len(), shared, &text), labels));
+        }
     }
-    cases.push(case(
+    let vectors = case(
         "vectors",
         96,
         "",
         "ld.global.v4.f32 {f0, f1, f2, f3}, [from]; ld.global.v4.f32 {f4, f5, f6, f7}, [from+16]; st.global.v4.f32 [to], {f0, f1, f2, f3};\n\
          atom.global.v4.f32.add {f0, f1, f2, f3}, [to], {f4, f5, f6, f7}; st.global.v4.f32 [to+16], {f0, f1, f2, f3}; red.global.v2.f32.add [to+16], {f5, f6};\n\
          ld.global.v2.b32 {r0, r1}, [from+32]; st.global.v2.b32 [to+32], {r0, r1}; atom.global.v2.f16x2.add.noftz {r2, r3}, [to+32], {r1, r0}; st.global.v2.b32 [to+40], {r2, r3};",
-    ));
+    );
+    let labels = [
+        "f32, sum",
+        "f32, old value",
+        "f16x2, sum",
+        "f16x2, old value",
+    ]
+    .iter()
+    .zip([2, 2, 1, 1])
+    .flat_map(|(name, count)| {
+        std::iter::repeat_n(
+            Label {
+                name: format!("add of vectors, {name}"),
+                operands: vec![0, 8, 16, 24, 32],
+            },
+            count,
+        )
+    })
+    .chain(std::iter::repeat_n(
+        Label {
+            name: "nothing is written here".to_owned(),
+            operands: Vec::new(),
+        },
+        6,
+    ))
+    .collect();
+    cases.push((vectors, labels));
     // No NaN of any format, whose bits are not said, and no subnormal number, which lavapipe keeps.
-    for case in &mut cases {
+    for (case, _) in &mut cases {
         case.input
             .iter_mut()
             .skip(1)
@@ -136,7 +172,7 @@ fn operations_and_old_values() {
             .for_each(|byte| *byte = *byte & 0xbf | 0x20);
     }
     isolated("atomic::operations_and_old_values", || {
-        Bench::open().kernels(
+        Bench::open().labelled(
             &cases,
             known_differences("atomic::operations_and_old_values"),
         );

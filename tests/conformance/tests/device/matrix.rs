@@ -367,32 +367,25 @@ fn wmma(shape: &str, ab: [&str; 2], cd: [&str; 2], layouts: [&str; 3], how: [&st
 fn wmma_products() {
     let mut cases = Vec::new();
     let plain = ["", ""];
-    for shape in ["m16n16k16", "m32n8k16", "m8n32k16"] {
-        for (al, bl, cl) in [
-            ("row", "col", "row"),
-            ("row", "row", "col"),
-            ("col", "col", "row"),
-            ("col", "row", "col"),
-        ] {
-            let layouts = [al, bl, cl];
-            cases.push(wmma(shape, ["f16", "f16"], ["f32", "f32"], layouts, plain));
-            cases.push(wmma(shape, ["f16", "f16"], ["f16", "f16"], layouts, plain));
-            cases.push(wmma(shape, ["f16", "f16"], ["f16", "f32"], layouts, plain));
-            cases.push(wmma(
-                shape,
-                ["bf16", "bf16"],
-                ["f32", "f32"],
-                layouts,
-                plain,
-            ));
-            cases.push(wmma(shape, ["s8", "s8"], ["s32", "s32"], layouts, plain));
-            cases.push(wmma(
-                shape,
-                ["u8", "u8"],
-                ["s32", "s32"],
-                layouts,
-                ["", ".satfinite"],
-            ));
+    // Each type with each shape, and with another layout each time: the layouts are loads' and stores' affair, which do not
+    // depend on the shape.
+    const LAYOUTS: [[&str; 3]; 4] = [
+        ["row", "col", "row"],
+        ["row", "row", "col"],
+        ["col", "col", "row"],
+        ["col", "row", "col"],
+    ];
+    const TYPES: [([&str; 2], [&str; 2], [&str; 2]); 6] = [
+        (["f16", "f16"], ["f32", "f32"], ["", ""]),
+        (["f16", "f16"], ["f16", "f16"], ["", ""]),
+        (["f16", "f16"], ["f16", "f32"], ["", ""]),
+        (["bf16", "bf16"], ["f32", "f32"], ["", ""]),
+        (["s8", "s8"], ["s32", "s32"], ["", ""]),
+        (["u8", "u8"], ["s32", "s32"], ["", ".satfinite"]),
+    ];
+    for (n, shape) in ["m16n16k16", "m32n8k16", "m8n32k16"].iter().enumerate() {
+        for (k, &(ab, cd, how)) in TYPES.iter().enumerate() {
+            cases.push(wmma(shape, ab, cd, LAYOUTS[(n + k) % LAYOUTS.len()], how));
         }
     }
     for layouts in [["row", "col", "row"], ["col", "row", "col"]] {

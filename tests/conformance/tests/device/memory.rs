@@ -287,6 +287,66 @@ fn stores_of_every_width() {
     });
 }
 
+/// Local memory at places that differ from thread to thread, small enough to be selected and too large for that.
+#[test]
+fn local_memory_by_index() {
+    let mut cases = Vec::new();
+    for bytes in [32usize, 64, 128, 256] {
+        let mut fill = String::new();
+        for at in (0..bytes).step_by(16) {
+            let _ = writeln!(
+                fill,
+                "ld.global.v4.b32 {{r0, r1, r2, r3}}, [from+{}]; st.local.v4.b32 [b+{at}], {{r0, r1, r2, r3}};",
+                at % 64
+            );
+        }
+        let (mut text, mut to) = (String::new(), 0);
+        for (n, (ty, register, size)) in TYPES.iter().enumerate() {
+            for count in [1, 2, 4] {
+                let unit = size * count;
+                if unit > 16 {
+                    continue;
+                }
+                let list: Vec<String> = (0..count).map(|k| format!("{register}{k}")).collect();
+                let (vector, list) = match count {
+                    1 => (String::new(), list[0].clone()),
+                    n => (format!(".v{n}"), format!("{{{}}}", list.join(", "))),
+                };
+                // Somewhere, then what is there to somewhere else.
+                let _ = writeln!(
+                    text,
+                    "mad.lo.u32 y, tid, {}, {n}; rem.u32 y, y, {}; mul.wide.u32 a, y, {unit}; add.u64 a, a, b;\n\
+                     ld.local{vector}.{ty} {list}, [a];\n\
+                     add.u32 y, y, {}; rem.u32 y, y, {}; mul.wide.u32 a, y, {unit}; add.u64 a, a, b; cvta.local.u64 a, a;\n\
+                     st{vector}.{ty} [a], {list};",
+                    2 * count + 1,
+                    bytes / unit,
+                    3 + n,
+                    bytes / unit
+                );
+            }
+        }
+        for at in (0..bytes).step_by(16) {
+            let _ = writeln!(
+                text,
+                "ld.local.v4.b32 {{r4, r5, r6, r7}}, [b+{at}]; st.global.v4.b32 [to+{at}], {{r4, r5, r6, r7}};"
+            );
+            to += 16;
+        }
+        let declarations = format!(".local .align 16 .b8 l[{bytes}];");
+        let text = format!("mov.u64 b, l;\n{fill}{text}");
+        cases.push(case(
+            &format!("{bytes} bytes of local memory"),
+            to,
+            &declarations,
+            &text,
+        ));
+    }
+    isolated("memory::local_memory_by_index", || {
+        in_scratch_and_in_windows("memory::local_memory_by_index", &cases);
+    });
+}
+
 #[test]
 fn variables_and_addresses() {
     let variables = ".global .align 1 .u8 bytes[5] = {1, 2, 0xff};\n.global .u16 halves[3] = {0xffff, -2, 3};\n\
