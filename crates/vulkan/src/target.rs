@@ -116,11 +116,12 @@ pub fn of_compiler(
         .push_next(&mut v13);
     // SAFETY: the handle comes from the instance; the chain is of Vulkan 1.3.
     unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
-    let workgroup_memory = properties.properties.limits.max_compute_shared_memory_size;
+    let limits = properties.properties.limits;
     let mut target = derive(&Facts {
         driver_id: v12.driver_id,
         subgroup: Subgroup::new(&v11, &v13),
-        workgroup_memory,
+        workgroup_memory: limits.max_compute_shared_memory_size,
+        push_constants: limits.max_push_constants_size,
         features: &features,
         v12: &v12,
     })?;
