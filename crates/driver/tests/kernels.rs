@@ -518,7 +518,12 @@ fn functions_describe_themselves() {
         assert_eq!(unsafe { CStr::from_ptr(name) }, c"scale");
         let mut count = 0;
         ok!(cuModuleGetFunctionCount(&mut count, module));
-        assert_eq!(count, 4);
+        let entries = PTX
+            .to_bytes()
+            .windows(7)
+            .filter(|w| w == b".entry ")
+            .count();
+        assert_eq!(count as usize, entries);
         ok!(cuModuleUnload(module));
         fails!(cuFuncGetName(&mut name, kernel), INVALID_HANDLE);
     });

@@ -18,7 +18,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 12;
+pub const REVISION: u32 = 13;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -216,7 +216,7 @@ pub fn translate(
         graph.refuse_doubles(module, kernel)?;
     }
     let yields = matches!(target.warps, Warps::Yield { .. });
-    if target.warps == Warps::Subgroup32 && graph.uses_partial_barriers() {
+    if emit::has_partial_barriers(target, &graph) {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::PARTIAL_BARRIER_BYTES;
     }

@@ -110,12 +110,18 @@ fn local_memory_that_is_not_there_is_no_error() {
 }
 
 #[test]
-fn barriers_of_a_part_of_the_block_are_refused_where_two_warps_are_a_subgroup() {
+fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     let body = "barrier.sync 1, 64;";
-    let e = refusal(body, &Target::subgroup64());
-    assert!(e.to_string().contains("for a part of the block"), "{e}");
+    for target in [
+        Target::subgroup32(),
+        Target::subgroup64(),
+        Target::nvidia(),
+    ] {
+        let e = refusal(body, &target);
+        assert!(e.to_string().contains("for a part of the block"), "{e}");
+    }
     for mut target in [Target::subgroup32(), Target::subgroup32_minimal()] {
-        target.maximal_reconvergence = false;
+        (target.maximal_reconvergence, target.partial_barriers) = (false, true);
         let t = translate(&kernel(body), "k", &target).expect("words in shared memory can do it");
         validate("a barrier of a part of the block", &t.spirv);
     }

@@ -160,7 +160,8 @@ impl Emitter<'_> {
             };
             if !whole || arrive {
                 // Two warps of a subgroup cannot wait for each other.
-                if self.target.warps != Warps::Subgroup32 || i.has(Modifier::RedMod) {
+                let possible = has_partial_barriers(self.target, self.graph);
+                if !possible || i.has(Modifier::RedMod) {
                     return Err(EmitError::Unsupported(format!(
                         "{} for a part of the block",
                         i.mnemonic()

@@ -208,7 +208,7 @@ impl Emitter<'_> {
             let offset = self.asm.op(Op::UConvert, Type::U64, &[offset]);
             self.entry.local = self.asm.op(Op::IAdd, Type::U64, &[base, offset]);
         }
-        if self.target.warps == Warps::Subgroup32 && self.graph.uses_partial_barriers() {
+        if has_partial_barriers(self.target, self.graph) {
             self.clear_partial_barriers();
         }
         self.entry.main
