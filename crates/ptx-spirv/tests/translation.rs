@@ -112,11 +112,7 @@ fn local_memory_that_is_not_there_is_no_error() {
 #[test]
 fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     let body = "barrier.sync 1, 64;";
-    for target in [
-        Target::subgroup32(),
-        Target::subgroup64(),
-        Target::nvidia(),
-    ] {
+    for target in [Target::subgroup32(), Target::subgroup64(), Target::nvidia()] {
         let e = refusal(body, &target);
         assert!(e.to_string().contains("for a part of the block"), "{e}");
     }

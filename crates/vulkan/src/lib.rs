@@ -60,7 +60,7 @@ pub use instance::{Instance, Refused};
 pub use launch::Launch;
 pub use memory::{Allocation, Found, MemoryInfo, MemoryKind};
 pub use physical::{DeviceKind, Driver, Limits, PciAddress, PhysicalDevice, Subgroup};
-pub use pipeline::{Pipeline, Shader};
+pub use pipeline::{pipelines_made, Pipeline, Shader};
 pub use recording::{Node, Recording};
 pub use stream::{Copy2d, Stream};
 pub use target::of_compiler as target_of_compiler;

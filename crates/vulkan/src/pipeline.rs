@@ -13,6 +13,7 @@ use ash::vk;
 use parking_lot::Mutex;
 use ptx_spirv::KernelInfo;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -92,6 +93,13 @@ impl Shader {
         }
         result
     }
+}
+
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// How many pipelines the process has made so far: a driver may load libraries with each.
+pub fn pipelines_made() -> u64 {
+    MADE.load(Ordering::Relaxed)
 }
 
 /// A shader specialised for a block shape and a dynamic shared size.

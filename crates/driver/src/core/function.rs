@@ -173,7 +173,9 @@ impl Function {
         {
             shader = self.translated(true)?;
         }
-        shader.pipeline(block, dynamic_shared).cuda()
+        let pipeline = shader.pipeline(block, dynamic_shared).cuda();
+        crate::core::platform::close_at_exit();
+        pipeline
     }
 
     fn max_threads(&self, info: &KernelInfo) -> u32 {

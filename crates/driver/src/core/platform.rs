@@ -5,7 +5,9 @@ use crate::core::device::Device;
 use crate::core::visible;
 use crate::settings::settings;
 use cuda_abi::{CUdevice, CUresult, CUuuid};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use vulkan::Instance;
 
@@ -116,26 +118,53 @@ extern "C" fn forked() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
-/// Makes the process close what is open before the Vulkan driver's own exit handlers run. Called when a context opens,
-/// which is after that driver was loaded.
+/// Makes the process close what is open before the Vulkan driver's own exit handlers run. Handlers run in the opposite order
+/// of their registration, and drivers load libraries as they need them, a compiler with the first pipeline: so this is called when
+/// a context opens and whenever a pipeline is asked for, and registers again if one was made and libraries were loaded since.
 pub fn close_at_exit() {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        let validating =
-            matches!(PLATFORM.get(), Some(Ok(platform)) if platform.instance.is_validating());
-        if validating {
-            // The layer's own data is gone by then.
-            return;
-        }
-        // SAFETY: `exiting` stays loaded as long as the process and does not unwind.
-        unsafe {
-            libc::atexit(exiting);
-        }
-    });
+    static MADE: AtomicU64 = AtomicU64::new(u64::MAX);
+    let made = vulkan::pipelines_made();
+    if MADE.load(Ordering::Relaxed) == made {
+        return;
+    }
+    MADE.store(made, Ordering::Relaxed);
+    static LOADED: AtomicU64 = AtomicU64::new(0);
+    let loaded = libraries_loaded();
+    if LOADED.swap(loaded, Ordering::Relaxed) == loaded {
+        return;
+    }
+    let validating =
+        matches!(PLATFORM.get(), Some(Ok(platform)) if platform.instance.is_validating());
+    if validating {
+        // The layer's own data is gone by then.
+        return;
+    }
+    // SAFETY: `exiting` stays loaded as long as the process and does not unwind.
+    unsafe {
+        libc::atexit(exiting);
+    }
+}
+
+/// How many libraries the process has loaded so far, those that it has unloaded included.
+fn libraries_loaded() -> u64 {
+    unsafe extern "C" fn read(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        loaded: *mut c_void,
+    ) -> c_int {
+        // SAFETY: dl_iterate_phdr passes a live structure, and the address below.
+        unsafe { *loaded.cast::<u64>() = (*info).dlpi_adds };
+        1
+    }
+    let mut loaded = 0u64;
+    // SAFETY: the callback writes a u64 through its last argument, and ends the iteration at once.
+    unsafe { libc::dl_iterate_phdr(Some(read), ptr::from_mut(&mut loaded).cast()) };
+    loaded
 }
 
 extern "C" fn exiting() {
-    if FORKED.load(Ordering::Relaxed) {
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+    if FORKED.load(Ordering::Relaxed) || CLOSED.swap(true, Ordering::Relaxed) {
         return;
     }
     // No panic may leave an exit handler.
