@@ -1,0 +1,170 @@
+//! What the passes ask of a kernel's graph as a whole: which registers are constants, how often each is written and read, and what
+//! the kernel uses.
+
+use super::*;
+
+impl Graph<'_> {
+    /// By register: the integer that it is all the time, because a move of it is all that writes it.
+    pub fn constants(&self) -> Vec<Option<u64>> {
+        let mut constants: Vec<Option<Option<u64>>> = vec![None; self.registers.len()];
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            let (frame, statement) = match *step {
+                Step::Copy { to, .. } | Step::Constant { to, .. } => {
+                    constants[to as usize] = Some(None);
+                    continue;
+                }
+                Step::Instruction {
+                    frame, statement, ..
+                } => (frame, statement),
+            };
+            let i = self.instruction(frame, statement);
+            let integer = match (i.opcode, i.operands.get(1)) {
+                (Opcode::Mov, Some(Operand::Integer(v))) if i.predicate.is_none() => Some(*v),
+                _ => None,
+            };
+            // What a call gives back may be in a register.
+            let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+            for o in i.operands.iter().take(n) {
+                operand_registers(o, &mut |r| {
+                    let c = &mut constants[self.register(frame, r) as usize];
+                    *c = Some(if c.is_none() { integer } else { None });
+                });
+            }
+        }
+        constants.into_iter().map(Option::flatten).collect()
+    }
+
+    /// By register: how many places write it, and read it.
+    pub fn counts(&self) -> Vec<(u32, u32)> {
+        let mut counts = vec![(0, 0); self.registers.len()];
+        let reads = |counts: &mut Vec<(u32, u32)>, r: Register| counts[r as usize].1 += 1;
+        for block in &self.blocks {
+            for step in &block.steps {
+                let (frame, statement) = match *step {
+                    Step::Copy { to, from } => {
+                        counts[to as usize].0 += 1;
+                        reads(&mut counts, from);
+                        continue;
+                    }
+                    Step::Constant { to, .. } => {
+                        counts[to as usize].0 += 1;
+                        continue;
+                    }
+                    Step::Instruction {
+                        frame, statement, ..
+                    } => (frame, statement),
+                };
+                let i = self.instruction(frame, statement);
+                if let Some(p) = i.predicate {
+                    reads(&mut counts, self.register(frame, p.register));
+                }
+                // What a call gives back may be in a register.
+                let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+                for (k, o) in i.operands.iter().enumerate() {
+                    operand_registers(o, &mut |r| {
+                        let r = self.register(frame, r);
+                        if k < n {
+                            counts[r as usize].0 += 1;
+                        } else {
+                            reads(&mut counts, r);
+                        }
+                    });
+                }
+            }
+            if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
+                block.condition
+            {
+                reads(&mut counts, register);
+            }
+        }
+        counts
+    }
+
+    /// Whether a barrier of the kernel counts predicates (bar.red).
+    pub fn uses_barrier_reduction(&self) -> bool {
+        self.any(|i| matches!(i.opcode, Opcode::Bar | Opcode::Barrier) && i.has(Modifier::RedMod))
+    }
+
+    /// Whether the kernel has barriers that say how many threads take part.
+    pub fn uses_partial_barriers(&self) -> bool {
+        self.any(|i| {
+            matches!(i.opcode, Opcode::Bar | Opcode::Barrier)
+                && !i.has(Modifier::Warp)
+                && !i.has(Modifier::Cluster)
+                && !i.has(Modifier::RedMod)
+                && i.operands.len() > 1
+        })
+    }
+
+    /// Whether the kernel asks for the grid's handle.
+    pub fn uses_grid_handle(&self) -> bool {
+        use ptx::SpecialRegister::{Envreg1, Envreg2};
+        self.any(|i| {
+            i.operands
+                .iter()
+                .any(|o| matches!(o, Operand::Special(Envreg1 | Envreg2)))
+        })
+    }
+
+    /// Whether all that the kernel does with its parameters is to load numbers of up to 64 bits from fixed places.
+    pub fn reads_parameters_by_name(
+        &self,
+        module: &Module,
+        layout: &crate::ModuleLayout,
+        bytes: u32,
+    ) -> bool {
+        let is_parameter =
+            |frame: u32, symbol: SymbolId| match self.place(module, layout, frame, symbol) {
+                Some(Place::KernelParameter(at)) => Some(at),
+                _ => None,
+            };
+        self.blocks.iter().flat_map(|b| &b.steps).all(|step| {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                return true;
+            };
+            let i = self.instruction(frame, statement);
+            i.operands.iter().enumerate().all(|(n, o)| match o {
+                Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                Operand::Address {
+                    base: AddressBase::Symbol(symbol),
+                    offset,
+                } => match is_parameter(frame, *symbol) {
+                    None => true,
+                    Some(at) => {
+                        let size = i.types().next_back().and_then(|t| t.size());
+                        let first = i64::from(at) + offset;
+                        // Vectors are of up to four elements.
+                        let most = i64::from(bytes.next_multiple_of(4));
+                        i.opcode == Opcode::Ld
+                            && n == 1
+                            && size.is_some_and(|size| {
+                                let size = i64::from(size);
+                                size <= 8
+                                    && first % size.min(4) == 0
+                                    && first >= 0
+                                    && first + size * i64::from(vector_width(i)) <= most
+                            })
+                    }
+                },
+                _ => true,
+            })
+        })
+    }
+
+    /// Whether the kernel has matrix instructions.
+    pub fn uses_matrices(&self) -> bool {
+        self.any(|i| {
+            matches!(
+                i.opcode,
+                Opcode::Mma
+                    | Opcode::Wmma
+                    | Opcode::Ldmatrix
+                    | Opcode::Stmatrix
+                    | Opcode::Movmatrix
+            )
+        })
+    }
+}
