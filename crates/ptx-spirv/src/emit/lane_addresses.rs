@@ -26,29 +26,8 @@ pub(crate) struct Definitions {
 
 impl Definitions {
     pub(super) fn of(graph: &Graph) -> Self {
-        let mut only: Vec<Option<Option<Step>>> = vec![None; graph.registers.len()];
-        let mut write = |r: Register, step: Step| {
-            let d = &mut only[r as usize];
-            *d = Some(if d.is_none() { Some(step) } else { None });
-        };
-        for step in graph.blocks.iter().flat_map(|b| &b.steps) {
-            match *step {
-                Step::Copy { to, .. } | Step::Constant { to, .. } => write(to, *step),
-                Step::Instruction {
-                    frame, statement, ..
-                } => {
-                    let i = graph.instruction(frame, statement);
-                    let n = graph::destinations(i).max(usize::from(i.opcode == Opcode::Call));
-                    for o in i.operands.iter().take(n) {
-                        graph::operand_registers(o, &mut |r| {
-                            write(graph.register(frame, r), *step);
-                        });
-                    }
-                }
-            }
-        }
         Self {
-            only: only.into_iter().map(Option::flatten).collect(),
+            only: graph.only_writers(),
             others: FxHashSet::default(),
         }
     }

@@ -4,34 +4,47 @@
 use super::*;
 
 impl Graph<'_> {
-    /// By register: the integer that it is all the time, because a move of it is all that writes it.
-    pub fn constants(&self) -> Vec<Option<u64>> {
-        let mut constants: Vec<Option<Option<u64>>> = vec![None; self.registers.len()];
+    /// By register: the step that writes it, if there is just one.
+    pub fn only_writers(&self) -> Vec<Option<Step>> {
+        let mut writers: Vec<Option<Option<Step>>> = vec![None; self.registers.len()];
+        let mut write = |r: Register, step: Step| {
+            let w = &mut writers[r as usize];
+            *w = Some(if w.is_none() { Some(step) } else { None });
+        };
         for step in self.blocks.iter().flat_map(|b| &b.steps) {
-            let (frame, statement) = match *step {
-                Step::Copy { to, .. } | Step::Constant { to, .. } => {
-                    constants[to as usize] = Some(None);
-                    continue;
-                }
+            match *step {
+                Step::Copy { to, .. } | Step::Constant { to, .. } => write(to, *step),
                 Step::Instruction {
                     frame, statement, ..
-                } => (frame, statement),
-            };
-            let i = self.instruction(frame, statement);
-            let integer = match (i.opcode, i.operands.get(1)) {
-                (Opcode::Mov, Some(Operand::Integer(v))) if i.predicate.is_none() => Some(*v),
-                _ => None,
-            };
-            // What a call gives back may be in a register.
-            let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
-            for o in i.operands.iter().take(n) {
-                operand_registers(o, &mut |r| {
-                    let c = &mut constants[self.register(frame, r) as usize];
-                    *c = Some(if c.is_none() { integer } else { None });
-                });
+                } => {
+                    let i = self.instruction(frame, statement);
+                    // What a call gives back may be in a register.
+                    let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+                    for o in i.operands.iter().take(n) {
+                        operand_registers(o, &mut |r| write(self.register(frame, r), *step));
+                    }
+                }
             }
         }
-        constants.into_iter().map(Option::flatten).collect()
+        writers.into_iter().map(Option::flatten).collect()
+    }
+
+    /// By register: the integer that it is all the time, because a move of it is all that writes it.
+    pub fn constants(&self) -> Vec<Option<u64>> {
+        let integer = |writer: Option<Step>| {
+            let Some(Step::Instruction {
+                frame, statement, ..
+            }) = writer
+            else {
+                return None;
+            };
+            let i = self.instruction(frame, statement);
+            match (i.opcode, i.operands.get(1)) {
+                (Opcode::Mov, Some(Operand::Integer(v))) if i.predicate.is_none() => Some(*v),
+                _ => None,
+            }
+        };
+        self.only_writers().into_iter().map(integer).collect()
     }
 
     /// By register: how many places write it, and read it.
