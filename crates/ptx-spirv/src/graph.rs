@@ -7,6 +7,7 @@
 //! A predicated instruction without side effects stays where it is (the emitter selects between old and new value); one
 //! with side effects gets a block of its own behind a branch.
 
+mod heap;
 mod queries;
 
 use crate::TranslateError;
@@ -279,7 +280,7 @@ const MOST_CANDIDATES: usize = 128;
 pub const SYSTEM_CALLS: &[&str] = &[
     "vprintf",
     "__assertfail",
-    "malloc",
+    "malloc", // heap.rs
     "free",
     "cudaGraphSetConditional",
 ];
@@ -385,9 +386,14 @@ impl<'m> Builder<'m, '_> {
         if let Some(body) = self.bodies.get(&*function.name) {
             return Ok(body.clone());
         }
+        let module = if heap::is_of_heap(function) {
+            heap::module()
+        } else {
+            self.module
+        };
         let body =
             Rc::new(
-                self.module
+                module
                     .parse_body(function)
                     .map_err(|source| TranslateError::Parse {
                         kernel: self.kernel.name.to_string(),
@@ -713,8 +719,8 @@ impl<'m> Builder<'m, '_> {
         let body = self.graph.frames[frame as usize].body.clone();
         let name = body.symbols[symbol.0 as usize].name.clone();
         let module = self.module;
-        let function = module.function(&name);
-        let Some(function) = function.filter(|f| f.body.is_some()) else {
+        let function = module.function(&name).filter(|f| f.body.is_some());
+        let Some(function) = function.or_else(|| heap::function(&name)) else {
             if !SYSTEM_CALLS.contains(&&*name) {
                 let why = if is_system_call(&name) {
                     "a kernel that launches kernels"

@@ -23,6 +23,9 @@ pub const REVISION: u32 = 15;
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
 
+/// Where the fault record holds the address of the heap that kernels allocate from, bytes; 0 where there is none.
+pub const HEAP_ADDRESS_OFFSET: u32 = 248;
+
 /// Size of the workspace of a grid: u32 size, u32 barrier, and room for what cooperative groups may add.
 pub const GRID_WORKSPACE_BYTES: u32 = 64;
 
@@ -75,6 +78,8 @@ pub struct KernelInfo {
     pub subgroup_size: u32,
     /// Whether the kernel writes the printf buffer.
     pub uses_printf: bool,
+    /// Whether the kernel calls `malloc` or `free`: the heap's address is in the fault record ([`HEAP_ADDRESS_OFFSET`]).
+    pub uses_heap: bool,
     /// PTX ISA version times ten (`CU_FUNC_ATTRIBUTE_PTX_VERSION` counts the target, see `target`).
     pub ptx_version: u32,
     /// The target of the PTX, `90` of `sm_90`.
@@ -270,6 +275,7 @@ pub fn translate(
             Warps::Yield { .. } => 0,
         },
         uses_printf: false,
+        uses_heap: graph.uses_heap(),
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),
         target: module.header.target,
         registers: graph.frames[0]

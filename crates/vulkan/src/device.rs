@@ -229,6 +229,11 @@ impl Device {
         self.shared.end_polls();
     }
 
+    /// Tells kernels the address of the heap that they allocate from, 0 for none.
+    pub fn set_heap(&self, address: u64) {
+        self.shared.raw.set_heap(address);
+    }
+
     /// Clears the fault record. The caller has synchronised.
     pub fn clear_fault(&self) {
         self.shared.raw.clear_fault();

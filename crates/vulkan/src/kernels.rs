@@ -180,6 +180,7 @@ fn pipeline(
         min_blocks_per_multiprocessor: None,
         subgroup_size: 0,
         uses_printf: false,
+        uses_heap: false,
         ptx_version: 0,
         target: 0,
         registers: 0,

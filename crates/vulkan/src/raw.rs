@@ -259,6 +259,17 @@ impl Raw {
         self.fault.address
     }
 
+    pub(crate) fn set_heap(&self, address: u64) {
+        let index = ptx_spirv::HEAP_ADDRESS_OFFSET as usize / 4;
+        for (n, word) in [address as u32, (address >> 32) as u32]
+            .into_iter()
+            .enumerate()
+        {
+            // SAFETY: as in `fault`; the offset lies within the record.
+            unsafe { self.fault.pointer.add(index + n).write_volatile(word) };
+        }
+    }
+
     pub(crate) fn clear_fault(&self) {
         for index in 0..FAULT_BYTES / 4 {
             // SAFETY: as in `fault`.

@@ -217,6 +217,7 @@ impl Context {
             .any(|other| Arc::ptr_eq(&other.vulkan, &state.vulkan));
         if !shared {
             // The device stays open: what uses it next starts without its faults.
+            state.streams.open.heap.forget(&state.vulkan);
             state.vulkan.clear_fault();
         }
         state.per_thread.write().clear();
@@ -225,14 +226,19 @@ impl Context {
     /// `cuCtxSetLimit`.
     ///
     /// # Errors
-    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`.
+    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`; `CUDA_ERROR_INVALID_VALUE` for the size of a heap that is in use.
     pub fn set_limit(&self, limit: CUlimit, value: usize) -> Result {
         self.limit(limit)?;
+        // Too late once a kernel has allocated from the heap.
+        if limit == CUlimit::MALLOC_HEAP_SIZE && self.state()?.streams.open.heap.is_there() {
+            return Err(CUresult::INVALID_VALUE);
+        }
         self.limits.lock().insert(limit, value);
         Ok(())
     }
 
-    /// `cuCtxGetLimit`. Stacks, heaps and the like are as large as a kernel needs: the values are kept for those who ask.
+    /// `cuCtxGetLimit`. Stacks and the like are as large as a kernel needs: but for that of the heap, the values are kept for
+    /// those who ask.
     ///
     /// # Errors
     /// `CUDA_ERROR_UNSUPPORTED_LIMIT`.

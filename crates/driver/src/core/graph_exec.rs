@@ -609,6 +609,9 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             let pipeline = launch
                 .function
                 .pipeline(launch.block, launch.dynamic_shared)?;
+            if pipeline.info().uses_heap {
+                group.open.heap.provide(group)?;
+            }
             let printf = match pipeline.info().uses_printf {
                 true => group.printf.launching(&group.vulkan)?.address,
                 false => 0,

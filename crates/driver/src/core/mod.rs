@@ -26,6 +26,7 @@ pub mod graph;
 pub mod graph_dot;
 pub mod graph_exec;
 pub mod graph_memory;
+pub mod heap;
 pub mod image;
 pub mod jit;
 pub mod kernel;

@@ -188,6 +188,9 @@ pub fn launch(
         return Err(CUresult::INVALID_HANDLE);
     }
     let pipeline = function.pipeline(block, dynamic_shared)?;
+    if pipeline.info().uses_heap {
+        stream.group.open.heap.provide(&stream.group)?;
+    }
     let module = function.code.variables_address()?;
     let launching = match pipeline.info().uses_printf {
         true => Some(stream.group.printf.launching(&stream.group.vulkan)?),

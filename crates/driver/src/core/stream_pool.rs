@@ -6,6 +6,7 @@
 //! by then.
 
 use crate::boundary::Result;
+use crate::core::heap::Heap;
 use crate::core::status::IntoCuda;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct OpenDevice {
     unused: Mutex<Vec<Arc<Stream>>>,
     /// The end of the last cooperative launch, which the next one waits for.
     pub last_cooperative: Mutex<Option<EventPoint>>,
+    /// What kernels allocate memory from.
+    pub heap: Heap,
 }
 
 impl OpenDevice {
@@ -27,6 +30,7 @@ impl OpenDevice {
             vulkan,
             unused: Mutex::default(),
             last_cooperative: Mutex::default(),
+            heap: Heap::default(),
         })
     }
 

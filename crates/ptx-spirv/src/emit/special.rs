@@ -117,6 +117,18 @@ impl Emitter<'_> {
                 let (low, high) = self.split(handle);
                 u32(if s == Envreg1 { high } else { low })
             }
+            // The heap's address, low and high word (graph/heap.rs).
+            Envreg3 | Envreg4 => {
+                let record = self.fault_record();
+                let at = self.offset(record, Type::U64, crate::HEAP_ADDRESS_OFFSET.into());
+                let access = memory::Access {
+                    constant: true,
+                    ..Default::default()
+                };
+                let address = self.load_device(at, Type::U64, access);
+                let (low, high) = self.split(address);
+                u32(if s == Envreg3 { low } else { high })
+            }
             TotalSmemSize | AggrSmemSize => u32(self.push(Push::TotalShared)),
             DynamicSmemSize => u32(self.push(Push::DynamicShared)),
             _ => Err(EmitError::Unsupported(format!("special register %{s}"))),

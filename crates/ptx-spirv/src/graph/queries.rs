@@ -119,6 +119,16 @@ impl Graph<'_> {
         })
     }
 
+    /// Whether the kernel allocates or frees memory.
+    pub fn uses_heap(&self) -> bool {
+        use ptx::SpecialRegister::Envreg3;
+        self.any(|i| {
+            i.operands
+                .iter()
+                .any(|o| matches!(o, Operand::Special(Envreg3)))
+        })
+    }
+
     /// Whether all that the kernel does with its parameters is to load numbers of up to 64 bits from fixed places.
     pub fn reads_parameters_by_name(
         &self,
