@@ -60,6 +60,7 @@ pub fn info(name: &str, parameter_bytes: u32) -> KernelInfo {
         min_blocks_per_multiprocessor: None,
         subgroup_size: 0,
         uses_printf: false,
+        uses_heap: false,
         ptx_version: 80,
         target: 90,
         registers: 16,
