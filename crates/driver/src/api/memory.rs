@@ -1,6 +1,6 @@
 //! Memory management.
 
-use crate::boundary::{In, Out, Result};
+use crate::boundary::{Out, Result};
 use crate::core::{capture, context, graph_memory, pointer, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -163,109 +163,4 @@ pub fn cuMemHostUnregister(pointer: *mut c_void) -> Result {
     crate::core::module::synchronize(&state.vulkan)?;
     drop(block);
     Ok(())
-}
-
-/// Checks the range of managed memory that the advice and prefetch functions are about.
-///
-/// # Errors
-/// `CUDA_ERROR_INVALID_VALUE`.
-pub(super) fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
-    stack::current()?;
-    let known = pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
-    let end = known
-        .address
-        .checked_add(count as u64)
-        .ok_or(CUresult::INVALID_VALUE)?;
-    if known.found.kind != MemoryKind::Managed
-        || count == 0
-        || end > known.found.base + known.found.size
-    {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    Ok(())
-}
-
-/// Managed memory is where host and device both reach it; there is nothing to move.
-pub fn cuMemPrefetchAsync(
-    dptr: CUdeviceptr,
-    count: usize,
-    _device: CUdevice,
-    _stream: CUstream,
-) -> Result {
-    managed_range(dptr, count)
-}
-
-pub fn cuMemPrefetchAsync_v2(
-    dptr: CUdeviceptr,
-    count: usize,
-    _location: CUmemLocation,
-    _flags: u32,
-    _stream: CUstream,
-) -> Result {
-    managed_range(dptr, count)
-}
-
-/// Advice is a hint; managed memory does not move.
-pub fn cuMemAdvise(
-    dptr: CUdeviceptr,
-    count: usize,
-    advice: CUmem_advise,
-    _device: CUdevice,
-) -> Result {
-    advice.name().ok_or(CUresult::INVALID_VALUE)?;
-    managed_range(dptr, count)
-}
-
-pub fn cuMemAdvise_v2(
-    dptr: CUdeviceptr,
-    count: usize,
-    advice: CUmem_advise,
-    _location: CUmemLocation,
-) -> Result {
-    advice.name().ok_or(CUresult::INVALID_VALUE)?;
-    managed_range(dptr, count)
-}
-
-pub fn cuMemRangeGetAttribute(
-    data: *mut c_void,
-    data_size: usize,
-    attribute: CUmem_range_attribute,
-    dptr: CUdeviceptr,
-    count: usize,
-) -> Result {
-    use CUmem_range_attribute as A;
-    managed_range(dptr, count)?;
-    // No advice is kept: no range is mostly read, preferred anywhere or prefetched.
-    let value = match attribute {
-        A::READ_MOSTLY => 0,
-        A::PREFERRED_LOCATION | A::LAST_PREFETCH_LOCATION | A::ACCESSED_BY => CU_DEVICE_INVALID,
-        _ => return Err(CUresult::INVALID_VALUE),
-    };
-    if data.is_null() || data_size == 0 || data_size % 4 != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    for index in 0..data_size / 4 {
-        // SAFETY: by the API's contract `data` has room for `data_size` bytes.
-        unsafe { (data as *mut i32).add(index).write_unaligned(value) };
-    }
-    Ok(())
-}
-
-pub fn cuMemRangeGetAttributes(
-    data: In<*mut c_void>,
-    data_sizes: In<usize>,
-    attributes: In<CUmem_range_attribute>,
-    num_attributes: usize,
-    dptr: CUdeviceptr,
-    count: usize,
-) -> Result {
-    (0..num_attributes).try_for_each(|i| {
-        cuMemRangeGetAttribute(
-            data.at(i)?,
-            data_sizes.at(i)?,
-            attributes.at(i)?,
-            dptr,
-            count,
-        )
-    })
 }

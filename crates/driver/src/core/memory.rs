@@ -1,6 +1,7 @@
 //! The allocations of a context.
 
 use crate::boundary::Result;
+use crate::core::advice::Advice;
 use crate::core::pool::PoolBytes;
 use crate::core::status::IntoCuda;
 use cuda_abi::*;
@@ -24,6 +25,8 @@ pub struct Memory {
     vulkan: Arc<vulkan::Device>,
     device: Mutex<BTreeMap<u64, Block>>,
     host: Mutex<BTreeMap<usize, Block>>,
+    /// By base address; managed memory that nothing was said about is not here.
+    advice: Mutex<BTreeMap<u64, Advice>>,
 }
 
 impl Memory {
@@ -33,6 +36,7 @@ impl Memory {
             vulkan,
             device: Mutex::default(),
             host: Mutex::default(),
+            advice: Mutex::default(),
         }
     }
 
@@ -60,7 +64,17 @@ impl Memory {
 
     /// Takes device or managed memory out; dropping the block frees it once the device is done with it.
     pub fn take(&self, address: u64) -> Option<Block> {
+        self.advice.lock().remove(&address);
         self.device.lock().remove(&address)
+    }
+
+    /// What has been advised about the managed memory that was found, to read or to add to.
+    pub fn with_advice<T>(&self, found: &Found, act: impl FnOnce(&mut Advice) -> T) -> T {
+        let mut advice = self.advice.lock();
+        let range = found.base..found.base + found.size;
+        act(advice
+            .entry(found.base)
+            .or_insert_with(|| Advice::new(range)))
     }
 
     /// `cuMemHostAlloc`: host memory that the device can reach.

@@ -12,6 +12,7 @@
 //! A handle that the application holds is a key of a [`registry::Registry`]: a stale or foreign handle is an error, never
 //! a wild access.
 
+pub mod advice;
 pub mod array;
 pub mod capture;
 pub mod conditional;

@@ -19,6 +19,8 @@ mod module;
 mod pointer;
 mod stream;
 mod texture;
+mod various;
+mod virtual_memory;
 
 use std::ffi::{c_void, CStr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,6 +59,8 @@ pub fn all() -> impl Iterator<Item = (&'static str, fn())> {
         graph_exec::ALL,
         texture::ALL,
         fault::ALL,
+        various::ALL,
+        virtual_memory::ALL,
     ]
     .into_iter()
     .flatten()
