@@ -17,11 +17,20 @@ fn context(handle: CUcontext) -> Result<Arc<Context>> {
     }
 }
 
+/// Checks the flags of a context: known ones, and no more than one way to wait.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+pub(super) fn check_flags(flags: u32) -> Result {
+    match flags & CU_CTX_SCHED_MASK {
+        0 | 1 | 2 | 4 if flags & !CU_CTX_FLAGS_MASK == 0 => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
 pub fn cuCtxCreate_v2(ctx: Out<CUcontext>, flags: u32, dev: CUdevice) -> Result {
     ctx.required()?;
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
+    check_flags(flags)?;
     let context = Context::create(device(dev)?, flags)?;
     ctx.set(context.handle())?;
     stack::push(context)
@@ -111,9 +120,7 @@ pub fn cuCtxGetFlags(flags: Out<u32>) -> Result {
 }
 
 pub fn cuCtxSetFlags(flags: u32) -> Result {
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
+    check_flags(flags)?;
     stack::current()?.flags.store(flags, Ordering::Relaxed);
     Ok(())
 }

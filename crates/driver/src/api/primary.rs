@@ -26,9 +26,7 @@ pub fn cuDevicePrimaryCtxReset(dev: CUdevice) -> Result {
 pub use cuDevicePrimaryCtxReset as cuDevicePrimaryCtxReset_v2;
 
 pub fn cuDevicePrimaryCtxSetFlags(dev: CUdevice, flags: u32) -> Result {
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
+    super::context::check_flags(flags)?;
     device(dev)?.primary().flags.store(flags, Ordering::Relaxed);
     Ok(())
 }

@@ -229,6 +229,14 @@ impl Function {
         use CUfunction_attribute as A;
         match attribute {
             A::MAX_DYNAMIC_SHARED_SIZE_BYTES if (0..=MAX_SHARED_MEMORY as i32).contains(&value) => {
+                // The bound is that of static and dynamic memory together. Where no kernel without dynamic memory of
+                // more than 48 KiB could exceed it, the kernel need not be translated to know.
+                let most_static = DEFAULT_SHARED_MEMORY as i32;
+                if value > MAX_SHARED_MEMORY as i32 - most_static
+                    && self.info()?.total_shared(value as u32) > MAX_SHARED_MEMORY
+                {
+                    return Err(CUresult::INVALID_VALUE);
+                }
                 self.max_dynamic_shared.store(value, Ordering::Relaxed);
             }
             A::PREFERRED_SHARED_MEMORY_CARVEOUT if (-1..=100).contains(&value) => {

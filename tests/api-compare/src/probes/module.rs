@@ -263,7 +263,7 @@ probes! {
         go!(cuModuleLoadDataEx(&mut m, PTX, 1, &3u32, &NULL));
         go!(cuModuleLoadDataEx(&mut m, PTX, 1, &3u32, &m));
         go!(cuModuleLoadDataEx(&mut m, PTX, 1, &4u32, &4096u64));
-        go!(cuModuleLoadDataEx(&mut m, PTX, 2, &[3u32, 4], &[0u64, 100]));
+        go!(cuModuleLoadDataEx(&mut m, PTX, 2, &[3u32, 4], &mut [0u64, 100]));
     };
     "module/wall-time" => || {
         context();
