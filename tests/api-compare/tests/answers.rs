@@ -18,7 +18,15 @@ fn library() -> PathBuf {
 fn answers_are_those_of_nvidias_library() {
     let answers = concat!(env!("CARGO_MANIFEST_DIR"), "/answers/h100-580.txt");
     let output = Command::new(env!("CARGO_BIN_EXE_api-compare"))
-        .args(["check", answers, "--jobs", "2", "--limit", "120", "--library"])
+        .args([
+            "check",
+            answers,
+            "--jobs",
+            "2",
+            "--limit",
+            "120",
+            "--library",
+        ])
         .arg(library())
         .output()
         .expect("the program runs");

@@ -112,19 +112,20 @@ pub fn cuGraphAddKernelNode_v2(
     })
 }
 
-/// The parameters come back without their argument arrays: a node keeps the arguments packed, and no array of pointers.
+/// The array of arguments is the node's, and valid until that is destroyed or changed.
 pub fn cuGraphKernelNodeGetParams_v2(
     node: CUgraphNode,
     node_params: Out<CUDA_KERNEL_NODE_PARAMS>,
 ) -> Result {
-    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+    let node = Node::from_handle(node)?;
+    let Operation::Launch(launch) = node.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    node_params.set(described_launch(&launch))
+    node_params.set(described_launch(&node, &launch))
 }
 
 /// A launch as the structure that describes it.
-pub(super) fn described_launch(launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
+pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
     CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
@@ -134,7 +135,7 @@ pub(super) fn described_launch(launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
         blockDimY: launch.block[1],
         blockDimZ: launch.block[2],
         sharedMemBytes: launch.dynamic_shared,
-        kernelParams: std::ptr::null_mut(),
+        kernelParams: node.arguments(launch),
         extra: std::ptr::null_mut(),
         kern: CUkernel::NULL,
         ctx: CUcontext::NULL,
@@ -190,10 +191,11 @@ pub fn cuGraphKernelNodeGetParams(
     node: CUgraphNode,
     node_params: Out<CUDA_KERNEL_NODE_PARAMS_v1>,
 ) -> Result {
-    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+    let node = Node::from_handle(node)?;
+    let Operation::Launch(launch) = node.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    let new = described_launch(&launch);
+    let new = described_launch(&node, &launch);
     node_params.set(CUDA_KERNEL_NODE_PARAMS_v1 {
         func: new.func,
         gridDimX: new.gridDimX,

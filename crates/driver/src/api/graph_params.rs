@@ -135,10 +135,11 @@ pub fn cuGraphExecNodeSetParams(
 
 pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
     node_params.required()?;
-    let operation = Node::from_handle(node)?.operation();
+    let node = Node::from_handle(node)?;
+    let operation = node.operation();
     let mut params = CUgraphNodeParamsUnion { reserved1: [0; 29] };
     match &operation {
-        Operation::Launch(launch) => params.kernel = graph_node::described_launch(launch),
+        Operation::Launch(launch) => params.kernel = graph_node::described_launch(&node, launch),
         Operation::Copy(copy) => {
             params.memcpy = CUDA_MEMCPY_NODE_PARAMS {
                 flags: 0,
@@ -159,12 +160,12 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             params.event = event.handle()
         }
-        Operation::Conditional(node) => {
+        Operation::Conditional(conditional) => {
             params.conditional = CUDA_CONDITIONAL_NODE_PARAMS {
-                handle: node.value.address(),
-                kind: node.kind as u32,
-                size: node.graphs.len() as u32,
-                phGraph_out: node.handles(),
+                handle: conditional.value.address(),
+                kind: conditional.kind as u32,
+                size: conditional.graphs.len() as u32,
+                phGraph_out: conditional.handles(),
                 ctx: CUcontext::NULL,
             }
         }

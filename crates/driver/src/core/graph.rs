@@ -3,12 +3,13 @@
 use crate::boundary::Result;
 use crate::core::capture::NodeSet;
 use crate::core::conditional::Value;
-use crate::core::operation::Operation;
+use crate::core::operation::{Launch, Operation};
 use crate::core::registry::Registry;
 use crate::core::user_object::Reference;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -47,6 +48,8 @@ pub struct Node {
     /// The node of the graph that this one's graph was cloned from.
     pub cloned_from: CUgraphNode,
     operation: Mutex<Operation>,
+    /// What `cuGraphKernelNodeGetParams` has pointed to.
+    arguments: Mutex<Option<Arguments>>,
     dependencies: Mutex<Vec<CUgraphNode>>,
 }
 
@@ -72,6 +75,16 @@ impl Node {
     /// Makes it do something else.
     pub fn set_operation(&self, operation: Operation) {
         *self.operation.lock() = operation;
+        *self.arguments.lock() = None;
+    }
+
+    /// A launch's arguments as an array of pointers to them, which lives until the node is destroyed or made to do something
+    /// else; null for a kernel without parameters.
+    pub fn arguments(&self, launch: &Launch) -> *mut *mut c_void {
+        let mut arguments = self.arguments.lock();
+        arguments
+            .get_or_insert_with(|| Arguments::new(launch))
+            .pointers()
     }
 
     /// What it waits for.
@@ -85,6 +98,37 @@ impl Node {
     /// `CUDA_ERROR_INVALID_VALUE` once that is destroyed.
     pub fn graph(&self) -> Result<Arc<Graph>> {
         self.graph.upgrade().ok_or(CUresult::INVALID_VALUE)
+    }
+}
+
+/// The arguments of a kernel node, and pointers to each.
+struct Arguments {
+    /// Packed; in words, since arguments are aligned to up to 16 bytes.
+    _packed: Vec<u128>,
+    pointers: Vec<usize>,
+}
+
+impl Arguments {
+    fn new(launch: &Launch) -> Self {
+        let words = launch.parameters.chunks(16).map(|chunk| {
+            let mut bytes = [0; 16];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            u128::from_ne_bytes(bytes)
+        });
+        let packed: Vec<u128> = words.collect();
+        let base = packed.as_ptr() as usize;
+        let offsets = launch.function.parameters.iter();
+        Self {
+            pointers: offsets.map(|&(offset, _)| base + offset as usize).collect(),
+            _packed: packed,
+        }
+    }
+
+    fn pointers(&mut self) -> *mut *mut c_void {
+        match self.pointers.is_empty() {
+            true => std::ptr::null_mut(),
+            false => self.pointers.as_mut_ptr().cast(),
+        }
     }
 }
 
@@ -184,6 +228,7 @@ impl Graph {
             graph: Arc::downgrade(self),
             cloned_from,
             operation: Mutex::new(operation),
+            arguments: Mutex::new(None),
             dependencies: Mutex::new(dependencies.to_vec()),
         });
         let handle = CUgraphNode(NODES.insert(node.clone()));

@@ -396,6 +396,30 @@ probes! {
         go!(cuEventQuery(e.0));
         go!(cuStreamWaitEvent(t, e.0, 0));
     };
+    "capture/fork-and-join" => || {
+        context();
+        let (s, t, e, f, at) = (stream(1), stream(1), (event(2), event(2)), kernel(c"add"), alloc(64));
+        must!(cuStreamBeginCapture_v2(s, 0));
+        launch(f, s, at, 1);
+        must!(cuEventRecord(e.0, s));
+        must!(cuStreamWaitEvent(t, e.0, 0));
+        launch(f, t, at + 4, 2);
+        launch(f, s, at + 8, 3);
+        must!(cuEventRecord(e.1, t));
+        go!(cuStreamWaitEvent(s, e.1, 0));
+        show!(status(t));
+        launch(f, s, at + 12, 4);
+        let (mut g, mut edges, mut x) = (0u64, 0usize, 0u64);
+        go!(cuStreamEndCapture(s, &mut g));
+        go!(cuGraphGetEdges(g, NULL, NULL, &mut edges));
+        show!(nodes(g), edges, status(t), status(s));
+        must!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+        launch(f, t, at, 100);
+        must!(cuStreamSynchronize(t));
+        go!(cuGraphLaunch(x, s));
+        go!(cuStreamSynchronize(s));
+        show!(peek(at), peek(at + 4), peek(at + 8), peek(at + 12));
+    };
     "capture/end-on-forked" => || {
         context();
         let (s, t, e) = (stream(1), stream(1), event(2));

@@ -336,6 +336,43 @@ probes! {
         go!(cuGraphKernelNodeCopyAttributes(second, empty(g, &[])));
         go!(cuGraphKernelNodeGetAttribute(node, 2, NULL));
     };
+    "graph/kernel-arguments" => || {
+        context();
+        let (g, f, at, mut x, s) = (graph(), kernel(c"store"), alloc(64), 0u64, stream(1));
+        let p = Parameters::new(at, 5);
+        let node = kernel_node(g, &[], f, p.list());
+        let mut read: CUDA_KERNEL_NODE_PARAMS = zeroed();
+        go!(cuGraphKernelNodeGetParams_v2(node, &mut read));
+        let list = read.kernelParams.cast::<*mut u32>();
+        show!(list.is_null());
+        // SAFETY: the node's list of pointers to its two arguments.
+        unsafe {
+            show!((*list).cast::<u64>().read() == at, (*list.add(1)).read());
+            // As a program does that changes one argument of a captured kernel.
+            let mut seven = 7u32;
+            *list.add(1) = &mut seven;
+            go!(cuGraphKernelNodeSetParams_v2(node, &read));
+        }
+        go!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+        go!(cuGraphLaunch(x, s));
+        go!(cuStreamSynchronize(s));
+        show!(peek(at));
+        let none = kernel_node(g, &[], kernel(c"empty"), NULL);
+        go!(cuGraphKernelNodeGetParams_v2(none, &mut read));
+        show!(read.kernelParams.is_null());
+        // Packed arguments come back as a list.
+        let mut packed = [0u8; 16];
+        packed[..8].copy_from_slice(&at.to_le_bytes());
+        packed[8..12].copy_from_slice(&9u32.to_le_bytes());
+        let size = 12usize;
+        let mut extra = [1u64, std::ptr::from_ref(&packed) as u64, 2, std::ptr::from_ref(&size) as u64, 0];
+        let mut params = kernel_params(f, 0);
+        params.extra = extra.as_mut_ptr().cast();
+        let mut other = 0u64;
+        go!(cuGraphAddKernelNode_v2(&mut other, g, NULL, 0, &params));
+        go!(cuGraphKernelNodeGetParams_v2(other, &mut read));
+        show!(read.kernelParams.is_null(), read.extra.is_null());
+    };
     "graph/memset" => || {
         let c = context();
         let (g, at) = (graph(), alloc(4096));
