@@ -60,6 +60,13 @@ pub fn probe(name: &str, recorded: &[String], here: &[String]) -> Vec<Difference
         .collect()
 }
 
+/// Whether a probe's process was ended by a signal or by its time limit, after the last step that is recorded: what the other
+/// library answers from there on is compared with nothing.
+pub fn broke_off(lines: &[String]) -> bool {
+    let end = lines.iter().filter_map(|line| split(line)).last();
+    matches!(end, Some(("end", answer)) if !answer.starts_with("exit"))
+}
+
 /// A record's lines by probe.
 pub fn parse(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut probes: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -84,6 +91,7 @@ mod tests {
             parse("# a\nx: f(1): A (1)\nx: g(\"b\"): 2\nx: end: exit 0\ny: end: exit 0\n");
         let here = parse("x: f(1): A (1)\nx: g(\"b\"): 3\nx: h(): 1\nx: end: signal 11\n");
         assert_eq!(recorded.len(), 2);
+        assert!(!broke_off(&recorded["x"]) && broke_off(&here["x"]));
         let found: Vec<String> = probe("x", &recorded["x"], &here["x"])
             .iter()
             .map(Difference::to_string)

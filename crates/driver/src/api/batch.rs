@@ -20,6 +20,9 @@ fn copies(
     Stream::from_handle(stream)?.refuse_while_capturing()?;
     for index in 0..count {
         *failed = index;
+        if sizes.at(index)? == 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
         cuMemcpyAsync(dsts.at(index)?, srcs.at(index)?, sizes.at(index)?, stream)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use crate::core::array::Array;
 use crate::core::context::Context;
 use crate::core::copy::{place, Copy, Named, Place, Side};
 use crate::core::operation::Operation;
+use crate::core::stack;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -137,10 +138,12 @@ fn peer(
     src: (CUdeviceptr, CUcontext),
     byte_count: usize,
 ) -> Result {
-    let (to, from) = (
-        Context::from_handle(dst.1)?.state()?,
-        Context::from_handle(src.1)?.state()?,
-    );
+    // No context is the current one.
+    let state = |context: CUcontext| match context {
+        CUcontext::NULL => stack::state(),
+        _ => Context::from_handle(context)?.state(),
+    };
+    let (to, from) = (state(dst.1)?, state(src.1)?);
     if Arc::ptr_eq(&to.vulkan, &from.vulkan) {
         return linear(stream, device(dst.0), device(src.0), byte_count, false);
     }
@@ -216,7 +219,9 @@ impl Rows {
         let [width, height, depth] = size;
         // Pitch and height count only where there are several rows and slices.
         let pitch = if self.pitch == 0 { width } else { self.pitch };
-        if (height > 1 || depth > 1) && pitch < width {
+        let [skipped, skipped_rows, _] = self.skip;
+        let end = |skipped: usize, size: usize| skipped.saturating_add(size);
+        if (height > 1 || depth > 1) && pitch < end(skipped, width) {
             return Err(CUresult::INVALID_VALUE);
         }
         let rows = if self.height == 0 {
@@ -224,7 +229,7 @@ impl Rows {
         } else {
             self.height
         };
-        if depth > 1 && rows < height {
+        if depth > 1 && rows < end(skipped_rows, height) {
             return Err(CUresult::INVALID_VALUE);
         }
         let slice = pitch.checked_mul(rows).ok_or(CUresult::INVALID_VALUE)?;
@@ -247,6 +252,9 @@ impl Rows {
 
 impl Rows {
     fn array_side(&self, size: [usize; 3]) -> Result<Side> {
+        if self.array.is_null() {
+            return Err(CUresult::INVALID_VALUE);
+        }
         let array = Array::from_handle(self.array)?;
         let place = Place::Device(array.address(self.skip, size)?);
         let pitch = u64::from(array.level.pitch);
@@ -424,12 +432,12 @@ pub fn cuMemcpy3DPeerAsync(copy: In<CUDA_MEMCPY3D_PEER>, stream: CUstream) -> Re
 
 /// Bytes of a row of an array of one dimension, as a device address.
 fn array_bytes(array: CUarray, offset: usize, bytes: usize) -> Result<(u64, Named)> {
-    let array = Array::from_handle(array)?;
-    let one = array.descriptor.Height <= 1 && array.descriptor.Depth <= 1;
-    match one {
-        true => Ok((array.address([offset, 0, 0], [bytes, 1, 1])?, Named::Device)),
-        false => Err(CUresult::INVALID_VALUE),
+    if array.is_null() {
+        return Err(CUresult::INVALID_VALUE);
     }
+    // Of arrays of several rows it is the first.
+    let array = Array::from_handle(array)?;
+    Ok((array.address([offset, 0, 0], [bytes, 1, 1])?, Named::Device))
 }
 
 pub fn cuMemcpyAtoA_v2(

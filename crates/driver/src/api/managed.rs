@@ -77,7 +77,7 @@ fn prefetch(
     to: Result<CUmemLocation>,
     stream: CUstream,
 ) -> Result {
-    Stream::from_handle(stream)?;
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
     managed(dptr, count)?;
     note(dptr, count, Said::Prefetched(to?))
 }
@@ -144,7 +144,9 @@ pub fn cuMemAdvise_v2(
     advice: CUmem_advise,
     location: CUmemLocation,
 ) -> Result {
-    advise(dptr, count, advice, checked(location))
+    // A place of no kind is wrong, whether or not the advice is about one.
+    let location = checked(location).map_err(|_| CUresult::INVALID_VALUE)?;
+    advise(dptr, count, advice, Ok(location))
 }
 
 pub fn cuMemRangeGetAttribute(
@@ -174,6 +176,11 @@ pub fn cuMemRangeGetAttribute(
             }) => CU_DEVICE_INVALID,
             location => place(location, ordinal),
         };
+        // The host has no number.
+        let number: fn(CUmemLocation) -> i32 = |at| match at.kind {
+            CUmemLocationType::HOST => CU_DEVICE_CPU,
+            _ => at.id,
+        };
         let kind = |location: Option<CUmemLocation>| location.map_or(0, |at| at.kind.0 as i32);
         match attribute {
             A::READ_MOSTLY => vec![i32::from(advice.read_mostly(range))],
@@ -181,8 +188,8 @@ pub fn cuMemRangeGetAttribute(
             A::LAST_PREFETCH_LOCATION => vec![device(advice.prefetched(range))],
             A::PREFERRED_LOCATION_TYPE => vec![kind(advice.preferred(range))],
             A::LAST_PREFETCH_LOCATION_TYPE => vec![kind(advice.prefetched(range))],
-            A::PREFERRED_LOCATION_ID => vec![place(advice.preferred(range), |at| at.id)],
-            A::LAST_PREFETCH_LOCATION_ID => vec![place(advice.prefetched(range), |at| at.id)],
+            A::PREFERRED_LOCATION_ID => vec![place(advice.preferred(range), number)],
+            A::LAST_PREFETCH_LOCATION_ID => vec![place(advice.prefetched(range), number)],
             _ => advice.accessed_by(range),
         }
     });
@@ -208,6 +215,9 @@ pub fn cuMemRangeGetAttributes(
     dptr: CUdeviceptr,
     count: usize,
 ) -> Result {
+    if num_attributes == 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     (0..num_attributes).try_for_each(|i| {
         cuMemRangeGetAttribute(
             data.at(i)?,

@@ -1,7 +1,8 @@
 //! Memory management.
 
 use crate::boundary::{Out, Result};
-use crate::core::{capture, context, graph_memory, pointer, stack};
+use crate::core::platform::platform;
+use crate::core::{capture, context, graph_memory, mappings, pointer, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use vulkan::MemoryKind;
@@ -18,6 +19,7 @@ pub fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Result {
 
 pub fn cuMemAlloc_v2(dptr: Out<CUdeviceptr>, size: usize) -> Result {
     dptr.required()?;
+    dptr.set(0)?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Device, None)?)
@@ -30,10 +32,13 @@ pub fn cuMemAllocPitch_v2(
     height: usize,
     element_size_bytes: u32,
 ) -> Result {
-    if !matches!(element_size_bytes, 4 | 8 | 16) {
+    dptr.required()?;
+    pitch.required()?;
+    dptr.set(0)?;
+    pitch.set(0)?;
+    if !matches!(element_size_bytes, 4 | 8 | 16) || width_in_bytes == 0 || height == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    pitch.required()?;
     let row = width_in_bytes
         .checked_next_multiple_of(PITCH_ALIGNMENT)
         .ok_or(CUresult::INVALID_VALUE)?;
@@ -47,17 +52,19 @@ pub fn cuMemAllocManaged(dptr: Out<CUdeviceptr>, size: usize, flags: u32) -> Res
         return Err(CUresult::INVALID_VALUE);
     }
     dptr.required()?;
+    dptr.set(0)?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Managed, None)?)
 }
 
 pub fn cuMemFree_v2(dptr: CUdeviceptr) -> Result {
-    let current = stack::healthy()?;
+    platform()?;
+    capture::refuse_unsafe_call()?;
     if dptr == 0 {
         return Ok(());
     }
-    capture::refuse_unsafe_call()?;
+    let current = stack::healthy()?;
     if let Some(memory) = graph_memory::end(dptr) {
         // The graph may still run, and has the memory as long as it exists.
         crate::core::module::synchronize(&current.vulkan)?;
@@ -98,15 +105,20 @@ pub fn cuMemHostAlloc(pointer: Out<*mut c_void>, size: usize, flags: u32) -> Res
     pointer.required()?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
+    // Nothing is at no address.
+    if size == 0 {
+        return pointer.set(std::ptr::null_mut());
+    }
     pointer.set(state.memory.allocate_host(size, flags)? as *mut c_void)
 }
 
 pub fn cuMemFreeHost(pointer: *mut c_void) -> Result {
-    let current = stack::healthy()?;
+    platform()?;
+    capture::refuse_unsafe_call()?;
     if pointer.is_null() {
         return Ok(());
     }
-    capture::refuse_unsafe_call()?;
+    let current = stack::healthy()?;
     let pointer = pointer as usize;
     let block = current.memory.take_host(pointer).or_else(|| {
         context::open_states()
@@ -136,8 +148,8 @@ pub fn cuMemHostGetFlags(flags: Out<u32>, pointer: *mut c_void) -> Result {
         .memory
         .find_host(pointer as usize)
         .ok_or(CUresult::INVALID_VALUE)?;
-    // Host memory is always mapped.
-    flags.set(found | CU_MEMHOSTALLOC_DEVICEMAP)
+    // Host memory is always mapped, and always every context's, which is not told.
+    flags.set(found & !CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP)
 }
 
 pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Result {
@@ -145,10 +157,15 @@ pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Re
         return Err(CUresult::INVALID_VALUE);
     }
     if flags & CU_MEMHOSTREGISTER_IOMEMORY != 0 {
-        return Err(CUresult::NOT_SUPPORTED);
+        tracing::warn!("cuMemHostRegister: memory of other devices cannot be mapped");
+        return Err(CUresult::INVALID_VALUE);
     }
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
+    let written = flags & CU_MEMHOSTREGISTER_READ_ONLY == 0;
+    if !mappings::cover(pointer as usize, size, written) {
+        return Err(CUresult::INVALID_VALUE);
+    }
     // SAFETY: by the API's contract the memory stays mapped until it is unregistered.
     unsafe { state.memory.register(pointer as usize, size, flags) }
 }

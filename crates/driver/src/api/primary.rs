@@ -35,6 +35,9 @@ pub use cuDevicePrimaryCtxSetFlags as cuDevicePrimaryCtxSetFlags_v2;
 
 pub fn cuDevicePrimaryCtxGetState(dev: CUdevice, flags: Out<u32>, active: Out<i32>) -> Result {
     let primary = device(dev)?.primary();
+    if flags.is_null() && active.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     flags.set_if(primary.flags.load(Ordering::Relaxed));
     active.set_if(i32::from(primary.is_open()));
     Ok(())

@@ -140,14 +140,22 @@ impl Memory {
     /// `cuMemHostUnregister`.
     ///
     /// # Errors
-    /// `CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED`.
+    /// `CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED`; `CUDA_ERROR_INVALID_VALUE` for null and within memory that is known.
     pub fn unregister(&self, pointer: usize) -> Result<Block> {
         let mut host = self.host.lock();
         match host.get(&pointer).map(|block| block.allocation.kind()) {
             Some(MemoryKind::Imported) => host
                 .remove(&pointer)
                 .ok_or(CUresult::HOST_MEMORY_NOT_REGISTERED),
-            _ => Err(CUresult::HOST_MEMORY_NOT_REGISTERED),
+            Some(_) => Err(CUresult::INVALID_VALUE),
+            None => {
+                drop(host);
+                // Known memory, but not where it was registered.
+                match pointer == 0 || self.find_host(pointer).is_some() {
+                    true => Err(CUresult::INVALID_VALUE),
+                    false => Err(CUresult::HOST_MEMORY_NOT_REGISTERED),
+                }
+            }
         }
     }
 
@@ -167,6 +175,14 @@ impl Memory {
     /// Whether a device address belongs to an allocation of the application's in this context, and which.
     pub fn find(&self, address: u64) -> Option<Found> {
         self.vulkan.find(address)
+    }
+
+    /// Whether an allocation of the application's, by its base address, was made in this context.
+    pub fn owns(&self, found: &Found) -> bool {
+        self.device.lock().contains_key(&found.base)
+            || found
+                .host
+                .is_some_and(|host| self.host.lock().contains_key(&(host as usize)))
     }
 
     /// Whether memory at a base address came from a pool, and from which.

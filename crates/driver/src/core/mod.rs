@@ -14,6 +14,7 @@
 
 pub mod advice;
 pub mod array;
+pub mod attributes;
 pub mod capture;
 pub mod conditional;
 pub mod context;
@@ -34,6 +35,7 @@ pub mod launch;
 pub mod library;
 pub mod link;
 pub mod local_storage;
+pub mod mappings;
 pub mod memory;
 pub mod memory_operation;
 pub mod module;

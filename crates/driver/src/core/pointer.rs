@@ -21,7 +21,8 @@ pub struct Known {
 pub fn find(address: u64) -> Option<Known> {
     let current = stack::state().ok();
     let others = context::open_states().into_iter();
-    current.into_iter().chain(others).find_map(|state| {
+    let mut states = current.into_iter().chain(others);
+    let mut known = states.find_map(|state| {
         if let Some(found) = state.vulkan.find(address) {
             return Some(Known {
                 state,
@@ -36,7 +37,16 @@ pub fn find(address: u64) -> Option<Known> {
             address: found.base + (address - host),
             state,
         })
-    })
+    })?;
+    // Contexts of one device share its memory: the one that allocated it is told.
+    if !known.state.memory.owns(&known.found) {
+        let states = context::open_states();
+        let owner = states.into_iter().find(|state| {
+            Arc::ptr_eq(&state.vulkan, &known.state.vulkan) && state.memory.owns(&known.found)
+        });
+        known.state = owner.unwrap_or(known.state);
+    }
+    Some(known)
 }
 
 /// The value of an attribute, in the bytes that the caller's place has.
@@ -63,6 +73,8 @@ impl Known {
         use CUpointer_attribute as A;
         let offset = self.address - self.found.base;
         Ok(match attribute {
+            // Memory of pools is no context's.
+            A::CONTEXT if self.state.memory.pool_of(self.found.base).is_some() => Value::Long(0),
             A::CONTEXT => Value::Long(self.state.context.0 as u64),
             A::MEMORY_TYPE => Value::Int(match self.is_host() {
                 true => CUmemorytype::HOST.0 as i32,
@@ -73,7 +85,8 @@ impl Known {
                 (MemoryKind::Device, _) | (_, None) => return Err(CUresult::INVALID_VALUE),
                 (_, Some(host)) => Value::Long(host as u64 + offset),
             },
-            A::SYNC_MEMOPS => Value::Int(0),
+            // Synchronous copies always are, of the device's memory as of the host's, of which it is not told.
+            A::SYNC_MEMOPS => Value::Int(i32::from(!self.is_host())),
             A::BUFFER_ID | A::MEMORY_BLOCK_ID => Value::Long(self.found.base),
             A::IS_MANAGED => Value::Bool(self.found.kind == MemoryKind::Managed),
             A::DEVICE_ORDINAL => Value::Int(self.state.device.ordinal),

@@ -528,7 +528,6 @@ probes! {
         mode = 3;
         go!(cuThreadExchangeStreamCaptureMode(&mut mode));
         show!(mode);
-        go!(cuThreadExchangeStreamCaptureMode(NULL));
         let s = stream(1);
         must!(cuStreamBeginCapture_v2(s, 0));
         mode = 2;

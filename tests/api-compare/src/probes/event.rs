@@ -76,11 +76,11 @@ probes! {
     };
     "event/destroy-busy" => || {
         context();
-        let (e, s, t, at) = (event(0), stream(1), stream(1), alloc(64));
+        let (e, s, t, at, f) = (event(0), stream(1), stream(1), alloc(64), kernel(c"store"));
         hold(s);
         must!(cuEventRecord(e, s));
         must!(cuStreamWaitEvent(t, e, 0));
-        launch(kernel(c"store"), t, at, 3);
+        launch(f, t, at, 3);
         go!(cuEventDestroy_v2(e));
         moment();
         go!(cuStreamQuery(t));

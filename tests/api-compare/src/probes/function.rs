@@ -104,12 +104,10 @@ probes! {
         go!(cuParamSeti(f, 0, 5));
         go!(cuParamSetv(f, 8, &5u64, 8));
         go!(cuParamSetv(f, 8, NULL, 8));
-        go!(cuParamSeti(f, -4, 5));
     };
     "function/legacy-launch" => || {
         context();
         let (f, at) = (kernel(c"store"), alloc(64));
-        go!(cuLaunch(f));
         must!(cuFuncSetBlockShape(f, 1, 1, 1));
         go!(cuParamSetSize(f, 12));
         go!(cuParamSetv(f, 0, &at, 8));
@@ -186,6 +184,5 @@ probes! {
             let code = crate::api::call("cuOccupancyAvailableDynamicSMemPerBlock", &[std::ptr::from_mut(&mut s) as u64, f, blocks as u64, threads as u64]);
             crate::api::line(&format!("{blocks} blocks of {threads}"), &format!("{} {s}", crate::api::status(code)));
         }
-        go!(cuOccupancyAvailableDynamicSMemPerBlock(NULL, f, 1, 32));
     };
 }

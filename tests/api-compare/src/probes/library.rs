@@ -34,7 +34,6 @@ probes! {
         go!(cuLibraryLoadData(&mut l, c".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry e() { frobnicate; }", NULL, NULL, 0, NULL, NULL, 0));
         go!(cuLibraryLoadData(&mut l, PTX, NULL, NULL, 0, &1u32, &1u64, 1));
         go!(cuLibraryLoadData(&mut l, PTX, NULL, NULL, 0, &9u32, &1u64, 1));
-        go!(cuLibraryLoadData(&mut l, PTX, NULL, NULL, 0, NULL, NULL, 1));
         go!(cuLibraryLoadData(&mut l, PTX, &7u32, &2u64, 1, NULL, NULL, 0));
         go!(cuLibraryLoadData(&mut l, PTX, &99u32, &2u64, 1, NULL, NULL, 0));
         go!(cuLibraryLoadFromFile(&mut l, c"/nonexistent", NULL, NULL, 0, NULL, NULL, 0));

@@ -68,7 +68,7 @@ probes! {
         add(link, CALLER);
         let (mut image, mut size) = (0u64, 0usize);
         go!(cuLinkComplete(link, &mut image, &mut size));
-        show!(image);
+        show!(image == 0);
         go!(cuLinkDestroy(link));
     };
     "link/twice-defined" => || {
@@ -135,8 +135,12 @@ probes! {
     "link/options" => || {
         context();
         let mut link = 0u64;
-        for option in [0u32, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20, 21, 29, 30, 31, 32, 33, 34, 35, 36, 99] {
-            for value in [0u64, 1, 64, 1 << 20] {
+        // Without those that NVIDIA's library divides by.
+        for option in [0u32, 2, 7, 8, 10, 11, 12, 13, 14, 15, 16, 20, 29, 30, 36, 99] {
+            for value in [1u64, 3] {
+                if option == 0 && value == 1 {
+                    continue;
+                }
                 let code = crate::api::call("cuLinkCreate_v2", &[1, std::ptr::from_ref(&option) as u64, std::ptr::from_ref(&value) as u64, std::ptr::from_mut(&mut link) as u64]);
                 crate::api::line(&format!("option {option} = {value}"), &crate::api::status(code));
             }

@@ -282,8 +282,6 @@ probes! {
         go!(cuStreamAttachMemAsync(s, m + 8, 0, 4));
         go!(cuStreamAttachMemAsync(s, m, 0, 1));
         go!(cuStreamAttachMemAsync(s, m, 0, 2));
-        go!(cuStreamAttachMemAsync(s, m, 0, 0));
-        go!(cuStreamAttachMemAsync(s, m, 0, 8));
         go!(cuStreamAttachMemAsync(NULL, m, 0, 4));
         go!(cuStreamAttachMemAsync(NULL, m, 0, 1));
         let d = alloc(64);

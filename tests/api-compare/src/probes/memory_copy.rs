@@ -211,7 +211,6 @@ probes! {
         with_3d("null source", &base, |c| c.srcDevice = 0);
         go!(cuMemcpy3D_v2(NULL));
         go!(cuMemcpy3DAsync_v2(NULL, NULL));
-        go!(cuMemcpy3DPeer(NULL));
         go!(cuCtxSynchronize());
     };
     "copy/async-order" => || {

@@ -93,7 +93,6 @@ probes! {
             }
         }
         go!(cuMemPoolGetAttribute(own, 4, NULL));
-        go!(cuMemPoolSetAttribute(own, 4, NULL));
         go!(cuMemPoolGetAttribute(NULL, 4, &mut default));
         go!(cuMemPoolTrimTo(own, 0));
         go!(cuMemPoolTrimTo(NULL, 0));

@@ -124,11 +124,12 @@ probes! {
         show!(kind, ordinal, start == d);
         let local = 0u64;
         go!(cuPointerGetAttributes(3, &ids, &values, &local));
-        show!(kind, ordinal, start);
+        show!(kind, ordinal, start == &local as *const u64 as u64);
         go!(cuPointerGetAttributes(0, &ids, &values, d));
         go!(cuPointerGetAttributes(3, NULL, &values, d));
         go!(cuPointerGetAttributes(3, &ids, NULL, d));
         go!(cuPointerGetAttributes(3, &ids, &[0u64; 3], d));
+        start = 9;
         go!(cuPointerGetAttributes(3, &ids, &values, NULL));
         show!(kind, ordinal, start);
         go!(cuPointerGetAttributes(1, &99u32, &values, d));

@@ -44,7 +44,6 @@ probes! {
         go!(cuMemcpyPeer(b, c, a, c, 0));
         go!(cuMemcpyPeer(b, c, a, c, 1u64 << 30));
         go!(cuMemcpyPeerAsync(b, c, a, c, 16, NULL));
-        go!(cuMemcpy3DPeerAsync(NULL, NULL));
         go!(cuCtxSynchronize());
     };
     "various/coredump" => || {
