@@ -131,7 +131,9 @@ fn check(text: &str, asked: &Asked, all: bool) -> Result<()> {
                     used.push(index);
                     Some(reason.why)
                 }
-                None if broke_off && (difference.recorded.is_none() || difference.step == "end") => {
+                None if broke_off
+                    && (difference.recorded.is_none() || difference.step == "end") =>
+                {
                     Some("the recorded library crashed or hung here")
                 }
                 None => None,

@@ -23,7 +23,7 @@ pub fn cuEventRecordWithFlags(event: CUevent, stream: CUstream, flags: u32) -> R
     if flags & !CU_EVENT_EXTERNAL != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    let (event, stream) = (EVENTS.get(event.0)?, Stream::from_handle(stream)?);
+    let (stream, event) = (Stream::from_handle(stream)?, EVENTS.get(event.0)?);
     capture::record_event(&stream, &event, flags & CU_EVENT_EXTERNAL != 0)
 }
 

@@ -15,7 +15,8 @@ pub(super) fn plain_edges(data: In<CUgraphEdgeData>, count: usize) -> Result {
     // A programmatic port belongs to such an edge.
     let programmatic_port = 1;
     let wrong = |edge: &CUgraphEdgeData| {
-        edge.kind > programmatic || edge.kind == 0 && edge.from_port == programmatic_port
+        let port = edge.from_port == programmatic_port;
+        edge.kind > programmatic || edge.kind == 0 && port || edge.to_port != 0
     };
     if !data.is_null() && data.all(count)?.iter().any(wrong) {
         return Err(CUresult::INVALID_VALUE);

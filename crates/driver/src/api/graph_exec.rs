@@ -4,8 +4,8 @@ use super::graph_node;
 use crate::boundary::{In, Out, Result};
 use crate::core::graph::Graph;
 use crate::core::graph_exec::{GraphExec, GRAPH_EXECS};
-use crate::core::{capture, stack};
 use crate::core::stream::Stream;
+use crate::core::{capture, stack};
 use cuda_abi::*;
 use std::ffi::c_char;
 
@@ -81,14 +81,14 @@ pub fn cuGraphExecDestroy(graph_exec: CUgraphExec) -> Result {
 
 /// Recordings are on the device as soon as they are made.
 pub fn cuGraphUpload(graph: CUgraphExec, stream: CUstream) -> Result {
-    GraphExec::from_handle(graph)?;
-    Stream::from_handle(stream)?.refuse_while_capturing()
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    GraphExec::from_handle(graph).map(|_| ())
 }
 
 pub fn cuGraphLaunch(graph: CUgraphExec, stream: CUstream) -> Result {
-    let (exec, stream) = (GraphExec::from_handle(graph)?, Stream::from_handle(stream)?);
+    let stream = Stream::from_handle(stream)?;
     stream.refuse_while_capturing()?;
-    exec.launch(&stream)
+    GraphExec::from_handle(graph)?.launch(&stream)
 }
 
 fn update(graph_exec: CUgraphExec, graph: CUgraph) -> Result<CUgraphExecUpdateResultInfo> {

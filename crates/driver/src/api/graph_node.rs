@@ -118,10 +118,9 @@ pub(super) fn fill(params: In<CUDA_MEMSET_NODE_PARAMS>, ctx: CUcontext) -> Resul
     };
     let fill = fill.resolved(&state.vulkan)?;
     let width = fill.count * u64::from(fill.element);
-    let end = (fill.rows - 1).checked_mul(fill.pitch).and_then(|rows| {
-        rows.checked_add(width)?
-            .checked_add(fill.address)
-    });
+    let end = (fill.rows - 1)
+        .checked_mul(fill.pitch)
+        .and_then(|rows| rows.checked_add(width)?.checked_add(fill.address));
     check_end(&state, fill.address, end)?;
     Ok(Operation::Fill(fill))
 }

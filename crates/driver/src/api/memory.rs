@@ -109,7 +109,9 @@ pub fn cuMemHostAlloc(pointer: Out<*mut c_void>, size: usize, flags: u32) -> Res
     if size == 0 {
         return pointer.set(std::ptr::null_mut());
     }
-    pointer.set(state.memory.allocate_host(size, flags)? as *mut c_void)
+    // It is every context's in any case, which is not told.
+    let kept = flags & !CU_MEMHOSTALLOC_PORTABLE;
+    pointer.set(state.memory.allocate_host(size, kept)? as *mut c_void)
 }
 
 pub fn cuMemFreeHost(pointer: *mut c_void) -> Result {
@@ -148,8 +150,8 @@ pub fn cuMemHostGetFlags(flags: Out<u32>, pointer: *mut c_void) -> Result {
         .memory
         .find_host(pointer as usize)
         .ok_or(CUresult::INVALID_VALUE)?;
-    // Host memory is always mapped, and always every context's, which is not told.
-    flags.set(found & !CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP)
+    // Host memory is always mapped.
+    flags.set(found | CU_MEMHOSTALLOC_DEVICEMAP)
 }
 
 pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Result {

@@ -1,8 +1,8 @@
 //! Unified addressing.
 
 use crate::boundary::{In, Result};
-use crate::core::pointer::{find, unknown, Value};
 use crate::core::platform::platform;
+use crate::core::pointer::{find, unknown, Value};
 use cuda_abi::*;
 use std::ffi::c_void;
 

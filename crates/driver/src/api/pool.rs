@@ -5,9 +5,9 @@ use crate::core::capture;
 use crate::core::context;
 use crate::core::device::Device;
 use crate::core::graph_memory::{self, GraphMemory};
-use crate::core::pointer;
 use crate::core::operation::Operation;
 use crate::core::platform::device;
+use crate::core::pointer;
 use crate::core::pool::{Pool, POOLS};
 use crate::core::stream::Stream;
 use cuda_abi::*;
@@ -185,7 +185,10 @@ pub fn cuMemPoolSetAccess(pool: CUmemoryPool, map: In<CUmemAccessDesc>, count: u
         if is_device {
             device(wanted.location.id)?;
         }
-        match (is_device && wanted.location.id == pool.device.ordinal, wanted.flags) {
+        match (
+            is_device && wanted.location.id == pool.device.ordinal,
+            wanted.flags,
+        ) {
             // A device cannot be kept from its own pool.
             (true, CUmemAccess_flags::NONE) => return Err(CUresult::INVALID_DEVICE),
             (_, CUmemAccess_flags::READ) => return Err(CUresult::NOT_SUPPORTED),
@@ -236,7 +239,9 @@ fn located(
         ) => Ok((device(0)?, MemoryKind::Managed)),
         (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::HOST_NUMA)
             if has_numa_node(location.id) =>
-        Ok((device(0)?, MemoryKind::Managed)),
+        {
+            Ok((device(0)?, MemoryKind::Managed))
+        }
         _ => Err(CUresult::INVALID_VALUE),
     }
 }

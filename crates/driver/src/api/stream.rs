@@ -99,11 +99,17 @@ pub fn cuStreamAddCallback(
 }
 
 pub fn cuStreamSynchronize(stream: CUstream) -> Result {
-    Stream::from_handle(stream)?.synchronize()
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    capture::refuse_unsafe_call()?;
+    stream.synchronize()
 }
 
 pub fn cuStreamQuery(stream: CUstream) -> Result {
-    match Stream::from_handle(stream)?.is_idle()? {
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    capture::refuse_unsafe_call()?;
+    match stream.is_idle()? {
         true => Ok(()),
         false => Err(CUresult::NOT_READY),
     }

@@ -50,7 +50,12 @@ impl Capture {
 
     /// Whether a stream still captures for it. A capture that has ended lives on in events that marked it.
     pub fn is_under_way(self: &Arc<Self>) -> bool {
-        let members: Vec<_> = self.members.lock().iter().filter_map(Weak::upgrade).collect();
+        let members: Vec<_> = self
+            .members
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
         members.iter().any(|stream| {
             let member = stream.capture.member.lock();
             member
@@ -435,8 +440,15 @@ pub fn refuse_while_context_captures(context_id: u64) -> Result {
     let captures: Vec<_> = CAPTURES.lock().iter().filter_map(Weak::upgrade).collect();
     let mut result = Ok(());
     for capture in captures {
-        let members: Vec<_> = capture.members.lock().iter().filter_map(Weak::upgrade).collect();
-        let here = members.iter().any(|stream| stream.group.context_id == context_id);
+        let members: Vec<_> = capture
+            .members
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        let here = members
+            .iter()
+            .any(|stream| stream.group.context_id == context_id);
         if here && capture.is_under_way() {
             capture.invalidate();
             result = Err(CUresult::STREAM_CAPTURE_UNSUPPORTED);

@@ -209,9 +209,7 @@ impl Graph {
         let mut own = false;
         for node in &*self.nodes.lock() {
             match &*node.operation.lock() {
-                Operation::Free(freed) if *freed == address => {
-                    return Err(CUresult::INVALID_VALUE)
-                }
+                Operation::Free(freed) if *freed == address => return Err(CUresult::INVALID_VALUE),
                 Operation::Allocate(memory) => own |= memory.address() == address,
                 _ => {}
             }

@@ -103,10 +103,12 @@ impl Module {
     pub fn variable(&self, name: &str) -> Result<(u64, usize)> {
         let layout = self.code.program.layout().map_err(|error| error.status)?;
         let Some(place) = layout.variables.get(name) else {
-            return Err(match name.is_empty() || self.code.program.kernel(name).is_ok() {
-                true => CUresult::INVALID_VALUE,
-                false => CUresult::NOT_FOUND,
-            });
+            return Err(
+                match name.is_empty() || self.code.program.kernel(name).is_ok() {
+                    true => CUresult::INVALID_VALUE,
+                    false => CUresult::NOT_FOUND,
+                },
+            );
         };
         Ok((
             self.code.variables_address()? + place.offset,

@@ -84,7 +84,9 @@ impl Program {
             let missing = |symbol: &&ptx::Symbol| {
                 symbol.kind == ptx::SymbolKind::Module
                     && !ptx_spirv::graph::SYSTEM_CALLS.contains(&&*symbol.name)
-                    && module.function(&symbol.name).is_some_and(|f| f.body.is_none())
+                    && module
+                        .function(&symbol.name)
+                        .is_some_and(|f| f.body.is_none())
             };
             if let Some(symbol) = body.symbols.iter().find(missing) {
                 let message = format!("unresolved extern function '{}'", symbol.name);

@@ -7,7 +7,7 @@
 
 use crate::boundary::Result;
 use crate::core::attributes::{Attributes, Owner};
-use crate::core::capture::{self, StreamCapture};
+use crate::core::capture::StreamCapture;
 use crate::core::context::State;
 use crate::core::device::Device;
 use crate::core::printf::Printf;
@@ -278,7 +278,6 @@ impl Stream {
     /// Sticky errors; `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` while it captures.
     pub fn synchronize(&self) -> Result {
         self.refuse_while_capturing()?;
-        capture::refuse_unsafe_call()?;
         self.before()?;
         self.vulkan.synchronize().cuda()?;
         self.group.print()
@@ -290,7 +289,6 @@ impl Stream {
     /// As [`Stream::synchronize`].
     pub fn is_idle(&self) -> Result<bool> {
         self.refuse_while_capturing()?;
-        capture::refuse_unsafe_call()?;
         // A stream of its own without work does not wait for anyone.
         if self.kind == Kind::Legacy || self.used.load(Ordering::Acquire) {
             self.before()?;

@@ -421,6 +421,60 @@ probes! {
         go!(cuDeviceGraphMemTrim(0));
         go!(cuDeviceGraphMemTrim(5));
     };
+    "exec/no-context" => || {
+        let c = context();
+        let (g, at, s, f) = (graph(), alloc(64), stream(1), kernel(c"add"));
+        let p = Parameters::new(at, 5);
+        let node = kernel_node(g, &[], f, p.list());
+        let x = instantiate(g);
+        must!(cuCtxSetCurrent(NULL));
+        let (mut y, mut n) = (0u64, 0usize);
+        go!(cuGraphGetNodes(g, NULL, &mut n));
+        show!(n);
+        go!(cuGraphInstantiateWithFlags(&mut y, g, 0));
+        go!(cuGraphLaunch(x, s));
+        go!(cuGraphLaunch(x, NULL));
+        go!(cuGraphExecKernelNodeSetParams_v2(x, node, &kernel_params(f, p.list())));
+        go!(cuGraphExecDestroy(x));
+        go!(cuGraphDestroy(g));
+        must!(cuCtxSetCurrent(c));
+        must!(cuCtxSynchronize());
+        show!(peek(at));
+    };
+    "exec/other-context" => || {
+        init();
+        let a = own_context();
+        let (g, at, f, s) = (graph(), alloc(64), kernel(c"add"), stream(1));
+        let p = Parameters::new(at, 5);
+        kernel_node(g, &[], f, p.list());
+        let x = instantiate(g);
+        let _ = own_context();
+        let t = stream(1);
+        go!(cuGraphLaunch(x, t));
+        go!(cuGraphLaunch(x, NULL));
+        go!(cuGraphLaunch(x, s));
+        go!(cuStreamSynchronize(s));
+        go!(cuCtxSynchronize());
+        show!(peek(at));
+        must!(cuCtxDestroy_v2(a));
+        go!(cuCtxSynchronize());
+    };
+    "exec/many-nodes" => || {
+        context();
+        let (g, at, s, f) = (graph(), alloc(64), stream(1), kernel(c"add"));
+        let p = Parameters::new(at, 1);
+        let mut last = Vec::new();
+        for i in 0..300usize {
+            let after: Vec<u64> = last.iter().rev().take(i % 4).copied().collect();
+            last.push(kernel_node(g, &after, f, p.list()));
+        }
+        let x = instantiate(g);
+        for _ in 0..3 {
+            must!(cuGraphLaunch(x, s));
+        }
+        go!(cuStreamSynchronize(s));
+        show!(peek(at));
+    };
     "exec/captured-memory" => || {
         context();
         let (s, mut d, mut g) = (stream(1), 0u64, 0u64);

@@ -261,6 +261,32 @@ probes! {
         go!(cuStreamWaitEvent(NULL, e, 0));
         go!(cuStreamSynchronize(t));
     };
+    "stream/wait-external" => || {
+        context();
+        let (s, t, e) = (stream(1), stream(1), event(2));
+        go!(cuStreamWaitEvent(t, e, 1));
+        must!(cuEventRecord(e, s));
+        go!(cuStreamWaitEvent(t, e, 1));
+        go!(cuStreamWaitEvent(t, e, 0));
+        go!(cuStreamSynchronize(t));
+    };
+    "stream/destroy-of-others" => || {
+        init();
+        let a = own_context();
+        let (s, e) = (stream(0), event(0));
+        must!(cuCtxSetCurrent(NULL));
+        go!(cuEventDestroy_v2(e));
+        go!(cuStreamSynchronize(s));
+        go!(cuStreamQuery(s));
+        let (mut f, mut p, mut i, mut c) = (9u32, 9i32, 0u64, 0u64);
+        go!(cuStreamGetFlags(s, &mut f));
+        go!(cuStreamGetPriority(s, &mut p));
+        go!(cuStreamGetId(s, &mut i));
+        go!(cuStreamGetCtx(s, &mut c));
+        show!(c == a);
+        go!(cuLaunchHostFunc(s, COUNT, counter()));
+        go!(cuStreamDestroy_v2(s));
+    };
     "stream/host-function" => || {
         context();
         let s = stream(1);
