@@ -12,11 +12,11 @@ use cuda_abi::*;
 pub(super) fn plain_edges(data: In<CUgraphEdgeData>, count: usize) -> Result {
     // A programmatic edge (type 1) may start its node early; starting it after the other's end is right, too.
     let programmatic = 1;
-    // A programmatic port belongs to such an edge.
+    // A programmatic port belongs to such an edge, and the other way round.
     let programmatic_port = 1;
     let wrong = |edge: &CUgraphEdgeData| {
         let port = edge.from_port == programmatic_port;
-        edge.kind > programmatic || edge.kind == 0 && port || edge.to_port != 0
+        edge.kind > programmatic || (edge.kind == programmatic) != port || edge.to_port != 0
     };
     if !data.is_null() && data.all(count)?.iter().any(wrong) {
         return Err(CUresult::INVALID_VALUE);

@@ -12,7 +12,7 @@ fn properties() -> [u32; 8] {
 fn granularity() -> usize {
     let mut size = 0usize;
     must!(cuMemGetAllocationGranularity(&mut size, &properties(), 0));
-    size
+    size.max(1)
 }
 
 /// Memory without an address.
