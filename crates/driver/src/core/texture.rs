@@ -166,7 +166,9 @@ impl Source {
             return invalid("a view of memory that is no array");
         }
         let whole = &self.arrays[0].descriptor;
-        if view.format == 0 || (view.width, view.height) != (whole.Width, whole.Height) {
+        let other = view.format == 0 || (view.width, view.height) != (whole.Width, whole.Height);
+        // Of mipmapped arrays it may be the size of a level.
+        if self.levels.len() == 1 && other {
             return invalid("a view without a format, or of another size");
         }
         if let Some(format) = view_format(view.format)? {
