@@ -651,10 +651,31 @@ fn linked_ptx_is_an_image() {
             null_mut(),
             null_mut()
         ));
+        // Of the device runtime, which programs are linked with that have a kernel launch another: only such kernels are refused.
+        let text =
+            c".version 8.0\n.target sm_80\n.address_size 64\n.extern .func cnpDeviceSynchronize;\n\
+            .visible .entry parent() { call cnpDeviceSynchronize; ret; }";
+        ok!(cuLinkAddData_v2(
+            link,
+            kind,
+            text.as_ptr().cast_mut().cast(),
+            text.count_bytes() + 1,
+            c"runtime.ptx".as_ptr(),
+            0,
+            null_mut(),
+            null_mut()
+        ));
         ok!(cuLinkComplete(link, &mut image, &mut size));
         ok!(cuModuleLoadData(&mut module, image));
         ok!(cuLinkDestroy(link));
         function(module, c"scale");
+        let parent = function(module, c"parent");
+        let (none, no_names) = (null_mut(), null_mut());
+        assert_eq!(
+            // SAFETY: the kernel takes nothing.
+            unsafe { cuLaunchKernel(parent, 1, 1, 1, 1, 1, 1, 0, CUstream::NULL, none, no_names) },
+            CUresult::NOT_SUPPORTED
+        );
     });
 }
 

@@ -284,6 +284,15 @@ pub const SYSTEM_CALLS: &[&str] = &[
     "cudaGraphSetConditional",
 ];
 
+/// Beginnings of the names of functions that NVIDIA's linker provides to the device runtime (`libcudadevrt.a`), by which
+/// kernels launch kernels. A module links with them, and a kernel that calls one is refused.
+const DEVICE_RUNTIME: &[&str] = &["cnp", "__cuda_syscall_"];
+
+/// Whether a linked module may leave a function of this name without a definition.
+pub fn is_system_call(name: &str) -> bool {
+    SYSTEM_CALLS.contains(&name) || DEVICE_RUNTIME.iter().any(|p| name.starts_with(p))
+}
+
 /// Builds the graph of a kernel.
 pub fn build<'m>(
     module: &'m Module<'m>,
@@ -707,10 +716,12 @@ impl<'m> Builder<'m, '_> {
         let function = module.function(&name);
         let Some(function) = function.filter(|f| f.body.is_some()) else {
             if !SYSTEM_CALLS.contains(&&*name) {
-                return Err(self.unsupported(
-                    i.span,
-                    format!("call of {name}, which the module does not define"),
-                ));
+                let why = if is_system_call(&name) {
+                    "a kernel that launches kernels"
+                } else {
+                    "which the module does not define"
+                };
+                return Err(self.unsupported(i.span, format!("call of {name}, {why}")));
             }
             self.graph.blocks[start as usize]
                 .steps

@@ -10,7 +10,7 @@
 //!     .visible .entry k() { .reg .b32 %a; { .param .b32 p; call (p), helper; ld.param.b32 %a, [p]; } ret; }";
 //! let callee = ".version 8.2 .target sm_90 .address_size 64
 //!     .visible .func (.param .b32 r) helper { st.param.b32 [r], 7; ret; }";
-//! let linked = ptx::link::link(&[("a", caller), ("b", callee)], &[]).unwrap();
+//! let linked = ptx::link::link(&[("a", caller), ("b", callee)], |_| false).unwrap();
 //! let module = ptx::Module::parse(&linked).unwrap();
 //! assert!(module.function("helper").unwrap().body.is_some());
 //! assert_eq!((module.header.version, module.header.target), ((8, 2), 90));
@@ -92,11 +92,14 @@ struct Part<'a> {
     items: Vec<Item<'a>>,
 }
 
-/// Links modules, each given by a name for messages and its text. `provided` are functions that need no definition.
+/// Links modules, each given by a name for messages and its text. `provided` tells functions that need no definition.
 ///
 /// # Errors
 /// See [`LinkError`].
-pub fn link(modules: &[(&str, &str)], provided: &[&str]) -> Result<String, LinkError> {
+pub fn link(
+    modules: &[(&str, &str)],
+    provided: impl Fn(&str) -> bool,
+) -> Result<String, LinkError> {
     let parts = modules
         .iter()
         .map(|&(name, text)| part(name, text))
@@ -131,7 +134,7 @@ pub fn link(modules: &[(&str, &str)], provided: &[&str]) -> Result<String, LinkE
             let place = defined.get(name);
             if item.linkage == Linkage::Extern && place.is_none() {
                 let is_shared = item.kind == Kind::Variable { is_shared: true };
-                if !is_shared && !provided.contains(&name) {
+                if !is_shared && !provided(name) {
                     return Err(LinkError::Undefined {
                         name: name.into(),
                         module: part.name.into(),

@@ -17,7 +17,7 @@ fn try_link(parts: &[&str]) -> Result<String, LinkError> {
         .zip(&texts)
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
-    let linked = link(&modules, &["vprintf"])?;
+    let linked = link(&modules, |name| name == "vprintf")?;
     let module = Module::parse(&linked).unwrap_or_else(|error| panic!("{error}\n{linked}"));
     for function in &module.functions {
         if function.body.is_some() {

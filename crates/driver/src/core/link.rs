@@ -126,6 +126,6 @@ pub fn link(modules: &[(String, String)]) -> std::result::Result<String, JitErro
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
-    ptx::link::link(&modules, ptx_spirv::graph::SYSTEM_CALLS)
+    ptx::link::link(&modules, ptx_spirv::graph::is_system_call)
         .map_err(|error| JitError::new(CUresult::INVALID_PTX, error.to_string()))
 }

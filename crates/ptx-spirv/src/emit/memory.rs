@@ -44,11 +44,18 @@ pub(crate) struct Address {
     pub(crate) id: Id,
 }
 
+/// SPIR-V's scope Device, and the memory operands by which a store reaches it and a load comes from it.
+const DEVICE_SCOPE: u32 = 1;
+const MAKE_AVAILABLE: u32 = 0x8;
+const MAKE_VISIBLE: u32 = 0x10;
+
 /// How an access takes part in the memory model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
     /// Not to be merged, moved or left out.
     pub(crate) volatile: bool,
+    /// Other blocks see it, and it sees theirs: past the caches of a multiprocessor.
+    pub(crate) coherent: bool,
     /// No other thread writes the memory while the kernel runs.
     pub(crate) constant: bool,
     /// Bytes of alignment, where less than the natural one; 0 for natural.
@@ -57,11 +64,13 @@ pub(crate) struct Access {
 
 fn access_of(i: &Instruction) -> Access {
     use Modifier::*;
+    let volatile = i
+        .modifiers
+        .iter()
+        .any(|m| matches!(m, Volatile | Relaxed | Acquire | Release | Mmio));
     Access {
-        volatile: i
-            .modifiers
-            .iter()
-            .any(|m| matches!(m, Volatile | Relaxed | Acquire | Release | Mmio)),
+        volatile,
+        coherent: volatile && !i.has(Cta) || i.has(Cg) || i.has(Cv),
         constant: i.has(Nc),
         align: 0,
     }
@@ -339,6 +348,14 @@ impl Emitter<'_> {
             let v = self.load_device(address, packed, access);
             return self.asm.op(Op::Bitcast, ty, &[v]);
         }
+        if let Some(single) = self.in_one_piece(ty, access) {
+            let pointer = self.device_pointer(address, single);
+            let (scope, relaxed) = (self.asm.u32(DEVICE_SCOPE), self.asm.u32(0));
+            let id = self
+                .asm
+                .op(Op::AtomicLoad, single, &[pointer, scope, relaxed]);
+            return self.cast(Value { id, ty: single }, ty);
+        }
         let pointer = if access.constant {
             self.constant_pointer(address, ty)
         } else {
@@ -351,13 +368,40 @@ impl Emitter<'_> {
         };
         let volatile = access.volatile || self.state.is_some() && !access.constant;
         let mask = 0x2 | u32::from(volatile) | if access.constant { 0 } else { 0x20 };
+        if access.coherent && !access.constant && !self.yields() {
+            let scope = self.asm.u32(DEVICE_SCOPE);
+            return self
+                .asm
+                .op(Op::Load, ty, &[pointer, mask | MAKE_VISIBLE, align, scope]);
+        }
         self.asm.op(Op::Load, ty, &[pointer, mask, align])
+    }
+
+    /// The type of the one atomic access that a coherent access of this type is: CUDA's vectors of eight bytes are read and
+    /// written in one piece, which programs count on (a flag and its value, side by side).
+    fn in_one_piece(&self, ty: Type, access: Access) -> Option<Type> {
+        if !access.volatile || !access.coherent || self.yields() || access.align != 0 {
+            return None;
+        }
+        match ty.size() {
+            4 => Some(Type::U32),
+            8 if self.target.atomic_i64 => Some(Type::U64),
+            _ => None,
+        }
     }
 
     pub(crate) fn store_device(&mut self, address: Id, ty: Type, value: Id, access: Access) {
         if let Some(packed) = self.packed(ty) {
             let v = self.asm.op(Op::Bitcast, packed, &[value]);
             return self.store_device(address, packed, v, access);
+        }
+        if let Some(single) = self.in_one_piece(ty, access) {
+            let id = self.cast(Value { id: value, ty }, single);
+            let pointer = self.device_pointer(address, single);
+            let (scope, relaxed) = (self.asm.u32(DEVICE_SCOPE), self.asm.u32(0));
+            self.asm
+                .void(Op::AtomicStore, &[pointer, scope, relaxed, id]);
+            return;
         }
         let pointer = self.device_pointer(address, ty);
         let align = if access.align == 0 {
@@ -367,6 +411,13 @@ impl Emitter<'_> {
         };
         let volatile = access.volatile || self.state.is_some();
         let mask = 0x22 | u32::from(volatile);
+        if access.coherent && !self.yields() {
+            let scope = self.asm.u32(DEVICE_SCOPE);
+            let mask = mask | MAKE_AVAILABLE;
+            self.asm
+                .void(Op::Store, &[pointer, value, mask, align, scope]);
+            return;
+        }
         self.asm.void(Op::Store, &[pointer, value, mask, align]);
     }
 
@@ -522,14 +573,14 @@ impl Emitter<'_> {
         let v = self.load(address, whole, access);
         let signed = ty.is_signed();
         let parts = Self::elements(d);
-        if parts.len() == 1 {
-            return self.set_widened(&parts[0], scalar, v, signed);
-        }
         for (n, d) in parts.iter().enumerate() {
-            if matches!(d, Operand::Sink) {
+            if matches!(d, Operand::Sink) && parts.len() > 1 {
                 continue;
             }
-            let e = self.asm.op(Op::CompositeExtract, scalar, &[v, n as u32]);
+            let e = match parts.len() {
+                1 => v,
+                _ => self.asm.op(Op::CompositeExtract, scalar, &[v, n as u32]),
+            };
             self.set_widened(d, scalar, e, signed)?;
         }
         if i.has(Modifier::Acquire) {

@@ -16,6 +16,7 @@ pub(super) const TEXEL: Type = Type::Vector(Scalar::U32, 4);
 /// Textures do not change while a kernel reads them.
 pub(super) const READ_ONLY: Access = Access {
     volatile: false,
+    coherent: false,
     constant: true,
     align: 0,
 };
