@@ -132,7 +132,7 @@ pub(crate) struct Plan {
     pub(crate) compute_queues: u32,
     /// timestampValidBits of that family.
     pub(crate) timestamp_bits: u32,
-    /// A family for vkQueueBindSparse, where there is one; preferably the compute family.
+    /// A family for vkQueueBindSparse, where there is one; preferably not the compute family.
     pub(crate) sparse_family: Option<u32>,
 }
 
@@ -252,6 +252,25 @@ impl PhysicalDevice {
     /// Whether device memory is the host's (integrated and CPU devices).
     pub fn unified_memory(&self) -> bool {
         matches!(self.kind, DeviceKind::Integrated | DeviceKind::Cpu)
+    }
+
+    /// The longest reservation that [`crate::Device::reserve`] can make, bytes; 0 where it can make none. The driver may have
+    /// room for only one of that size.
+    pub fn longest_reservation(&self) -> u64 {
+        if self.is_llvmpipe() {
+            // Half of the 47 bits of a process's address space.
+            return match self.limits.host_pointer_alignment {
+                0 => 0,
+                _ => 1 << 46,
+            };
+        }
+        match self.features.core.sparse_residency_buffer {
+            vk::TRUE => self
+                .limits
+                .sparse_address_space
+                .min(self.limits.buffer_size),
+            _ => 0,
+        }
     }
 
     /// Bytes of the heap of a memory type.
@@ -510,13 +529,18 @@ fn plan(instance: &RawInstance, handle: vk::PhysicalDevice, sparse: bool) -> Res
             .queue_flags
             .contains(vk::QueueFlags::SPARSE_BINDING)
     };
-    let sparse_family = if !sparse {
-        None
-    } else if binds(&compute_family) {
-        Some(compute_family)
-    } else {
-        (0..families.len()).find(binds)
-    };
+    // Better one whose queue no kernel occupies: CUDA maps memory while kernels run.
+    let sparse_family = (0..families.len())
+        .filter(|index| sparse && binds(index) && families[*index].queue_count > 0)
+        .min_by_key(|&index| {
+            let flags = families[index].queue_flags;
+            (
+                index == compute_family,
+                flags.contains(vk::QueueFlags::GRAPHICS),
+                flags.contains(vk::QueueFlags::COMPUTE),
+                index,
+            )
+        });
 
     Ok(Plan {
         compute_family: compute_family as u32,
