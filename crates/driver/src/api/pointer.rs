@@ -1,7 +1,7 @@
 //! Unified addressing.
 
 use crate::boundary::{In, Result};
-use crate::core::pointer::{find, unknown, Value};
+use crate::core::pointer::{find, reserved, unknown, Value};
 use crate::core::stack;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -28,6 +28,9 @@ pub fn cuPointerGetAttribute(
     dptr: CUdeviceptr,
 ) -> Result {
     stack::current()?;
+    if let Some(value) = reserved(dptr, attribute) {
+        return write(data, value);
+    }
     let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     write(data, known.attribute(attribute)?)
 }
@@ -49,6 +52,7 @@ pub fn cuPointerGetAttributes(
         let value = known
             .as_ref()
             .and_then(|known| known.attribute(attribute).ok())
+            .or_else(|| reserved(dptr, attribute))
             .or_else(|| unknown(attribute));
         write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
     }

@@ -7,6 +7,7 @@
 use crate::boundary::Result;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
+use crate::core::virtual_memory;
 use cuda_abi::CUresult;
 use std::sync::Arc;
 use vulkan::{Copy2d, Error, MemoryKind};
@@ -85,6 +86,8 @@ pub fn place(vulkan: &vulkan::Device, address: u64, named: Named) -> Result<Plac
     }
     match named {
         Named::Device => Err(CUresult::INVALID_VALUE),
+        // Nobody may touch it: nothing is mapped there, or without access.
+        _ if virtual_memory::find(address).is_some() => Err(CUresult::INVALID_VALUE),
         Named::Host | Named::Unified => Ok(Place::Host(pointer)),
     }
 }

@@ -50,4 +50,5 @@ pub mod stream;
 pub mod stream_pool;
 pub mod texture;
 pub mod user_object;
+pub mod virtual_memory;
 pub mod visible;
