@@ -174,6 +174,17 @@ impl PhysicalDevice {
         self.uuid
     }
 
+    /// Makes the UUID one that none of the others has. Devices of one CPU driver, loaded twice, say the same one.
+    pub(crate) fn tell_apart(&mut self, others: &[Arc<PhysicalDevice>]) {
+        let first = self.uuid;
+        let mut number = 0u64;
+        while others.iter().any(|other| other.uuid == self.uuid) {
+            number += 1;
+            let low = u64::from_be_bytes(first[8..].try_into().expect("8 bytes"));
+            self.uuid[8..].copy_from_slice(&low.wrapping_add(number).to_be_bytes());
+        }
+    }
+
     /// The PCI address; `None` where the driver has no VK_EXT_pci_bus_info (lavapipe).
     pub fn pci(&self) -> Option<PciAddress> {
         self.pci

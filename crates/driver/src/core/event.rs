@@ -129,9 +129,10 @@ impl Event {
     /// `cuEventElapsedTime`: milliseconds from `start` to this event.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, `CUDA_ERROR_NOT_READY` where one is not complete.
+    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, or they are of two devices, `CUDA_ERROR_NOT_READY` where one is not complete.
     pub fn milliseconds_since(&self, start: &Event) -> Result<f32> {
-        if !self.is_timed() || !start.is_timed() {
+        let clocks = [self, start].map(|event| event.group.device.ordinal);
+        if !self.is_timed() || !start.is_timed() || clocks[0] != clocks[1] {
             return Err(CUresult::INVALID_HANDLE);
         }
         let (Some(from), Some(to)) = (start.point()?, self.point()?) else {

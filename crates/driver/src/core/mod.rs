@@ -38,6 +38,7 @@ pub mod memory_operation;
 pub mod module;
 pub mod occupancy;
 pub mod operation;
+pub mod peer;
 pub mod platform;
 pub mod pointer;
 pub mod pool;
