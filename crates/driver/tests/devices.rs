@@ -4,15 +4,15 @@
 //! On a machine with one GPU the tests say that they tested nothing.
 
 mod common;
+#[path = "common/two_devices.rs"]
+mod two_devices;
 
 use common::{in_child, is_child, run_child};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
-use std::path::PathBuf;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
-use vulkan::{DeviceKind, Instance};
+use two_devices::environment;
 
 /// Calls an exported function and checks that it succeeds.
 macro_rules! ok {
@@ -28,58 +28,6 @@ macro_rules! fails {
         // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
         assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
     };
-}
-
-/// What a child process needs in its environment to have two devices.
-fn environment() -> Option<Vec<(String, String)>> {
-    static FOUND: OnceLock<Option<Vec<(String, String)>>> = OnceLock::new();
-    FOUND.get_or_init(find_environment).clone()
-}
-
-fn find_environment() -> Option<Vec<(String, String)>> {
-    let instance = Instance::load().expect("a Vulkan loader");
-    let devices = instance.physical_devices();
-    let gpus = devices.iter().filter(|d| d.kind() != DeviceKind::Cpu);
-    match (gpus.count(), devices.len()) {
-        (2.., _) | (0, 2..) => return Some(Vec::new()),
-        (1, _) => {
-            eprintln!("there is one GPU: NOTHING TESTED");
-            return None;
-        }
-        _ => {}
-    }
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
-    let library = maps
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(5))
-        .find(|path| path.contains("libvulkan_lvp"));
-    let Some(library) = library.map(PathBuf::from) else {
-        eprintln!("there is one device, which is not lavapipe: NOTHING TESTED");
-        return None;
-    };
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("two-devices");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let second = folder.join("libvulkan_lvp_second.so");
-    // Made anew under another name and moved, since another test program may use it.
-    let fresh = folder.join(format!("{}.so", std::process::id()));
-    std::fs::copy(&library, &fresh).expect("a copy of the driver");
-    std::fs::rename(&fresh, &second).expect("a copy of the driver");
-    let manifests: Vec<_> = [("first", &library), ("second", &second)]
-        .into_iter()
-        .map(|(name, library)| {
-            let manifest = folder.join(format!("{name}.json"));
-            let text = format!(
-                "{{\"file_format_version\": \"1.0.0\", \"ICD\": {{\"library_path\": {library:?}, \"api_version\": \"1.3.0\"}}}}"
-            );
-            std::fs::write(&manifest, text).expect("a manifest");
-            manifest.to_str().expect("UTF-8").to_owned()
-        })
-        .collect();
-    let list = manifests.join(":");
-    Some(vec![
-        ("VK_DRIVER_FILES".into(), list.clone()),
-        ("VK_ICD_FILENAMES".into(), list),
-    ])
 }
 
 /// Runs a test in a child process that has two devices, if there are two.
@@ -206,19 +154,20 @@ fn the_environment_chooses_devices() {
     assert_ne!(first.split(' ').next(), second.split(' ').next(), "UUIDs");
     assert_ne!(first.split(' ').nth(1), second.split(' ').nth(1), "PCI");
     let names = [&first, &second].map(|id| id.split(' ').next().unwrap().to_owned());
-    let nothing = vec!["nothing".to_owned()];
-    let both = vec![second.clone(), first.clone()];
-    assert_eq!(seen(Some("0")), [first.clone()]);
-    assert_eq!(seen(Some("1")), [second.clone()]);
+    let one = |id: &String| vec![id.clone()];
+    let nothing = one(&"nothing".to_owned());
+    let both = [one(&second), one(&first)].concat();
+    assert_eq!(seen(Some("0")), one(&first));
+    assert_eq!(seen(Some("1")), one(&second));
     assert_eq!(seen(Some("1,0")), both);
-    assert_eq!(seen(Some(&names[1])), [second.clone()]);
+    assert_eq!(seen(Some(&names[1])), one(&second));
     assert_eq!(seen(Some(&format!("{},{}", names[1], names[0]))), both);
     assert_eq!(seen(Some(&format!("{},0", names[1]))), both);
     // What names no device ends the list, and so does what is named twice.
-    assert_eq!(seen(Some("1,-1,0")), [second.clone()]);
-    assert_eq!(seen(Some("0,999,1")), [first.clone()]);
-    assert_eq!(seen(Some("1,GPU-0,0")), [second]);
-    assert_eq!(seen(Some("0,0,1")), [first]);
+    assert_eq!(seen(Some("1,-1,0")), one(&second));
+    assert_eq!(seen(Some("0,999,1")), one(&first));
+    assert_eq!(seen(Some("1,GPU-0,0")), one(&second));
+    assert_eq!(seen(Some("0,0,1")), one(&first));
     assert_eq!(seen(Some("-1")), nothing);
     assert_eq!(seen(Some("")), nothing);
     assert_eq!(seen(Some("999,0")), nothing);
