@@ -3,9 +3,9 @@
 
 use crate::error::Error;
 use crate::kernels;
-use crate::memory::{Allocation, Shape, GRANULARITY};
+use crate::memory::{claim, Allocation, Shape, GRANULARITY};
 use crate::target::FusedFma;
-use crate::{Device, Instance};
+use crate::{Device, Instance, MemoryKind};
 use std::sync::Arc;
 
 fn device() -> Arc<Device> {
@@ -189,6 +189,37 @@ fn sparse_reservations_hold_data() {
             assert!(host.map(0, &one, GRANULARITY).is_err());
         }
     }
+}
+
+/// Addresses that another device has are not given out, as long as there are others.
+#[test]
+fn addresses_of_other_devices_are_left_alone() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let mut tested = 0;
+    for size in [17u64 << 20, 64 << 20, 19 << 20, 65 << 20] {
+        let first = device.allocate(size, MemoryKind::Device).unwrap();
+        let address = first.address();
+        drop(first);
+        device.synchronize().unwrap();
+        // What the driver would give out again, unless another test already has it.
+        let Some(_other) = claim(address, size) else {
+            continue;
+        };
+        tested += 1;
+        // As much, and parts of it.
+        for wanted in [size, size, 16 << 20, 16 << 20] {
+            let memory = device.allocate(wanted, MemoryKind::Device).unwrap();
+            let start = memory.address();
+            assert!(
+                start >= address + size || start + wanted <= address,
+                "{wanted} bytes at {start:#x}, {size} at {address:#x} taken"
+            );
+            stream.fill(start, 7, 4, 16).unwrap();
+            stream.synchronize().unwrap();
+        }
+    }
+    assert!(tested > 0);
 }
 
 #[test]

@@ -129,6 +129,8 @@ pub(crate) struct Block {
     mappable: u64,
     /// Anonymous memory that was imported; unmapped after the Vulkan objects are gone.
     region: Option<Region>,
+    /// Its addresses are this device's alone.
+    pub(super) entered: Option<super::apart::Entered>,
 }
 
 // SAFETY: the pointers are mapped memory that the block owns; Vulkan handles may cross threads.
@@ -138,6 +140,8 @@ unsafe impl Sync for Block {}
 
 impl Drop for Block {
     fn drop(&mut self) {
+        // Before somebody else can get the addresses.
+        self.entered = None;
         // SAFETY: blocks are dropped when no submitted work uses them (memory/mod.rs, retirement). Freed memory is unmapped.
         unsafe {
             for piece in &self.pieces {
@@ -207,6 +211,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            entered: None,
         };
         match shape {
             Shape::Single => block.end_to_end(memory_type, u64::MAX)?,
@@ -264,6 +269,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            entered: None,
         };
         let largest = limits.memory_allocation.min(limits.buffer_size) & !(alignment - 1);
         let piece = if raw.physical.is_llvmpipe() {
@@ -294,6 +300,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            entered: None,
         };
         let offset = if on_host {
             block.reserve_on_host(alignment, wanted)?;

@@ -10,11 +10,14 @@
 //!
 //! Nothing here waits, except an allocation that would otherwise fail.
 
+mod apart;
 mod block;
 mod ranges;
 mod reservation;
 mod types;
 
+#[cfg(test)]
+pub(crate) use apart::claim;
 pub(crate) use block::Block;
 #[cfg(test)]
 pub(crate) use block::Shape;
@@ -334,6 +337,8 @@ pub(crate) struct Memory {
     committed: AtomicU64,
     /// Bytes of all reservations.
     reserved: AtomicU64,
+    /// Addresses that other devices have.
+    fillers: Mutex<Vec<apart::Filler>>,
     /// Where memory that is mapped into reservations of the host's address space lies.
     file: Mutex<Weak<reservation::File>>,
 }
@@ -348,6 +353,7 @@ impl Memory {
             retired: Mutex::default(),
             committed: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
+            fillers: Mutex::default(),
             file: Mutex::default(),
         })
     }
@@ -499,7 +505,9 @@ impl Memory {
 
     fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
         self.check_room(size, memory_type)?;
-        let block = Block::create(&self.raw, memory_type, kind, size)?;
+        let (block, ()) = apart::make(&self.raw, &self.fillers, || {
+            Ok((Block::create(&self.raw, memory_type, kind, size)?, ()))
+        })?;
         self.committed.fetch_add(block.size, Ordering::Relaxed);
         Ok(block)
     }

@@ -372,7 +372,9 @@ impl Memory {
         if size > longest || size > all.saturating_sub(reserved) {
             return Err(Error::OutOfMemory { requested: size });
         }
-        let (block, offset) = Block::reserve(&self.raw, size, alignment, wanted, on_host)?;
+        let (block, offset) = super::apart::make(&self.raw, &self.fillers, || {
+            Block::reserve(&self.raw, size, alignment, wanted, on_host)
+        })?;
         self.reserved.fetch_add(block.size, Ordering::Relaxed);
         Ok(Arc::new(Reservation {
             memory: Arc::clone(self),
