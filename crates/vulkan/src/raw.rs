@@ -412,18 +412,17 @@ impl Raw {
         }
     }
 
-    /// Waits until the device is idle; errors are only noted.
+    /// Waits until the compute queues are idle; errors are only noted. The queue for sparse binding is: each binding is waited
+    /// for. (RADV has a thread for that queue, and Mesa's device that executes nothing, whose waits do not wait, would destroy
+    /// what vkDeviceWaitIdle gives to that thread while it still looks at it.)
     pub(crate) fn wait_idle(&self) {
-        let queues: Vec<_> = self
-            .queues
-            .iter()
-            .map(|queue| queue.handle.lock())
-            .collect();
-        // SAFETY: all compute queues are locked; the sparse queue is used under its own fence only.
-        if let Err(result) = unsafe { self.vk.device_wait_idle() } {
-            let _ = self.error("vkDeviceWaitIdle", result);
+        for queue in &self.queues {
+            let queue = queue.handle.lock();
+            // SAFETY: the queue is locked.
+            if let Err(result) = unsafe { self.vk.queue_wait_idle(*queue) } {
+                let _ = self.error("vkQueueWaitIdle", result);
+            }
         }
-        drop(queues);
     }
 }
 
