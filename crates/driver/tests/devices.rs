@@ -369,6 +369,50 @@ fn rows_go_from_device_to_device() {
         ok!(cuMemcpy3DPeerAsync(&copy, stream));
         ok!(cuStreamSynchronize(stream));
         assert!(read(contexts[1], memory[1], size) == expected);
+        // By addresses alone.
+        write(contexts[1], memory[1], &vec![0xcc; size]);
+        let plain = |unified| CUDA_MEMCPY3D {
+            srcXInBytes: 3,
+            srcY: 1,
+            srcMemoryType: unified,
+            srcDevice: memory[0],
+            srcPitch: pitch,
+            srcHeight: rows,
+            dstXInBytes: 50,
+            dstMemoryType: unified,
+            dstDevice: memory[1],
+            dstPitch: pitch,
+            dstHeight: rows,
+            WidthInBytes: 101,
+            Height: 7,
+            Depth: slices,
+            // SAFETY: as above.
+            ..unsafe { std::mem::zeroed() }
+        };
+        ok!(cuMemcpy3D_v2(&plain(CUmemorytype::UNIFIED)));
+        assert!(read(contexts[1], memory[1], size) == expected);
+        write(contexts[1], memory[1], &vec![0xcc; size]);
+        ok!(cuMemcpy3DAsync_v2(&plain(CUmemorytype::DEVICE), stream));
+        ok!(cuStreamSynchronize(stream));
+        assert!(read(contexts[1], memory[1], size) == expected);
+        let mut rows_here = vec![0u8; 101 * 7];
+        let down = CUDA_MEMCPY2D {
+            srcXInBytes: 50,
+            srcMemoryType: CUmemorytype::DEVICE,
+            srcDevice: memory[1],
+            srcPitch: pitch,
+            dstMemoryType: CUmemorytype::HOST,
+            dstHost: rows_here.as_mut_ptr().cast(),
+            WidthInBytes: 101,
+            Height: 7,
+            // SAFETY: as above.
+            ..unsafe { std::mem::zeroed() }
+        };
+        ok!(cuMemcpy2D_v2(&down));
+        for row in 0..7 {
+            let from = row * pitch + 50;
+            assert_eq!(rows_here[row * 101..][..101], expected[from..from + 101]);
+        }
         // From an array, whose context is not asked for.
         let mut array = CUarray::NULL;
         let descriptor = CUDA_ARRAY_DESCRIPTOR {

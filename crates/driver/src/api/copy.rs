@@ -290,12 +290,17 @@ struct Rows {
 }
 
 impl Rows {
-    fn side(&self, vulkan: &vulkan::Device, size: [usize; 3]) -> Result<Side> {
+    /// The side as seen from a device, and the context of another one if it lies there.
+    fn side(
+        &self,
+        vulkan: &Arc<vulkan::Device>,
+        size: [usize; 3],
+    ) -> Result<(Side, Option<Arc<State>>)> {
         let named = match self.kind {
             CUmemorytype::HOST => (self.host, Named::Host),
             CUmemorytype::DEVICE => (self.device, Named::Device),
             CUmemorytype::UNIFIED => (self.device, Named::Unified),
-            CUmemorytype::ARRAY => return self.array_side(size),
+            CUmemorytype::ARRAY => return self.array_side(vulkan, size),
             _ => return Err(CUresult::INVALID_VALUE),
         };
         let [width, height, depth] = size;
@@ -321,57 +326,84 @@ impl Rows {
             .0
             .checked_add(skip.ok_or(CUresult::INVALID_VALUE)? as u64)
             .ok_or(CUresult::INVALID_VALUE)?;
-        let place = place(vulkan, start, named.1)?;
-        Ok(Side {
-            place,
+        let located = locate(vulkan, start, named.1)?;
+        let side = Side {
+            place: located.place(),
             pitch: pitch as u64,
             slice: slice as u64,
-        })
+        };
+        let owner = match located {
+            Located::Here(_) => None,
+            Located::There(state, _) => Some(state),
+        };
+        Ok((side, owner))
+    }
+
+    fn array_side(
+        &self,
+        vulkan: &Arc<vulkan::Device>,
+        size: [usize; 3],
+    ) -> Result<(Side, Option<Arc<State>>)> {
+        let array = Array::from_handle(self.array)?;
+        let pitch = u64::from(array.level.pitch);
+        let side = Side {
+            place: Place::Device(array.address(self.skip, size)?),
+            pitch,
+            slice: pitch * u64::from(array.level.rows),
+        };
+        let owner = array_state(&array)?;
+        Ok((side, (!Arc::ptr_eq(&owner.vulkan, vulkan)).then_some(owner)))
     }
 }
 
-impl Rows {
-    fn array_side(&self, size: [usize; 3]) -> Result<Side> {
-        let array = Array::from_handle(self.array)?;
-        let place = Place::Device(array.address(self.skip, size)?);
-        let pitch = u64::from(array.level.pitch);
-        Ok(Side {
-            place,
-            pitch,
-            slice: pitch * u64::from(array.level.rows),
-        })
-    }
+/// The context that an array was made in.
+fn array_state(array: &Array) -> Result<Arc<State>> {
+    open_states()
+        .into_iter()
+        .find(|state| state.context_id == array.context_id())
+        .ok_or(CUresult::CONTEXT_IS_DESTROYED)
 }
 
 fn rows(stream: CUstream, destination: Rows, source: Rows, size: [usize; 3], wait: bool) -> Result {
     let stream = Stream::from_handle(stream)?;
     let vulkan = &stream.group.vulkan;
-    if let Some(copy) = resolve((vulkan, &destination), (vulkan, &source), size)? {
-        // Only copies that touch the host wait.
-        run(&stream, copy, wait && !copy.is_on_device())?;
+    let Some((copy, owners)) = resolve((vulkan, &destination), (vulkan, &source), size)? else {
+        return Ok(());
+    };
+    // Only copies that touch the host wait.
+    let wait_here = wait && !copy.is_on_device();
+    if let [None, None] = owners {
+        return run(&stream, copy, wait_here);
     }
-    Ok(())
+    let [to, from] = owners.map(|owner| owner.map_or_else(|| state_of(&stream), Ok));
+    between(&stream, (&to?, &from?), wait, Some(copy))?;
+    match wait_here {
+        true => stream.synchronize(),
+        false => Ok(()),
+    }
 }
 
-/// The copy of rows, with the device whose addresses each side has.
+/// A copy of rows, each side as seen from a device; and the contexts of destination and source where that is another's.
+#[allow(clippy::type_complexity)] // a copy with its two owners
 fn resolve(
-    destination: (&vulkan::Device, &Rows),
-    source: (&vulkan::Device, &Rows),
+    destination: (&Arc<vulkan::Device>, &Rows),
+    source: (&Arc<vulkan::Device>, &Rows),
     size: [usize; 3],
-) -> Result<Option<Copy>> {
+) -> Result<Option<(Copy, [Option<Arc<State>>; 2])>> {
     if size.contains(&0) {
         return Ok(None);
     }
     let [width, height, depth] = size.map(|n| n as u64);
-    let destination = destination.1.side(destination.0, size)?;
-    let source = source.1.side(source.0, size)?;
-    Ok(Some(Copy {
+    let (destination, to) = destination.1.side(destination.0, size)?;
+    let (source, from) = source.1.side(source.0, size)?;
+    let copy = Copy {
         destination,
         source,
         width,
         height,
         depth,
-    }))
+    };
+    Ok(Some((copy, [to, from])))
 }
 
 fn copy_2d(stream: CUstream, copy: In<CUDA_MEMCPY2D>, wait: bool) -> Result {
@@ -446,7 +478,14 @@ fn sides_3d(copy: &CUDA_MEMCPY3D) -> (Rows, Rows, [usize; 3]) {
 pub(super) fn node_copy(stream: &Stream, copy: &CUDA_MEMCPY3D) -> Result<Copy> {
     let (destination, source, size) = sides_3d(copy);
     let vulkan = &stream.group.vulkan;
-    resolve((vulkan, &destination), (vulkan, &source), size)?.ok_or(CUresult::INVALID_VALUE)
+    match resolve((vulkan, &destination), (vulkan, &source), size)? {
+        None => Err(CUresult::INVALID_VALUE),
+        Some((copy, [None, None])) => Ok(copy),
+        Some(_) => {
+            tracing::warn!("a copy between devices as a node of a graph is not supported");
+            Err(CUresult::NOT_SUPPORTED)
+        }
+    }
 }
 
 fn copy_3d(stream: CUstream, copy: &CUDA_MEMCPY3D, wait: bool) -> Result {
@@ -498,11 +537,7 @@ fn side_state(kind: CUmemorytype, context: CUcontext, array: CUarray) -> Result<
     if kind != CUmemorytype::ARRAY {
         return Context::from_handle(context)?.state();
     }
-    let own = Array::from_handle(array)?.context_id();
-    open_states()
-        .into_iter()
-        .find(|state| state.context_id == own)
-        .ok_or(CUresult::CONTEXT_IS_DESTROYED)
+    array_state(&*Array::from_handle(array)?)
 }
 
 fn peer_rows(stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>, serialized: bool) -> Result {
@@ -510,13 +545,13 @@ fn peer_rows(stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>, serialized: bool) -
     let to = side_state(copy.dstMemoryType, copy.dstContext, copy.dstArray)?;
     let from = side_state(copy.srcMemoryType, copy.srcContext, copy.srcArray)?;
     let (destination, source, size) = sides_3d(&without_contexts(&copy));
-    let copy = resolve((&to.vulkan, &destination), (&from.vulkan, &source), size)?;
-    between(
-        &Stream::from_handle(stream)?,
-        (&to, &from),
-        serialized,
-        copy,
-    )
+    let stream = Stream::from_handle(stream)?;
+    match resolve((&to.vulkan, &destination), (&from.vulkan, &source), size)? {
+        None => Ok(()),
+        Some((copy, [None, None])) => between(&stream, (&to, &from), serialized, Some(copy)),
+        // Not in the memory of the context that it is said to be in.
+        Some(_) => Err(CUresult::INVALID_VALUE),
+    }
 }
 
 pub fn cuMemcpy3DPeer(default_stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>) -> Result {
