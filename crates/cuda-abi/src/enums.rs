@@ -354,6 +354,11 @@ c_enums! {
         INVISIBLE = 5;
         DEVICE_LOCALITY_DOMAIN = 6;
     }
+    /// Which granularity of memory without an address is asked for.
+    CUmemAllocationGranularity_flags {
+        MINIMUM = 0;
+        RECOMMENDED = 1;
+    }
     /// Access to memory.
     CUmemAccess_flags {
         NONE = 0;

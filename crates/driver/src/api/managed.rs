@@ -33,8 +33,8 @@ fn managed(dptr: CUdeviceptr, count: usize) -> Result<(Known, Range<u64>)> {
 /// Notes something about a range of managed memory.
 fn note(dptr: CUdeviceptr, count: usize, said: Said) -> Result {
     let (known, range) = managed(dptr, count)?;
-    known
-        .state
+    let state = known.state.as_ref().ok_or(CUresult::INVALID_VALUE)?;
+    state
         .memory
         .with_advice(&known.found, |advice| advice.say(range, said));
     Ok(())
@@ -163,7 +163,8 @@ pub fn cuMemRangeGetAttribute(
     if data.is_null() || data_size == 0 || data_size % 4 != 0 || (one && data_size != 4) {
         return Err(CUresult::INVALID_VALUE);
     }
-    let values = known.state.memory.with_advice(&known.found, |advice| {
+    let state = known.state.as_ref().ok_or(CUresult::INVALID_VALUE)?;
+    let values = state.memory.with_advice(&known.found, |advice| {
         let place = |location: Option<CUmemLocation>, part: fn(CUmemLocation) -> i32| match location
         {
             Some(location) => part(location),

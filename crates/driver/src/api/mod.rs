@@ -39,6 +39,7 @@ mod profiler;
 mod stream;
 mod texture;
 mod user_object;
+mod virtual_memory;
 
 pub use array::*;
 pub use batch::*;
@@ -74,3 +75,4 @@ pub use profiler::*;
 pub use stream::*;
 pub use texture::*;
 pub use user_object::*;
+pub use virtual_memory::*;

@@ -2,7 +2,7 @@
 
 use crate::boundary::{In, Result};
 use crate::core::platform::platform;
-use crate::core::pointer::{find, unknown, Value};
+use crate::core::pointer::{find, reserved, unknown, Value};
 use cuda_abi::*;
 use std::ffi::c_void;
 
@@ -28,6 +28,9 @@ pub fn cuPointerGetAttribute(
     dptr: CUdeviceptr,
 ) -> Result {
     platform()?;
+    if let Some(value) = reserved(dptr, attribute) {
+        return write(data, value);
+    }
     let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     let value = known.attribute(attribute);
     if value.is_err() && attribute == CUpointer_attribute::HOST_POINTER {
@@ -56,6 +59,7 @@ pub fn cuPointerGetAttributes(
         let value = known
             .as_ref()
             .and_then(|known| known.attribute(attribute).ok())
+            .or_else(|| reserved(dptr, attribute))
             .or_else(|| unknown(attribute));
         write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
     }

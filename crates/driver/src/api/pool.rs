@@ -82,7 +82,7 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
     let managed = |known: &pointer::Known| {
         known.found.base == dptr
             && known.found.kind == MemoryKind::Managed
-            && known.state.memory.pool_of(dptr).is_none()
+            && (known.state.as_ref()).is_some_and(|state| state.memory.pool_of(dptr).is_none())
     };
     if pointer::find(dptr).as_ref().is_some_and(managed) {
         return Err(CUresult::NOT_SUPPORTED);

@@ -316,6 +316,11 @@ impl Array {
         Ok(self.level.address + row * u64::from(self.level.pitch) + x)
     }
 
+    /// The context that it was made in (`Context::id`).
+    pub fn context_id(&self) -> u64 {
+        self.storage.context_id
+    }
+
     /// The Vulkan device's memory that it lies in.
     pub fn memory(&self) -> &Allocation {
         &self.storage.allocation

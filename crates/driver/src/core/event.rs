@@ -145,7 +145,7 @@ impl Event {
     /// `cuEventElapsedTime`: milliseconds from `start` to this event.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, `CUDA_ERROR_NOT_READY` where one is not complete.
+    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, or they are of two devices, `CUDA_ERROR_NOT_READY` where one is not complete.
     pub fn milliseconds_since(&self, start: &Event) -> Result<f32> {
         let one_context = self.group.context_id == start.group.context_id;
         if !self.is_timed() || !start.is_timed() || !one_context {

@@ -186,6 +186,7 @@ extern "C" fn exiting() {
     // No panic may leave an exit handler.
     let _ = std::panic::catch_unwind(|| {
         crate::core::context::close_all();
+        crate::core::virtual_memory::close();
         if let Some(Ok(platform)) = PLATFORM.get() {
             platform.devices.iter().for_each(Device::close);
         }
