@@ -12,7 +12,7 @@ use vulkan::{Found, MemoryKind};
 /// An address that lies in an allocation of this library's.
 pub struct Known {
     /// The context whose allocation it is; none for memory that is mapped into a reservation.
-    state: Option<Arc<State>>,
+    pub state: Option<Arc<State>>,
     device: &'static Device,
     /// What is mapped where, for memory in a reservation.
     virtual_place: Option<Place>,
