@@ -477,7 +477,10 @@ fn devices_do_not_reach_each_other() {
             PEER_ACCESS_UNSUPPORTED
         );
         fails!(cuCtxEnablePeerAccess(contexts[1], 1), INVALID_VALUE);
-        fails!(cuCtxEnablePeerAccess(contexts[0], 0), INVALID_CONTEXT);
+        fails!(
+            cuCtxEnablePeerAccess(contexts[0], 0),
+            PEER_ACCESS_UNSUPPORTED
+        );
         fails!(cuCtxEnablePeerAccess(CUcontext(5), 0), INVALID_CONTEXT);
         fails!(cuCtxDisablePeerAccess(contexts[1]), PEER_ACCESS_NOT_ENABLED);
         // Nor do mapped addresses.

@@ -120,7 +120,10 @@ fn devices_have_identities() {
             let attribute = CUdevice_attribute(number);
             match attribute.name() {
                 Some(_) => ok!(cuDeviceGetAttribute(&mut value, attribute, 0)),
-                None => fails!(cuDeviceGetAttribute(&mut value, attribute, 0), INVALID_VALUE),
+                None => fails!(
+                    cuDeviceGetAttribute(&mut value, attribute, 0),
+                    INVALID_VALUE
+                ),
             }
         }
         let mut total = 0;

@@ -125,8 +125,10 @@ fn streams_wait_for_words_that_others_write() {
         let mut graph = CUgraph::NULL;
         let mut node = CUgraphNode::NULL;
         let mut exec = CUgraphExec::NULL;
+        let mut context = CUcontext::NULL;
+        ok!(cuCtxGetCurrent(&mut context));
         let params = CUDA_BATCH_MEM_OP_NODE_PARAMS {
-            ctx: CUcontext::NULL,
+            ctx: context,
             count: 1,
             paramArray: &mut ops[3],
             flags: 0,

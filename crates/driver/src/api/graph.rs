@@ -16,7 +16,10 @@ pub(super) fn plain_edges(data: In<CUgraphEdgeData>, count: usize) -> Result {
     let programmatic_port = 1;
     let wrong = |edge: &CUgraphEdgeData| {
         let port = edge.from_port == programmatic_port;
-        edge.kind > programmatic || (edge.kind == programmatic) != port || edge.to_port != 0
+        edge.kind > programmatic
+            || (edge.kind == programmatic) != port
+            || edge.to_port != 0
+            || edge.reserved != [0; 5]
     };
     if !data.is_null() && data.all(count)?.iter().any(wrong) {
         return Err(CUresult::INVALID_VALUE);

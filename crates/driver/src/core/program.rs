@@ -83,7 +83,7 @@ impl Program {
         for body in bodies.filter_map(|function| module.parse_body(function).ok()) {
             let missing = |symbol: &&ptx::Symbol| {
                 symbol.kind == ptx::SymbolKind::Module
-                    && !ptx_spirv::graph::SYSTEM_CALLS.contains(&&*symbol.name)
+                    && !ptx_spirv::graph::is_system_call(&symbol.name)
                     && module
                         .function(&symbol.name)
                         .is_some_and(|f| f.body.is_none())

@@ -264,34 +264,114 @@ fn forbidden(mode: u32) {
     let (mut zero, mut handle) = ([0u64; 8], 0u64);
     let z = std::ptr::from_mut(&mut zero) as u64;
     let spare = module(PTX);
-    during("cuStreamGetPriority", mode, |s| call("cuStreamGetPriority", &[s, o]));
-    during("cuStreamGetDevice", mode, |s| call("cuStreamGetDevice", &[s, o]));
-    during("cuStreamGetAttribute", mode, |s| call("cuStreamGetAttribute", &[s, 3, z]));
-    during("cuStreamSetAttribute", mode, |s| { zero[0] = 1; call("cuStreamSetAttribute", &[s, 3, z]) });
-    during("cuStreamCopyAttributes", mode, |s| call("cuStreamCopyAttributes", &[s, other]));
-    during("cuStreamGetFlags elsewhere", mode, |_| call("cuStreamGetFlags", &[other, o]));
-    during("cuMemFree_v2", mode, |_| { call("cuMemAlloc_v2", &[o, 64]); call("cuMemFree_v2", &[out]) });
-    during("cuMemFreeHost of null", mode, |_| call("cuMemFreeHost", &[0]));
-    during("cuMemHostRegister_v2", mode, |_| call("cuMemHostRegister_v2", &[host.as_ptr() as u64, 64, 0]));
-    during("cuMemHostGetDevicePointer_v2", mode, |_| call("cuMemHostGetDevicePointer_v2", &[o, h, 0]));
+    during("cuStreamGetPriority", mode, |s| {
+        call("cuStreamGetPriority", &[s, o])
+    });
+    during("cuStreamGetDevice", mode, |s| {
+        call("cuStreamGetDevice", &[s, o])
+    });
+    during("cuStreamGetAttribute", mode, |s| {
+        call("cuStreamGetAttribute", &[s, 3, z])
+    });
+    during("cuStreamSetAttribute", mode, |s| {
+        zero[0] = 1;
+        call("cuStreamSetAttribute", &[s, 3, z])
+    });
+    during("cuStreamCopyAttributes", mode, |s| {
+        call("cuStreamCopyAttributes", &[s, other])
+    });
+    during("cuStreamGetFlags elsewhere", mode, |_| {
+        call("cuStreamGetFlags", &[other, o])
+    });
+    during("cuMemFree_v2", mode, |_| {
+        call("cuMemAlloc_v2", &[o, 64]);
+        call("cuMemFree_v2", &[out])
+    });
+    during("cuMemFreeHost of null", mode, |_| {
+        call("cuMemFreeHost", &[0])
+    });
+    during("cuMemHostRegister_v2", mode, |_| {
+        call("cuMemHostRegister_v2", &[host.as_ptr() as u64, 64, 0])
+    });
+    during("cuMemHostGetDevicePointer_v2", mode, |_| {
+        call("cuMemHostGetDevicePointer_v2", &[o, h, 0])
+    });
     during("cuMemAdvise", mode, |_| call("cuMemAdvise", &[m, 64, 1, 0]));
-    during("cuMemAllocPitch_v2", mode, |_| call("cuMemAllocPitch_v2", &[o, z, 100, 2, 4]));
-    during("cuMemPoolCreate", mode, |_| { let p = [1u64, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]; call("cuMemPoolCreate", &[o, p.as_ptr() as u64]) });
-    during("cuMemPoolTrimTo", mode, |_| { must!(cuDeviceGetDefaultMemPool(&mut handle, 0)); call("cuMemPoolTrimTo", &[handle, 0]) });
-    during("cuArray3DCreate_v2", mode, |_| { let d = [8u64, 8, 0, 0x1_0000_0020, 0]; call("cuArray3DCreate_v2", &[o, d.as_ptr() as u64]) });
+    during("cuMemAllocPitch_v2", mode, |_| {
+        call("cuMemAllocPitch_v2", &[o, z, 100, 2, 4])
+    });
+    during("cuMemPoolCreate", mode, |_| {
+        let p = [1u64, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        call("cuMemPoolCreate", &[o, p.as_ptr() as u64])
+    });
+    during("cuMemPoolTrimTo", mode, |_| {
+        must!(cuDeviceGetDefaultMemPool(&mut handle, 0));
+        call("cuMemPoolTrimTo", &[handle, 0])
+    });
+    during("cuArray3DCreate_v2", mode, |_| {
+        let d = [8u64, 8, 0, 0x1_0000_0020, 0];
+        call("cuArray3DCreate_v2", &[o, d.as_ptr() as u64])
+    });
     during("cuCtxSetLimit", mode, |_| call("cuCtxSetLimit", &[0, 1024]));
     during("cuCtxGetLimit", mode, |_| call("cuCtxGetLimit", &[o, 0]));
-    during("cuCtxSetCacheConfig", mode, |_| call("cuCtxSetCacheConfig", &[0]));
-    during("cuModuleGetFunction", mode, |_| { let mut f = 0u64; call("cuModuleGetFunction", &[std::ptr::from_mut(&mut f) as u64, spare, c"empty".as_ptr() as u64]) });
-    during("cuModuleGetGlobal_v2", mode, |_| call("cuModuleGetGlobal_v2", &[o, z, spare, c"word".as_ptr() as u64]));
-    during("cuLibraryLoadData", mode, |_| call("cuLibraryLoadData", &[o, PTX.as_ptr() as u64, 0, 0, 0, 0, 0, 0]));
-    during("cuFuncGetAttribute", mode, |_| call("cuFuncGetAttribute", &[o, 0, f]));
-    during("cuOccupancyMaxActiveBlocksPerMultiprocessor", mode, |_| call("cuOccupancyMaxActiveBlocksPerMultiprocessor", &[o, f, 32, 0]));
-    during("cuPointerGetAttributes", mode, |_| { let (id, place) = (2u32, z); call("cuPointerGetAttributes", &[1, std::ptr::from_ref(&id) as u64, std::ptr::from_ref(&place) as u64, at]) });
+    during("cuCtxSetCacheConfig", mode, |_| {
+        call("cuCtxSetCacheConfig", &[0])
+    });
+    during("cuModuleGetFunction", mode, |_| {
+        let mut f = 0u64;
+        call(
+            "cuModuleGetFunction",
+            &[
+                std::ptr::from_mut(&mut f) as u64,
+                spare,
+                c"empty".as_ptr() as u64,
+            ],
+        )
+    });
+    during("cuModuleGetGlobal_v2", mode, |_| {
+        call(
+            "cuModuleGetGlobal_v2",
+            &[o, z, spare, c"word".as_ptr() as u64],
+        )
+    });
+    during("cuLibraryLoadData", mode, |_| {
+        call(
+            "cuLibraryLoadData",
+            &[o, PTX.as_ptr() as u64, 0, 0, 0, 0, 0, 0],
+        )
+    });
+    during("cuFuncGetAttribute", mode, |_| {
+        call("cuFuncGetAttribute", &[o, 0, f])
+    });
+    during("cuOccupancyMaxActiveBlocksPerMultiprocessor", mode, |_| {
+        call(
+            "cuOccupancyMaxActiveBlocksPerMultiprocessor",
+            &[o, f, 32, 0],
+        )
+    });
+    during("cuPointerGetAttributes", mode, |_| {
+        let (id, place) = (2u32, z);
+        call(
+            "cuPointerGetAttributes",
+            &[
+                1,
+                std::ptr::from_ref(&id) as u64,
+                std::ptr::from_ref(&place) as u64,
+                at,
+            ],
+        )
+    });
     during("cuGraphCreate", mode, |_| call("cuGraphCreate", &[o, 0]));
-    during("cuEventElapsedTime", mode, |_| call("cuEventElapsedTime", &[z, recorded, recorded]));
-    during("cuEventDestroy_v2", mode, |_| { let gone = event(2); call("cuEventDestroy_v2", &[gone]) });
-    during("cuDeviceGetAttribute", mode, |_| call("cuDeviceGetAttribute", &[o, 1, 0]));
+    during("cuEventElapsedTime", mode, |_| {
+        call("cuEventElapsedTime", &[z, recorded, recorded])
+    });
+    during("cuEventDestroy_v2", mode, |_| {
+        let gone = event(2);
+        call("cuEventDestroy_v2", &[gone])
+    });
+    during("cuDeviceGetAttribute", mode, |_| {
+        call("cuDeviceGetAttribute", &[o, 1, 0])
+    });
     during("cuMemcpy2D_v2 on the device", mode, |_| {
         let mut c: cuda_abi::CUDA_MEMCPY2D = zeroed();
         c.srcMemoryType = cuda_abi::CUmemorytype::DEVICE;
@@ -300,11 +380,27 @@ fn forbidden(mode: u32) {
         call("cuMemcpy2D_v2", &[std::ptr::from_ref(&c) as u64])
     });
     during("cuMemcpy", mode, |_| call("cuMemcpy", &[at + 16, at, 16]));
-    during("cuMemGetAddressRange_v2", mode, |_| call("cuMemGetAddressRange_v2", &[o, z, at]));
-    during("cuDevicePrimaryCtxGetState", mode, |_| call("cuDevicePrimaryCtxGetState", &[0, o, z]));
-    during("cuStreamBatchMemOp_v2", mode, |s| { let op = [2u64, at, 3, 0, 0, 0]; call("cuStreamBatchMemOp_v2", &[s, 1, op.as_ptr() as u64, 0]) });
-    during("cuLaunchCooperativeKernel", mode, |s| call("cuLaunchCooperativeKernel", &[f, 1, 1, 1, 1, 1, 1, 0, s, list]));
-    during("cuMemcpyPeerAsync", mode, |s| { let mut c = 0u64; must!(cuCtxGetCurrent(&mut c)); call("cuMemcpyPeerAsync", &[at + 16, c, at, c, 16, s]) });
+    during("cuMemGetAddressRange_v2", mode, |_| {
+        call("cuMemGetAddressRange_v2", &[o, z, at])
+    });
+    during("cuDevicePrimaryCtxGetState", mode, |_| {
+        call("cuDevicePrimaryCtxGetState", &[0, o, z])
+    });
+    during("cuStreamBatchMemOp_v2", mode, |s| {
+        let op = [2u64, at, 3, 0, 0, 0];
+        call("cuStreamBatchMemOp_v2", &[s, 1, op.as_ptr() as u64, 0])
+    });
+    during("cuLaunchCooperativeKernel", mode, |s| {
+        call(
+            "cuLaunchCooperativeKernel",
+            &[f, 1, 1, 1, 1, 1, 1, 0, s, list],
+        )
+    });
+    during("cuMemcpyPeerAsync", mode, |s| {
+        let mut c = 0u64;
+        must!(cuCtxGetCurrent(&mut c));
+        call("cuMemcpyPeerAsync", &[at + 16, c, at, c, 16, s])
+    });
     during("cuLaunchKernel without parameters", mode, |s| {
         call(
             "cuLaunchKernel",
