@@ -115,6 +115,7 @@ pub fn call_address(f: usize, a: &[u64]) -> u32 {
             // SAFETY: a driver function that takes as many words; probes pass what the call is documented to take, or what
             // it is documented to refuse. A call that crashes all the same is an answer: this process is its probe's own.
             let function: unsafe extern "C" fn($(with!(@word $index)),*) -> u32 = unsafe { transmute(f) };
+            // SAFETY: as above.
             unsafe { function($(a[$index]),*) }
         }};
         (@word $index:literal) => { u64 };

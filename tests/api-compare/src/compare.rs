@@ -63,7 +63,7 @@ pub fn probe(name: &str, recorded: &[String], here: &[String]) -> Vec<Difference
 /// Whether a probe's process was ended by a signal or by its time limit, after the last step that is recorded: what the other
 /// library answers from there on is compared with nothing.
 pub fn broke_off(lines: &[String]) -> bool {
-    let end = lines.iter().filter_map(|line| split(line)).last();
+    let end = lines.iter().rev().find_map(|line| split(line));
     matches!(end, Some(("end", answer)) if !answer.starts_with("exit"))
 }
 

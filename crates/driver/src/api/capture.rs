@@ -63,9 +63,8 @@ pub fn cuStreamGetCaptureInfo(
     status_out: Out<CUstreamCaptureStatus>,
     id_out: Out<u64>,
 ) -> Result {
-    match info(stream, status_out)? {
-        Some(info) => id_out.set_if(info.id),
-        None => {}
+    if let Some(info) = info(stream, status_out)? {
+        id_out.set_if(info.id);
     }
     Ok(())
 }
