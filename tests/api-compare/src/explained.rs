@@ -124,6 +124,37 @@ const ALL: &[Explained] = &[
     because("array/create-3d", "flag 256", "sparse arrays, arrays whose memory comes later, compressed formats, sRGB and seamless cubes are not supported"),
     because("array/create-3d", "depth 16385", "the limit is that which the device attribute tells"),
     because("capture/exchange-mode", "*", "there is no mode 3"),
+    because("various/coredump", "*", "there are no core dumps"),
+    because(
+        "various/rdma-and-others",
+        "*",
+        "nothing of other interfaces, devices and processes is mapped: refused by name",
+    ),
+    because(
+        "various/texture-references",
+        "*",
+        "texture references are refused by name",
+    ),
+    because(
+        "various/old-names",
+        "cuCtxCreate(*",
+        "addresses and sizes of 32 bits, as before CUDA 3.2",
+    ),
+    because(
+        "various/old-names",
+        "cuDeviceTotalMem(*",
+        "addresses and sizes of 32 bits, as before CUDA 3.2",
+    ),
+    because(
+        "various/old-names",
+        "cuMemAlloc(*",
+        "addresses and sizes of 32 bits, as before CUDA 3.2",
+    ),
+    because(
+        "various/old-names",
+        "cuMemGetInfo(*",
+        "addresses and sizes of 32 bits, as before CUDA 3.2",
+    ),
 ];
 
 const fn because(probe: &'static str, step: &'static str, why: &'static str) -> Explained {
