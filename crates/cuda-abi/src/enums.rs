@@ -354,6 +354,11 @@ c_enums! {
         INVISIBLE = 5;
         DEVICE_LOCALITY_DOMAIN = 6;
     }
+    /// Which granularity of memory without an address is asked for.
+    CUmemAllocationGranularity_flags {
+        MINIMUM = 0;
+        RECOMMENDED = 1;
+    }
     /// Access to memory.
     CUmemAccess_flags {
         NONE = 0;
@@ -420,6 +425,8 @@ pub const CU_CTX_FLAGS_MASK: u32 = 0xff;
 pub const CU_CTX_SCHED_MASK: u32 = 0x07;
 /// `cuCtxCreate`: host memory may be mapped (always the case).
 pub const CU_CTX_MAP_HOST: u32 = 0x08;
+/// `cuCtxCreate`: faults leave a file behind (not here).
+pub const CU_CTX_COREDUMP_ENABLE: u32 = 0x20;
 
 /// `cuStreamCreate`: no implicit synchronisation with the legacy default stream.
 pub const CU_STREAM_NON_BLOCKING: u32 = 1;
@@ -444,6 +451,9 @@ pub const CU_MEMHOSTREGISTER_DEVICEMAP: u32 = 2;
 /// `cuMemHostRegister`: memory of a device, not of the host.
 pub const CU_MEMHOSTREGISTER_IOMEMORY: u32 = 4;
 
+/// `cuMemHostRegister`: the device only reads it.
+pub const CU_MEMHOSTREGISTER_READ_ONLY: u32 = 8;
+
 /// `cuMemAllocManaged`: reachable from every stream on any device.
 pub const CU_MEM_ATTACH_GLOBAL: u32 = 1;
 /// `cuMemAllocManaged`: reachable from the host at first.
@@ -462,6 +472,10 @@ pub const CU_LAUNCH_PARAM_BUFFER_SIZE: usize = 2;
 pub const CUDA_GRAPH_INSTANTIATE_FLAGS_MASK: u64 = 0xf;
 /// `cuGraphInstantiateWithFlags`: memory that the last launch allocated and nobody freed is freed by the next.
 pub const CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: u64 = 1;
+/// `cuGraphInstantiateWithParams`: the instance is uploaded at once.
+pub const CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD: u64 = 2;
+/// `cuGraphInstantiateWithFlags`: the priorities of its nodes count, not that of the stream.
+pub const CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY: u64 = 8;
 /// `cuGraphInstantiateWithFlags`: the graph may be launched from the device.
 pub const CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH: u64 = 4;
 

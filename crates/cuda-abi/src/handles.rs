@@ -79,6 +79,9 @@ pub const CU_DEVICE_INVALID: CUdevice = -2;
 /// An address in the device's address space.
 pub type CUdeviceptr = u64;
 
+/// Memory without an address (`cuMemCreate`).
+pub type CUmemGenericAllocationHandle = u64;
+
 /// A texture object, which kernels take as a 64-bit number.
 pub type CUtexObject = u64;
 /// A surface object, which kernels take as a 64-bit number.

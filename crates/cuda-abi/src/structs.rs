@@ -594,7 +594,23 @@ pub struct CUmemPoolProps {
     pub reserved: [u8; 53],
 }
 
-/// Who may reach a pool's memory, and how.
+/// What memory without an address is to be, or is (`cuMemCreate`). The members from `compressionType` on are the structure
+/// `allocFlags` of C.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, non_snake_case)]
+pub struct CUmemAllocationProp {
+    pub kind: CUmemAllocationType,
+    pub requestedHandleTypes: u32,
+    pub location: CUmemLocation,
+    pub win32HandleMetaData: *mut c_void,
+    pub compressionType: u8,
+    pub gpuDirectRDMACapable: u8,
+    pub usage: u16,
+    pub reserved: [u8; 4],
+}
+
+/// Who may reach memory, and how.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -676,6 +692,8 @@ mod tests {
         assert_eq!(size_of::<CUDA_MEM_ALLOC_NODE_PARAMS>(), 120);
         assert_eq!(size_of::<CUDA_MEMSET_NODE_PARAMS>(), 40);
         assert_eq!(size_of::<CUmemPoolProps>(), 88);
+        assert_eq!(size_of::<CUmemAllocationProp>(), 32);
+        assert_eq!(offset_of!(CUmemAllocationProp, usage), 26);
         assert_eq!(size_of::<CUgraphEdgeData>(), 8);
         assert_eq!(size_of::<CUDA_GRAPH_INSTANTIATE_PARAMS>(), 32);
         assert_eq!(size_of::<CUctxCreateParams>(), 24);

@@ -338,7 +338,7 @@ fn a_kernel_computes() {
         assert!(back[..100].iter().copied().eq((0..100).map(|i| i * 5)));
         assert_eq!(back[100], 301);
         // SAFETY: the list of packed arguments points to it.
-        unsafe { std::ptr::write_volatile(&mut size, 20) };
+        unsafe { std::ptr::write_volatile(&mut size, 1 << 16) };
         fails!(
             cuLaunchKernel(
                 kernel,
@@ -769,7 +769,7 @@ fn launch_attributes_are_kept_or_refused() {
         );
         assert_eq!(
             launch(1, &mut [attribute(A(99), [1, 0, 0])]),
-            CUresult::NOT_SUPPORTED
+            CUresult::INVALID_VALUE
         );
     });
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+#[path = "../../driver/tests/common/two_devices.rs"]
+mod two_devices;
+
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::path::PathBuf;
 
@@ -55,6 +58,26 @@ impl Nvml {
     }
 }
 
+/// The same with two devices, which the libraries tell apart by every name.
+#[test]
+fn two_devices_agree_with_vulkan() {
+    let Some(environment) = two_devices::environment() else {
+        return;
+    };
+    let output = std::process::Command::new(std::env::current_exe().expect("a running program"))
+        .args(["--exact", "devices_agree_with_vulkan", "--nocapture"])
+        .envs(environment)
+        .env("EXPECTED_DEVICES", "2")
+        .output()
+        .expect("a child process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 #[test]
 fn devices_agree_with_vulkan() {
     let nvml = Nvml::load();
@@ -73,6 +96,9 @@ fn devices_agree_with_vulkan() {
     let devices = instance.physical_devices();
     assert_eq!(count as usize, devices.len());
     assert!(count > 0, "no Vulkan device: install lavapipe");
+    if std::env::var_os("EXPECTED_DEVICES").is_some() {
+        assert!(count >= 2, "{count} devices");
+    }
     for (index, device) in devices.iter().enumerate() {
         let mut handle: Handle = std::ptr::null_mut();
         assert_eq!(

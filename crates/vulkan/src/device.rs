@@ -3,7 +3,9 @@
 use crate::error::Error;
 use crate::kernels;
 use crate::matrices;
-use crate::memory::{Allocation, Found, MemoryInfo, MemoryKind};
+#[allow(unused_imports)] // named by the documentation
+use crate::memory::GRANULARITY;
+use crate::memory::{Allocation, Backing, Found, MemoryInfo, MemoryKind, Reservation};
 use crate::pipeline::{Pipeline, Shader};
 use crate::probe;
 use crate::raw::Raw;
@@ -162,6 +164,32 @@ impl Device {
     ) -> Result<Allocation, Error> {
         self.shared.raw.check_lost()?;
         self.shared.memory.import_host(pointer, size)
+    }
+
+    /// Takes addresses without memory (`cuMemAddressReserve`): `size` bytes, a multiple of [`GRANULARITY`], from a multiple of
+    /// `alignment` on, at `wanted` if the device can choose and that is free.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where [`PhysicalDevice::longest_reservation`] is 0; [`Error::OutOfMemory`];
+    /// [`Error::InvalidArgument`] for another size, or an alignment that is no power of two or below the granularity.
+    pub fn reserve(
+        self: &Arc<Self>,
+        size: u64,
+        alignment: u64,
+        wanted: u64,
+    ) -> Result<Arc<Reservation>, Error> {
+        self.shared.raw.check_lost()?;
+        self.shared.memory.reserve(size, alignment, wanted)
+    }
+
+    /// Takes memory without an address (`cuMemCreate`): `size` bytes, a multiple of [`GRANULARITY`].
+    /// [`Reservation::map`] gives it one.
+    ///
+    /// # Errors
+    /// As [`Device::reserve`].
+    pub fn create_backing(self: &Arc<Self>, size: u64) -> Result<Arc<Backing>, Error> {
+        self.shared.raw.check_lost()?;
+        self.shared.memory.create_backing(size)
     }
 
     /// The allocation that holds a device address.

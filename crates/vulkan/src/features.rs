@@ -210,7 +210,8 @@ impl Features {
             ($($part:ident: $($field:ident)*;)*) => { $($(wanted.$part.$field = self.$part.$field;)*)* };
         }
         take! {
-            core: shader_int64 shader_int16 shader_float64 sparse_binding sparse_residency_buffer;
+            core: shader_int64 shader_int16 shader_float64 sparse_binding sparse_residency_buffer
+                 sparse_residency_aliased;
             v11: storage_buffer16_bit_access uniform_and_storage_buffer16_bit_access;
             v12: storage_buffer8_bit_access uniform_and_storage_buffer8_bit_access shader_buffer_int64_atomics
                  shader_shared_int64_atomics shader_float16 shader_int8 scalar_block_layout uniform_buffer_standard_layout timeline_semaphore

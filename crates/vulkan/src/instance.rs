@@ -87,7 +87,10 @@ impl Instance {
         let mut refused = Vec::new();
         for handle in handles {
             match physical::inspect(&raw, handle) {
-                Ok(device) => devices.push(Arc::new(device)),
+                Ok(mut device) => {
+                    device.tell_apart(&devices);
+                    devices.push(Arc::new(device));
+                }
                 Err(refusal) => {
                     tracing::warn!(device = refusal.name, reasons = ?refusal.reasons, "device refused");
                     refused.push(refusal);

@@ -58,7 +58,9 @@ pub use error::Error;
 pub use event::EventPoint;
 pub use instance::{Instance, Refused};
 pub use launch::Launch;
-pub use memory::{Allocation, Found, MemoryInfo, MemoryKind};
+pub use memory::{
+    Allocation, Backing, Found, Mapping, MemoryInfo, MemoryKind, Reservation, GRANULARITY,
+};
 pub use physical::{DeviceKind, Driver, Limits, PciAddress, PhysicalDevice, Subgroup};
 pub use pipeline::{pipelines_made, Pipeline, Shader};
 pub use recording::{Node, Recording};

@@ -132,7 +132,7 @@ pub(crate) struct Plan {
     pub(crate) compute_queues: u32,
     /// timestampValidBits of that family.
     pub(crate) timestamp_bits: u32,
-    /// A family for vkQueueBindSparse, where there is one; preferably the compute family.
+    /// A family for vkQueueBindSparse, where there is one; preferably not the compute family.
     pub(crate) sparse_family: Option<u32>,
 }
 
@@ -172,6 +172,17 @@ impl PhysicalDevice {
     /// `VkPhysicalDeviceIDProperties::deviceUUID`.
     pub fn uuid(&self) -> [u8; 16] {
         self.uuid
+    }
+
+    /// Makes the UUID one that none of the others has. Devices of one CPU driver, loaded twice, say the same one.
+    pub(crate) fn tell_apart(&mut self, others: &[Arc<PhysicalDevice>]) {
+        let first = self.uuid;
+        let mut number = 0u64;
+        while others.iter().any(|other| other.uuid == self.uuid) {
+            number += 1;
+            let low = u64::from_be_bytes(first[8..].try_into().expect("8 bytes"));
+            self.uuid[8..].copy_from_slice(&low.wrapping_add(number).to_be_bytes());
+        }
     }
 
     /// The PCI address; `None` where the driver has no VK_EXT_pci_bus_info (lavapipe).
@@ -252,6 +263,25 @@ impl PhysicalDevice {
     /// Whether device memory is the host's (integrated and CPU devices).
     pub fn unified_memory(&self) -> bool {
         matches!(self.kind, DeviceKind::Integrated | DeviceKind::Cpu)
+    }
+
+    /// The longest reservation that [`crate::Device::reserve`] can make, bytes; 0 where it can make none. The driver may have
+    /// room for only one of that size.
+    pub fn longest_reservation(&self) -> u64 {
+        if self.is_llvmpipe() {
+            // Half of the 47 bits of a process's address space.
+            return match self.limits.host_pointer_alignment {
+                0 => 0,
+                _ => 1 << 46,
+            };
+        }
+        match self.features.core.sparse_residency_buffer {
+            vk::TRUE => self
+                .limits
+                .sparse_address_space
+                .min(self.limits.buffer_size),
+            _ => 0,
+        }
     }
 
     /// Bytes of the heap of a memory type.
@@ -510,13 +540,18 @@ fn plan(instance: &RawInstance, handle: vk::PhysicalDevice, sparse: bool) -> Res
             .queue_flags
             .contains(vk::QueueFlags::SPARSE_BINDING)
     };
-    let sparse_family = if !sparse {
-        None
-    } else if binds(&compute_family) {
-        Some(compute_family)
-    } else {
-        (0..families.len()).find(binds)
-    };
+    // Better one whose queue no kernel occupies: CUDA maps memory while kernels run.
+    let sparse_family = (0..families.len())
+        .filter(|index| sparse && binds(index) && families[*index].queue_count > 0)
+        .min_by_key(|&index| {
+            let flags = families[index].queue_flags;
+            (
+                index == compute_family,
+                flags.contains(vk::QueueFlags::GRAPHICS),
+                flags.contains(vk::QueueFlags::COMPUTE),
+                index,
+            )
+        });
 
     Ok(Plan {
         compute_family: compute_family as u32,

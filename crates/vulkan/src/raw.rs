@@ -9,6 +9,7 @@ use crate::memory::MemoryTypes;
 use crate::{Fault, FaultCode, MemoryKind, PhysicalDevice};
 use ash::{ext, khr, vk};
 use parking_lot::Mutex;
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -162,8 +163,12 @@ impl Raw {
                 SparseQueue::Own(Mutex::new(unsafe { vk.get_device_queue(family, 0) }))
             }
         });
-        let memory_types = MemoryTypes::choose(physical.kind(), &physical.memory, buffer_types(vk))
-            .map_err(Error::Unsupported)?;
+        let memory_types = MemoryTypes::choose(
+            physical.kind(),
+            &physical.memory,
+            buffer_types(vk, vk::BufferCreateFlags::empty()),
+        )
+        .map_err(Error::Unsupported)?;
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
             .size(ptx_spirv::PUSH_CONSTANT_BYTES + physical.target().inline_parameters);
@@ -350,18 +355,85 @@ impl Raw {
             .map_err(|result| self.error("vkBindBufferMemory", result))
     }
 
-    /// Waits until the device is idle; errors are only noted.
-    pub(crate) fn wait_idle(&self) {
-        let queues: Vec<_> = self
-            .queues
-            .iter()
-            .map(|queue| queue.handle.lock())
-            .collect();
-        // SAFETY: all compute queues are locked; the sparse queue is used under its own fence only.
-        if let Err(result) = unsafe { self.vk.device_wait_idle() } {
-            let _ = self.error("vkDeviceWaitIdle", result);
+    /// The flags of a sparse buffer that is bound in parts.
+    pub(crate) fn reservation_flags(&self) -> vk::BufferCreateFlags {
+        use vk::BufferCreateFlags as Flags;
+        let mut flags = Flags::SPARSE_BINDING | Flags::SPARSE_RESIDENCY;
+        if self.physical.features.core.sparse_residency_aliased == vk::TRUE {
+            flags |= Flags::SPARSE_ALIASED;
         }
-        drop(queues);
+        flags
+    }
+
+    /// The memory type for such buffers: that of device memory, or what comes nearest to it.
+    pub(crate) fn reservation_type(&self) -> Result<u32, Error> {
+        let bits = buffer_types(&self.vk, self.reservation_flags());
+        let device = self.memory_types.device;
+        if bits & (1 << device) != 0 {
+            return Ok(device);
+        }
+        use vk::MemoryPropertyFlags as Flags;
+        let excluded = Flags::PROTECTED | Flags::LAZILY_ALLOCATED | Flags::DEVICE_COHERENT_AMD;
+        (0..self.physical.memory.memory_type_count)
+            .filter(|index| bits & (1 << index) != 0)
+            .filter(|&index| {
+                let flags = self.physical.memory_flags(index);
+                flags.contains(Flags::DEVICE_LOCAL) && !flags.intersects(excluded)
+            })
+            .max_by_key(|&index| (self.physical.heap_size(index), Reverse(index)))
+            .ok_or_else(|| Error::Unsupported("device-local memory for sparse buffers".to_owned()))
+    }
+
+    /// Binds memory to parts of a sparse buffer, or unbinds it, and waits until that is done: what is submitted afterwards
+    /// sees it.
+    pub(crate) fn bind_sparse(
+        &self,
+        buffer: vk::Buffer,
+        binds: &[vk::SparseMemoryBind],
+    ) -> Result<(), Error> {
+        let Some(queue) = &self.sparse_queue else {
+            return Err(Error::Unsupported("sparseBinding".to_owned()));
+        };
+        let buffer_bind = vk::SparseBufferMemoryBindInfo::default()
+            .buffer(buffer)
+            .binds(binds);
+        let info = vk::BindSparseInfo::default().buffer_binds(std::slice::from_ref(&buffer_bind));
+        // SAFETY: the buffer is sparse, and buffer and memory are alive (the caller's part); the queue is locked during the
+        // call; the fence is destroyed after it was waited for.
+        unsafe {
+            let fence = self
+                .vk
+                .create_fence(&vk::FenceCreateInfo::default(), None)
+                .map_err(|result| self.error("vkCreateFence", result))?;
+            let handle = match queue {
+                SparseQueue::Compute => self.queues[0].handle.lock(),
+                SparseQueue::Own(queue) => queue.lock(),
+            };
+            let result = self.vk.queue_bind_sparse(*handle, &[info], fence);
+            drop(handle);
+            let result = result
+                .map_err(|result| self.error("vkQueueBindSparse", result))
+                .and_then(|()| {
+                    self.vk
+                        .wait_for_fences(&[fence], true, u64::MAX)
+                        .map_err(|result| self.error("vkWaitForFences", result))
+                });
+            self.vk.destroy_fence(fence, None);
+            result
+        }
+    }
+
+    /// Waits until the compute queues are idle; errors are only noted. The queue for sparse binding is: each binding is waited
+    /// for. (RADV has a thread for that queue, and Mesa's device that executes nothing, whose waits do not wait, would destroy
+    /// what vkDeviceWaitIdle gives to that thread while it still looks at it.)
+    pub(crate) fn wait_idle(&self) {
+        for queue in &self.queues {
+            let queue = queue.handle.lock();
+            // SAFETY: the queue is locked.
+            if let Err(result) = unsafe { self.vk.queue_wait_idle(*queue) } {
+                let _ = self.error("vkQueueWaitIdle", result);
+            }
+        }
     }
 }
 
@@ -404,8 +476,9 @@ fn buffer_usage() -> vk::BufferUsageFlags {
 }
 
 /// The memory types that take such buffers, bit by index.
-fn buffer_types(vk: &ash::Device) -> u32 {
+fn buffer_types(vk: &ash::Device, flags: vk::BufferCreateFlags) -> u32 {
     let create = vk::BufferCreateInfo::default()
+        .flags(flags)
         .size(1 << 20)
         .usage(buffer_usage());
     let info = vk::DeviceBufferMemoryRequirements::default().create_info(&create);

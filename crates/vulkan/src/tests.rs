@@ -3,9 +3,9 @@
 
 use crate::error::Error;
 use crate::kernels;
-use crate::memory::{Allocation, Shape};
+use crate::memory::{claim, Allocation, Shape, GRANULARITY};
 use crate::target::FusedFma;
-use crate::{Device, Instance};
+use crate::{Device, Instance, MemoryKind};
 use std::sync::Arc;
 
 fn device() -> Arc<Device> {
@@ -142,6 +142,84 @@ fn blocks_of_every_shape_hold_data() {
         assert!(allocate(&device, size, Shape::EndToEnd(2 << 20)).is_ok());
         assert!(allocate(&device, size, Shape::HostPieces(2 << 20)).is_ok());
     }
+}
+
+/// The way of GPUs, also where the device has another: sparse buffers that are bound in parts.
+#[test]
+fn sparse_reservations_hold_data() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let memory = &device.shared().memory;
+    if device.physical().features.core.sparse_residency_buffer == 0 {
+        eprintln!("this device has no sparseResidencyBuffer: the test shows nothing");
+        return;
+    }
+    for alignment in [GRANULARITY, 32 * GRANULARITY] {
+        let range = memory
+            .reserve_as(16 * GRANULARITY, alignment, 0, false)
+            .unwrap();
+        let base = range.address();
+        assert_eq!(base % alignment, 0);
+        let size = 3 * GRANULARITY;
+        let one = memory.create_backing_as(size, false).unwrap();
+        let two = memory.create_backing_as(size, false).unwrap();
+        let first = range.map(GRANULARITY, &one, 2 * GRANULARITY).unwrap();
+        let second = range.map(3 * GRANULARITY, &two, size).unwrap();
+        let bytes = pattern(5 * GRANULARITY as usize);
+        stream.write(base + GRANULARITY, &bytes).unwrap();
+        let mut result = vec![0; bytes.len()];
+        stream.read(base + GRANULARITY, &mut result).unwrap();
+        assert!(result == bytes);
+        // The other one's memory in its place, and its own elsewhere.
+        drop((first, second));
+        let third = range.map(GRANULARITY, &two, size).unwrap();
+        let fourth = range.map(8 * GRANULARITY, &one, size).unwrap();
+        let part = 2 * GRANULARITY as usize;
+        stream.read(fourth.address(), &mut result[..part]).unwrap();
+        assert!(result[..part] == bytes[..part]);
+        stream
+            .read(third.address(), &mut result[..size as usize])
+            .unwrap();
+        assert!(result[..size as usize] == bytes[part..]);
+        // Neither sort of memory goes to the other sort of addresses.
+        if device.physical().is_llvmpipe() {
+            let other = memory.create_backing_as(GRANULARITY, true).unwrap();
+            assert!(range.map(0, &other, GRANULARITY).is_err());
+            let host = memory.reserve(GRANULARITY, GRANULARITY, 0).unwrap();
+            assert!(host.map(0, &one, GRANULARITY).is_err());
+        }
+    }
+}
+
+/// Addresses that another device has are not given out, as long as there are others.
+#[test]
+fn addresses_of_other_devices_are_left_alone() {
+    let device = device();
+    let stream = device.create_stream().unwrap();
+    let mut tested = 0;
+    for size in [17u64 << 20, 64 << 20, 19 << 20, 65 << 20] {
+        let first = device.allocate(size, MemoryKind::Device).unwrap();
+        let address = first.address();
+        drop(first);
+        device.synchronize().unwrap();
+        // What the driver would give out again, unless another test already has it.
+        let Some(_other) = claim(address, size) else {
+            continue;
+        };
+        tested += 1;
+        // As much, and parts of it.
+        for wanted in [size, size, 16 << 20, 16 << 20] {
+            let memory = device.allocate(wanted, MemoryKind::Device).unwrap();
+            let start = memory.address();
+            assert!(
+                start >= address + size || start + wanted <= address,
+                "{wanted} bytes at {start:#x}, {size} at {address:#x} taken"
+            );
+            stream.fill(start, 7, 4, 16).unwrap();
+            stream.synchronize().unwrap();
+        }
+    }
+    assert!(tested > 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Arrays and mipmapped arrays.
 
 use crate::boundary::{In, Out, Result};
-use crate::core::array::{self, limits, Array, MipmappedArray};
+use crate::core::array::{self, Array, MipmappedArray};
 use crate::core::platform;
 use crate::core::stack;
 use cuda_abi::*;
@@ -82,6 +82,7 @@ pub fn cuDeviceGetTexture1DLinearMaxWidth(
     device: CUdevice,
 ) -> Result {
     platform::device(device)?;
-    array::format(format, num_channels)?;
-    max_width.set(limits::WIDTH_LINEAR)
+    // All that 32 bits can count in bytes.
+    let texel = array::format(format, num_channels)?.texel_bytes() as usize;
+    max_width.set((1usize << 32) / texel)
 }

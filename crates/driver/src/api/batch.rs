@@ -1,7 +1,6 @@
-//! Copies and hints in batches. The operations of a batch may run in any order; here they run in that of the arrays.
+//! Copies in batches. The operations of a batch may run in any order; here they run in that of the arrays.
 
 use super::copy::{cuMemcpy3DWithAttributesAsync, cuMemcpyAsync};
-use super::memory::managed_range;
 use crate::boundary::{Accept, In, Out, Result};
 use crate::core::stream::Stream;
 use cuda_abi::*;
@@ -21,6 +20,9 @@ fn copies(
     Stream::from_handle(stream)?.refuse_while_capturing()?;
     for index in 0..count {
         *failed = index;
+        if sizes.at(index)? == 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
         cuMemcpyAsync(dsts.at(index)?, srcs.at(index)?, sizes.at(index)?, stream)?;
     }
     Ok(())
@@ -139,40 +141,3 @@ pub fn cuMemcpy3DBatchAsync_v2(
 ) -> Result {
     copies_3d(num_ops, ops, flags, stream, &mut 0)
 }
-
-/// Checks that every range is of managed memory, which is where host and device both reach it.
-fn managed(dptrs: In<CUdeviceptr>, sizes: In<usize>, count: usize, flags: u64) -> Result {
-    if flags != 0 || count == 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    (0..count).try_for_each(|index| managed_range(dptrs.at(index)?, sizes.at(index)?))
-}
-
-pub fn cuMemPrefetchBatchAsync(
-    dptrs: In<CUdeviceptr>,
-    sizes: In<usize>,
-    count: usize,
-    locations: In<CUmemLocation>,
-    _location_indices: In<usize>,
-    num_locations: usize,
-    flags: u64,
-    stream: CUstream,
-) -> Result {
-    locations.all(num_locations)?;
-    Stream::from_handle(stream)?;
-    managed(dptrs, sizes, count, flags)
-}
-
-/// What is discarded may keep its contents.
-pub fn cuMemDiscardBatchAsync(
-    dptrs: In<CUdeviceptr>,
-    sizes: In<usize>,
-    count: usize,
-    flags: u64,
-    stream: CUstream,
-) -> Result {
-    Stream::from_handle(stream)?;
-    managed(dptrs, sizes, count, flags)
-}
-
-pub use cuMemPrefetchBatchAsync as cuMemDiscardAndPrefetchBatchAsync;

@@ -3,6 +3,7 @@
 use crate::boundary::{In, Out, Result};
 use crate::core::capture;
 use crate::core::graph::Graph;
+use crate::core::platform::platform;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 
@@ -33,7 +34,10 @@ pub fn cuStreamBeginCaptureToGraph(
 pub fn cuStreamEndCapture(stream: CUstream, graph: Out<CUgraph>) -> Result {
     let result = capture::end(&Stream::from_handle(stream)?);
     match result {
-        Ok(captured) => graph.set(captured.handle()),
+        Ok(captured) => {
+            graph.set_if(captured.handle());
+            Ok(())
+        }
         Err(status) => {
             graph.set_if(CUgraph::NULL);
             Err(status)
@@ -43,6 +47,7 @@ pub fn cuStreamEndCapture(stream: CUstream, graph: Out<CUgraph>) -> Result {
 
 pub fn cuStreamIsCapturing(stream: CUstream, capture_status: Out<CUstreamCaptureStatus>) -> Result {
     let stream = Stream::from_handle(stream)?;
+    stream.refuse_implicit()?;
     let status = match stream.capture.is_active() {
         true => stream
             .capture
@@ -58,15 +63,20 @@ pub fn cuStreamGetCaptureInfo(
     status_out: Out<CUstreamCaptureStatus>,
     id_out: Out<u64>,
 ) -> Result {
-    let info = Stream::from_handle(stream)?.capture.info();
-    status_out.set(
-        info.as_ref()
-            .map_or(CUstreamCaptureStatus::NONE, |info| info.status),
-    )?;
-    if let Some(info) = info {
+    if let Some(info) = info(stream, status_out)? {
         id_out.set_if(info.id);
     }
     Ok(())
+}
+
+/// Writes a stream's status; gives the rest where it captures validly.
+fn info(stream: CUstream, status_out: Out<CUstreamCaptureStatus>) -> Result<Option<capture::Info>> {
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_implicit()?;
+    let info = stream.capture.info();
+    let status = info.as_ref().map(|info| info.status);
+    status_out.set(status.unwrap_or(CUstreamCaptureStatus::NONE))?;
+    Ok(info.filter(|info| info.status == CUstreamCaptureStatus::ACTIVE))
 }
 
 pub fn cuStreamGetCaptureInfo_v2(
@@ -77,12 +87,7 @@ pub fn cuStreamGetCaptureInfo_v2(
     dependencies_out: Out<*const CUgraphNode>,
     num_dependencies_out: Out<usize>,
 ) -> Result {
-    let info = Stream::from_handle(stream)?.capture.info();
-    status_out.set(
-        info.as_ref()
-            .map_or(CUstreamCaptureStatus::NONE, |info| info.status),
-    )?;
-    if let Some(info) = info {
+    if let Some(info) = info(stream, status_out)? {
         id_out.set_if(info.id);
         graph_out.set_if(info.graph);
         dependencies_out.set_if(info.dependencies);
@@ -100,16 +105,14 @@ pub fn cuStreamGetCaptureInfo_v3(
     edge_data_out: Out<*const CUgraphEdgeData>,
     num_dependencies_out: Out<usize>,
 ) -> Result {
-    // Every edge is a full dependency, which no data says.
-    edge_data_out.set_if(std::ptr::null());
-    cuStreamGetCaptureInfo_v2(
-        stream,
-        status_out,
-        id_out,
-        graph_out,
-        dependencies_out,
-        num_dependencies_out,
-    )
+    if let Some(info) = info(stream, status_out)? {
+        id_out.set_if(info.id);
+        graph_out.set_if(info.graph);
+        dependencies_out.set_if(info.dependencies);
+        edge_data_out.set_if(info.edges);
+        num_dependencies_out.set_if(info.count);
+    }
+    Ok(())
 }
 
 pub fn cuStreamUpdateCaptureDependencies(
@@ -139,6 +142,7 @@ pub fn cuStreamUpdateCaptureDependencies_v2(
 }
 
 pub fn cuThreadExchangeStreamCaptureMode(mode: Out<CUstreamCaptureMode>) -> Result {
+    platform()?;
     let before = capture::exchange_thread_mode(mode.get()?)?;
     mode.set(before)
 }

@@ -17,11 +17,20 @@ fn context(handle: CUcontext) -> Result<Arc<Context>> {
     }
 }
 
+/// Checks the flags of a context: known ones, and no more than one way to wait.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+pub(super) fn check_flags(flags: u32) -> Result {
+    match flags & CU_CTX_SCHED_MASK {
+        0 | 1 | 2 | 4 if flags & !CU_CTX_FLAGS_MASK == 0 => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
 pub fn cuCtxCreate_v2(ctx: Out<CUcontext>, flags: u32, dev: CUdevice) -> Result {
     ctx.required()?;
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
+    check_flags(flags)?;
     let context = Context::create(device(dev)?, flags)?;
     ctx.set(context.handle())?;
     stack::push(context)
@@ -60,6 +69,9 @@ pub fn cuCtxCreate_v4(
 
 pub fn cuCtxDestroy_v2(ctx: CUcontext) -> Result {
     platform()?;
+    if ctx.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let context = Context::from_handle(ctx)?;
     if context.is_primary {
         return Err(CUresult::INVALID_CONTEXT);
@@ -73,6 +85,9 @@ pub use cuCtxDestroy_v2 as cuCtxDestroy;
 
 pub fn cuCtxPushCurrent_v2(ctx: CUcontext) -> Result {
     platform()?;
+    if ctx.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     stack::push(Context::from_handle(ctx)?)
 }
 
@@ -107,14 +122,20 @@ pub fn cuCtxGetDevice_v2(device: Out<CUdevice>, ctx: CUcontext) -> Result {
 }
 
 pub fn cuCtxGetFlags(flags: Out<u32>) -> Result {
-    flags.set(stack::current()?.flags.load(Ordering::Relaxed))
+    let context = stack::current()?;
+    let kept = context.flags.load(Ordering::Relaxed);
+    // A primary context tells that host memory may be mapped, which always is the case.
+    flags.set(match context.is_primary {
+        true => kept | CU_CTX_MAP_HOST,
+        false => kept,
+    })
 }
 
 pub fn cuCtxSetFlags(flags: u32) -> Result {
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    stack::current()?.flags.store(flags, Ordering::Relaxed);
+    check_flags(flags)?;
+    // What is decided when a context is made cannot be set later.
+    let kept = flags & !(CU_CTX_MAP_HOST | CU_CTX_COREDUMP_ENABLE);
+    stack::current()?.flags.store(kept, Ordering::Relaxed);
     Ok(())
 }
 
@@ -129,6 +150,7 @@ pub fn cuCtxSynchronize() -> Result {
 pub fn cuCtxSynchronize_v2(ctx: CUcontext) -> Result {
     let state = context(ctx)?.state()?;
     capture::refuse_unsafe_call()?;
+    capture::refuse_while_context_captures(state.context_id)?;
     state.synchronize()
 }
 
@@ -137,6 +159,7 @@ pub fn cuCtxSetLimit(limit: CUlimit, value: usize) -> Result {
 }
 
 pub fn cuCtxGetLimit(value: Out<usize>, limit: CUlimit) -> Result {
+    stack::healthy()?;
     value.set(stack::current()?.limit(limit)?)
 }
 
@@ -192,28 +215,29 @@ pub fn cuCtxAttach(ctx: Out<CUcontext>, flags: u32) -> Result {
     if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    ctx.set(stack::current()?.handle())
+    let context = stack::current()?;
+    ctx.set(context.handle())?;
+    context.attach();
+    Ok(())
 }
 
-/// The counterpart of `cuCtxAttach`, which counts nothing; a context ends with `cuCtxDestroy`.
+/// The last to detach destroys the context.
 pub fn cuCtxDetach(ctx: CUcontext) -> Result {
     platform()?;
-    Context::from_handle(ctx).map(|_| ())
+    match Context::from_handle(ctx)?.detach() {
+        true => cuCtxDestroy_v2(ctx),
+        false => Ok(()),
+    }
 }
 
-/// Contexts of one device share its Vulkan device and reach each other's memory anyway.
+/// Contexts of one device reach each other's memory anyway, which is no access between peers; those of others do not.
 pub fn cuCtxEnablePeerAccess(peer_context: CUcontext, flags: u32) -> Result {
     if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
     let current = stack::current()?;
     let peer = Context::from_handle(peer_context)?;
-    if Arc::ptr_eq(&current, &peer) {
-        return Err(CUresult::INVALID_CONTEXT);
-    }
-    if current.device.ordinal == peer.device.ordinal {
-        return Err(CUresult::PEER_ACCESS_ALREADY_ENABLED);
-    }
+    let _ = (current, peer);
     Err(CUresult::PEER_ACCESS_UNSUPPORTED)
 }
 

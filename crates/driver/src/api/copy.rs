@@ -2,35 +2,61 @@
 
 use crate::boundary::{In, Result};
 use crate::core::array::Array;
-use crate::core::context::Context;
-use crate::core::copy::{place, Copy, Named, Place, Side};
+use crate::core::context::{open_states, Context, State};
+use crate::core::context_event;
+use crate::core::copy::{locate, place, Copy, Located, Named, Place, Side};
 use crate::core::operation::Operation;
+use crate::core::peer;
+use crate::core::stack;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-/// Copies bytes in a stream; `wait` says whether the call returns only once they are there. Copies within the device do
-/// not wait in any case.
+/// How a call goes on when its copy is in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// It returns.
+    Async,
+    /// It waits until the bytes are there.
+    Sync,
+    /// It returns, since it is about the device alone; between two devices, all their other work comes before or after.
+    OnDevice,
+}
+
+/// Copies bytes in a stream.
 fn linear(
     stream: CUstream,
     destination: (u64, Named),
     source: (u64, Named),
     bytes: usize,
-    wait: bool,
+    call: Call,
 ) -> Result {
     let stream = Stream::from_handle(stream)?;
     if bytes == 0 {
         return Ok(());
     }
     let vulkan = &stream.group.vulkan;
-    let destination = place(vulkan, destination.0, destination.1)?;
-    let source = place(vulkan, source.0, source.1)?;
-    run(
-        &stream,
-        Copy::linear(destination, source, bytes as u64),
-        wait,
-    )
+    let destination = locate(vulkan, destination.0, destination.1)?;
+    let source = locate(vulkan, source.0, source.1)?;
+    let copy = Copy::linear(destination.place(), source.place(), bytes as u64);
+    if let (Located::Here(_), Located::Here(_)) = (&destination, &source) {
+        return run(&stream, copy, call == Call::Sync);
+    }
+    let state = |located: Located| match located {
+        Located::Here(_) => state_of(&stream),
+        Located::There(state, _) => Ok(state),
+    };
+    let (to, from) = (state(destination)?, state(source)?);
+    between(&stream, (&to, &from), call != Call::Async, Some(copy))?;
+    match call {
+        Call::Sync => stream.synchronize(),
+        _ => Ok(()),
+    }
+}
+
+fn state_of(stream: &Stream) -> Result<Arc<State>> {
+    Context::from_handle(stream.group.context)?.state()
 }
 
 fn run(stream: &Arc<Stream>, copy: Copy, wait: bool) -> Result {
@@ -63,7 +89,13 @@ pub fn cuMemcpy(
     src: CUdeviceptr,
     byte_count: usize,
 ) -> Result {
-    linear(default_stream, unified(dst), unified(src), byte_count, true)
+    linear(
+        default_stream,
+        unified(dst),
+        unified(src),
+        byte_count,
+        Call::Sync,
+    )
 }
 
 pub fn cuMemcpyAsync(
@@ -72,7 +104,7 @@ pub fn cuMemcpyAsync(
     byte_count: usize,
     stream: CUstream,
 ) -> Result {
-    linear(stream, unified(dst), unified(src), byte_count, false)
+    linear(stream, unified(dst), unified(src), byte_count, Call::Async)
 }
 
 pub fn cuMemcpyHtoD_v2(
@@ -81,7 +113,13 @@ pub fn cuMemcpyHtoD_v2(
     src: *const c_void,
     byte_count: usize,
 ) -> Result {
-    linear(default_stream, device(dst), host(src), byte_count, true)
+    linear(
+        default_stream,
+        device(dst),
+        host(src),
+        byte_count,
+        Call::Sync,
+    )
 }
 
 pub fn cuMemcpyHtoDAsync_v2(
@@ -90,7 +128,7 @@ pub fn cuMemcpyHtoDAsync_v2(
     byte_count: usize,
     stream: CUstream,
 ) -> Result {
-    linear(stream, device(dst), host(src), byte_count, false)
+    linear(stream, device(dst), host(src), byte_count, Call::Async)
 }
 
 pub fn cuMemcpyDtoH_v2(
@@ -99,7 +137,13 @@ pub fn cuMemcpyDtoH_v2(
     src: CUdeviceptr,
     byte_count: usize,
 ) -> Result {
-    linear(default_stream, host(dst), device(src), byte_count, true)
+    linear(
+        default_stream,
+        host(dst),
+        device(src),
+        byte_count,
+        Call::Sync,
+    )
 }
 
 pub fn cuMemcpyDtoHAsync_v2(
@@ -108,7 +152,7 @@ pub fn cuMemcpyDtoHAsync_v2(
     byte_count: usize,
     stream: CUstream,
 ) -> Result {
-    linear(stream, host(dst), device(src), byte_count, false)
+    linear(stream, host(dst), device(src), byte_count, Call::Async)
 }
 
 pub fn cuMemcpyDtoD_v2(
@@ -117,7 +161,13 @@ pub fn cuMemcpyDtoD_v2(
     src: CUdeviceptr,
     byte_count: usize,
 ) -> Result {
-    linear(default_stream, device(dst), device(src), byte_count, false)
+    linear(
+        default_stream,
+        device(dst),
+        device(src),
+        byte_count,
+        Call::OnDevice,
+    )
 }
 
 pub fn cuMemcpyDtoDAsync_v2(
@@ -126,36 +176,74 @@ pub fn cuMemcpyDtoDAsync_v2(
     byte_count: usize,
     stream: CUstream,
 ) -> Result {
-    linear(stream, device(dst), device(src), byte_count, false)
+    linear(stream, device(dst), device(src), byte_count, Call::Async)
 }
 
-/// Copies between contexts. Those of one device share its memory; between devices the bytes go through the host, with
-/// both sides waited for.
-fn peer(
+/// Copies between contexts, whichever is current. With `serialized`, all work of the three that there is comes before, and all
+/// later work of them after it.
+fn between(
+    stream: &Arc<Stream>,
+    (to, from): (&Arc<State>, &Arc<State>),
+    serialized: bool,
+    copy: Option<Copy>,
+) -> Result {
+    let Some(copy) = copy else {
+        return Ok(());
+    };
+    let mut contexts = vec![state_of(stream)?];
+    for state in [to, from] {
+        if !contexts.iter().any(|known| Arc::ptr_eq(known, state)) {
+            contexts.push(state.clone());
+        }
+    }
+    if serialized {
+        for state in &contexts {
+            let end = context_event::end(state, false)?;
+            stream.run(|vulkan| vulkan.wait(&end))?;
+        }
+    }
+    let here = &stream.group.vulkan;
+    let alone = Arc::ptr_eq(here, &to.vulkan) && Arc::ptr_eq(here, &from.vulkan);
+    let done = match alone {
+        true => Operation::Copy(copy).enqueue(stream)?,
+        false => peer::between(stream, to, from, &copy)?,
+    };
+    if serialized && !done {
+        let end = stream.run(|vulkan| vulkan.record_event(false))?;
+        for state in &contexts {
+            context_event::wait_for(state, &end)?;
+        }
+    }
+    Ok(())
+}
+
+fn peer_bytes(
     stream: CUstream,
     dst: (CUdeviceptr, CUcontext),
     src: (CUdeviceptr, CUcontext),
     byte_count: usize,
+    serialized: bool,
 ) -> Result {
-    let (to, from) = (
-        Context::from_handle(dst.1)?.state()?,
-        Context::from_handle(src.1)?.state()?,
-    );
-    if Arc::ptr_eq(&to.vulkan, &from.vulkan) {
-        return linear(stream, device(dst.0), device(src.0), byte_count, false);
-    }
-    let stream = Stream::from_handle(stream)?;
-    stream.synchronize()?;
-    if byte_count == 0 {
-        return Ok(());
-    }
-    let mut bytes = vec![0u8; byte_count];
-    let buffer = Place::Host(bytes.as_mut_ptr() as usize);
-    let source = place(&from.vulkan, src.0, Named::Device)?;
-    Copy::linear(buffer, source, byte_count as u64).run(&from.legacy)?;
-    let destination = place(&to.vulkan, dst.0, Named::Device)?;
-    Copy::linear(destination, buffer, byte_count as u64).run(&to.legacy)?;
-    to.legacy.synchronize()
+    // No context is the current one.
+    let state = |context: CUcontext| match context {
+        CUcontext::NULL => stack::state(),
+        _ => Context::from_handle(context)?.state(),
+    };
+    let (to, from) = (state(dst.1)?, state(src.1)?);
+    let copy = match byte_count {
+        0 => None,
+        _ => Some(Copy::linear(
+            place(&to.vulkan, dst.0, Named::Device)?,
+            place(&from.vulkan, src.0, Named::Device)?,
+            byte_count as u64,
+        )),
+    };
+    between(
+        &Stream::from_handle(stream)?,
+        (&to, &from),
+        serialized,
+        copy,
+    )
 }
 
 pub fn cuMemcpyPeer(
@@ -166,11 +254,12 @@ pub fn cuMemcpyPeer(
     src_context: CUcontext,
     byte_count: usize,
 ) -> Result {
-    peer(
+    peer_bytes(
         default_stream,
         (dst_device, dst_context),
         (src_device, src_context),
         byte_count,
+        true,
     )
 }
 
@@ -182,11 +271,12 @@ pub fn cuMemcpyPeerAsync(
     byte_count: usize,
     stream: CUstream,
 ) -> Result {
-    peer(
+    peer_bytes(
         stream,
         (dst_device, dst_context),
         (src_device, src_context),
         byte_count,
+        false,
     )
 }
 
@@ -205,18 +295,25 @@ struct Rows {
 }
 
 impl Rows {
-    fn side(&self, stream: &Stream, size: [usize; 3]) -> Result<Side> {
+    /// The side as seen from a device, and the context of another one if it lies there.
+    fn side(
+        &self,
+        vulkan: &Arc<vulkan::Device>,
+        size: [usize; 3],
+    ) -> Result<(Side, Option<Arc<State>>)> {
         let named = match self.kind {
             CUmemorytype::HOST => (self.host, Named::Host),
             CUmemorytype::DEVICE => (self.device, Named::Device),
             CUmemorytype::UNIFIED => (self.device, Named::Unified),
-            CUmemorytype::ARRAY => return self.array_side(size),
+            CUmemorytype::ARRAY => return self.array_side(vulkan, size),
             _ => return Err(CUresult::INVALID_VALUE),
         };
         let [width, height, depth] = size;
         // Pitch and height count only where there are several rows and slices.
         let pitch = if self.pitch == 0 { width } else { self.pitch };
-        if (height > 1 || depth > 1) && pitch < width {
+        let [skipped, skipped_rows, _] = self.skip;
+        let end = |skipped: usize, size: usize| skipped.saturating_add(size);
+        if (height > 1 || depth > 1) && pitch < end(skipped, width) {
             return Err(CUresult::INVALID_VALUE);
         }
         let rows = if self.height == 0 {
@@ -224,7 +321,7 @@ impl Rows {
         } else {
             self.height
         };
-        if depth > 1 && rows < height {
+        if depth > 1 && rows < end(skipped_rows, height) {
             return Err(CUresult::INVALID_VALUE);
         }
         let slice = pitch.checked_mul(rows).ok_or(CUresult::INVALID_VALUE)?;
@@ -236,55 +333,87 @@ impl Rows {
             .0
             .checked_add(skip.ok_or(CUresult::INVALID_VALUE)? as u64)
             .ok_or(CUresult::INVALID_VALUE)?;
-        let place = place(&stream.group.vulkan, start, named.1)?;
-        Ok(Side {
-            place,
+        let located = locate(vulkan, start, named.1)?;
+        let side = Side {
+            place: located.place(),
             pitch: pitch as u64,
             slice: slice as u64,
-        })
+        };
+        let owner = match located {
+            Located::Here(_) => None,
+            Located::There(state, _) => Some(state),
+        };
+        Ok((side, owner))
+    }
+
+    fn array_side(
+        &self,
+        vulkan: &Arc<vulkan::Device>,
+        size: [usize; 3],
+    ) -> Result<(Side, Option<Arc<State>>)> {
+        if self.array.is_null() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let array = Array::from_handle(self.array)?;
+        let pitch = u64::from(array.level.pitch);
+        let side = Side {
+            place: Place::Device(array.address(self.skip, size)?),
+            pitch,
+            slice: pitch * u64::from(array.level.rows),
+        };
+        let owner = array_state(&array)?;
+        Ok((side, (!Arc::ptr_eq(&owner.vulkan, vulkan)).then_some(owner)))
     }
 }
 
-impl Rows {
-    fn array_side(&self, size: [usize; 3]) -> Result<Side> {
-        let array = Array::from_handle(self.array)?;
-        let place = Place::Device(array.address(self.skip, size)?);
-        let pitch = u64::from(array.level.pitch);
-        Ok(Side {
-            place,
-            pitch,
-            slice: pitch * u64::from(array.level.rows),
-        })
-    }
+/// The context that an array was made in.
+fn array_state(array: &Array) -> Result<Arc<State>> {
+    open_states()
+        .into_iter()
+        .find(|state| state.context_id == array.context_id())
+        .ok_or(CUresult::CONTEXT_IS_DESTROYED)
 }
 
 fn rows(stream: CUstream, destination: Rows, source: Rows, size: [usize; 3], wait: bool) -> Result {
     let stream = Stream::from_handle(stream)?;
-    if let Some(copy) = resolve(&stream, destination, source, size)? {
-        // Only copies that touch the host wait.
-        run(&stream, copy, wait && !copy.is_on_device())?;
+    let vulkan = &stream.group.vulkan;
+    let Some((copy, owners)) = resolve((vulkan, &destination), (vulkan, &source), size)? else {
+        return Ok(());
+    };
+    // Only copies that touch the host wait.
+    let wait_here = wait && !copy.is_on_device();
+    if let [None, None] = owners {
+        return run(&stream, copy, wait_here);
     }
-    Ok(())
+    let [to, from] = owners.map(|owner| owner.map_or_else(|| state_of(&stream), Ok));
+    between(&stream, (&to?, &from?), wait, Some(copy))?;
+    match wait_here {
+        true => stream.synchronize(),
+        false => Ok(()),
+    }
 }
 
+/// A copy of rows, each side as seen from a device; and the contexts of destination and source where that is another's.
+#[allow(clippy::type_complexity)] // a copy with its two owners
 fn resolve(
-    stream: &Stream,
-    destination: Rows,
-    source: Rows,
+    destination: (&Arc<vulkan::Device>, &Rows),
+    source: (&Arc<vulkan::Device>, &Rows),
     size: [usize; 3],
-) -> Result<Option<Copy>> {
+) -> Result<Option<(Copy, [Option<Arc<State>>; 2])>> {
     if size.contains(&0) {
         return Ok(None);
     }
     let [width, height, depth] = size.map(|n| n as u64);
-    let (destination, source) = (destination.side(stream, size)?, source.side(stream, size)?);
-    Ok(Some(Copy {
+    let (destination, to) = destination.1.side(destination.0, size)?;
+    let (source, from) = source.1.side(source.0, size)?;
+    let copy = Copy {
         destination,
         source,
         width,
         height,
         depth,
-    }))
+    };
+    Ok(Some((copy, [to, from])))
 }
 
 fn copy_2d(stream: CUstream, copy: In<CUDA_MEMCPY2D>, wait: bool) -> Result {
@@ -358,7 +487,15 @@ fn sides_3d(copy: &CUDA_MEMCPY3D) -> (Rows, Rows, [usize; 3]) {
 /// As `cuMemcpy3D`.
 pub(super) fn node_copy(stream: &Stream, copy: &CUDA_MEMCPY3D) -> Result<Copy> {
     let (destination, source, size) = sides_3d(copy);
-    resolve(stream, destination, source, size)?.ok_or(CUresult::INVALID_VALUE)
+    let vulkan = &stream.group.vulkan;
+    match resolve((vulkan, &destination), (vulkan, &source), size)? {
+        None => Err(CUresult::INVALID_VALUE),
+        Some((copy, [None, None])) => Ok(copy),
+        Some(_) => {
+            tracing::warn!("a copy between devices as a node of a graph is not supported");
+            Err(CUresult::NOT_SUPPORTED)
+        }
+    }
 }
 
 fn copy_3d(stream: CUstream, copy: &CUDA_MEMCPY3D, wait: bool) -> Result {
@@ -374,18 +511,9 @@ pub fn cuMemcpy3DAsync_v2(copy: In<CUDA_MEMCPY3D>, stream: CUstream) -> Result {
     copy_3d(stream, &copy.get()?, false)
 }
 
-/// A copy between contexts: within one device, since devices do not reach each other's memory in rows.
-fn within_device(copy: In<CUDA_MEMCPY3D_PEER>) -> Result<CUDA_MEMCPY3D> {
-    let copy = copy.get()?;
-    let (to, from) = (
-        Context::from_handle(copy.dstContext)?,
-        Context::from_handle(copy.srcContext)?,
-    );
-    if to.device.ordinal != from.device.ordinal {
-        tracing::warn!("cuMemcpy3DPeer between two devices is not supported");
-        return Err(CUresult::NOT_SUPPORTED);
-    }
-    Ok(CUDA_MEMCPY3D {
+/// The sides of a copy between contexts, without those.
+fn without_contexts(copy: &CUDA_MEMCPY3D_PEER) -> CUDA_MEMCPY3D {
+    CUDA_MEMCPY3D {
         srcXInBytes: copy.srcXInBytes,
         srcY: copy.srcY,
         srcZ: copy.srcZ,
@@ -411,25 +539,47 @@ fn within_device(copy: In<CUDA_MEMCPY3D_PEER>) -> Result<CUDA_MEMCPY3D> {
         WidthInBytes: copy.WidthInBytes,
         Height: copy.Height,
         Depth: copy.Depth,
-    })
+    }
+}
+
+/// The context of a side. That of an array is its own, whichever is given.
+fn side_state(kind: CUmemorytype, context: CUcontext, array: CUarray) -> Result<Arc<State>> {
+    if kind != CUmemorytype::ARRAY {
+        return Context::from_handle(context)?.state();
+    }
+    array_state(&*Array::from_handle(array)?)
+}
+
+fn peer_rows(stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>, serialized: bool) -> Result {
+    let copy = copy.get()?;
+    let to = side_state(copy.dstMemoryType, copy.dstContext, copy.dstArray)?;
+    let from = side_state(copy.srcMemoryType, copy.srcContext, copy.srcArray)?;
+    let (destination, source, size) = sides_3d(&without_contexts(&copy));
+    let stream = Stream::from_handle(stream)?;
+    match resolve((&to.vulkan, &destination), (&from.vulkan, &source), size)? {
+        None => Ok(()),
+        Some((copy, [None, None])) => between(&stream, (&to, &from), serialized, Some(copy)),
+        // Not in the memory of the context that it is said to be in.
+        Some(_) => Err(CUresult::INVALID_VALUE),
+    }
 }
 
 pub fn cuMemcpy3DPeer(default_stream: CUstream, copy: In<CUDA_MEMCPY3D_PEER>) -> Result {
-    copy_3d(default_stream, &within_device(copy)?, true)
+    peer_rows(default_stream, copy, true)
 }
 
 pub fn cuMemcpy3DPeerAsync(copy: In<CUDA_MEMCPY3D_PEER>, stream: CUstream) -> Result {
-    copy_3d(stream, &within_device(copy)?, false)
+    peer_rows(stream, copy, false)
 }
 
 /// Bytes of a row of an array of one dimension, as a device address.
 fn array_bytes(array: CUarray, offset: usize, bytes: usize) -> Result<(u64, Named)> {
-    let array = Array::from_handle(array)?;
-    let one = array.descriptor.Height <= 1 && array.descriptor.Depth <= 1;
-    match one {
-        true => Ok((array.address([offset, 0, 0], [bytes, 1, 1])?, Named::Device)),
-        false => Err(CUresult::INVALID_VALUE),
+    if array.is_null() {
+        return Err(CUresult::INVALID_VALUE);
     }
+    // Of arrays of several rows it is the first.
+    let array = Array::from_handle(array)?;
+    Ok((array.address([offset, 0, 0], [bytes, 1, 1])?, Named::Device))
 }
 
 pub fn cuMemcpyAtoA_v2(
@@ -446,7 +596,7 @@ pub fn cuMemcpyAtoA_v2(
     }
     let to = array_bytes(dst_array, dst_offset, byte_count)?;
     let from = array_bytes(src_array, src_offset, byte_count)?;
-    linear(default_stream, to, from, byte_count, false)
+    linear(default_stream, to, from, byte_count, Call::OnDevice)
 }
 
 pub fn cuMemcpyAtoD_v2(
@@ -457,7 +607,13 @@ pub fn cuMemcpyAtoD_v2(
     byte_count: usize,
 ) -> Result {
     let from = array_bytes(src_array, src_offset, byte_count)?;
-    linear(default_stream, device(dst), from, byte_count, false)
+    linear(
+        default_stream,
+        device(dst),
+        from,
+        byte_count,
+        Call::OnDevice,
+    )
 }
 
 pub fn cuMemcpyDtoA_v2(
@@ -468,7 +624,7 @@ pub fn cuMemcpyDtoA_v2(
     byte_count: usize,
 ) -> Result {
     let to = array_bytes(dst_array, dst_offset, byte_count)?;
-    linear(default_stream, to, device(src), byte_count, false)
+    linear(default_stream, to, device(src), byte_count, Call::OnDevice)
 }
 
 pub fn cuMemcpyAtoH_v2(
@@ -479,7 +635,7 @@ pub fn cuMemcpyAtoH_v2(
     byte_count: usize,
 ) -> Result {
     let from = array_bytes(src_array, src_offset, byte_count)?;
-    linear(default_stream, host(dst), from, byte_count, true)
+    linear(default_stream, host(dst), from, byte_count, Call::Sync)
 }
 
 pub fn cuMemcpyAtoHAsync_v2(
@@ -490,7 +646,7 @@ pub fn cuMemcpyAtoHAsync_v2(
     stream: CUstream,
 ) -> Result {
     let from = array_bytes(src_array, src_offset, byte_count)?;
-    linear(stream, host(dst), from, byte_count, false)
+    linear(stream, host(dst), from, byte_count, Call::Async)
 }
 
 pub fn cuMemcpyHtoA_v2(
@@ -501,7 +657,7 @@ pub fn cuMemcpyHtoA_v2(
     byte_count: usize,
 ) -> Result {
     let to = array_bytes(dst_array, dst_offset, byte_count)?;
-    linear(default_stream, to, host(src), byte_count, true)
+    linear(default_stream, to, host(src), byte_count, Call::Sync)
 }
 
 pub fn cuMemcpyHtoAAsync_v2(
@@ -512,7 +668,7 @@ pub fn cuMemcpyHtoAAsync_v2(
     stream: CUstream,
 ) -> Result {
     let to = array_bytes(dst_array, dst_offset, byte_count)?;
-    linear(stream, to, host(src), byte_count, false)
+    linear(stream, to, host(src), byte_count, Call::Async)
 }
 
 /// A copy of a batch: the two sides, and the size in bytes, rows and slices.

@@ -32,8 +32,10 @@ pub fn cuDeviceGetUuid(uuid: Out<CUuuid>, dev: CUdevice) -> Result {
 pub use cuDeviceGetUuid as cuDeviceGetUuid_v2;
 
 /// LUIDs are Windows'.
-pub fn cuDeviceGetLuid(_luid: Out<c_char>, _device_node_mask: Out<u32>, dev: CUdevice) -> Result {
+pub fn cuDeviceGetLuid(luid: Out<c_char>, device_node_mask: Out<u32>, dev: CUdevice) -> Result {
     device(dev)?;
+    luid.required()?;
+    device_node_mask.required()?;
     Err(CUresult::NOT_SUPPORTED)
 }
 
@@ -46,7 +48,9 @@ pub fn cuDeviceGetAttribute(
     attribute: CUdevice_attribute,
     dev: CUdevice,
 ) -> Result {
-    value.set(device(dev)?.attribute(attribute))
+    let device = device(dev)?;
+    attribute.name().ok_or(CUresult::INVALID_VALUE)?;
+    value.set(device.attribute(attribute))
 }
 
 pub fn cuDeviceGetByPCIBusId(found: Out<CUdevice>, pci_bus_id: In<c_char>) -> Result {
@@ -154,8 +158,14 @@ pub fn cuDeviceGetMemPool(pool: Out<CUmemoryPool>, dev: CUdevice) -> Result {
 }
 
 pub fn cuDeviceSetMemPool(dev: CUdevice, pool: CUmemoryPool) -> Result {
-    let device = device(dev)?;
-    let pool = POOLS.get(pool.0)?;
+    let device = device(dev).map_err(|error| match error {
+        CUresult::INVALID_DEVICE => CUresult::INVALID_VALUE,
+        other => other,
+    })?;
+    let pool = match pool.is_null() {
+        true => return Err(CUresult::INVALID_VALUE),
+        false => POOLS.get(pool.0)?,
+    };
     if pool.device.ordinal != device.ordinal || pool.kind != vulkan::MemoryKind::Device {
         return Err(CUresult::INVALID_VALUE);
     }

@@ -6,6 +6,7 @@ use crate::core::context::Context;
 use crate::core::context_event;
 use crate::core::event::{Event, EVENTS};
 use crate::core::stack;
+use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 
@@ -22,23 +23,28 @@ pub fn cuEventRecordWithFlags(event: CUevent, stream: CUstream, flags: u32) -> R
     if flags & !CU_EVENT_EXTERNAL != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    let (event, stream) = (EVENTS.get(event.0)?, Stream::from_handle(stream)?);
+    let (stream, event) = (Stream::from_handle(stream)?, EVENTS.get(event.0)?);
     capture::record_event(&stream, &event, flags & CU_EVENT_EXTERNAL != 0)
 }
 
 pub fn cuEventQuery(event: CUevent) -> Result {
-    match EVENTS.get(event.0)?.is_complete()? {
+    let event = EVENTS.get(event.0)?;
+    event.refuse_while_capturing()?;
+    match event.is_complete()? {
         true => Ok(()),
         false => Err(CUresult::NOT_READY),
     }
 }
 
 pub fn cuEventSynchronize(event: CUevent) -> Result {
-    EVENTS.get(event.0)?.synchronize()
+    let event = EVENTS.get(event.0)?;
+    event.refuse_while_capturing()?;
+    event.synchronize()
 }
 
+/// The sticky error is told here, too; the event is gone all the same.
 pub fn cuEventDestroy_v2(event: CUevent) -> Result {
-    EVENTS.remove(event.0).map(|_| ())
+    EVENTS.remove(event.0)?.group.vulkan.check().cuda()
 }
 
 pub use cuEventDestroy_v2 as cuEventDestroy;

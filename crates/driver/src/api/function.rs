@@ -1,11 +1,15 @@
-//! Kernels of modules. A `CUkernel` is taken for a `CUfunction` everywhere.
+//! Kernels of modules. A `CUkernel` is taken for a `CUfunction` where kernels are launched or measured, as on NVIDIA.
 
 use crate::boundary::{Out, Result};
 use crate::core::function::Function;
+use crate::core::status::IntoCuda;
 use cuda_abi::*;
 use std::ffi::c_char;
 
 pub fn cuFuncGetModule(module: Out<CUmodule>, function: CUfunction) -> Result {
+    if function.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     module.set(Function::from_handle(function)?.module)
 }
 
@@ -14,7 +18,9 @@ pub fn cuFuncGetAttribute(
     attribute: CUfunction_attribute,
     function: CUfunction,
 ) -> Result {
-    value.set(Function::from_handle(function)?.attribute(attribute)?)
+    let function = Function::of_module(function)?;
+    function.code.vulkan.check().cuda()?;
+    value.set(function.attribute(attribute)?)
 }
 
 pub fn cuFuncSetAttribute(
@@ -22,7 +28,7 @@ pub fn cuFuncSetAttribute(
     attribute: CUfunction_attribute,
     value: i32,
 ) -> Result {
-    Function::from_handle(function)?.set_attribute(attribute, value)
+    Function::of_module(function)?.set_attribute(attribute, value)
 }
 
 /// A hint that changes nothing here.
@@ -48,6 +54,9 @@ pub fn cuFuncGetParamInfo(
     param_offset: Out<usize>,
     param_size: Out<usize>,
 ) -> Result {
+    if function.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let (offset, size) = Function::from_handle(function)?.parameter(param_index)?;
     param_offset.set(offset)?;
     param_size.set_if(size);

@@ -2,18 +2,27 @@
 
 use crate::boundary::{In, Out, Result};
 use crate::core::graph::{Graph, Node};
+use crate::core::platform::platform;
 use cuda_abi::*;
 
-/// Refuses edges that are more than plain dependencies.
+/// Refuses edges that are more than dependencies, in full or programmatic.
 ///
 /// # Errors
-/// `CUDA_ERROR_NOT_SUPPORTED`.
+/// `CUDA_ERROR_INVALID_VALUE`.
 pub(super) fn plain_edges(data: In<CUgraphEdgeData>, count: usize) -> Result {
     // A programmatic edge (type 1) may start its node early; starting it after the other's end is right, too.
     let programmatic = 1;
-    if !data.is_null() && data.all(count)?.iter().any(|edge| edge.kind > programmatic) {
-        tracing::warn!("graph edges of this type are not supported");
-        return Err(CUresult::NOT_SUPPORTED);
+    // A programmatic port belongs to such an edge, and the other way round.
+    let programmatic_port = 1;
+    let wrong = |edge: &CUgraphEdgeData| {
+        let port = edge.from_port == programmatic_port;
+        edge.kind > programmatic
+            || (edge.kind == programmatic) != port
+            || edge.to_port != 0
+            || edge.reserved != [0; 5]
+    };
+    if !data.is_null() && data.all(count)?.iter().any(wrong) {
+        return Err(CUresult::INVALID_VALUE);
     }
     Ok(())
 }
@@ -31,6 +40,7 @@ pub(super) fn list<T: Copy>(items: &[T], none: T, array: Out<T>, count: Out<usiz
 }
 
 pub fn cuGraphCreate(graph: Out<CUgraph>, flags: u32) -> Result {
+    platform()?;
     if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
@@ -45,7 +55,11 @@ pub fn cuGraphDestroy(graph: CUgraph) -> Result {
 
 pub fn cuGraphClone(graph_clone: Out<CUgraph>, original_graph: CUgraph) -> Result {
     graph_clone.required()?;
-    graph_clone.set(Graph::from_handle(original_graph)?.duplicate()?.handle())
+    let original = Graph::from_handle(original_graph)?;
+    if original.has_memory() || original.has_conditions() {
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    graph_clone.set(original.duplicate()?.handle())
 }
 
 pub fn cuGraphGetNodes(graph: CUgraph, nodes: Out<CUgraphNode>, num_nodes: Out<usize>) -> Result {
@@ -174,6 +188,16 @@ pub fn cuGraphAddDependencies_v2(
     count: usize,
 ) -> Result {
     plain_edges(edge_data, count)?;
+    // Only kernels have other ways out than their end.
+    for index in 0..count {
+        if edge_data.is_null() || edge_data.at(index)?.from_port == 0 {
+            continue;
+        }
+        let node = Node::from_handle(from.at(index)?)?;
+        if node.operation().node_type() != CUgraphNodeType::KERNEL {
+            return Err(CUresult::INVALID_VALUE);
+        }
+    }
     cuGraphAddDependencies(graph, from, to, count)
 }
 
@@ -184,6 +208,9 @@ pub fn cuGraphRemoveDependencies(
     count: usize,
 ) -> Result {
     let graph = Graph::from_handle(graph)?;
+    if graph.has_memory() && count > 0 {
+        return Err(CUresult::NOT_SUPPORTED);
+    }
     (0..count).try_for_each(|index| graph.remove_edge(from.at(index)?, to.at(index)?))
 }
 
@@ -199,7 +226,11 @@ pub fn cuGraphRemoveDependencies_v2(
 }
 
 pub fn cuGraphDestroyNode(node: CUgraphNode) -> Result {
-    Node::from_handle(node)?.graph()?.remove(node);
+    let graph = Node::from_handle(node)?.graph()?;
+    if graph.has_memory() {
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    graph.remove(node);
     Ok(())
 }
 

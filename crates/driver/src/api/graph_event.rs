@@ -9,14 +9,21 @@ use crate::core::operation::Operation;
 use cuda_abi::*;
 use std::sync::Arc;
 
+fn find(event: CUevent) -> Result<Arc<Event>> {
+    match event.is_null() {
+        true => Err(CUresult::INVALID_VALUE),
+        false => EVENTS.get(event.0),
+    }
+}
+
 /// Recording an event, as an operation.
 pub(super) fn record(event: CUevent) -> Result<Operation> {
-    EVENTS.get(event.0).map(Operation::EventRecord)
+    find(event).map(Operation::EventRecord)
 }
 
 /// Waiting for an event, as an operation.
 pub(super) fn wait(event: CUevent) -> Result<Operation> {
-    EVENTS.get(event.0).map(Operation::EventWait)
+    find(event).map(Operation::EventWait)
 }
 
 fn recorded(operation: &Operation) -> Option<&Arc<Event>> {

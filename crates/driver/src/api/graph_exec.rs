@@ -4,20 +4,28 @@ use super::graph_node;
 use crate::boundary::{In, Out, Result};
 use crate::core::graph::Graph;
 use crate::core::graph_exec::{GraphExec, GRAPH_EXECS};
-use crate::core::operation::Operation;
-use crate::core::stack;
 use crate::core::stream::Stream;
+use crate::core::{capture, stack};
 use cuda_abi::*;
 use std::ffi::c_char;
 
+fn instantiate(graph_exec: Out<CUgraphExec>, graph: CUgraph, flags: u64) -> Result {
+    graph_exec.required()?;
+    let state = stack::healthy()?;
+    capture::refuse_unsafe_call()?;
+    graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
+}
+
+/// An upload needs a stream, which only `cuGraphInstantiateWithParams` takes.
 pub fn cuGraphInstantiateWithFlags(
     graph_exec: Out<CUgraphExec>,
     graph: CUgraph,
     flags: u64,
 ) -> Result {
-    graph_exec.required()?;
-    let state = stack::healthy()?;
-    graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
+    if flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    instantiate(graph_exec, graph, flags)
 }
 
 pub fn cuGraphInstantiate_v2(
@@ -29,8 +37,9 @@ pub fn cuGraphInstantiate_v2(
 ) -> Result {
     let result = cuGraphInstantiateWithFlags(graph_exec, graph, 0);
     error_node.set_if(CUgraphNode::NULL);
-    if let (Err(status), true) = (result, buffer_size > 0 && !log_buffer.is_null()) {
-        log_buffer.set_text(&status.to_string(), buffer_size)?;
+    if buffer_size > 0 && !log_buffer.is_null() {
+        let text = result.err().map(|status| status.to_string());
+        log_buffer.set_text(&text.unwrap_or_default(), buffer_size)?;
     }
     result
 }
@@ -43,10 +52,14 @@ pub fn cuGraphInstantiateWithParams(
     instantiate_params: Out<CUDA_GRAPH_INSTANTIATE_PARAMS>,
 ) -> Result {
     let mut params = instantiate_params.get()?;
-    let result = cuGraphInstantiateWithFlags(graph_exec, graph, params.flags);
+    let result = instantiate(graph_exec, graph, params.flags);
     params.hErrNode_out = CUgraphNode::NULL;
+    let unused = |graph: &Graph| graph.values.lock().iter().any(|value| !value.is_used());
     params.result_out = match result {
         Ok(()) => CUgraphInstantiateResult::SUCCESS,
+        Err(_) if Graph::from_handle(graph).is_ok_and(|graph| unused(&graph)) => {
+            CUgraphInstantiateResult::CONDITIONAL_HANDLE_UNUSED
+        }
         Err(_) => CUgraphInstantiateResult::ERROR,
     };
     instantiate_params.set(params)?;
@@ -54,7 +67,9 @@ pub fn cuGraphInstantiateWithParams(
 }
 
 pub fn cuGraphExecGetFlags(graph_exec: CUgraphExec, flags: Out<u64>) -> Result {
-    flags.set(GraphExec::from_handle(graph_exec)?.flags)
+    // Which priorities count is not told.
+    let kept = GraphExec::from_handle(graph_exec)?.flags;
+    flags.set(kept & !CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY)
 }
 
 pub fn cuGraphExecDestroy(graph_exec: CUgraphExec) -> Result {
@@ -66,18 +81,14 @@ pub fn cuGraphExecDestroy(graph_exec: CUgraphExec) -> Result {
 
 /// Recordings are on the device as soon as they are made.
 pub fn cuGraphUpload(graph: CUgraphExec, stream: CUstream) -> Result {
-    GraphExec::from_handle(graph)?;
-    Stream::from_handle(stream).map(|_| ())
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    GraphExec::from_handle(graph).map(|_| ())
 }
 
 pub fn cuGraphLaunch(graph: CUgraphExec, stream: CUstream) -> Result {
-    let (exec, stream) = (GraphExec::from_handle(graph)?, Stream::from_handle(stream)?);
-    match stream.capture.is_active() {
-        true => Operation::Child(exec.to_graph()?)
-            .enqueue(&stream)
-            .map(|_| ()),
-        false => exec.launch(&stream),
-    }
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    GraphExec::from_handle(graph)?.launch(&stream)
 }
 
 fn update(graph_exec: CUgraphExec, graph: CUgraph) -> Result<CUgraphExecUpdateResultInfo> {

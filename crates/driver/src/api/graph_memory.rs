@@ -12,11 +12,15 @@ use std::ffi::c_void;
 /// Memory on the device that the parameters name, and the operation that allocates it. The parameters get the address.
 pub(super) fn allocation(params: &mut CUDA_MEM_ALLOC_NODE_PARAMS) -> Result<Operation> {
     let location = params.poolProps.location;
+    if params.poolProps.allocType != CUmemAllocationType::PINNED.0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     if location.kind != CUmemLocationType::DEVICE || params.poolProps.handleTypes != 0 {
         tracing::warn!("allocation nodes: only device memory that is not shared is supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
-    let state = device(location.id)?.primary().state()?;
+    let device = device(location.id).map_err(|_| CUresult::INVALID_VALUE)?;
+    let state = device.primary().state()?;
     let memory = GraphMemory::allocate(&state, params.bytesize)?;
     params.dptr = memory.address();
     Ok(Operation::Allocate(memory))

@@ -5,7 +5,7 @@
 
 use super::copy::node_copy;
 use crate::boundary::{Accept, In, Out, Result};
-use crate::core::context::Context;
+use crate::core::context::{Context, State};
 use crate::core::copy::{Copy, Fill, Place, Side};
 use crate::core::function::Function;
 use crate::core::graph::{Graph, Node};
@@ -54,6 +54,10 @@ pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
         dynamic_shared: params.sharedMemBytes,
     };
     shape.check()?;
+    let dynamic = i64::from(shape.dynamic_shared);
+    if dynamic > 0 && dynamic > i64::from(function.max_dynamic_shared(function.info()?)) {
+        return Err(CUresult::INVALID_VALUE);
+    }
     // SAFETY: by the API's contract these are what `cuLaunchKernel` takes.
     let (arguments, extra) = unsafe { (In::accept(params.kernelParams), In::accept(params.extra)) };
     let parameters = launch::pack(&function, arguments, extra)?;
@@ -66,7 +70,32 @@ pub(super) fn copy(params: In<CUDA_MEMCPY3D>, ctx: CUcontext) -> Result<Operatio
         CUcontext::NULL => stack::state()?,
         _ => Context::from_handle(ctx)?.state()?,
     };
-    node_copy(&state.legacy, &params.get()?).map(Operation::Copy)
+    let copy = node_copy(&state.legacy, &params.get()?)?;
+    for side in [&copy.source, &copy.destination] {
+        let Place::Device(address) = side.place else {
+            continue;
+        };
+        let slices = (copy.depth - 1).checked_mul(side.slice);
+        let rows = (copy.height - 1).checked_mul(side.pitch);
+        let end = slices
+            .zip(rows)
+            .and_then(|(slices, rows)| slices.checked_add(rows)?.checked_add(copy.width))
+            .and_then(|bytes| bytes.checked_add(address));
+        check_end(&state, address, end)?;
+    }
+    Ok(Operation::Copy(copy))
+}
+
+/// Checks that a range of device memory ends in the allocation that it begins in.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+fn check_end(state: &State, address: u64, end: Option<u64>) -> Result {
+    let found = state.vulkan.find(address).ok_or(CUresult::INVALID_VALUE)?;
+    match end {
+        Some(end) if end <= found.base + found.size => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
 }
 
 /// The fill that a memset node's parameters describe.
@@ -76,7 +105,7 @@ pub(super) fn fill(params: In<CUDA_MEMSET_NODE_PARAMS>, ctx: CUcontext) -> Resul
         CUcontext::NULL => stack::state()?,
         _ => Context::from_handle(ctx)?.state()?,
     };
-    if !matches!(params.elementSize, 1 | 2 | 4) {
+    if !matches!(params.elementSize, 1 | 2 | 4) || params.width == 0 || params.height == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
     let fill = Fill {
@@ -87,7 +116,13 @@ pub(super) fn fill(params: In<CUDA_MEMSET_NODE_PARAMS>, ctx: CUcontext) -> Resul
         count: params.width as u64,
         rows: params.height as u64,
     };
-    fill.resolved(&state.vulkan).map(Operation::Fill)
+    let fill = fill.resolved(&state.vulkan)?;
+    let width = fill.count * u64::from(fill.element);
+    let end = (fill.rows - 1)
+        .checked_mul(fill.pitch)
+        .and_then(|rows| rows.checked_add(width)?.checked_add(fill.address));
+    check_end(&state, fill.address, end)?;
+    Ok(Operation::Fill(fill))
 }
 
 /// The call that a host node's parameters describe.
@@ -112,19 +147,20 @@ pub fn cuGraphAddKernelNode_v2(
     })
 }
 
-/// The parameters come back without their argument arrays: a node keeps the arguments packed, and no array of pointers.
+/// The array of arguments is the node's, and valid until that is destroyed or changed.
 pub fn cuGraphKernelNodeGetParams_v2(
     node: CUgraphNode,
     node_params: Out<CUDA_KERNEL_NODE_PARAMS>,
 ) -> Result {
-    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+    let node = Node::from_handle(node)?;
+    let Operation::Launch(launch) = node.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    node_params.set(described_launch(&launch))
+    node_params.set(described_launch(&node, &launch))
 }
 
 /// A launch as the structure that describes it.
-pub(super) fn described_launch(launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
+pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
     CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
@@ -134,10 +170,10 @@ pub(super) fn described_launch(launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
         blockDimY: launch.block[1],
         blockDimZ: launch.block[2],
         sharedMemBytes: launch.dynamic_shared,
-        kernelParams: std::ptr::null_mut(),
+        kernelParams: node.arguments(launch),
         extra: std::ptr::null_mut(),
         kern: CUkernel::NULL,
-        ctx: CUcontext::NULL,
+        ctx: launch.function.code.streams.context,
     }
 }
 
@@ -190,10 +226,11 @@ pub fn cuGraphKernelNodeGetParams(
     node: CUgraphNode,
     node_params: Out<CUDA_KERNEL_NODE_PARAMS_v1>,
 ) -> Result {
-    let Operation::Launch(launch) = Node::from_handle(node)?.operation() else {
+    let node = Node::from_handle(node)?;
+    let Operation::Launch(launch) = node.operation() else {
         return Err(CUresult::INVALID_VALUE);
     };
-    let new = described_launch(&launch);
+    let new = described_launch(&node, &launch);
     node_params.set(CUDA_KERNEL_NODE_PARAMS_v1 {
         func: new.func,
         gridDimX: new.gridDimX,
@@ -355,6 +392,17 @@ pub fn cuGraphHostNodeSetParams(
     set(node, host(node_params)?)
 }
 
+/// A copy of a graph as the operation of a child node.
+///
+/// # Errors
+/// `CUDA_ERROR_NOT_SUPPORTED` for a graph with memory nodes.
+pub(super) fn child(graph: &Graph) -> Result<Operation> {
+    if graph.has_memory() {
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    graph.duplicate().map(Operation::Child)
+}
+
 /// The node gets a copy of the graph as it is now.
 pub fn cuGraphAddChildGraphNode(
     graph_node: Out<CUgraphNode>,
@@ -368,7 +416,7 @@ pub fn cuGraphAddChildGraphNode(
         return Err(CUresult::INVALID_VALUE);
     }
     add(graph_node, graph, dependencies, num_dependencies, || {
-        Ok(Operation::Child(child.duplicate()?))
+        self::child(&child)
     })
 }
 
@@ -390,47 +438,59 @@ pub fn cuGraphAddEmptyNode(
     })
 }
 
-/// A kernel node's attributes are read like a launch's: hints pass, promises that cannot be kept are refused.
+/// The launch of a kernel node.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for another node.
+fn launch_of(node: &Node) -> Result<Launch> {
+    match node.operation() {
+        Operation::Launch(launch) => Ok(launch),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+/// Hints are kept to be asked for; promises that cannot be kept are refused.
 pub fn cuGraphKernelNodeSetAttribute(
     node: CUgraphNode,
     attribute: CUkernelNodeAttrID,
     value: In<CUkernelNodeAttrValue>,
 ) -> Result {
-    let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
-        return Err(CUresult::INVALID_VALUE);
-    };
+    let node = Node::from_handle(node)?;
+    let launch = launch_of(&node)?;
+    let value = value.get()?;
+    let mut attributes = node.attributes.lock();
+    attributes.get(attribute).ok_or(CUresult::INVALID_VALUE)?;
     let list = [CUlaunchAttribute {
         id: attribute,
         pad: [0; 4],
-        value: value.get()?,
+        value,
     }];
     // SAFETY: the list outlives the call.
     let list = unsafe { In::accept(list.as_ptr()) };
     let found = launch::attributes(list, 1)?;
-    if found.cooperative || !found.events.is_empty() {
+    if found.cooperative && launch.grid != [1; 3] {
+        tracing::warn!("cooperative kernel nodes of several blocks are not supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
-    Ok(())
+    attributes.set(attribute, value)
 }
 
-/// No attribute is kept, so each has its initial value, which is zero.
 pub fn cuGraphKernelNodeGetAttribute(
     node: CUgraphNode,
-    _attribute: CUkernelNodeAttrID,
+    attribute: CUkernelNodeAttrID,
     value_out: Out<CUkernelNodeAttrValue>,
 ) -> Result {
-    let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
-        return Err(CUresult::INVALID_VALUE);
-    };
-    value_out.set(CUlaunchAttributeValue { bytes: [0; 64] })
+    let node = Node::from_handle(node)?;
+    launch_of(&node)?;
+    let kept = node.attributes.lock().get(attribute);
+    value_out.set(kept.ok_or(CUresult::INVALID_VALUE)?)
 }
 
-/// No attribute is kept, so there is none to copy.
 pub fn cuGraphKernelNodeCopyAttributes(dst: CUgraphNode, src: CUgraphNode) -> Result {
-    for node in [dst, src] {
-        let Operation::Launch(_) = Node::from_handle(node)?.operation() else {
-            return Err(CUresult::INVALID_VALUE);
-        };
-    }
+    let (to, from) = (Node::from_handle(dst)?, Node::from_handle(src)?);
+    launch_of(&to)?;
+    launch_of(&from)?;
+    let attributes = from.attributes.lock().clone();
+    *to.attributes.lock() = attributes;
     Ok(())
 }

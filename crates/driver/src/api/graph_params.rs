@@ -8,7 +8,6 @@ use crate::core::context::Context;
 use crate::core::graph::{Graph, Node};
 use crate::core::graph_exec::GraphExec;
 use crate::core::operation::Operation;
-use crate::core::stack;
 use cuda_abi::*;
 use std::sync::Arc;
 
@@ -19,6 +18,9 @@ use std::sync::Arc;
 fn operation(node_params: Out<CUgraphNodeParams>, graph: Option<CUgraph>) -> Result<Operation> {
     use CUgraphNodeType as T;
     let whole = node_params.get()?;
+    if whole.reserved0 != [0; 3] || whole.reserved2 != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let CUgraphNodeParams { kind, params, .. } = whole;
     // SAFETY: by the API's contract the member is the one that the type says; all are plain data.
     unsafe {
@@ -33,9 +35,7 @@ fn operation(node_params: Out<CUgraphNodeParams>, graph: Option<CUgraph>) -> Res
                 params.memset.ctx,
             ),
             T::HOST => graph_node::host(In::accept(&raw const params.host)),
-            T::GRAPH => Ok(Operation::Child(
-                Graph::from_handle(params.graph)?.duplicate()?,
-            )),
+            T::GRAPH => graph_node::child(&*Graph::from_handle(params.graph)?),
             T::EMPTY => Ok(Operation::Empty),
             T::BATCH_MEM_OP => memory_operation::batch(In::accept(&raw const params.memOp)),
             T::WAIT_EVENT => graph_event::wait(params.event),
@@ -135,10 +135,11 @@ pub fn cuGraphExecNodeSetParams(
 
 pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
     node_params.required()?;
-    let operation = Node::from_handle(node)?.operation();
+    let node = Node::from_handle(node)?;
+    let operation = node.operation();
     let mut params = CUgraphNodeParamsUnion { reserved1: [0; 29] };
     match &operation {
-        Operation::Launch(launch) => params.kernel = graph_node::described_launch(launch),
+        Operation::Launch(launch) => params.kernel = graph_node::described_launch(&node, launch),
         Operation::Copy(copy) => {
             params.memcpy = CUDA_MEMCPY_NODE_PARAMS {
                 flags: 0,
@@ -159,12 +160,12 @@ pub fn cuGraphNodeGetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParam
         Operation::EventRecord(event) | Operation::EventWait(event) => {
             params.event = event.handle()
         }
-        Operation::Conditional(node) => {
+        Operation::Conditional(conditional) => {
             params.conditional = CUDA_CONDITIONAL_NODE_PARAMS {
-                handle: node.value.address(),
-                kind: node.kind as u32,
-                size: node.graphs.len() as u32,
-                phGraph_out: node.handles(),
+                handle: conditional.value.address(),
+                kind: conditional.kind as u32,
+                size: conditional.graphs.len() as u32,
+                phGraph_out: conditional.handles(),
                 ctx: CUcontext::NULL,
             }
         }
@@ -189,9 +190,6 @@ pub fn cuGraphConditionalHandleCreate(
 ) -> Result {
     handle.required()?;
     let graph = Graph::from_handle(graph)?;
-    let state = match ctx {
-        CUcontext::NULL => stack::state()?,
-        _ => Context::from_handle(ctx)?.state()?,
-    };
+    let state = Context::from_handle(ctx)?.state()?;
     handle.set(Value::create(&state, &graph, default_launch_value, flags)?)
 }

@@ -26,6 +26,7 @@ pub fn cuGetProcAddress(
     cuda_version: i32,
     flags: u64,
 ) -> Result {
+    check_flags(flags)?;
     let per_thread = flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM != 0;
     let (address, _) = proc_address(&symbol.text()?, cuda_version, per_thread);
     function.set(address as *mut c_void)?;
@@ -36,6 +37,19 @@ pub fn cuGetProcAddress(
     }
 }
 
+/// Checks `cuGetProcAddress`'s flags.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+fn check_flags(flags: u64) -> Result {
+    let known = CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
+    match flags & !known {
+        0 => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+/// What is not found is no error where the caller asks why.
 pub fn cuGetProcAddress_v2(
     default_stream: CUstream,
     symbol: In<c_char>,
@@ -44,6 +58,7 @@ pub fn cuGetProcAddress_v2(
     flags: u64,
     symbol_found: Out<CUdriverProcAddressQueryResult>,
 ) -> Result {
+    check_flags(flags)?;
     let chosen =
         flags & (CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
     let per_thread = match chosen {
@@ -53,7 +68,7 @@ pub fn cuGetProcAddress_v2(
     let (address, found) = proc_address(&symbol.text()?, cuda_version, per_thread);
     function.set(address as *mut c_void)?;
     symbol_found.set_if(found);
-    if address.is_null() {
+    if address.is_null() && symbol_found.is_null() {
         Err(CUresult::NOT_FOUND)
     } else {
         Ok(())
@@ -69,12 +84,9 @@ fn proc_address(
     per_thread: bool,
 ) -> (*const c_void, CUdriverProcAddressQueryResult) {
     use CUdriverProcAddressQueryResult as R;
-    match find(
-        name,
-        cuda_version.max(0) as u32,
-        settings().driver_version,
-        per_thread,
-    ) {
+    // Negative numbers are large ones without a sign.
+    let version = cuda_version as u32;
+    match find(name, version, settings().driver_version, per_thread) {
         Lookup::Found(function) => match exports::address(function.symbol) {
             Some(address) => (address, R::SUCCESS),
             None => (std::ptr::null(), R::SYMBOL_NOT_FOUND),

@@ -1,22 +1,26 @@
 //! Kernels of libraries.
 
 use crate::boundary::{Out, Result};
-use crate::core::function::Function;
+use crate::core::context::State;
 use crate::core::kernel::Kernel;
 use crate::core::platform::device;
 use crate::core::stack;
 use cuda_abi::*;
 use std::ffi::c_char;
-use std::sync::Arc;
 
-/// The kernel's function for calls that name a device: in the current context if that is the device's, else in the
-/// device's primary context.
-fn on_device(kernel: CUkernel, dev: CUdevice) -> Result<Arc<Function>> {
-    let kernel = Kernel::from_handle(kernel)?;
-    match stack::current() {
-        Ok(current) if current.device.ordinal == dev => kernel.function_in(&*current.state()?),
-        _ => kernel.function_in(&*device(dev)?.primary().state()?),
+/// Does something with the context for calls that name a device: the current one if it is the device's, else the device's
+/// primary context, which is opened for the call where it is not open.
+fn on_device<R>(dev: CUdevice, act: impl FnOnce(&State) -> Result<R>) -> Result<R> {
+    if let Ok(current) = stack::current() {
+        if current.device.ordinal == dev {
+            return act(&*current.state()?);
+        }
     }
+    let primary = device(dev)?.primary();
+    primary.retain()?;
+    let result = primary.state().and_then(|state| act(&state));
+    primary.release()?;
+    result
 }
 
 pub fn cuKernelGetFunction(function: Out<CUfunction>, kernel: CUkernel) -> Result {
@@ -34,7 +38,11 @@ pub fn cuKernelGetAttribute(
     kernel: CUkernel,
     dev: CUdevice,
 ) -> Result {
-    value.set(on_device(kernel, dev)?.attribute(attribute)?)
+    let kernel = Kernel::from_handle(kernel)?;
+    value.required()?;
+    value.set(on_device(dev, |state| {
+        kernel.function_in(state)?.attribute(attribute)
+    })?)
 }
 
 pub fn cuKernelSetAttribute(
@@ -43,7 +51,8 @@ pub fn cuKernelSetAttribute(
     kernel: CUkernel,
     dev: CUdevice,
 ) -> Result {
-    on_device(kernel, dev)?.set_attribute(attribute, value)
+    let kernel = Kernel::from_handle(kernel)?;
+    on_device(dev, |state| kernel.set_attribute(state, attribute, value))
 }
 
 /// A hint that changes nothing here.
@@ -64,6 +73,9 @@ pub fn cuKernelGetParamInfo(
     param_offset: Out<usize>,
     param_size: Out<usize>,
 ) -> Result {
+    if kernel.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let kernel = Kernel::from_handle(kernel)?;
     let library = kernel.library()?;
     let head = library

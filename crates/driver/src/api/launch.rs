@@ -28,13 +28,9 @@ pub fn cuLaunchKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         dynamic_shared: shared_mem_bytes,
     };
-    launch::launch(
-        &Stream::from_handle(stream)?,
-        &Function::from_handle(function)?,
-        shape,
-        kernel_params,
-        extra,
-    )
+    let stream = Stream::from_handle(stream)?;
+    let function = Function::in_stream(function, &stream)?;
+    launch::launch(&stream, &function, shape, kernel_params, extra)
 }
 
 pub fn cuLaunchKernelEx(
@@ -51,7 +47,7 @@ pub fn cuLaunchKernelEx(
         config.hStream
     };
     let stream = Stream::from_handle(stream)?;
-    let function = Function::from_handle(function)?;
+    let function = Function::in_stream(function, &stream)?;
     // SAFETY: by the API's contract the list has that many attributes.
     let list: In<CUlaunchAttribute> = unsafe { Accept::accept(config.attrs) };
     let attributes = launch::attributes(list, config.numAttrs as usize)?;
@@ -85,10 +81,8 @@ pub fn cuLaunchCooperativeKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         dynamic_shared: shared_mem_bytes,
     };
-    let (stream, function) = (
-        Stream::from_handle(stream)?,
-        Function::from_handle(function)?,
-    );
+    let stream = Stream::from_handle(stream)?;
+    let function = Function::in_stream(function, &stream)?;
     launch::cooperative(&stream, &function, shape, kernel_params, Pointers::null())
 }
 

@@ -20,16 +20,20 @@ pub fn cuFuncSetBlockShape(function: CUfunction, x: i32, y: i32, z: i32) -> Resu
 }
 
 pub fn cuFuncSetSharedSize(function: CUfunction, bytes: u32) -> Result {
-    Function::from_handle(function)?
-        .legacy
-        .lock()
-        .dynamic_shared = bytes;
+    let function = Function::from_handle(function)?;
+    if i64::from(bytes) > i64::from(function.max_dynamic_shared(function.info()?)) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    function.legacy.lock().dynamic_shared = bytes;
     Ok(())
 }
 
+/// The largest parameter block, bytes. What exceeds the kernel's own is not looked at.
+const MAX_PARAMETERS: u32 = 32764;
+
 pub fn cuParamSetSize(function: CUfunction, bytes: u32) -> Result {
     let function = Function::from_handle(function)?;
-    if bytes > function.parameter_bytes {
+    if bytes > MAX_PARAMETERS {
         return Err(CUresult::INVALID_VALUE);
     }
     function.legacy.lock().parameters.resize(bytes as usize, 0);
@@ -40,7 +44,7 @@ fn set(function: CUfunction, offset: i32, bytes: &[u8]) -> Result {
     let function = Function::from_handle(function)?;
     let start = usize::try_from(offset).map_err(|_| CUresult::INVALID_VALUE)?;
     let end = start + bytes.len();
-    if end > function.parameter_bytes as usize {
+    if end > MAX_PARAMETERS as usize {
         return Err(CUresult::INVALID_VALUE);
     }
     let mut legacy = function.legacy.lock();

@@ -137,6 +137,9 @@ pub fn cuLibraryGetGlobal(
     library: CUlibrary,
     name: In<c_char>,
 ) -> Result {
+    if dptr.is_null() && bytes.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let (address, size) = Library::from_handle(library)?.variable(&name.text()?)?;
     dptr.set_if(address);
     bytes.set_if(size);

@@ -43,6 +43,9 @@ pub fn cuLinkAddData_v2(
     } else {
         name.text()?
     };
+    if size == 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     link.add(kind, &name, Image::copied(data, size)?)
 }
 

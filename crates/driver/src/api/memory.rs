@@ -1,7 +1,8 @@
 //! Memory management.
 
-use crate::boundary::{In, Out, Result};
-use crate::core::{capture, context, graph_memory, pointer, stack};
+use crate::boundary::{Out, Result};
+use crate::core::platform::platform;
+use crate::core::{capture, context, graph_memory, mappings, pointer, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use vulkan::MemoryKind;
@@ -18,6 +19,7 @@ pub fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Result {
 
 pub fn cuMemAlloc_v2(dptr: Out<CUdeviceptr>, size: usize) -> Result {
     dptr.required()?;
+    dptr.set(0)?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Device, None)?)
@@ -30,10 +32,13 @@ pub fn cuMemAllocPitch_v2(
     height: usize,
     element_size_bytes: u32,
 ) -> Result {
-    if !matches!(element_size_bytes, 4 | 8 | 16) {
+    dptr.required()?;
+    pitch.required()?;
+    dptr.set(0)?;
+    pitch.set(0)?;
+    if !matches!(element_size_bytes, 4 | 8 | 16) || width_in_bytes == 0 || height == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    pitch.required()?;
     let row = width_in_bytes
         .checked_next_multiple_of(PITCH_ALIGNMENT)
         .ok_or(CUresult::INVALID_VALUE)?;
@@ -47,17 +52,19 @@ pub fn cuMemAllocManaged(dptr: Out<CUdeviceptr>, size: usize, flags: u32) -> Res
         return Err(CUresult::INVALID_VALUE);
     }
     dptr.required()?;
+    dptr.set(0)?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
     dptr.set(state.memory.allocate(size, MemoryKind::Managed, None)?)
 }
 
 pub fn cuMemFree_v2(dptr: CUdeviceptr) -> Result {
-    let current = stack::healthy()?;
+    platform()?;
+    capture::refuse_unsafe_call()?;
     if dptr == 0 {
         return Ok(());
     }
-    capture::refuse_unsafe_call()?;
+    let current = stack::healthy()?;
     if let Some(memory) = graph_memory::end(dptr) {
         // The graph may still run, and has the memory as long as it exists.
         crate::core::module::synchronize(&current.vulkan)?;
@@ -98,15 +105,22 @@ pub fn cuMemHostAlloc(pointer: Out<*mut c_void>, size: usize, flags: u32) -> Res
     pointer.required()?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
-    pointer.set(state.memory.allocate_host(size, flags)? as *mut c_void)
+    // Nothing is at no address.
+    if size == 0 {
+        return pointer.set(std::ptr::null_mut());
+    }
+    // It is every context's in any case, which is not told.
+    let kept = flags & !CU_MEMHOSTALLOC_PORTABLE;
+    pointer.set(state.memory.allocate_host(size, kept)? as *mut c_void)
 }
 
 pub fn cuMemFreeHost(pointer: *mut c_void) -> Result {
-    let current = stack::healthy()?;
+    platform()?;
+    capture::refuse_unsafe_call()?;
     if pointer.is_null() {
         return Ok(());
     }
-    capture::refuse_unsafe_call()?;
+    let current = stack::healthy()?;
     let pointer = pointer as usize;
     let block = current.memory.take_host(pointer).or_else(|| {
         context::open_states()
@@ -145,10 +159,15 @@ pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Re
         return Err(CUresult::INVALID_VALUE);
     }
     if flags & CU_MEMHOSTREGISTER_IOMEMORY != 0 {
-        return Err(CUresult::NOT_SUPPORTED);
+        tracing::warn!("cuMemHostRegister: memory of other devices cannot be mapped");
+        return Err(CUresult::INVALID_VALUE);
     }
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
+    let written = flags & CU_MEMHOSTREGISTER_READ_ONLY == 0;
+    if !mappings::cover(pointer as usize, size, written) {
+        return Err(CUresult::INVALID_VALUE);
+    }
     // SAFETY: by the API's contract the memory stays mapped until it is unregistered.
     unsafe { state.memory.register(pointer as usize, size, flags) }
 }
@@ -163,109 +182,4 @@ pub fn cuMemHostUnregister(pointer: *mut c_void) -> Result {
     crate::core::module::synchronize(&state.vulkan)?;
     drop(block);
     Ok(())
-}
-
-/// Checks the range of managed memory that the advice and prefetch functions are about.
-///
-/// # Errors
-/// `CUDA_ERROR_INVALID_VALUE`.
-pub(super) fn managed_range(dptr: CUdeviceptr, count: usize) -> Result {
-    stack::current()?;
-    let known = pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
-    let end = known
-        .address
-        .checked_add(count as u64)
-        .ok_or(CUresult::INVALID_VALUE)?;
-    if known.found.kind != MemoryKind::Managed
-        || count == 0
-        || end > known.found.base + known.found.size
-    {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    Ok(())
-}
-
-/// Managed memory is where host and device both reach it; there is nothing to move.
-pub fn cuMemPrefetchAsync(
-    dptr: CUdeviceptr,
-    count: usize,
-    _device: CUdevice,
-    _stream: CUstream,
-) -> Result {
-    managed_range(dptr, count)
-}
-
-pub fn cuMemPrefetchAsync_v2(
-    dptr: CUdeviceptr,
-    count: usize,
-    _location: CUmemLocation,
-    _flags: u32,
-    _stream: CUstream,
-) -> Result {
-    managed_range(dptr, count)
-}
-
-/// Advice is a hint; managed memory does not move.
-pub fn cuMemAdvise(
-    dptr: CUdeviceptr,
-    count: usize,
-    advice: CUmem_advise,
-    _device: CUdevice,
-) -> Result {
-    advice.name().ok_or(CUresult::INVALID_VALUE)?;
-    managed_range(dptr, count)
-}
-
-pub fn cuMemAdvise_v2(
-    dptr: CUdeviceptr,
-    count: usize,
-    advice: CUmem_advise,
-    _location: CUmemLocation,
-) -> Result {
-    advice.name().ok_or(CUresult::INVALID_VALUE)?;
-    managed_range(dptr, count)
-}
-
-pub fn cuMemRangeGetAttribute(
-    data: *mut c_void,
-    data_size: usize,
-    attribute: CUmem_range_attribute,
-    dptr: CUdeviceptr,
-    count: usize,
-) -> Result {
-    use CUmem_range_attribute as A;
-    managed_range(dptr, count)?;
-    // No advice is kept: no range is mostly read, preferred anywhere or prefetched.
-    let value = match attribute {
-        A::READ_MOSTLY => 0,
-        A::PREFERRED_LOCATION | A::LAST_PREFETCH_LOCATION | A::ACCESSED_BY => CU_DEVICE_INVALID,
-        _ => return Err(CUresult::INVALID_VALUE),
-    };
-    if data.is_null() || data_size == 0 || data_size % 4 != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    for index in 0..data_size / 4 {
-        // SAFETY: by the API's contract `data` has room for `data_size` bytes.
-        unsafe { (data as *mut i32).add(index).write_unaligned(value) };
-    }
-    Ok(())
-}
-
-pub fn cuMemRangeGetAttributes(
-    data: In<*mut c_void>,
-    data_sizes: In<usize>,
-    attributes: In<CUmem_range_attribute>,
-    num_attributes: usize,
-    dptr: CUdeviceptr,
-    count: usize,
-) -> Result {
-    (0..num_attributes).try_for_each(|i| {
-        cuMemRangeGetAttribute(
-            data.at(i)?,
-            data_sizes.at(i)?,
-            attributes.at(i)?,
-            dptr,
-            count,
-        )
-    })
 }

@@ -7,7 +7,6 @@ use crate::core::graph::Node;
 use crate::core::graph_exec::GraphExec;
 use crate::core::memory_operation::Batch;
 use crate::core::operation::Operation;
-use crate::core::stack;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use std::sync::Arc;
@@ -123,10 +122,10 @@ pub(super) fn batch(params: In<CUDA_BATCH_MEM_OP_NODE_PARAMS>) -> Result<Operati
     if params.flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    let state = match params.ctx {
-        CUcontext::NULL => stack::state()?,
-        ctx => Context::from_handle(ctx)?.state()?,
-    };
+    if params.ctx.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let state = Context::from_handle(params.ctx)?.state()?;
     // SAFETY: by the API's contract the array has as many elements as the count says.
     let given: In<CUstreamBatchMemOpParams> = unsafe { In::accept(params.paramArray) };
     let batch = Batch::new(&state.legacy, given.all(params.count as usize)?)?;
@@ -136,7 +135,7 @@ pub(super) fn batch(params: In<CUDA_BATCH_MEM_OP_NODE_PARAMS>) -> Result<Operati
 /// A node's parameters, whose array lives as long as the node has them.
 pub(super) fn described(batch: &Batch) -> CUDA_BATCH_MEM_OP_NODE_PARAMS {
     CUDA_BATCH_MEM_OP_NODE_PARAMS {
-        ctx: CUcontext::NULL,
+        ctx: batch.context,
         count: batch.given.len() as u32,
         paramArray: batch.given.as_ptr().cast_mut(),
         flags: 0,

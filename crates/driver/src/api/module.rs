@@ -4,6 +4,7 @@ use crate::boundary::{In, Out, Result};
 use crate::core::image::Image;
 use crate::core::jit::JitOptions;
 use crate::core::module::{self, Module};
+use crate::core::platform::platform;
 use crate::core::stack;
 use cuda_abi::*;
 use std::ffi::{c_char, c_void};
@@ -14,19 +15,24 @@ use std::sync::Arc;
 fn load(module: Out<CUmodule>, image: Image, options: &JitOptions) -> Result {
     module.required()?;
     let state = stack::healthy()?;
+    let is_text = image.is_text();
     let program = options.report(image.program().and_then(|program| {
         program.check()?;
+        // Of a container the machine code may be linked already where the PTX is not.
+        if is_text {
+            program.check_calls()?;
+        }
         Ok(program)
     }))?;
-    module.set(Module::load(&state, Arc::new(program)).handle())
+    module.set(Module::load(&state, Arc::new(program), false).handle())
 }
 
 pub fn cuModuleLoad(module: Out<CUmodule>, file_name: In<c_char>) -> Result {
-    load(
-        module,
-        Image::read(&file_name.text()?)?,
-        &JitOptions::none(),
-    )
+    let path = file_name.text()?;
+    if path.is_empty() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    load(module, Image::read(&path)?, &JitOptions::none())
 }
 
 pub fn cuModuleLoadData(module: Out<CUmodule>, image: *const c_void) -> Result {
@@ -52,14 +58,18 @@ pub fn cuModuleLoadFatBinary(module: Out<CUmodule>, fat_cubin: *const c_void) ->
 }
 
 pub fn cuModuleUnload(handle: CUmodule) -> Result {
-    stack::current()?;
+    platform()?;
     let module = module::from_handle(handle)?;
+    if module.is_library {
+        return Err(CUresult::NOT_PERMITTED);
+    }
     module.unload();
     Ok(())
 }
 
 /// Kernels are translated when they are first used.
 pub fn cuModuleGetLoadingMode(mode: Out<CUmoduleLoadingMode>) -> Result {
+    platform()?;
     mode.set(CUmoduleLoadingMode::LAZY_LOADING)
 }
 
@@ -106,7 +116,11 @@ pub fn cuModuleGetGlobal_v2(
     module: CUmodule,
     name: In<c_char>,
 ) -> Result {
-    let (address, size) = module::from_handle(module)?.variable(&name.text()?)?;
+    let module = module::from_handle(module)?;
+    if dptr.is_null() && bytes.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let (address, size) = module.variable(&name.text()?)?;
     dptr.set_if(address);
     bytes.set_if(size);
     Ok(())

@@ -16,13 +16,25 @@ pub fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
     num_blocks.set(occupancy::max_active_blocks(&function, block_size, dynamic_smem_size)? as i32)
 }
 
+/// The only flag is about caching, which nothing here depends on.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`.
+fn check_flags(flags: u32) -> Result {
+    match flags {
+        0 | 1 => Ok(()),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
 pub fn cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
     num_blocks: Out<i32>,
     function: CUfunction,
     block_size: i32,
     dynamic_smem_size: usize,
-    _flags: u32,
+    flags: u32,
 ) -> Result {
+    check_flags(flags)?;
     cuOccupancyMaxActiveBlocksPerMultiprocessor(num_blocks, function, block_size, dynamic_smem_size)
 }
 
@@ -52,8 +64,9 @@ pub fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     block_size_to_dynamic_smem_size: CUoccupancyB2DSize,
     dynamic_smem_size: usize,
     block_size_limit: i32,
-    _flags: u32,
+    flags: u32,
 ) -> Result {
+    check_flags(flags)?;
     cuOccupancyMaxPotentialBlockSize(
         min_grid_size,
         block_size,
@@ -78,8 +91,9 @@ pub fn cuOccupancyAvailableDynamicSMemPerBlock(
     if occupancy::max_active_blocks(&function, block_size, 0)? < blocks {
         return Err(CUresult::INVALID_VALUE);
     }
-    let limit = function.code.device.shared_memory_optin();
-    let static_shared = function.info()?.static_shared;
+    let info = function.info()?;
+    let limit = function.max_dynamic_shared(info).max(0) as u32;
+    let static_shared = info.static_shared;
     let available =
         occupancy::multiprocessor(&function).available_shared(blocks, static_shared, limit);
     dynamic_smem_size.set(available as usize)

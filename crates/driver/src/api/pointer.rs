@@ -1,8 +1,8 @@
 //! Unified addressing.
 
 use crate::boundary::{In, Result};
-use crate::core::pointer::{find, unknown, Value};
-use crate::core::stack;
+use crate::core::platform::platform;
+use crate::core::pointer::{find, reserved, unknown, Value};
 use cuda_abi::*;
 use std::ffi::c_void;
 
@@ -27,9 +27,16 @@ pub fn cuPointerGetAttribute(
     attribute: CUpointer_attribute,
     dptr: CUdeviceptr,
 ) -> Result {
-    stack::current()?;
+    platform()?;
+    if let Some(value) = reserved(dptr, attribute) {
+        return write(data, value);
+    }
     let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
-    write(data, known.attribute(attribute)?)
+    let value = known.attribute(attribute);
+    if value.is_err() && attribute == CUpointer_attribute::HOST_POINTER {
+        write(data, Value::Long(0))?;
+    }
+    write(data, value?)
 }
 
 /// Unlike for one attribute, an unknown address is no error: it has no context, no type and no device.
@@ -39,7 +46,10 @@ pub fn cuPointerGetAttributes(
     data: In<*mut c_void>,
     dptr: CUdeviceptr,
 ) -> Result {
-    stack::current()?;
+    platform()?;
+    if num_attributes == 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let known = find(dptr);
     for (index, attribute) in attributes
         .all(num_attributes as usize)?
@@ -49,6 +59,7 @@ pub fn cuPointerGetAttributes(
         let value = known
             .as_ref()
             .and_then(|known| known.attribute(attribute).ok())
+            .or_else(|| reserved(dptr, attribute))
             .or_else(|| unknown(attribute));
         write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
     }
@@ -62,7 +73,9 @@ pub fn cuPointerSetAttribute(
     attribute: CUpointer_attribute,
     dptr: CUdeviceptr,
 ) -> Result {
-    let _ = value;
+    if value.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     match attribute {
         CUpointer_attribute::SYNC_MEMOPS => Ok(()),

@@ -7,6 +7,7 @@ use crate::core::device::Device;
 use crate::core::graph_memory::{self, GraphMemory};
 use crate::core::operation::Operation;
 use crate::core::platform::device;
+use crate::core::pointer;
 use crate::core::pool::{Pool, POOLS};
 use crate::core::stream::Stream;
 use cuda_abi::*;
@@ -21,7 +22,15 @@ fn allocate(
     stream: CUstream,
 ) -> Result {
     dptr.required()?;
+    dptr.set(0)?;
     let stream = Stream::from_handle(stream)?;
+    if !stream.capture.is_active() {
+        capture::refuse_unsafe_call()?;
+    }
+    // Nothing is at no address.
+    if size == 0 {
+        return Ok(());
+    }
     if stream.capture.is_active() {
         if pool.is_some_and(|pool| pool.kind != MemoryKind::Device) {
             return stream.refuse_while_capturing();
@@ -52,19 +61,31 @@ pub fn cuMemAllocFromPoolAsync(
     pool: CUmemoryPool,
     stream: CUstream,
 ) -> Result {
+    if pool.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     allocate(dptr, size, Some(POOLS.get(pool.0)?), stream)
 }
 
 pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
-    if dptr == 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
     let stream = Stream::from_handle(stream)?;
+    if dptr == 0 {
+        return Ok(());
+    }
     if stream.capture.is_active() {
         return capture::add(&stream, super::graph_memory::free(dptr)?).map(|_| ());
     }
     if let Some(memory) = graph_memory::end(dptr) {
         return stream.run(|vulkan| vulkan.keep_alive(Box::new(memory)));
+    }
+    // Managed memory is freed by `cuMemFree`, unless it came from a pool.
+    let managed = |known: &pointer::Known| {
+        known.found.base == dptr
+            && known.found.kind == MemoryKind::Managed
+            && (known.state.as_ref()).is_some_and(|state| state.memory.pool_of(dptr).is_none())
+    };
+    if pointer::find(dptr).as_ref().is_some_and(managed) {
+        return Err(CUresult::NOT_SUPPORTED);
     }
     let block = context::open_states()
         .iter()
@@ -76,15 +97,27 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
 pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) -> Result {
     pool.required()?;
     let props = pool_props.get()?;
+    // A descriptor of a file and a fabric's handle are what there is elsewhere.
+    let known = 1 | 8;
+    if props.handleTypes & !known != 0 || props.reserved.iter().any(|&byte| byte != 0) {
+        return Err(CUresult::INVALID_VALUE);
+    }
     if props.handleTypes != 0 {
         tracing::warn!("cuMemPoolCreate: pools to share with other processes are not supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
-    let (device, kind) = located(props.location, CUmemAllocationType(props.allocType))?;
+    let located = located(props.location, CUmemAllocationType(props.allocType));
+    let (device, kind) = located.map_err(|_| CUresult::INVALID_VALUE)?;
+    if props.maxSize as u64 > device.physical.memory_info().total {
+        return Err(CUresult::OUT_OF_MEMORY);
+    }
     pool.set(Pool::of(device, kind).handle())
 }
 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
+    if pool.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let pool = POOLS.get(pool.0)?;
     if [pool.device.default_pool(), pool.device.managed_pool()]
         .iter()
@@ -144,11 +177,23 @@ pub fn cuMemPoolGetAttribute(
 
 pub fn cuMemPoolSetAccess(pool: CUmemoryPool, map: In<CUmemAccessDesc>, count: usize) -> Result {
     let pool = POOLS.get(pool.0)?;
+    if count == 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     for wanted in map.all(count)? {
-        let own = wanted.location.kind == CUmemLocationType::DEVICE
-            && wanted.location.id == pool.device.ordinal;
-        if !own && wanted.flags != CUmemAccess_flags::NONE {
-            return Err(CUresult::PEER_ACCESS_UNSUPPORTED);
+        let is_device = wanted.location.kind == CUmemLocationType::DEVICE;
+        if is_device {
+            device(wanted.location.id)?;
+        }
+        match (
+            is_device && wanted.location.id == pool.device.ordinal,
+            wanted.flags,
+        ) {
+            // A device cannot be kept from its own pool.
+            (true, CUmemAccess_flags::NONE) => return Err(CUresult::INVALID_DEVICE),
+            (_, CUmemAccess_flags::READ) => return Err(CUresult::NOT_SUPPORTED),
+            (true, _) | (false, CUmemAccess_flags::NONE) => {}
+            (false, _) => return Err(CUresult::PEER_ACCESS_UNSUPPORTED),
         }
     }
     Ok(())
@@ -161,6 +206,9 @@ pub fn cuMemPoolGetAccess(
 ) -> Result {
     let pool = POOLS.get(mem_pool.0)?;
     let location = location.get()?;
+    if location.kind == CUmemLocationType::DEVICE {
+        device(location.id).map_err(|_| CUresult::INVALID_VALUE)?;
+    }
     let own = location.kind == CUmemLocationType::DEVICE && location.id == pool.device.ordinal;
     flags.set(if own {
         CUmemAccess_flags::READWRITE
@@ -187,10 +235,21 @@ fn located(
         (CUmemAllocationType::MANAGED, L::INVALID)
         | (
             CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED,
-            L::HOST | L::HOST_NUMA | L::HOST_NUMA_CURRENT,
+            L::HOST | L::HOST_NUMA_CURRENT,
         ) => Ok((device(0)?, MemoryKind::Managed)),
+        (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::HOST_NUMA)
+            if has_numa_node(location.id) =>
+        {
+            Ok((device(0)?, MemoryKind::Managed))
+        }
         _ => Err(CUresult::INVALID_VALUE),
     }
+}
+
+/// Whether the host has a NUMA node, as Linux tells; node 0 it always has.
+fn has_numa_node(node: i32) -> bool {
+    let known = || std::path::Path::new(&format!("/sys/devices/system/node/node{node}")).exists();
+    node == 0 || node > 0 && known()
 }
 
 pub fn cuMemGetDefaultMemPool(

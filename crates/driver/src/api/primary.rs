@@ -26,9 +26,7 @@ pub fn cuDevicePrimaryCtxReset(dev: CUdevice) -> Result {
 pub use cuDevicePrimaryCtxReset as cuDevicePrimaryCtxReset_v2;
 
 pub fn cuDevicePrimaryCtxSetFlags(dev: CUdevice, flags: u32) -> Result {
-    if flags & !CU_CTX_FLAGS_MASK != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
+    super::context::check_flags(flags)?;
     device(dev)?.primary().flags.store(flags, Ordering::Relaxed);
     Ok(())
 }
@@ -37,6 +35,9 @@ pub use cuDevicePrimaryCtxSetFlags as cuDevicePrimaryCtxSetFlags_v2;
 
 pub fn cuDevicePrimaryCtxGetState(dev: CUdevice, flags: Out<u32>, active: Out<i32>) -> Result {
     let primary = device(dev)?.primary();
+    if flags.is_null() && active.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     flags.set_if(primary.flags.load(Ordering::Relaxed));
     active.set_if(i32::from(primary.is_open()));
     Ok(())

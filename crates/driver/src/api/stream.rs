@@ -3,6 +3,7 @@
 use crate::boundary::{In, Out, Result};
 use crate::core::capture;
 use crate::core::event::EVENTS;
+use crate::core::platform;
 use crate::core::registry::Registry;
 use crate::core::stack;
 use crate::core::status::IntoCuda;
@@ -25,11 +26,15 @@ pub fn cuStreamGetPriority(stream: CUstream, priority: Out<i32>) -> Result {
 }
 
 pub fn cuStreamGetFlags(stream: CUstream, flags: Out<u32>) -> Result {
-    flags.set(Stream::from_handle(stream)?.flags)
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    flags.set(stream.flags)
 }
 
 pub fn cuStreamGetId(stream: CUstream, stream_id: Out<u64>) -> Result {
-    stream_id.set(Stream::from_handle(stream)?.id)
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    stream_id.set(stream.id)
 }
 
 pub fn cuStreamGetDevice(stream: CUstream, device: Out<CUdevice>) -> Result {
@@ -88,17 +93,23 @@ pub fn cuStreamAddCallback(
                 crate::core::status::status(&error)
             });
             // SAFETY: the application gave the function with its argument to be called in stream order.
-            unsafe { callback(stream, status, user_data as *mut c_void) }
+            platform::callback(|| unsafe { callback(stream, status, user_data as *mut c_void) });
         }))
     })
 }
 
 pub fn cuStreamSynchronize(stream: CUstream) -> Result {
-    Stream::from_handle(stream)?.synchronize()
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    capture::refuse_unsafe_call()?;
+    stream.synchronize()
 }
 
 pub fn cuStreamQuery(stream: CUstream) -> Result {
-    match Stream::from_handle(stream)?.is_idle()? {
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    capture::refuse_unsafe_call()?;
+    match stream.is_idle()? {
         true => Ok(()),
         false => Err(CUresult::NOT_READY),
     }
@@ -108,37 +119,33 @@ pub fn cuStreamQuery(stream: CUstream) -> Result {
 pub fn cuStreamAttachMemAsync(
     stream: CUstream,
     dptr: CUdeviceptr,
-    _length: usize,
+    length: usize,
     flags: u32,
 ) -> Result {
-    Stream::from_handle(stream)?;
+    Stream::from_handle(stream)?.refuse_while_capturing()?;
     if !matches!(
         flags,
         CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST | CU_MEM_ATTACH_SINGLE
     ) {
         return Err(CUresult::INVALID_VALUE);
     }
-    crate::core::pointer::find(dptr)
-        .map(|_| ())
-        .ok_or(CUresult::INVALID_VALUE)
+    let known = crate::core::pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
+    // Only whole allocations change hands.
+    let whole = length == 0 || length as u64 == known.found.size;
+    match known.address == known.found.base && whole {
+        true => Ok(()),
+        false => Err(CUresult::INVALID_VALUE),
+    }
 }
 
-/// The attributes are hints of which none is kept, so there is nothing to copy.
 pub fn cuStreamCopyAttributes(dst_stream: CUstream, src_stream: CUstream) -> Result {
-    Stream::from_handle(dst_stream)?;
-    Stream::from_handle(src_stream).map(|_| ())
-}
-
-fn is_stream_attribute(attribute: CUstreamAttrID) -> bool {
-    use CUlaunchAttributeID as A;
-    matches!(
-        attribute,
-        A::ACCESS_POLICY_WINDOW
-            | A::SYNCHRONIZATION_POLICY
-            | A::PRIORITY
-            | A::MEM_SYNC_DOMAIN_MAP
-            | A::MEM_SYNC_DOMAIN
-    )
+    let (to, from) = (
+        Stream::from_handle(dst_stream)?,
+        Stream::from_handle(src_stream)?,
+    );
+    let attributes = from.attributes.lock().clone();
+    *to.attributes.lock() = attributes;
+    Ok(())
 }
 
 pub fn cuStreamGetAttribute(
@@ -146,23 +153,20 @@ pub fn cuStreamGetAttribute(
     attribute: CUstreamAttrID,
     value: Out<CUstreamAttrValue>,
 ) -> Result {
-    Stream::from_handle(stream)?;
-    if !is_stream_attribute(attribute) {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    value.set(CUlaunchAttributeValue { bytes: [0; 64] })
+    let stream = Stream::from_handle(stream)?;
+    let kept = stream.attributes.lock().get(attribute);
+    let kept = kept.ok_or(CUresult::INVALID_VALUE)?;
+    value.set(kept)
 }
 
-/// Every stream attribute is a hint: a cache window, a way to wait, a priority, a domain.
+/// Every stream attribute is a hint: a cache window, a way to wait, a priority, a domain. They are kept to be asked for.
 pub fn cuStreamSetAttribute(
     stream: CUstream,
     attribute: CUstreamAttrID,
     param: In<CUstreamAttrValue>,
 ) -> Result {
-    Stream::from_handle(stream)?;
-    param.get()?;
-    if !is_stream_attribute(attribute) {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    Ok(())
+    let stream = Stream::from_handle(stream)?;
+    let value = param.get()?;
+    let mut attributes = stream.attributes.lock();
+    attributes.set(attribute, value)
 }

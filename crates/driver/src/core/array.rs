@@ -116,6 +116,13 @@ pub struct MipmappedArray {
     given: Mutex<Vec<usize>>,
 }
 
+/// `CUDA_ARRAY3D_SPARSE`.
+const CUDA_ARRAY3D_SPARSE: u32 = 0x40;
+/// `CUDA_ARRAY3D_DEFERRED_MAPPING`.
+const CUDA_ARRAY3D_DEFERRED_MAPPING: u32 = 0x80;
+/// `CUDA_ARRAY3D_VIDEO_ENCODE_DECODE`.
+const CUDA_ARRAY3D_VIDEO: u32 = 0x100;
+
 /// A descriptor that has been checked.
 struct Shape {
     descriptor: CUDA_ARRAY3D_DESCRIPTOR,
@@ -137,7 +144,12 @@ impl Shape {
                 "arrays with the flags {:#x} are not supported",
                 descriptor.Flags & !KNOWN
             );
-            return Err(CUresult::NOT_SUPPORTED);
+            let elsewhere =
+                CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING | CUDA_ARRAY3D_VIDEO;
+            return Err(match descriptor.Flags & !KNOWN & !elsewhere {
+                0 => CUresult::NOT_SUPPORTED,
+                _ => CUresult::INVALID_VALUE,
+            });
         }
         let has = |flag| descriptor.Flags & flag != 0;
         let (width, height, depth) = (descriptor.Width, descriptor.Height, descriptor.Depth);
@@ -302,6 +314,11 @@ impl Array {
         let [x, y, z] = from.map(|n| n as u64);
         let row = z * u64::from(self.level.rows) + y;
         Ok(self.level.address + row * u64::from(self.level.pitch) + x)
+    }
+
+    /// The context that it was made in (`Context::id`).
+    pub fn context_id(&self) -> u64 {
+        self.storage.context_id
     }
 
     /// The Vulkan device's memory that it lies in.

@@ -48,6 +48,22 @@ impl Capture {
         self.invalid.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a stream still captures for it. A capture that has ended lives on in events that marked it.
+    pub fn is_under_way(self: &Arc<Self>) -> bool {
+        let members: Vec<_> = self
+            .members
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        members.iter().any(|stream| {
+            let member = stream.capture.member.lock();
+            member
+                .as_ref()
+                .is_some_and(|member| Arc::ptr_eq(&member.capture, self))
+        })
+    }
+
     fn check(&self) -> Result {
         if self.invalid.load(Ordering::Relaxed) {
             Err(CUresult::STREAM_CAPTURE_INVALIDATED)
@@ -76,6 +92,8 @@ struct Member {
     dependencies: Vec<CUgraphNode>,
     /// The same, at a place that stays until the next call: what `cuStreamGetCaptureInfo` points to.
     reported: Box<[CUgraphNode]>,
+    /// The data of these edges, which are all plain.
+    reported_edges: Box<[CUgraphEdgeData]>,
 }
 
 /// What `cuStreamGetCaptureInfo` tells.
@@ -88,6 +106,8 @@ pub struct Info {
     pub graph: CUgraph,
     /// What the next node depends on; the place is valid until the next call on the stream.
     pub dependencies: *const CUgraphNode,
+    /// The data of the edges to them, null where there are none.
+    pub edges: *const CUgraphEdgeData,
     /// How many.
     pub count: usize,
 }
@@ -110,6 +130,7 @@ impl StreamCapture {
         let mut member = self.member.lock();
         let member = member.as_mut()?;
         member.reported = member.dependencies.clone().into();
+        member.reported_edges = vec![CUgraphEdgeData::default(); member.reported.len()].into();
         let valid = member.capture.check().is_ok();
         Some(Info {
             status: if valid {
@@ -120,6 +141,10 @@ impl StreamCapture {
             id: member.capture.id,
             graph: member.capture.graph.handle(),
             dependencies: member.reported.as_ptr(),
+            edges: match member.reported_edges.is_empty() {
+                true => std::ptr::null(),
+                false => member.reported_edges.as_ptr(),
+            },
             count: member.reported.len(),
         })
     }
@@ -231,6 +256,7 @@ pub fn begin(
         capture,
         dependencies,
         reported: Box::default(),
+        reported_edges: Box::default(),
     }));
     Ok(())
 }
@@ -249,10 +275,9 @@ pub fn end(stream: &Arc<Stream>) -> Result<Arc<Graph>> {
         capture.invalidate();
         return Err(CUresult::STREAM_CAPTURE_UNMATCHED);
     }
-    if capture.mode != CUstreamCaptureMode::RELAXED && capture.thread != std::thread::current().id()
-    {
-        return Err(CUresult::STREAM_CAPTURE_WRONG_THREAD);
-    }
+    // The capture ends all the same.
+    let wrong_thread = capture.mode != CUstreamCaptureMode::RELAXED
+        && capture.thread != std::thread::current().id();
     let joined = capture.graph.with_ancestors(&dependencies);
     let mut unjoined = false;
     for member in capture.members.lock().iter().filter_map(Weak::upgrade) {
@@ -268,6 +293,7 @@ pub fn end(stream: &Arc<Stream>) -> Result<Arc<Graph>> {
         member.capture.set(None);
     }
     let result = match capture.check() {
+        _ if wrong_thread => Err(CUresult::STREAM_CAPTURE_WRONG_THREAD),
         Err(status) => Err(status),
         Ok(()) if unjoined => Err(CUresult::STREAM_CAPTURE_UNJOINED),
         Ok(()) => Ok(capture.graph.clone()),
@@ -299,7 +325,10 @@ pub fn add(stream: &Stream, operation: Operation) -> Result<CUgraphNode> {
 /// Those of recording.
 pub fn record_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Result {
     if !stream.capture.is_active() {
-        return event.record(stream);
+        return match external {
+            true => Err(CUresult::ILLEGAL_STATE),
+            false => event.record(stream),
+        };
     }
     if external {
         return add(stream, Operation::EventRecord(event.clone())).map(|_| ());
@@ -331,6 +360,9 @@ pub fn wait_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> R
         Mark::Point(point) => return stream.run(|vulkan| vulkan.wait(&point)),
         Mark::Captured(capture, nodes) => (capture, nodes),
     };
+    if !capture.is_under_way() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     capture.check()?;
     if stream.kind == Kind::Legacy {
         capture.invalidate();
@@ -352,6 +384,7 @@ pub fn wait_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> R
                 capture,
                 dependencies: nodes,
                 reported: Box::default(),
+                reported_edges: Box::default(),
             });
             stream.capture.active.store(true, Ordering::Release);
         }
@@ -385,24 +418,38 @@ pub fn refuse_unsafe_call() -> Result {
     }
     let captures: Vec<_> = CAPTURES.lock().iter().filter_map(Weak::upgrade).collect();
     for capture in captures {
-        // A capture that has ended lives on in events that marked it.
-        let under_way = capture
+        let own = capture.thread == thread && capture.mode != CUstreamCaptureMode::RELAXED;
+        let global =
+            mode == CUstreamCaptureMode::GLOBAL && capture.mode == CUstreamCaptureMode::GLOBAL;
+        if (own || global) && capture.is_under_way() {
+            capture.invalidate();
+            result = Err(CUresult::STREAM_CAPTURE_UNSUPPORTED);
+        }
+    }
+    result
+}
+
+/// Refuses a call that waits for all of a context, where one of its streams captures in any mode.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`; the captures are invalid then.
+pub fn refuse_while_context_captures(context_id: u64) -> Result {
+    if CAPTURE_COUNT.load(Ordering::Relaxed) == 0 {
+        return Ok(());
+    }
+    let captures: Vec<_> = CAPTURES.lock().iter().filter_map(Weak::upgrade).collect();
+    let mut result = Ok(());
+    for capture in captures {
+        let members: Vec<_> = capture
             .members
             .lock()
             .iter()
             .filter_map(Weak::upgrade)
-            .any(|stream| {
-                stream
-                    .capture
-                    .member
-                    .lock()
-                    .as_ref()
-                    .is_some_and(|member| Arc::ptr_eq(&member.capture, &capture))
-            });
-        let own = capture.thread == thread && capture.mode != CUstreamCaptureMode::RELAXED;
-        let global =
-            mode == CUstreamCaptureMode::GLOBAL && capture.mode == CUstreamCaptureMode::GLOBAL;
-        if under_way && (own || global) {
+            .collect();
+        let here = members
+            .iter()
+            .any(|stream| stream.group.context_id == context_id);
+        if here && capture.is_under_way() {
             capture.invalidate();
             result = Err(CUresult::STREAM_CAPTURE_UNSUPPORTED);
         }

@@ -11,6 +11,7 @@ use crate::core::status::IntoCuda;
 use cuda_abi::*;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use vulkan::{Allocation, MemoryKind};
 
@@ -27,6 +28,8 @@ pub struct Value {
     pub initial: Option<u32>,
     /// `Graph::id` of the graph whose nodes may use it.
     graph: u32,
+    /// Whether a node goes by it.
+    used: AtomicBool,
 }
 
 impl Value {
@@ -43,6 +46,7 @@ impl Value {
             memory,
             initial: (flags & ASSIGN_DEFAULT != 0).then_some(default),
             graph: graph.id,
+            used: AtomicBool::new(false),
         });
         let pointer = value.pointer()?;
         // SAFETY: nobody else knows of the word yet.
@@ -64,6 +68,11 @@ impl Value {
         let values = VALUES.read();
         let value = values.as_ref().and_then(|values| values.get(&handle));
         value.and_then(Weak::upgrade).ok_or(CUresult::INVALID_VALUE)
+    }
+
+    /// Whether a node goes by it.
+    pub fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Its device address, which is the handle.
@@ -126,6 +135,10 @@ impl Conditional {
         };
         // Nodes of bodies use the values of the graph around them.
         if value.graph != graph.id && !graph.is_body() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        // One node goes by a value.
+        if value.used.swap(true, Ordering::Relaxed) {
             return Err(CUresult::INVALID_VALUE);
         }
         let graphs = (0..count).map(|_| Graph::create_body()).collect();

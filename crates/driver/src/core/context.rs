@@ -45,6 +45,8 @@ pub struct Context {
     pub cache_config: AtomicU32,
     /// `cuCtxSetSharedMemConfig`.
     pub shared_config: AtomicU32,
+    /// How often it was attached to (`cuCtxAttach`) beside its creation.
+    attached: AtomicU32,
     limits: Mutex<FxHashMap<CUlimit, usize>>,
     retained: Mutex<u32>,
     state: RwLock<Option<Arc<State>>>,
@@ -80,6 +82,7 @@ impl Context {
             flags: AtomicU32::new(flags),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(CUsharedconfig::FOUR_BYTE_BANK_SIZE.0),
+            attached: AtomicU32::new(0),
             limits: Mutex::new(FxHashMap::default()),
             retained: Mutex::new(0),
             state: RwLock::new(None),
@@ -178,6 +181,7 @@ impl Context {
         if *retained == 0 {
             self.storage.clear(self.handle());
             self.close();
+            self.flags.store(0, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -187,7 +191,21 @@ impl Context {
         let mut retained = self.retained.lock();
         self.storage.clear(self.handle());
         self.close();
+        self.flags.store(0, Ordering::Relaxed);
         *retained = 0;
+    }
+
+    /// `cuCtxAttach`.
+    pub fn attach(&self) {
+        self.attached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `cuCtxDetach`: whether nobody is attached any more, so that it has to go.
+    pub fn detach(&self) -> bool {
+        let less = |count: u32| count.checked_sub(1);
+        self.attached
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_err()
     }
 
     /// `cuCtxDestroy`.
@@ -226,14 +244,28 @@ impl Context {
     /// `cuCtxSetLimit`.
     ///
     /// # Errors
-    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`; `CUDA_ERROR_INVALID_VALUE` for the size of a heap that is in use.
+    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`; `CUDA_ERROR_INVALID_VALUE` for a stack or a granularity that is too large, and for the
+    /// size of a heap that is in use.
     pub fn set_limit(&self, limit: CUlimit, value: usize) -> Result {
+        // What compute capability 9.0 has: stacks in steps of 16 bytes, buffers and heaps of some size at least.
+        const STEP: usize = 16;
+        const MOST_STACK: usize = (512 << 10) - 1024;
         self.limit(limit)?;
         // Too late once a kernel has allocated from the heap.
         if limit == CUlimit::MALLOC_HEAP_SIZE && self.state()?.streams.open.heap.is_there() {
             return Err(CUresult::INVALID_VALUE);
         }
-        self.limits.lock().insert(limit, value);
+        let kept = match limit {
+            CUlimit::STACK_SIZE if value > MOST_STACK => return Err(CUresult::INVALID_VALUE),
+            CUlimit::STACK_SIZE => value.max(1).next_multiple_of(STEP),
+            CUlimit::PRINTF_FIFO_SIZE => value.clamp(512 << 10, 2 << 30),
+            CUlimit::MALLOC_HEAP_SIZE => value.max(4 << 20),
+            CUlimit::MAX_L2_FETCH_GRANULARITY if value > 128 => {
+                return Err(CUresult::INVALID_VALUE)
+            }
+            _ => value,
+        };
+        self.limits.lock().insert(limit, kept);
         Ok(())
     }
 
@@ -241,14 +273,16 @@ impl Context {
     /// those who ask.
     ///
     /// # Errors
-    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`.
+    /// `CUDA_ERROR_UNSUPPORTED_LIMIT`, `CUDA_ERROR_INVALID_VALUE` for what CUDA 13.0 has no limit of.
     pub fn limit(&self, limit: CUlimit) -> Result<usize> {
+        const FIRST_UNKNOWN: u32 = CUlimit::PER_BLOCK_MEMORY_SIZE.0;
         let initial = match limit {
             CUlimit::STACK_SIZE => 1024,
             CUlimit::PRINTF_FIFO_SIZE => 1 << 20,
             CUlimit::MALLOC_HEAP_SIZE => 8 << 20,
             CUlimit::MAX_L2_FETCH_GRANULARITY => 64,
             CUlimit::PERSISTING_L2_CACHE_SIZE => 0,
+            other if other.0 >= FIRST_UNKNOWN => return Err(CUresult::INVALID_VALUE),
             _ => return Err(CUresult::UNSUPPORTED_LIMIT),
         };
         Ok(self.limits.lock().get(&limit).copied().unwrap_or(initial))

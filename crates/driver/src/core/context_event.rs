@@ -7,6 +7,7 @@ use crate::core::status::IntoCuda;
 use crate::core::stream::{Stream, STREAMS};
 use cuda_abi::*;
 use std::sync::Arc;
+use vulkan::EventPoint;
 
 /// Every stream of the context.
 ///
@@ -31,6 +32,15 @@ pub fn record(state: &State, event: &Event) -> Result {
     if event.group.context_id != state.context_id {
         return Err(CUresult::INVALID_HANDLE);
     }
+    event.set_mark(Mark::Point(end(state, event.is_timed())?));
+    Ok(())
+}
+
+/// The end of all work that the context has so far.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`, sticky errors.
+pub fn end(state: &State, timed: bool) -> Result<EventPoint> {
     let streams = streams(state)?;
     // A stream that waits for all others.
     let end = state.streams.open.take_stream()?;
@@ -40,10 +50,9 @@ pub fn record(state: &State, event: &Event) -> Result {
             let point = stream.vulkan.record_event(false)?;
             end.wait(&point)
         })
-        .and_then(|()| end.record_event(event.is_timed()));
+        .and_then(|()| end.record_event(timed));
     state.streams.open.give_back(end);
-    event.set_mark(Mark::Point(joined.cuda()?));
-    Ok(())
+    joined.cuda()
 }
 
 /// Makes all later work of the context, streams made later included, wait for an event.
@@ -51,18 +60,25 @@ pub fn record(state: &State, event: &Event) -> Result {
 /// # Errors
 /// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` where a stream or the event captures, sticky errors.
 pub fn wait(state: &State, event: &Event) -> Result {
-    let streams = streams(state)?;
+    streams(state)?;
     match event.mark() {
         Mark::None => Ok(()),
         Mark::Captured(capture, _) => {
             capture.invalidate();
             Err(CUresult::STREAM_CAPTURE_UNSUPPORTED)
         }
-        Mark::Point(point) => {
-            state.streams.all_wait(&point);
-            streams
-                .iter()
-                .try_for_each(|stream| stream.run(|vulkan| vulkan.wait(&point)))
-        }
+        Mark::Point(point) => wait_for(state, &point),
     }
+}
+
+/// The same for a point.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_for(state: &State, point: &EventPoint) -> Result {
+    let streams = streams(state)?;
+    state.streams.all_wait(point);
+    streams
+        .iter()
+        .try_for_each(|stream| stream.run(|vulkan| vulkan.wait(point)))
 }

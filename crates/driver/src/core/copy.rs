@@ -5,8 +5,10 @@
 //! returns; to pageable memory, the call waits: both as the CUDA driver API says ("API synchronization behavior").
 
 use crate::boundary::Result;
+use crate::core::context::{self, State};
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
+use crate::core::virtual_memory;
 use cuda_abi::CUresult;
 use std::sync::Arc;
 use vulkan::{Copy2d, Error, MemoryKind};
@@ -85,8 +87,55 @@ pub fn place(vulkan: &vulkan::Device, address: u64, named: Named) -> Result<Plac
     }
     match named {
         Named::Device => Err(CUresult::INVALID_VALUE),
+        // Nobody may touch it: nothing is mapped there, or without access.
+        _ if virtual_memory::find(address).is_some() => Err(CUresult::INVALID_VALUE),
         Named::Host | Named::Unified => Ok(Place::Host(pointer)),
     }
+}
+
+/// Where an address lies, as seen from a device.
+pub enum Located {
+    /// On that device, or on the host.
+    Here(Place),
+    /// In a context of another device.
+    There(Arc<State>, Place),
+}
+
+impl Located {
+    /// The place, there or here.
+    pub fn place(&self) -> Place {
+        match self {
+            Located::Here(place) | Located::There(_, place) => *place,
+        }
+    }
+}
+
+/// Finds out where an address lies, on whichever device. What this device knows comes first.
+///
+/// # Errors
+/// As [`place`].
+pub fn locate(vulkan: &Arc<vulkan::Device>, address: u64, named: Named) -> Result<Located> {
+    let here = place(vulkan, address, named);
+    if matches!(here, Ok(Place::Device(_))) || named == Named::Host || address == 0 {
+        return here.map(Located::Here);
+    }
+    for state in context::open_states() {
+        if Arc::ptr_eq(&state.vulkan, vulkan) {
+            continue;
+        }
+        let Some(found) = state.vulkan.find(address) else {
+            continue;
+        };
+        // Memory of the host is as near to this device.
+        let offset = (address - found.base) as usize;
+        return Ok(match (found.kind, found.host) {
+            (MemoryKind::Host | MemoryKind::Imported, Some(host)) => {
+                Located::Here(Place::Host(host as usize + offset))
+            }
+            _ => Located::There(state, Place::Device(address)),
+        });
+    }
+    here.map(Located::Here)
 }
 
 impl Copy {
@@ -163,6 +212,31 @@ impl Copy {
                 ..self
             }
         })
+    }
+
+    /// The parts of at most `most` bytes, as few as that allows without cutting rows where they fit.
+    pub fn pieces(self, most: u64) -> Vec<Copy> {
+        let mut pieces = Vec::new();
+        for slice in self.slices().filter(|slice| !slice.is_empty()) {
+            let width = slice.width.min(most);
+            let rows = (most / width).max(1) as usize;
+            for y in (0..slice.height).step_by(rows) {
+                for x in (0..slice.width).step_by(width as usize) {
+                    let side = |side: Side| Side {
+                        place: side.place.offset(y * side.pitch + x),
+                        ..side
+                    };
+                    pieces.push(Copy {
+                        destination: side(slice.destination),
+                        source: side(slice.source),
+                        width: width.min(slice.width - x),
+                        height: (rows as u64).min(slice.height - y),
+                        depth: 1,
+                    });
+                }
+            }
+        }
+        pieces
     }
 
     /// The rows, each a copy of its own.
@@ -251,7 +325,7 @@ impl Copy {
 }
 
 /// Appends one slice of a copy between device addresses.
-fn device_slice(vulkan: &vulkan::Stream, copy: &Copy) -> std::result::Result<(), Error> {
+pub(super) fn device_slice(vulkan: &vulkan::Stream, copy: &Copy) -> std::result::Result<(), Error> {
     let (Place::Device(destination), Place::Device(source)) =
         (copy.destination.place, copy.source.place)
     else {
@@ -333,6 +407,17 @@ impl Staging {
             place,
             pitch: copy.width,
             slice: copy.width * copy.height,
+        }
+    }
+
+    /// What copies the first bytes of other staging memory here, by the host. Both outlive it (the caller's part).
+    pub(super) fn carrier(&self, source: &Staging, bytes: u64) -> impl FnOnce() + Send + 'static {
+        let (to, from) = (self.host, source.host);
+        move || {
+            // SAFETY: both are mapped and as long as the piece that the caller made them for.
+            unsafe {
+                std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes as usize)
+            }
         }
     }
 
@@ -476,6 +561,18 @@ mod tests {
             Place::Device(228)
         );
         assert_eq!(pitched.rows().count(), 12);
+        // Two rows at a time, and rows in parts.
+        let sizes = |most| -> Vec<_> {
+            let pieces = pitched.pieces(most);
+            pieces.iter().map(|p| (p.width, p.height)).collect()
+        };
+        assert_eq!(sizes(17), [(8, 2); 6]);
+        assert_eq!(sizes(1000), [(8, 4); 3]);
+        assert_eq!(sizes(5)[..3], [(5, 1), (3, 1), (5, 1)]);
+        assert_eq!(
+            pitched.pieces(5)[3].source.place,
+            Place::Device(100 + 16 + 5)
+        );
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub const DEFAULT_SHARED_MEMORY: u32 = 48 << 10;
 pub const MAX_THREADS_PER_BLOCK: u32 = 1024;
 /// Registers of a multiprocessor.
 pub const REGISTERS_PER_MULTIPROCESSOR: u32 = 65536;
+/// How long a reservation of addresses programs expect to get, bytes: ggml takes one of 32 GiB for each of its pools, and gives
+/// up where it does not get it.
+pub const USUAL_RESERVATION: u64 = 32 << 30;
 /// Shared memory of a multiprocessor that each block takes for the system, bytes.
 pub const RESERVED_SHARED_MEMORY: u32 = 1024;
 
@@ -187,6 +190,9 @@ impl Device {
             A::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO => 32,
             A::HOST_REGISTER_SUPPORTED => i32::from(limits.host_pointer_alignment > 0),
             A::MEMORY_POOLS_SUPPORTED => 1,
+            A::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED => {
+                i32::from(self.physical.longest_reservation() >= USUAL_RESERVATION)
+            }
             // From managed memory.
             A::HOST_MEMORY_POOLS_SUPPORTED | A::HOST_NUMA_MEMORY_POOLS_SUPPORTED => cpu,
             A::MEM_SYNC_DOMAIN_COUNT => 1,

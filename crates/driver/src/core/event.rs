@@ -1,7 +1,7 @@
 //! Events.
 
 use crate::boundary::Result;
-use crate::core::capture::Capture;
+use crate::core::capture::{self, Capture};
 use crate::core::context::State;
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
@@ -45,6 +45,9 @@ impl Event {
             return Err(CUresult::INVALID_VALUE);
         }
         if flags & CU_EVENT_INTERPROCESS != 0 {
+            if flags & CU_EVENT_DISABLE_TIMING == 0 {
+                return Err(CUresult::INVALID_VALUE);
+            }
             tracing::warn!("cuEventCreate: events to share with other processes are not supported");
             return Err(CUresult::NOT_SUPPORTED);
         }
@@ -94,10 +97,23 @@ impl Event {
         match self.mark() {
             Mark::None => Ok(None),
             Mark::Point(point) => Ok(Some(point)),
+            Mark::Captured(capture, _) if !capture.is_under_way() => Err(CUresult::INVALID_VALUE),
             Mark::Captured(capture, _) => {
                 capture.invalidate();
                 Err(CUresult::CAPTURED_EVENT)
             }
+        }
+    }
+
+    /// Refuses waiting for a point in a stream's work while a capture is under way that forbids it; events of a capture are
+    /// told by themselves.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`.
+    pub fn refuse_while_capturing(&self) -> Result {
+        match &*self.mark.lock() {
+            Mark::Captured(..) => Ok(()),
+            _ => capture::refuse_unsafe_call(),
         }
     }
 
@@ -129,9 +145,10 @@ impl Event {
     /// `cuEventElapsedTime`: milliseconds from `start` to this event.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, `CUDA_ERROR_NOT_READY` where one is not complete.
+    /// `CUDA_ERROR_INVALID_HANDLE` where one takes no time or marks nothing, or they are of two devices, `CUDA_ERROR_NOT_READY` where one is not complete.
     pub fn milliseconds_since(&self, start: &Event) -> Result<f32> {
-        if !self.is_timed() || !start.is_timed() {
+        let one_context = self.group.context_id == start.group.context_id;
+        if !self.is_timed() || !start.is_timed() || !one_context {
             return Err(CUresult::INVALID_HANDLE);
         }
         let (Some(from), Some(to)) = (start.point()?, self.point()?) else {

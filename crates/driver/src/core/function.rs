@@ -1,12 +1,14 @@
 //! A function: a kernel of a module in a context, translated when it is first launched or measured.
 
 use crate::boundary::Result;
+use crate::core::context::Context;
 use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
 use crate::core::jit::JitError;
 use crate::core::kernel;
 use crate::core::module::Code;
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
+use crate::core::stream::Stream;
 use crate::settings::settings;
 use cuda_abi::*;
 use parking_lot::Mutex;
@@ -97,6 +99,29 @@ impl Function {
         }
     }
 
+    /// The same for a launch in a stream: a `CUkernel`'s function is that of the stream's context.
+    ///
+    /// # Errors
+    /// As [`Function::from_handle`].
+    pub fn in_stream(handle: CUfunction, stream: &Stream) -> Result<Arc<Self>> {
+        match FUNCTIONS.get(handle.0) {
+            Ok(function) => Ok(function),
+            Err(_) => {
+                let kernel = kernel::KERNELS.get(handle.0)?;
+                let context = Context::from_handle(stream.group.context)?;
+                kernel.function_in(&*context.state()?)
+            }
+        }
+    }
+
+    /// The function of a handle that is no `CUkernel`'s.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_HANDLE`.
+    pub fn of_module(handle: CUfunction) -> Result<Arc<Self>> {
+        FUNCTIONS.get(handle.0)
+    }
+
     /// Its handle.
     pub fn handle(self: &Arc<Self>) -> CUfunction {
         CUfunction(Registry::handle(self))
@@ -144,7 +169,7 @@ impl Function {
         let mut shader = self.translated(false)?;
         let info = shader.info();
         let limit = self.max_dynamic_shared(info);
-        if dynamic_shared as i32 > limit {
+        if i64::from(dynamic_shared) > i64::from(limit) {
             tracing::info!(
                 "{}: {dynamic_shared} bytes of dynamic shared memory, {limit} allowed",
                 self.text()
@@ -178,12 +203,17 @@ impl Function {
         pipeline
     }
 
+    /// Threads of a block at most; a kernel that says how many it wants exactly (`.reqntid`) tells the device's limit.
     fn max_threads(&self, info: &KernelInfo) -> u32 {
-        info.max_threads
-            .min(self.code.device.max_threads_per_block())
+        let most = self.code.device.max_threads_per_block();
+        match info.required_threads {
+            Some(_) => most,
+            None => info.max_threads.min(most),
+        }
     }
 
-    fn max_dynamic_shared(&self, info: &KernelInfo) -> i32 {
+    /// Dynamic shared memory that a launch may have, bytes.
+    pub fn max_dynamic_shared(&self, info: &KernelInfo) -> i32 {
         match self.max_dynamic_shared.load(Ordering::Relaxed) {
             -1 => DEFAULT_SHARED_MEMORY.saturating_sub(info.static_shared) as i32,
             set => set,
@@ -229,15 +259,23 @@ impl Function {
         use CUfunction_attribute as A;
         match attribute {
             A::MAX_DYNAMIC_SHARED_SIZE_BYTES if (0..=MAX_SHARED_MEMORY as i32).contains(&value) => {
+                // The bound is that of static and dynamic memory together. Where no kernel without dynamic memory of
+                // more than 48 KiB could exceed it, the kernel need not be translated to know.
+                let most_static = DEFAULT_SHARED_MEMORY as i32;
+                if value > MAX_SHARED_MEMORY as i32 - most_static
+                    && self.info()?.total_shared(value as u32) > MAX_SHARED_MEMORY
+                {
+                    return Err(CUresult::INVALID_VALUE);
+                }
                 self.max_dynamic_shared.store(value, Ordering::Relaxed);
             }
             A::PREFERRED_SHARED_MEMORY_CARVEOUT if (-1..=100).contains(&value) => {
                 self.carveout.store(value, Ordering::Relaxed);
             }
-            A::NON_PORTABLE_CLUSTER_SIZE_ALLOWED => {
-                self.non_portable_cluster.store(value, Ordering::Relaxed)
-            }
-            A::CLUSTER_SCHEDULING_POLICY_PREFERENCE => {
+            A::NON_PORTABLE_CLUSTER_SIZE_ALLOWED => self
+                .non_portable_cluster
+                .store(i32::from(value != 0), Ordering::Relaxed),
+            A::CLUSTER_SCHEDULING_POLICY_PREFERENCE if (0..=2).contains(&value) => {
                 self.cluster_policy.store(value, Ordering::Relaxed)
             }
             _ => return Err(CUresult::INVALID_VALUE),

@@ -1,14 +1,18 @@
 //! Graphs: operations and what each has to wait for.
 
 use crate::boundary::Result;
+use crate::core::attributes::{Attributes, Owner};
 use crate::core::capture::NodeSet;
 use crate::core::conditional::Value;
-use crate::core::operation::Operation;
+use crate::core::graph_exec::GraphExec;
+use crate::core::graph_memory;
+use crate::core::operation::{Launch, Operation};
 use crate::core::registry::Registry;
 use crate::core::user_object::Reference;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -29,6 +33,8 @@ pub struct Graph {
     pub values: Mutex<Vec<Arc<Value>>>,
     /// Whether it is what a conditional node may run.
     is_body: bool,
+    /// The instance of a graph with memory nodes, of which there may be only one.
+    pub instance: Mutex<Weak<GraphExec>>,
     next_node: AtomicU32,
 }
 
@@ -47,6 +53,10 @@ pub struct Node {
     /// The node of the graph that this one's graph was cloned from.
     pub cloned_from: CUgraphNode,
     operation: Mutex<Operation>,
+    /// What `cuGraphKernelNodeGetParams` has pointed to.
+    arguments: Mutex<Option<Arguments>>,
+    /// Of a kernel node.
+    pub attributes: Mutex<Attributes>,
     dependencies: Mutex<Vec<CUgraphNode>>,
 }
 
@@ -72,6 +82,16 @@ impl Node {
     /// Makes it do something else.
     pub fn set_operation(&self, operation: Operation) {
         *self.operation.lock() = operation;
+        *self.arguments.lock() = None;
+    }
+
+    /// A launch's arguments as an array of pointers to them, which lives until the node is destroyed or made to do something
+    /// else; null for a kernel without parameters.
+    pub fn arguments(&self, launch: &Launch) -> *mut *mut c_void {
+        let mut arguments = self.arguments.lock();
+        arguments
+            .get_or_insert_with(|| Arguments::new(launch))
+            .pointers()
     }
 
     /// What it waits for.
@@ -85,6 +105,37 @@ impl Node {
     /// `CUDA_ERROR_INVALID_VALUE` once that is destroyed.
     pub fn graph(&self) -> Result<Arc<Graph>> {
         self.graph.upgrade().ok_or(CUresult::INVALID_VALUE)
+    }
+}
+
+/// The arguments of a kernel node, and pointers to each.
+struct Arguments {
+    /// Packed; in words, since arguments are aligned to up to 16 bytes.
+    _packed: Vec<u128>,
+    pointers: Vec<usize>,
+}
+
+impl Arguments {
+    fn new(launch: &Launch) -> Self {
+        let words = launch.parameters.chunks(16).map(|chunk| {
+            let mut bytes = [0; 16];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            u128::from_ne_bytes(bytes)
+        });
+        let packed: Vec<u128> = words.collect();
+        let base = packed.as_ptr() as usize;
+        let offsets = launch.function.parameters.iter();
+        Self {
+            pointers: offsets.map(|&(offset, _)| base + offset as usize).collect(),
+            _packed: packed,
+        }
+    }
+
+    fn pointers(&mut self) -> *mut *mut c_void {
+        match self.pointers.is_empty() {
+            true => std::ptr::null_mut(),
+            false => self.pointers.as_mut_ptr().cast(),
+        }
     }
 }
 
@@ -111,6 +162,7 @@ impl Graph {
             user_objects: Mutex::default(),
             values: Mutex::default(),
             is_body,
+            instance: Mutex::default(),
             next_node: AtomicU32::new(0),
         });
         GRAPHS.insert(graph.clone());
@@ -133,6 +185,36 @@ impl Graph {
     /// Its nodes in the order they were added.
     pub fn nodes(&self) -> Vec<Arc<Node>> {
         self.nodes.lock().clone()
+    }
+
+    /// Whether it allocates or frees memory. Such a graph cannot be copied, loses no node or edge, and has one instance at a
+    /// time (CUDA driver API, `cuGraphAddMemAllocNode`).
+    pub fn has_memory(&self) -> bool {
+        self.nodes.lock().iter().any(|node| {
+            let operation = node.operation.lock();
+            matches!(*operation, Operation::Allocate(_) | Operation::Free(_))
+        })
+    }
+
+    /// Whether it has conditional nodes.
+    pub fn has_conditions(&self) -> bool {
+        let nodes = self.nodes.lock();
+        nodes
+            .iter()
+            .any(|node| matches!(*node.operation.lock(), Operation::Conditional(_)))
+    }
+
+    /// Checks a new node that frees memory: what the graph or that of the allocation frees already cannot be freed.
+    fn check_free(&self, address: u64) -> Result {
+        let mut own = false;
+        for node in &*self.nodes.lock() {
+            match &*node.operation.lock() {
+                Operation::Free(freed) if *freed == address => return Err(CUresult::INVALID_VALUE),
+                Operation::Allocate(memory) => own |= memory.address() == address,
+                _ => {}
+            }
+        }
+        graph_memory::free_node(address, own)
     }
 
     /// Checks that nodes belong to the graph.
@@ -179,11 +261,16 @@ impl Graph {
         {
             return Err(CUresult::INVALID_VALUE);
         }
+        if let Operation::Free(address) = operation {
+            self.check_free(address)?;
+        }
         let node = Arc::new(Node {
             id: self.next_node.fetch_add(1, Ordering::Relaxed),
             graph: Arc::downgrade(self),
             cloned_from,
             operation: Mutex::new(operation),
+            arguments: Mutex::new(None),
+            attributes: Mutex::new(Attributes::new(Owner::Node)),
             dependencies: Mutex::new(dependencies.to_vec()),
         });
         let handle = CUgraphNode(NODES.insert(node.clone()));
@@ -318,10 +405,10 @@ impl Graph {
                 Operation::Conditional(node) => Operation::Conditional(Arc::new(node.duplicate()?)),
                 other => other,
             };
-            clones.insert(
-                node.handle(),
-                clone.add_clone(operation, &dependencies, node.handle())?,
-            );
+            let copy = clone.add_clone(operation, &dependencies, node.handle())?;
+            let attributes = node.attributes.lock().clone();
+            *Node::from_handle(copy)?.attributes.lock() = attributes;
+            clones.insert(node.handle(), copy);
         }
         Ok(clone)
     }

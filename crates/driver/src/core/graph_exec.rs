@@ -7,7 +7,7 @@
 use crate::boundary::Result;
 use crate::core::conditional::{Conditional, Kind};
 use crate::core::context::State;
-use crate::core::copy::{device_rows, Copy, Place, Staging};
+use crate::core::copy::{device_rows, Copy, Place, Side, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
 use crate::core::graph_memory;
@@ -110,6 +110,15 @@ impl GraphExec {
             tracing::warn!("graphs cannot be launched from the device");
             return Err(CUresult::NOT_SUPPORTED);
         }
+        if graph.values.lock().iter().any(|value| !value.is_used()) {
+            tracing::warn!("a conditional handle of the graph is used by none of its nodes");
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let has_memory = graph.has_memory();
+        if has_memory && graph.instance.lock().strong_count() > 0 {
+            tracing::warn!("a graph with memory nodes can have one instance at a time");
+            return Err(CUresult::NOT_SUPPORTED);
+        }
         let plan = Plan::new(&state.streams, flatten(graph))?;
         let exec = Arc::new(Self {
             context_id: state.context_id,
@@ -120,6 +129,9 @@ impl GraphExec {
             plan: Mutex::new(plan),
         });
         GRAPH_EXECS.insert(exec.clone());
+        if has_memory {
+            *graph.instance.lock() = Arc::downgrade(&exec);
+        }
         Ok(exec)
     }
 
@@ -204,24 +216,6 @@ impl GraphExec {
         Ok(())
     }
 
-    /// The instantiated nodes as a graph of their own, for a launch in a capturing stream.
-    ///
-    /// # Errors
-    /// None that an instantiated graph can cause.
-    pub fn to_graph(&self) -> Result<Arc<Graph>> {
-        let graph = Graph::create();
-        let mut handles = Vec::new();
-        for node in &self.plan.lock().nodes {
-            let dependencies: Vec<_> = node
-                .dependencies
-                .iter()
-                .map(|&index| handles[index])
-                .collect();
-            handles.push(graph.add(node.operation.clone(), &dependencies)?);
-        }
-        Ok(graph)
-    }
-
     /// `cuGraphExecUpdate`: takes the operations of a graph that has the same shape.
     ///
     /// # Errors
@@ -263,7 +257,21 @@ impl GraphExec {
     pub fn set(&self, node: CUgraphNode, operation: Operation) -> Result {
         let mut plan = self.plan.lock();
         let index = plan.index(node)?;
-        if plan.nodes[index].operation.node_type() != operation.node_type() {
+        let old = &plan.nodes[index].operation;
+        let fits = old.node_type() == operation.node_type()
+            && match (old, &operation) {
+                // A kernel stays in its context, a copy between the same kinds of memory.
+                (Operation::Launch(old), Operation::Launch(new)) => {
+                    old.function.code.context_id == new.function.code.context_id
+                }
+                (Operation::Copy(old), Operation::Copy(new)) => {
+                    let kind = |side: &Side| std::mem::discriminant(&side.place);
+                    kind(&old.source) == kind(&new.source)
+                        && kind(&old.destination) == kind(&new.destination)
+                }
+                _ => true,
+            };
+        if !fits {
             return Err(CUresult::INVALID_VALUE);
         }
         plan.set(&self.group, index, operation)
@@ -272,7 +280,7 @@ impl GraphExec {
     /// `cuGraphExecChildGraphNodeSetParams`: takes the operations of a graph that has the shape of the child node's.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_VALUE` where it has not; those of the operations.
+    /// `CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE` where it has not; those of the operations.
     pub fn set_child(&self, node: CUgraphNode, child: &Graph) -> Result {
         let mut plan = self.plan.lock();
         let index = plan.index(node)?;
@@ -295,7 +303,7 @@ impl GraphExec {
                         && new.operation.node_type() == old.operation.node_type()
                 });
         if own == 0 || !fits {
-            return Err(CUresult::INVALID_VALUE);
+            return Err(CUresult::GRAPH_EXEC_UPDATE_FAILURE);
         }
         for (index, new) in nodes.into_iter().enumerate().skip(start) {
             plan.set(&self.group, index, new.operation)?;

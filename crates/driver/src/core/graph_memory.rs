@@ -9,7 +9,7 @@ use crate::core::context::State;
 use crate::core::status::IntoCuda;
 use cuda_abi::{CUgraphMem_attribute, CUresult};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use vulkan::{Allocation, MemoryKind};
@@ -24,8 +24,8 @@ pub struct GraphMemory {
 /// What launched graphs have allocated and nobody has freed yet, by address.
 static LIVE: Mutex<BTreeMap<u64, Arc<GraphMemory>>> = Mutex::new(BTreeMap::new());
 
-/// The addresses of all nodes' memory.
-static KNOWN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+/// The addresses of all nodes' memory, and whether the graph that allocates it frees it as well.
+static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
 
 /// Bytes of all nodes' memory and of what is live, with the most there has been, over all devices.
 static RESERVED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -50,7 +50,7 @@ impl GraphMemory {
             .allocate(size as u64, MemoryKind::Device)
             .cuda()?;
         add(&RESERVED, allocation.size());
-        KNOWN.lock().insert(allocation.address());
+        KNOWN.lock().insert(allocation.address(), false);
         Ok(Arc::new(Self {
             allocation,
             device: state.device.ordinal,
@@ -96,7 +96,21 @@ impl Drop for GraphMemory {
 
 /// Whether an address is that of a node's memory.
 pub fn is_known(address: u64) -> bool {
-    KNOWN.lock().contains(&address)
+    KNOWN.lock().contains_key(&address)
+}
+
+/// Notes a node that frees memory; `own` says that it is in the graph that allocates it.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for memory that is no node's, or that its own graph frees.
+pub fn free_node(address: u64, own: bool) -> Result {
+    match KNOWN.lock().get_mut(&address) {
+        Some(freed) if !*freed => {
+            *freed = own;
+            Ok(())
+        }
+        _ => Err(CUresult::INVALID_VALUE),
+    }
 }
 
 /// Ends the live allocation at an address, which goes on existing as long as the result does.

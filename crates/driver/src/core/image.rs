@@ -44,6 +44,16 @@ impl Image {
         ))
     }
 
+    /// Whether it is bare PTX, in no container.
+    pub fn is_text(&self) -> bool {
+        let start = match self {
+            // SAFETY: the caller gave the address of an image and keeps it; the shortest, an empty text, has one byte.
+            Image::Borrowed(address) => unsafe { *(*address as *const u8) },
+            Image::Owned(bytes) => bytes.first().copied().unwrap_or(0),
+        };
+        start.is_ascii_whitespace() || matches!(start, b'.' | b'/')
+    }
+
     /// A file's contents.
     ///
     /// # Errors
@@ -94,7 +104,14 @@ impl Image {
             },
             Image::Owned(bytes) => Container::from_bytes(bytes),
         };
-        let texts = container.and_then(|container| container.select_all_ptx(major * 10 + minor))?;
+        let texts = container.and_then(|container| container.select_all_ptx(major * 10 + minor));
+        let texts = texts.map_err(|error| match (JitError::from(error), self.is_text()) {
+            // Of text for another device the compiler complains, not the loader.
+            (error, true) if error.status == CUresult::NO_BINARY_FOR_GPU => {
+                JitError::new(CUresult::INVALID_PTX, error.message)
+            }
+            (error, _) => error,
+        })?;
         let milliseconds = started.elapsed().as_secs_f64() * 1e3;
         let bytes: usize = texts.iter().map(String::len).sum();
         tracing::debug!("image: {bytes} bytes of PTX in {milliseconds:.1} ms");

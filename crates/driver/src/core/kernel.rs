@@ -21,6 +21,8 @@ pub struct Kernel {
     pub name: CString,
     /// Its functions by context id. Rarely more than one.
     functions: Mutex<Vec<(u64, Arc<Function>)>>,
+    /// What was set on each device, for the functions that come.
+    attributes: Mutex<Vec<(CUdevice, CUfunction_attribute, i32)>>,
 }
 
 impl Kernel {
@@ -30,6 +32,7 @@ impl Kernel {
             library: Arc::downgrade(library),
             name: CString::new(name).unwrap_or_default(),
             functions: Mutex::default(),
+            attributes: Mutex::default(),
         });
         KERNELS.insert(kernel.clone());
         kernel
@@ -80,10 +83,33 @@ impl Kernel {
         }
         let module = self.library()?.module(state)?;
         let function = module.function(self.name.to_str().unwrap_or_default())?;
+        for &(device, attribute, value) in &*self.attributes.lock() {
+            if device == state.device.ordinal {
+                function.set_attribute(attribute, value)?;
+            }
+        }
         let mut functions = self.functions.lock();
         functions.retain(|(id, _)| *id != state.context_id);
         functions.push((state.context_id, function.clone()));
         Ok(function)
+    }
+
+    /// `cuKernelSetAttribute`, for its function in a context and those that come on the device.
+    ///
+    /// # Errors
+    /// As [`Function::set_attribute`].
+    pub fn set_attribute(
+        &self,
+        state: &State,
+        attribute: CUfunction_attribute,
+        value: i32,
+    ) -> Result {
+        self.function_in(state)?.set_attribute(attribute, value)?;
+        let device = state.device.ordinal;
+        let mut attributes = self.attributes.lock();
+        attributes.retain(|&(of, which, _)| (of, which) != (device, attribute));
+        attributes.push((device, attribute, value));
+        Ok(())
     }
 
     /// Forgets its function in a context that closed.

@@ -2,6 +2,7 @@
 
 use crate::boundary::{In, Pointers, Result};
 use crate::core::capture;
+use crate::core::event::EVENTS;
 use crate::core::function::Function;
 use crate::core::operation::{self, Blocks, Launch, Operation};
 use crate::core::stream::Stream;
@@ -44,6 +45,9 @@ impl Shape {
     }
 }
 
+/// The largest parameter block, bytes.
+const MAX_PARAMETERS: usize = 32764;
+
 /// The parameter block of a launch: usually short, so without an allocation.
 pub type Parameters = SmallVec<[u8; 512]>;
 
@@ -51,7 +55,8 @@ pub type Parameters = SmallVec<[u8; 512]>;
 /// of them packed (1) and one to their size (2).
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` where neither or both are given, or too little is.
+/// `CUDA_ERROR_INVALID_VALUE` where neither or both are given, or too little is; `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES` for
+/// more packed bytes than the kernel takes.
 pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Result<Parameters> {
     let mut packed = Parameters::from_elem(0, function.parameter_bytes as usize);
     if !extra.is_null() {
@@ -74,17 +79,15 @@ pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Re
             }
         }
         let size = size.unwrap_or(0);
-        // The last parameter's padding may be missing.
-        let needed = function
-            .parameters
-            .last()
-            .map_or(0, |&(offset, size)| (offset + size) as usize);
-        if size < needed || size > 0 && buffer == 0 {
+        if size == 0 && !packed.is_empty() || size > 0 && buffer == 0 || size > MAX_PARAMETERS {
             return Err(CUresult::INVALID_VALUE);
         }
-        let length = size.min(packed.len());
+        if size > packed.len() {
+            return Err(CUresult::LAUNCH_OUT_OF_RESOURCES);
+        }
+        // What is missing is 0.
         // SAFETY: by the API's contract the buffer holds `size` bytes.
-        unsafe { std::ptr::copy_nonoverlapping(buffer as *const u8, packed.as_mut_ptr(), length) };
+        unsafe { std::ptr::copy_nonoverlapping(buffer as *const u8, packed.as_mut_ptr(), size) };
         return Ok(packed);
     }
     for (index, &(offset, size)) in function.parameters.iter().enumerate() {
@@ -112,8 +115,11 @@ pub fn launch(
     kernel_params: Pointers,
     extra: Pointers,
 ) -> Result {
-    shape.check()?;
-    let parameters = pack(function, kernel_params, extra)?;
+    let parameters = shape
+        .check()
+        .and_then(|()| pack(function, kernel_params, extra));
+    // A launch that is wrong in itself ends a capture.
+    let parameters = parameters.inspect_err(|_| stream.capture.invalidate())?;
     launch_packed(stream, function, shape, &parameters)
 }
 
@@ -128,6 +134,9 @@ pub fn launch_packed(
     parameters: &[u8],
 ) -> Result {
     shape.check()?;
+    if function.code.context_id != stream.group.context_id {
+        return Err(CUresult::INVALID_HANDLE);
+    }
     if stream.capture.is_active() {
         return capture::add(stream, node(function, shape, parameters)).map(|_| ());
     }
@@ -216,20 +225,49 @@ pub struct Attributes {
 pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attributes> {
     use CUlaunchAttributeID as A;
     let mut found = Attributes::default();
+    let mut has_cluster = false;
     for attribute in list.all(count)? {
         // SAFETY: every bit pattern is an integer; the caller sets the member that the id says.
-        let (int, dimensions, handle) = unsafe {
+        let (int, dimensions, handle, bytes) = unsafe {
             (
                 attribute.value.int,
                 attribute.value.dimensions,
                 attribute.value.align,
+                attribute.value.bytes,
             )
         };
+        has_cluster |= attribute.id == A::CLUSTER_DIMENSION;
         match attribute.id {
             A::COOPERATIVE => found.cooperative |= int != 0,
             A::PROGRAMMATIC_EVENT | A::LAUNCH_COMPLETION_EVENT => {
-                found.events.push(CUevent(handle as usize))
+                let event = CUevent(handle as usize);
+                // Only events without a time can be recorded within a launch.
+                if EVENTS.get(event.0).is_ok_and(|event| event.is_timed()) {
+                    return Err(CUresult::NOT_SUPPORTED);
+                }
+                found.events.push(event)
             }
+            A::CLUSTER_DIMENSION
+                if dimensions.contains(&0) && dimensions.iter().any(|&n| n != 0) =>
+            {
+                return Err(CUresult::INVALID_CLUSTER_SIZE)
+            }
+            A::PREFERRED_CLUSTER_DIMENSION if !has_cluster => {
+                return Err(CUresult::INVALID_CLUSTER_SIZE)
+            }
+            // A domain is the default or the remote one; the map has a number for each.
+            A::MEM_SYNC_DOMAIN if !(0..=1).contains(&int) => return Err(CUresult::INVALID_VALUE),
+            A::MEM_SYNC_DOMAIN_MAP if bytes[..2].iter().any(|&domain| domain > 3) => {
+                return Err(CUresult::INVALID_VALUE)
+            }
+            A::CLUSTER_SCHEDULING_POLICY_PREFERENCE if !(0..=2).contains(&int) => {
+                return Err(CUresult::INVALID_VALUE)
+            }
+            A::PREFERRED_SHARED_MEMORY_CARVEOUT if !(-1..=100).contains(&int) => {
+                return Err(CUresult::INVALID_VALUE)
+            }
+            // Of streams alone.
+            A::SYNCHRONIZATION_POLICY => return Err(CUresult::INVALID_VALUE),
             A::CLUSTER_DIMENSION if dimensions.iter().any(|&n| n > 1) => {
                 tracing::warn!(
                     "cuLaunchKernelEx: clusters of {dimensions:?} blocks are not supported"
@@ -238,7 +276,6 @@ pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attribute
             }
             A::IGNORE
             | A::ACCESS_POLICY_WINDOW
-            | A::SYNCHRONIZATION_POLICY
             | A::CLUSTER_DIMENSION
             | A::CLUSTER_SCHEDULING_POLICY_PREFERENCE
             | A::PROGRAMMATIC_STREAM_SERIALIZATION
@@ -250,7 +287,10 @@ pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attribute
             | A::NVLINK_UTIL_CENTRIC_SCHEDULING => {}
             other => {
                 tracing::warn!("cuLaunchKernelEx: attribute {other:?} is not supported");
-                return Err(CUresult::NOT_SUPPORTED);
+                return Err(match other.name() {
+                    Some(_) => CUresult::NOT_SUPPORTED,
+                    None => CUresult::INVALID_VALUE,
+                });
             }
         }
     }

@@ -86,10 +86,10 @@ impl Library {
         let mut modules = self.modules.lock();
         let module = modules
             .entry(state.context_id)
-            .or_insert_with(|| Module::load(state, program.clone()));
+            .or_insert_with(|| Module::load(state, program.clone(), true));
         if !Arc::ptr_eq(&module.code.vulkan, &state.vulkan) {
             // The context was reset in between: what was loaded is gone with its device.
-            *module = Module::load(state, program.clone());
+            *module = Module::load(state, program.clone(), true);
         }
         Ok(module.clone())
     }

@@ -8,6 +8,7 @@ use crate::core::image::Image;
 use crate::core::jit::{JitError, JitOptions};
 use crate::core::program::Program;
 use crate::core::registry::Registry;
+use crate::settings::settings;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -48,6 +49,9 @@ impl Link {
     /// holds no PTX by its nature.
     pub fn add(&self, kind: CUjitInputType, name: &str, image: Image) -> Result {
         use CUjitInputType as Kind;
+        if kind.name().is_none() || self.output.lock().is_some() {
+            return Err(CUresult::INVALID_VALUE);
+        }
         let texts = match (kind, image.texts()) {
             // Of a library only what is needed is taken: machine code alone may not be.
             (Kind::LIBRARY, Err(error)) if error.status == CUresult::NO_BINARY_FOR_GPU => {
@@ -79,13 +83,29 @@ impl Link {
     /// `cuLinkComplete`: the address and size of the image, which lives as long as the link.
     ///
     /// # Errors
-    /// Those of [`link`], `CUDA_ERROR_INVALID_VALUE` for no input.
+    /// `CUDA_ERROR_INVALID_SOURCE` for names that are defined twice or not at all, `CUDA_ERROR_INVALID_HANDLE` for a link that
+    /// is complete.
     pub fn complete(&self) -> Result<(usize, usize)> {
         let inputs = self.inputs.lock();
+        if self.output.lock().is_some() {
+            return Err(CUresult::INVALID_HANDLE);
+        }
+        let (major, minor) = settings().compute_capability;
         let image = match &inputs[..] {
-            [] => Err(JitError::new(CUresult::INVALID_VALUE, "nothing to link")),
+            [] => Ok(format!(
+                ".version 8.0\n.target sm_{major}{minor}\n.address_size 64\n"
+            )),
             inputs => link(inputs),
         };
+        // Whatever is wrong with names is the linker's to tell.
+        let image = image.and_then(|text| {
+            let checked = Program::parse(text.clone()).and_then(|program| program.check_calls());
+            checked.map(|()| text)
+        });
+        let image = image.map_err(|error| match error.status {
+            CUresult::INVALID_PTX => JitError::new(CUresult::INVALID_SOURCE, error.message),
+            _ => error,
+        });
         let image = image.map(|text| text.bytes().chain([0]).collect());
         let image: Box<[u8]> = self.options.report(image)?;
         let place = (image.as_ptr() as usize, image.len());

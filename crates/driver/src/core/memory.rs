@@ -1,6 +1,7 @@
 //! The allocations of a context.
 
 use crate::boundary::Result;
+use crate::core::advice::Advice;
 use crate::core::pool::PoolBytes;
 use crate::core::status::IntoCuda;
 use cuda_abi::*;
@@ -24,6 +25,8 @@ pub struct Memory {
     vulkan: Arc<vulkan::Device>,
     device: Mutex<BTreeMap<u64, Block>>,
     host: Mutex<BTreeMap<usize, Block>>,
+    /// By base address; managed memory that nothing was said about is not here.
+    advice: Mutex<BTreeMap<u64, Advice>>,
 }
 
 impl Memory {
@@ -33,6 +36,7 @@ impl Memory {
             vulkan,
             device: Mutex::default(),
             host: Mutex::default(),
+            advice: Mutex::default(),
         }
     }
 
@@ -60,7 +64,17 @@ impl Memory {
 
     /// Takes device or managed memory out; dropping the block frees it once the device is done with it.
     pub fn take(&self, address: u64) -> Option<Block> {
+        self.advice.lock().remove(&address);
         self.device.lock().remove(&address)
+    }
+
+    /// What has been advised about the managed memory that was found, to read or to add to.
+    pub fn with_advice<T>(&self, found: &Found, act: impl FnOnce(&mut Advice) -> T) -> T {
+        let mut advice = self.advice.lock();
+        let range = found.base..found.base + found.size;
+        act(advice
+            .entry(found.base)
+            .or_insert_with(|| Advice::new(range)))
     }
 
     /// `cuMemHostAlloc`: host memory that the device can reach.
@@ -126,14 +140,22 @@ impl Memory {
     /// `cuMemHostUnregister`.
     ///
     /// # Errors
-    /// `CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED`.
+    /// `CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED`; `CUDA_ERROR_INVALID_VALUE` for null and within memory that is known.
     pub fn unregister(&self, pointer: usize) -> Result<Block> {
         let mut host = self.host.lock();
         match host.get(&pointer).map(|block| block.allocation.kind()) {
             Some(MemoryKind::Imported) => host
                 .remove(&pointer)
                 .ok_or(CUresult::HOST_MEMORY_NOT_REGISTERED),
-            _ => Err(CUresult::HOST_MEMORY_NOT_REGISTERED),
+            Some(_) => Err(CUresult::INVALID_VALUE),
+            None => {
+                drop(host);
+                // Known memory, but not where it was registered.
+                match pointer == 0 || self.find_host(pointer).is_some() {
+                    true => Err(CUresult::INVALID_VALUE),
+                    false => Err(CUresult::HOST_MEMORY_NOT_REGISTERED),
+                }
+            }
         }
     }
 
@@ -153,6 +175,14 @@ impl Memory {
     /// Whether a device address belongs to an allocation of the application's in this context, and which.
     pub fn find(&self, address: u64) -> Option<Found> {
         self.vulkan.find(address)
+    }
+
+    /// Whether an allocation of the application's, by its base address, was made in this context.
+    pub fn owns(&self, found: &Found) -> bool {
+        self.device.lock().contains_key(&found.base)
+            || found
+                .host
+                .is_some_and(|host| self.host.lock().contains_key(&(host as usize)))
     }
 
     /// Whether memory at a base address came from a pool, and from which.

@@ -47,6 +47,8 @@ pub struct MemoryOperation {
 
 /// Several operations in order, as they were given and as they are meant.
 pub struct Batch {
+    /// The context it was made in.
+    pub context: CUcontext,
     /// As given.
     pub given: Vec<CUstreamBatchMemOpParams>,
     /// As meant.
@@ -60,8 +62,6 @@ unsafe impl Sync for Batch {}
 
 /// `CU_STREAM_WAIT_VALUE_FLUSH`.
 const FLUSH: u32 = 1 << 30;
-/// `CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER`.
-const NO_MEMORY_BARRIER: u32 = 1;
 
 /// How to wait, by the flags of a wait.
 ///
@@ -82,12 +82,12 @@ pub fn wait(flags: u32) -> Result<Action> {
     }))
 }
 
-/// How to write, by the flags of a write: there is always a barrier.
+/// How to write, by the flags of a write: there is always a barrier, and doing without cannot be asked for.
 ///
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE` for unknown flags.
 pub fn write(flags: u32) -> Result<Action> {
-    match flags & !NO_MEMORY_BARRIER {
+    match flags {
         0 => Ok(Action::Write),
         _ => Err(CUresult::INVALID_VALUE),
     }
@@ -223,7 +223,7 @@ impl Batch {
     /// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for a flush of remote writes.
     pub fn new(stream: &Stream, given: Vec<CUstreamBatchMemOpParams>) -> Result<Self> {
         const MOST: usize = 256;
-        if given.is_empty() || given.len() > MOST {
+        if given.len() > MOST {
             return Err(CUresult::INVALID_VALUE);
         }
         let mut operations = Vec::new();
@@ -258,7 +258,11 @@ impl Batch {
                 action,
             )?);
         }
-        Ok(Self { given, operations })
+        Ok(Self {
+            context: stream.group.context,
+            given,
+            operations,
+        })
     }
 
     /// Appends the operations to a stream that does not capture.

@@ -12,7 +12,9 @@
 //! A handle that the application holds is a key of a [`registry::Registry`]: a stale or foreign handle is an error, never
 //! a wild access.
 
+pub mod advice;
 pub mod array;
+pub mod attributes;
 pub mod capture;
 pub mod conditional;
 pub mod context;
@@ -34,11 +36,13 @@ pub mod launch;
 pub mod library;
 pub mod link;
 pub mod local_storage;
+pub mod mappings;
 pub mod memory;
 pub mod memory_operation;
 pub mod module;
 pub mod occupancy;
 pub mod operation;
+pub mod peer;
 pub mod platform;
 pub mod pointer;
 pub mod pool;
@@ -51,4 +55,5 @@ pub mod stream;
 pub mod stream_pool;
 pub mod texture;
 pub mod user_object;
+pub mod virtual_memory;
 pub mod visible;

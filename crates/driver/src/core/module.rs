@@ -25,6 +25,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub struct Module {
     /// What its functions use.
     pub code: Arc<Code>,
+    /// Whether it is a library's, and ends with that.
+    pub is_library: bool,
     functions: Mutex<FxHashMap<String, Arc<Function>>>,
 }
 
@@ -47,7 +49,7 @@ pub struct Code {
 
 impl Module {
     /// Loads a program into a context. Memory for variables is allocated when something needs it.
-    pub fn load(state: &State, program: Arc<Program>) -> Arc<Self> {
+    pub fn load(state: &State, program: Arc<Program>, is_library: bool) -> Arc<Self> {
         let code = Code {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             context_id: state.context_id,
@@ -59,6 +61,7 @@ impl Module {
         };
         let module = Arc::new(Self {
             code: Arc::new(code),
+            is_library,
             functions: Mutex::default(),
         });
         MODULES.insert(module.clone());
@@ -73,8 +76,11 @@ impl Module {
     /// The kernel of a name.
     ///
     /// # Errors
-    /// `CUDA_ERROR_NOT_FOUND`.
+    /// `CUDA_ERROR_NOT_FOUND`, `CUDA_ERROR_INVALID_VALUE` for no name.
     pub fn function(self: &Arc<Self>, name: &str) -> Result<Arc<Function>> {
+        if name.is_empty() {
+            return Err(CUresult::INVALID_VALUE);
+        }
         if let Some(function) = self.functions.lock().get(name) {
             return Ok(function.clone());
         }
@@ -92,10 +98,18 @@ impl Module {
     /// The address and size of a variable.
     ///
     /// # Errors
-    /// `CUDA_ERROR_NOT_FOUND`; those of allocating and filling the variables.
+    /// `CUDA_ERROR_NOT_FOUND`, `CUDA_ERROR_INVALID_VALUE` for no name or a kernel's; those of allocating and filling the
+    /// variables.
     pub fn variable(&self, name: &str) -> Result<(u64, usize)> {
         let layout = self.code.program.layout().map_err(|error| error.status)?;
-        let place = layout.variables.get(name).ok_or(CUresult::NOT_FOUND)?;
+        let Some(place) = layout.variables.get(name) else {
+            return Err(
+                match name.is_empty() || self.code.program.kernel(name).is_ok() {
+                    true => CUresult::INVALID_VALUE,
+                    false => CUresult::NOT_FOUND,
+                },
+            );
+        };
         Ok((
             self.code.variables_address()? + place.offset,
             place.size as usize,

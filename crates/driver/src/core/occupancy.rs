@@ -4,7 +4,7 @@
 //! can be launched never has an occupancy of 0.
 
 use crate::boundary::Result;
-use crate::core::device_attributes::{MAX_SHARED_MEMORY, RESERVED_SHARED_MEMORY};
+use crate::core::device_attributes::RESERVED_SHARED_MEMORY;
 use crate::core::function::Function;
 use cuda_abi::{CUfunction_attribute, CUresult};
 
@@ -53,7 +53,7 @@ pub fn multiprocessor(function: &Function) -> Multiprocessor {
 /// `cuOccupancyMaxActiveBlocksPerMultiprocessor`.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` for a negative block size or too much shared memory; those of the translator.
+/// `CUDA_ERROR_INVALID_VALUE` for a block size that is not positive; those of the translator.
 pub fn max_active_blocks(
     function: &Function,
     block_size: i32,
@@ -63,15 +63,14 @@ pub fn max_active_blocks(
         .ok()
         .filter(|&n| n > 0)
         .ok_or(CUresult::INVALID_VALUE)?;
-    let dynamic = u32::try_from(dynamic_shared).map_err(|_| CUresult::INVALID_VALUE)?;
-    if dynamic > MAX_SHARED_MEMORY {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    let limit = function.attribute(CUfunction_attribute::MAX_THREADS_PER_BLOCK)?;
-    if block_size > limit {
+    let info = function.info()?;
+    // A block that cannot be launched has no place anywhere.
+    let allowed = function.max_dynamic_shared(info).max(0) as usize;
+    if dynamic_shared > allowed || threads > function.code.device.max_threads_per_block() {
         return Ok(0);
     }
-    Ok(multiprocessor(function).resident(threads, function.info()?.total_shared(dynamic)))
+    let dynamic = dynamic_shared as u32;
+    Ok(multiprocessor(function).resident(threads, info.total_shared(dynamic)))
 }
 
 /// `cuOccupancyMaxPotentialBlockSize`: the smallest grid that fills the device and the block size that does so best, where
@@ -84,6 +83,9 @@ pub fn max_potential_block_size(
     dynamic_shared: impl Fn(i32) -> usize,
     limit: i32,
 ) -> Result<(u32, u32)> {
+    if limit < 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let most = function.attribute(CUfunction_attribute::MAX_THREADS_PER_BLOCK)?;
     let most = if limit > 0 { limit.min(most) } else { most };
     let (mut best, mut best_threads) = ((0, 0), 0);

@@ -9,6 +9,7 @@ use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
 use crate::core::memory_operation::Batch;
+use crate::core::platform;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use cuda_abi::*;
@@ -81,7 +82,7 @@ impl HostCall {
     /// Calls it.
     pub fn call(self) {
         // SAFETY: the application gave the function together with its argument to be called in stream order.
-        unsafe { (self.function)(self.user_data as *mut c_void) }
+        platform::callback(|| unsafe { (self.function)(self.user_data as *mut c_void) });
     }
 }
 
@@ -132,7 +133,14 @@ impl Operation {
             Operation::Copy(copy) => return copy.run(stream),
             Operation::Fill(fill) => fill.run(stream)?,
             Operation::Host(host) => {
-                stream.run(|vulkan| vulkan.host_function(Box::new(move || host.call())))?
+                // After a fault functions are not called any more.
+                let device = stream.group.vulkan.clone();
+                let call = move || {
+                    if device.check().is_ok() {
+                        host.call();
+                    }
+                };
+                stream.run(|vulkan| vulkan.host_function(Box::new(call)))?
             }
             Operation::Empty => {}
             Operation::Memory(batch) => batch.run(stream)?,

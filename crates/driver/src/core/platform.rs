@@ -5,6 +5,7 @@ use crate::core::device::Device;
 use crate::core::visible;
 use crate::settings::settings;
 use cuda_abi::{CUdevice, CUresult, CUuuid};
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +18,17 @@ pub struct Platform {
     pub instance: Arc<Instance>,
     /// The visible devices by ordinal; at least one.
     pub devices: Vec<Device>,
+}
+
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls a function of the application's in which it may not call CUDA (`cuLaunchHostFunc`, `cuStreamAddCallback`).
+pub fn callback(call: impl FnOnce()) {
+    let before = IN_CALLBACK.replace(true);
+    call();
+    IN_CALLBACK.set(before);
 }
 
 static PLATFORM: OnceLock<Result<Platform>> = OnceLock::new();
@@ -41,8 +53,12 @@ pub fn initialize() -> Result<&'static Platform> {
 /// What [`initialize`] made.
 ///
 /// # Errors
-/// `CUDA_ERROR_NOT_INITIALIZED` before `cuInit`, `CUDA_ERROR_DEINITIALIZED` while the process ends, or `cuInit`'s error.
+/// `CUDA_ERROR_NOT_INITIALIZED` before `cuInit`, `CUDA_ERROR_DEINITIALIZED` while the process ends,
+/// `CUDA_ERROR_NOT_PERMITTED` in a [`callback`], or `cuInit`'s error.
 pub fn platform() -> Result<&'static Platform> {
+    if IN_CALLBACK.try_with(Cell::get) == Ok(true) {
+        return Err(CUresult::NOT_PERMITTED);
+    }
     if FORKED.load(Ordering::Relaxed) {
         return Err(CUresult::NOT_INITIALIZED);
     }
@@ -170,6 +186,7 @@ extern "C" fn exiting() {
     // No panic may leave an exit handler.
     let _ = std::panic::catch_unwind(|| {
         crate::core::context::close_all();
+        crate::core::virtual_memory::close();
         if let Some(Ok(platform)) = PLATFORM.get() {
             platform.devices.iter().for_each(Device::close);
         }

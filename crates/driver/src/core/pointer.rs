@@ -2,15 +2,20 @@
 
 use crate::boundary::Result;
 use crate::core::context::{self, State};
+use crate::core::device::Device;
 use crate::core::stack;
+use crate::core::virtual_memory::{self, Mapped, Place};
 use cuda_abi::*;
 use std::sync::Arc;
 use vulkan::{Found, MemoryKind};
 
 /// An address that lies in an allocation of this library's.
 pub struct Known {
-    /// The context whose allocation it is.
-    pub state: Arc<State>,
+    /// The context whose allocation it is; none for memory that is mapped into a reservation.
+    pub state: Option<Arc<State>>,
+    device: &'static Device,
+    /// What is mapped where, for memory in a reservation.
+    virtual_place: Option<Place>,
     /// The allocation.
     pub found: Found,
     /// The device address.
@@ -19,12 +24,30 @@ pub struct Known {
 
 /// Looks an address up in the current context, then in the others. Host addresses of pinned memory are known, too.
 pub fn find(address: u64) -> Option<Known> {
+    if let Some(place) = virtual_memory::find(address) {
+        let mapped = place.mapped?;
+        return Some(Known {
+            state: None,
+            device: place.device,
+            virtual_place: Some(place),
+            found: Found {
+                base: mapped.base,
+                size: mapped.size,
+                kind: MemoryKind::Device,
+                host: None,
+            },
+            address,
+        });
+    }
     let current = stack::state().ok();
     let others = context::open_states().into_iter();
-    current.into_iter().chain(others).find_map(|state| {
+    let mut states = current.into_iter().chain(others);
+    let mut known = states.find_map(|state| {
         if let Some(found) = state.vulkan.find(address) {
             return Some(Known {
-                state,
+                device: state.device,
+                state: Some(state),
+                virtual_place: None,
                 found,
                 address,
             });
@@ -34,9 +57,21 @@ pub fn find(address: u64) -> Option<Known> {
         Some(Known {
             found,
             address: found.base + (address - host),
-            state,
+            device: state.device,
+            state: Some(state),
+            virtual_place: None,
         })
-    })
+    })?;
+    // Contexts of one device share its memory: the one that allocated it is told.
+    if let Some(finder) = known.state.clone() {
+        if !finder.memory.owns(&known.found) {
+            let owner = context::open_states().into_iter().find(|state| {
+                Arc::ptr_eq(&state.vulkan, &finder.vulkan) && state.memory.owns(&known.found)
+            });
+            known.state = owner.or(known.state);
+        }
+    }
+    Some(known)
 }
 
 /// The value of an attribute, in the bytes that the caller's place has.
@@ -51,6 +86,11 @@ pub enum Value {
 }
 
 impl Known {
+    /// What is mapped there, in a reservation.
+    fn mapped(&self) -> Option<Mapped> {
+        self.virtual_place.and_then(|place| place.mapped)
+    }
+
     fn is_host(&self) -> bool {
         matches!(self.found.kind, MemoryKind::Host | MemoryKind::Imported)
     }
@@ -63,7 +103,13 @@ impl Known {
         use CUpointer_attribute as A;
         let offset = self.address - self.found.base;
         Ok(match attribute {
-            A::CONTEXT => Value::Long(self.state.context.0 as u64),
+            A::CONTEXT => Value::Long(match &self.state {
+                // Memory of pools is no context's.
+                Some(state) if state.memory.pool_of(self.found.base).is_none() => {
+                    state.context.0 as u64
+                }
+                _ => 0,
+            }),
             A::MEMORY_TYPE => Value::Int(match self.is_host() {
                 true => CUmemorytype::HOST.0 as i32,
                 false => CUmemorytype::DEVICE.0 as i32,
@@ -73,26 +119,54 @@ impl Known {
                 (MemoryKind::Device, _) | (_, None) => return Err(CUresult::INVALID_VALUE),
                 (_, Some(host)) => Value::Long(host as u64 + offset),
             },
-            A::SYNC_MEMOPS => Value::Int(0),
-            A::BUFFER_ID | A::MEMORY_BLOCK_ID => Value::Long(self.found.base),
+            // Synchronous copies always are, of the device's memory as of the host's, of which it is not told.
+            A::SYNC_MEMOPS => Value::Int(i32::from(!self.is_host())),
+            A::BUFFER_ID | A::MEMORY_BLOCK_ID => Value::Long(match self.mapped() {
+                Some(mapped) => mapped.memory,
+                None => self.found.base,
+            }),
             A::IS_MANAGED => Value::Bool(self.found.kind == MemoryKind::Managed),
-            A::DEVICE_ORDINAL => Value::Int(self.state.device.ordinal),
+            A::DEVICE_ORDINAL => Value::Int(self.device.ordinal),
             A::IS_LEGACY_CUDA_IPC_CAPABLE
             | A::IS_GPU_DIRECT_RDMA_CAPABLE
             | A::IS_HW_DECOMPRESS_CAPABLE => Value::Bool(false),
-            A::RANGE_START_ADDR | A::MAPPING_BASE_ADDR => Value::Long(self.found.base),
-            A::RANGE_SIZE | A::MAPPING_SIZE => Value::Long(self.found.size),
+            A::RANGE_START_ADDR => Value::Long(match &self.virtual_place {
+                Some(place) => place.reserved.0,
+                None => self.found.base,
+            }),
+            A::RANGE_SIZE => Value::Long(match &self.virtual_place {
+                Some(place) => place.reserved.1,
+                None => self.found.size,
+            }),
+            A::MAPPING_BASE_ADDR => Value::Long(self.found.base),
+            A::MAPPING_SIZE => Value::Long(self.found.size),
             A::MAPPED => Value::Bool(true),
             A::ALLOWED_HANDLE_TYPES => Value::Long(0),
-            // CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE
-            A::ACCESS_FLAGS => Value::Int(3),
+            // The flags of cuMemSetAccess have the same values.
+            A::ACCESS_FLAGS => Value::Int(match self.mapped() {
+                Some(mapped) => mapped.access.0 as i32,
+                None => CUmemAccess_flags::READWRITE.0 as i32,
+            }),
             A::MEMPOOL_HANDLE => {
-                let pool = self.state.memory.pool_of(self.found.base);
+                let state = self.state.as_ref();
+                let pool = state.and_then(|state| state.memory.pool_of(self.found.base));
                 Value::Long(pool.map_or(0, |bytes| bytes.pool().handle().0 as u64))
             }
             _ => return Err(CUresult::INVALID_VALUE),
         })
     }
+}
+
+/// An attribute of an address that is reserved but has no memory: such an address is not known otherwise.
+pub fn reserved(address: u64, attribute: CUpointer_attribute) -> Option<Value> {
+    use CUpointer_attribute as A;
+    let place = virtual_memory::find(address).filter(|place| place.mapped.is_none())?;
+    Some(match attribute {
+        A::RANGE_START_ADDR => Value::Long(place.reserved.0),
+        A::RANGE_SIZE => Value::Long(place.reserved.1),
+        A::MAPPED => Value::Bool(false),
+        _ => return None,
+    })
 }
 
 /// What `cuPointerGetAttributes` gives for an address that is not known.

@@ -17,6 +17,11 @@ self_cell!(
     }
 );
 
+/// The newest major version of PTX that is read. Of minor versions all are: what they add is told by the instruction.
+const NEWEST_PTX: u16 = 9;
+/// Bytes of `.const` variables that a module may have.
+const MAX_CONSTANT: u64 = 65536;
+
 /// A module's PTX: its declarations, the layout of its variables, its kernels' translations.
 pub struct Program {
     parsed: Parsed,
@@ -31,6 +36,16 @@ impl Program {
     /// `CUDA_ERROR_INVALID_PTX` and `CUDA_ERROR_UNSUPPORTED_PTX_VERSION` with the parser's message.
     pub fn parse(text: String) -> Result<Self, JitError> {
         let parsed = Parsed::try_new(text.into_boxed_str(), |text| Module::parse(text))?;
+        let header = &parsed.borrow_dependent().header;
+        let (major, minor) = header.version;
+        if major > NEWEST_PTX {
+            let message = format!("PTX version {major}.{minor} is not known");
+            return Err(JitError::new(CUresult::UNSUPPORTED_PTX_VERSION, message));
+        }
+        if header.address_size != 64 {
+            let message = "addresses of 32 bits are not supported";
+            return Err(JitError::new(CUresult::INVALID_PTX, message));
+        }
         Ok(Self {
             parsed,
             layout: OnceLock::new(),
@@ -45,10 +60,37 @@ impl Program {
     /// As [`Program::parse`], for the first body that is wrong.
     pub fn check(&self) -> Result<(), JitError> {
         let module = self.module();
+        if self.constant_bytes() > MAX_CONSTANT {
+            let message = "more than 64 KiB of constants";
+            return Err(JitError::new(CUresult::INVALID_PTX, message));
+        }
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
             match module.parse_body(function) {
                 Err(error) if !error.unsupported => return Err(error.into()),
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every function that is called or named by a body has a body itself, or is known to the translator.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_PTX` with the name.
+    pub fn check_calls(&self) -> Result<(), JitError> {
+        let module = self.module();
+        let bodies = module.functions.iter().filter(|f| f.body.is_some());
+        for body in bodies.filter_map(|function| module.parse_body(function).ok()) {
+            let missing = |symbol: &&ptx::Symbol| {
+                symbol.kind == ptx::SymbolKind::Module
+                    && !ptx_spirv::graph::is_system_call(&symbol.name)
+                    && module
+                        .function(&symbol.name)
+                        .is_some_and(|f| f.body.is_none())
+            };
+            if let Some(symbol) = body.symbols.iter().find(missing) {
+                let message = format!("unresolved extern function '{}'", symbol.name);
+                return Err(JitError::new(CUresult::INVALID_PTX, message));
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 //! stream it has waited.
 
 use crate::boundary::Result;
+use crate::core::attributes::{Attributes, Owner};
 use crate::core::capture::StreamCapture;
 use crate::core::context::State;
 use crate::core::device::Device;
@@ -136,6 +137,8 @@ pub struct Stream {
     pub vulkan: Arc<vulkan::Stream>,
     /// Whether and what it captures.
     pub capture: StreamCapture,
+    /// `cuStreamSetAttribute`.
+    pub attributes: Mutex<Attributes>,
     /// Has work that the legacy stream has not waited for.
     used: AtomicBool,
     /// The legacy stream's work that this one waits for.
@@ -158,6 +161,7 @@ impl Stream {
             group: group.clone(),
             vulkan,
             capture: StreamCapture::default(),
+            attributes: Mutex::new(Attributes::new(Owner::Stream)),
             used: AtomicBool::new(false),
             seen: AtomicU64::new(0),
         });
@@ -285,8 +289,24 @@ impl Stream {
     /// As [`Stream::synchronize`].
     pub fn is_idle(&self) -> Result<bool> {
         self.refuse_while_capturing()?;
-        self.before()?;
+        // A stream of its own without work does not wait for anyone.
+        if self.kind == Kind::Legacy || self.used.load(Ordering::Acquire) {
+            self.before()?;
+        }
         self.vulkan.is_idle().cuda()
+    }
+
+    /// Refuses to tell about the legacy stream's capture while a blocking stream captures, which work of the legacy stream would
+    /// have to wait for.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_STREAM_CAPTURE_IMPLICIT`; the capture stays valid.
+    pub fn refuse_implicit(&self) -> Result {
+        let capturing = |stream: &Arc<Stream>| stream.capture.is_active();
+        match self.kind == Kind::Legacy && self.group.blocking_streams().iter().any(capturing) {
+            true => Err(CUresult::STREAM_CAPTURE_IMPLICIT),
+            false => Ok(()),
+        }
     }
 
     /// Ends the capture, which is invalid from now on, where the stream captures.

@@ -74,6 +74,11 @@ impl Source {
         // SAFETY: by the API's contract the member is the one that the type says; all are plain data.
         unsafe {
             match resource.resType {
+                CUresourcetype::ARRAY | CUresourcetype::MIPMAPPED_ARRAY
+                    if resource.res.array.is_null() =>
+                {
+                    invalid("no array")
+                }
                 CUresourcetype::ARRAY => Ok(Self::of_arrays(vec![Array::from_handle(
                     resource.res.array,
                 )?])),
@@ -159,6 +164,12 @@ impl Source {
     fn view(&mut self, view: &CUDA_RESOURCE_VIEW_DESC) -> Result {
         if self.arrays.is_empty() {
             return invalid("a view of memory that is no array");
+        }
+        let whole = &self.arrays[0].descriptor;
+        let other = view.format == 0 || (view.width, view.height) != (whole.Width, whole.Height);
+        // Of mipmapped arrays it may be the size of a level.
+        if self.levels.len() == 1 && other {
+            return invalid("a view without a format, or of another size");
         }
         if let Some(format) = view_format(view.format)? {
             if format.texel_bytes() != self.format.texel_bytes() {
@@ -300,18 +311,15 @@ impl Object {
     /// `cuSurfObjectCreate`.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_VALUE` for what is no array made for surfaces.
+    /// `CUDA_ERROR_INVALID_VALUE` for what is no array.
     pub fn surface(state: &State, resource: CUDA_RESOURCE_DESC) -> Result<CUsurfObject> {
         if resource.resType != CUresourcetype::ARRAY {
             return invalid("surfaces are made of arrays");
         }
         let source = Source::of(state, &resource)?;
-        let [array] = &source.arrays[..] else {
+        let [_] = &source.arrays[..] else {
             return invalid("surfaces are made of arrays");
         };
-        if array.descriptor.Flags & CUDA_ARRAY3D_SURFACE_LDST == 0 {
-            return invalid("the array was not made with CUDA_ARRAY3D_SURFACE_LDST");
-        }
         let descriptor =
             Descriptor::new(source.format, source.extent, source.layers, source.levels);
         Self::create(state, &descriptor, resource, None, None, source.arrays)
@@ -371,6 +379,9 @@ impl Object {
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE`.
     pub fn destroy(handle: u64, is_surface: bool) -> Result {
+        if handle == 0 {
+            return Ok(());
+        }
         let object = Self::from_handle(handle, is_surface)?;
         debug_assert_eq!(object.descriptor.address(), handle);
         let removed = OBJECTS

@@ -6,11 +6,13 @@
 //! | that, refused | one sparse buffer over several memories | sparseBinding |
 //! | more than `maxBufferSize` | one memory, buffers bound end to end | drivers that place memory, not buffers, in the address space |
 //! | more than 1 GiB on llvmpipe | one mapping of anonymous memory, imported piece by piece | llvmpipe, whose addresses are host pointers |
+//! | addresses without memory | one sparse buffer, bound piece by piece later | sparseBinding and sparseResidencyBuffer |
+//! | addresses without memory on llvmpipe | one inaccessible mapping, imported; files are mapped into it later | llvmpipe |
 //!
 //! Whether the addresses really are contiguous is checked, not assumed.
 
 use crate::error::Error;
-use crate::raw::{Raw, SparseQueue};
+use crate::raw::Raw;
 use crate::MemoryKind;
 use ash::vk;
 use smallvec::SmallVec;
@@ -41,12 +43,21 @@ struct Region {
 impl Region {
     /// Anonymous memory, committed when touched.
     fn map(size: usize) -> Result<Self, Error> {
-        // SAFETY: a fresh anonymous mapping touches nothing that exists.
+        Self::anonymous(0, size, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    /// Addresses that nothing else gets and that nobody may touch; at `wanted` if that is free.
+    fn reserve(wanted: u64, size: usize) -> Result<Self, Error> {
+        Self::anonymous(wanted, size, libc::PROT_NONE)
+    }
+
+    fn anonymous(wanted: u64, size: usize, protection: libc::c_int) -> Result<Self, Error> {
+        // SAFETY: a fresh anonymous mapping touches nothing that exists; without MAP_FIXED the address is a hint.
         let base = unsafe {
             libc::mmap(
-                std::ptr::null_mut(),
+                wanted as *mut c_void,
                 size,
-                libc::PROT_READ | libc::PROT_WRITE,
+                protection,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
                 -1,
                 0,
@@ -118,6 +129,8 @@ pub(crate) struct Block {
     mappable: u64,
     /// Anonymous memory that was imported; unmapped after the Vulkan objects are gone.
     region: Option<Region>,
+    /// Its addresses are this device's alone.
+    pub(super) entered: Option<super::apart::Entered>,
 }
 
 // SAFETY: the pointers are mapped memory that the block owns; Vulkan handles may cross threads.
@@ -127,6 +140,8 @@ unsafe impl Sync for Block {}
 
 impl Drop for Block {
     fn drop(&mut self) {
+        // Before somebody else can get the addresses.
+        self.entered = None;
         // SAFETY: blocks are dropped when no submitted work uses them (memory/mod.rs, retirement). Freed memory is unmapped.
         unsafe {
             for piece in &self.pieces {
@@ -196,6 +211,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            entered: None,
         };
         match shape {
             Shape::Single => block.end_to_end(memory_type, u64::MAX)?,
@@ -253,6 +269,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            entered: None,
         };
         let largest = limits.memory_allocation.min(limits.buffer_size) & !(alignment - 1);
         let piece = if raw.physical.is_llvmpipe() {
@@ -262,6 +279,99 @@ impl Block {
         };
         block.import(start as *mut u8, piece)?;
         Ok(block)
+    }
+
+    /// Addresses without memory, from a multiple of `alignment` on: the block, and the offset in it where they begin.
+    /// `on_host` takes them from the process's address space (llvmpipe), at `wanted` if that is free; else they are a sparse
+    /// buffer's. Memory comes later (`reservation.rs`).
+    pub(crate) fn reserve(
+        raw: &Arc<Raw>,
+        size: u64,
+        alignment: u64,
+        wanted: u64,
+        on_host: bool,
+    ) -> Result<(Self, u64), Error> {
+        let mut block = Self {
+            raw: Arc::clone(raw),
+            memories: SmallVec::new(),
+            pieces: SmallVec::new(),
+            address: 0,
+            size,
+            host: None,
+            mappable: 0,
+            region: None,
+            entered: None,
+        };
+        let offset = if on_host {
+            block.reserve_on_host(alignment, wanted)?;
+            0
+        } else {
+            block.reserve_sparse(size, alignment)?
+        };
+        tracing::debug!(
+            address = format_args!("{:#x}", block.address + offset),
+            size,
+            "addresses reserved"
+        );
+        Ok((block, offset))
+    }
+
+    fn reserve_on_host(&mut self, alignment: u64, wanted: u64) -> Result<(), Error> {
+        let size = self.size as usize;
+        let mut region = Region::reserve(wanted, size)?;
+        if region.base as u64 % alignment != 0 {
+            let longer = size
+                .checked_add(alignment as usize)
+                .ok_or(Error::OutOfMemory {
+                    requested: self.size,
+                })?;
+            region = Region::reserve(0, longer)?;
+        }
+        let base = (region.base as u64).next_multiple_of(alignment);
+        self.region = Some(region);
+        self.import(base as *mut u8, LLVMPIPE_PIECE)?;
+        if self.address != base {
+            return Err(Error::Unsupported(
+                "addresses of imported memory differ from its pointers".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn reserve_sparse(&mut self, size: u64, alignment: u64) -> Result<u64, Error> {
+        let raw = Arc::clone(&self.raw);
+        let limits = raw.physical.limits();
+        let wanted = [Some(size), size.checked_add(alignment)];
+        for size in wanted.into_iter().flatten() {
+            if size > limits.buffer_size.min(limits.sparse_address_space) {
+                return Err(Error::OutOfMemory { requested: size });
+            }
+            let buffer = raw.create_buffer(size, raw.reservation_flags(), false)?;
+            let address = raw.buffer_address(buffer);
+            let offset = address.next_multiple_of(alignment) - address;
+            if offset > size - self.size {
+                // Longer, so that an aligned part of it is long enough.
+                // SAFETY: nothing uses the new buffer.
+                unsafe { raw.vk.destroy_buffer(buffer, None) };
+                continue;
+            }
+            let requirements = raw.requirements(buffer);
+            self.pieces.push(Piece {
+                buffer,
+                start: 0,
+                size,
+            });
+            (self.address, self.size) = (address, size);
+            return if (offset | super::GRANULARITY) % requirements.alignment == 0 {
+                Ok(offset)
+            } else {
+                Err(Error::Unsupported(format!(
+                    "sparse buffers with an alignment of {}",
+                    requirements.alignment
+                )))
+            };
+        }
+        Err(Error::OutOfMemory { requested: size })
     }
 
     /// One memory with buffers of at most `piece` bytes bound end to end.
@@ -305,9 +415,9 @@ impl Block {
     /// One sparse buffer over memories of `piece` bytes.
     fn sparse(&mut self, memory_type: u32, piece: u64) -> Result<(), Error> {
         let raw = Arc::clone(&self.raw);
-        let Some(queue) = &raw.sparse_queue else {
+        if raw.sparse_queue.is_none() {
             return Err(Error::Unsupported("sparseBinding".to_owned()));
-        };
+        }
         let buffer = raw.create_buffer(self.size, vk::BufferCreateFlags::SPARSE_BINDING, false)?;
         self.pieces.push(Piece {
             buffer,
@@ -336,32 +446,7 @@ impl Block {
             );
             start += size;
         }
-        let buffer_bind = vk::SparseBufferMemoryBindInfo::default()
-            .buffer(buffer)
-            .binds(&binds);
-        let info = vk::BindSparseInfo::default().buffer_binds(std::slice::from_ref(&buffer_bind));
-        // SAFETY: the queue is locked during the call; the fence is destroyed after it was waited for.
-        unsafe {
-            let fence = raw
-                .vk
-                .create_fence(&vk::FenceCreateInfo::default(), None)
-                .map_err(|result| raw.error("vkCreateFence", result))?;
-            let handle = match queue {
-                SparseQueue::Compute => raw.queues[0].handle.lock(),
-                SparseQueue::Own(queue) => queue.lock(),
-            };
-            let result = raw.vk.queue_bind_sparse(*handle, &[info], fence);
-            drop(handle);
-            let result = result
-                .map_err(|result| raw.error("vkQueueBindSparse", result))
-                .and_then(|()| {
-                    raw.vk
-                        .wait_for_fences(&[fence], true, u64::MAX)
-                        .map_err(|result| raw.error("vkWaitForFences", result))
-                });
-            raw.vk.destroy_fence(fence, None);
-            result?;
-        }
+        raw.bind_sparse(buffer, &binds)?;
         self.address = raw.buffer_address(buffer);
         Ok(())
     }

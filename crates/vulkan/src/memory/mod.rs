@@ -10,13 +10,18 @@
 //!
 //! Nothing here waits, except an allocation that would otherwise fail.
 
+mod apart;
 mod block;
 mod ranges;
+mod reservation;
 mod types;
 
+#[cfg(test)]
+pub(crate) use apart::claim;
 pub(crate) use block::Block;
 #[cfg(test)]
 pub(crate) use block::Shape;
+pub use reservation::{Backing, Mapping, Reservation, GRANULARITY};
 pub(crate) use types::MemoryTypes;
 
 use crate::error::Error;
@@ -142,6 +147,8 @@ enum Place {
     Chunk { pool: PoolKey, chunk: u64 },
     /// Away with its block.
     Own,
+    /// Nowhere: a [`Mapping`] sees to it.
+    Reservation,
 }
 
 /// An allocation in the table.
@@ -256,6 +263,36 @@ impl Table {
         (address - entry.address < entry.size).then_some(entry)
     }
 
+    /// The entry that holds all of a range. Mappings that lie close together in one reservation count as one.
+    fn covering(&self, address: u64, size: u64) -> Option<Arc<Entry>> {
+        let first = self.at(address)?;
+        let end = address.checked_add(size)?;
+        let mut covered = first.address + first.size;
+        if end <= covered {
+            return Some(Arc::clone(first));
+        }
+        if !matches!(first.place, Place::Reservation) {
+            return None;
+        }
+        for (&start, next) in self.device.range(covered..) {
+            if start != covered || !Arc::ptr_eq(&next.block, &first.block) {
+                return None;
+            }
+            covered += next.size;
+            if end <= covered {
+                return Some(Arc::new(Entry {
+                    address: first.address,
+                    size: covered - first.address,
+                    kind: first.kind,
+                    block: Arc::clone(&first.block),
+                    offset: first.offset,
+                    place: first.place,
+                }));
+            }
+        }
+        None
+    }
+
     fn at_host(&self, pointer: u64) -> Option<&Arc<Entry>> {
         if let Some((&start, entry)) = self.host.range(..=pointer).next_back() {
             if pointer - start < entry.size {
@@ -296,8 +333,14 @@ pub(crate) struct Memory {
     table: RwLock<Table>,
     timelines: Mutex<Vec<Weak<Timeline>>>,
     retired: Mutex<Vec<Retired>>,
-    /// Bytes of all blocks made here, imported ones aside.
+    /// Bytes of all blocks and backings made here, imported ones aside.
     committed: AtomicU64,
+    /// Bytes of all reservations.
+    reserved: AtomicU64,
+    /// Addresses that other devices have.
+    fillers: Mutex<Vec<apart::Filler>>,
+    /// Where memory that is mapped into reservations of the host's address space lies.
+    file: Mutex<Weak<reservation::File>>,
 }
 
 impl Memory {
@@ -309,6 +352,9 @@ impl Memory {
             timelines: Mutex::default(),
             retired: Mutex::default(),
             committed: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            fillers: Mutex::default(),
+            file: Mutex::default(),
         })
     }
 
@@ -441,7 +487,8 @@ impl Memory {
         ))
     }
 
-    fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
+    /// Refuses what cannot be had in any case.
+    fn check_room(&self, size: u64, memory_type: u32) -> Result<(), Error> {
         let physical = &self.raw.physical;
         if size > physical.heap_size(memory_type) {
             return Err(Error::OutOfMemory { requested: size });
@@ -453,7 +500,14 @@ impl Memory {
                 return Err(Error::OutOfMemory { requested: size });
             }
         }
-        let block = Block::create(&self.raw, memory_type, kind, size)?;
+        Ok(())
+    }
+
+    fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
+        self.check_room(size, memory_type)?;
+        let (block, ()) = apart::make(&self.raw, &self.fillers, || {
+            Ok((Block::create(&self.raw, memory_type, kind, size)?, ()))
+        })?;
         self.committed.fetch_add(block.size, Ordering::Relaxed);
         Ok(block)
     }
@@ -492,14 +546,10 @@ impl Memory {
 
     /// The allocation that holds all of `size` bytes at `address`.
     pub(crate) fn entry(&self, address: u64, size: u64) -> Result<Arc<Entry>, Error> {
-        let table = self.table.read();
-        let entry = table
-            .at(address)
-            .ok_or(Error::InvalidAddress { address, size })?;
-        if size > entry.size - (address - entry.address) {
-            return Err(Error::InvalidAddress { address, size });
-        }
-        Ok(Arc::clone(entry))
+        self.table
+            .read()
+            .covering(address, size)
+            .ok_or(Error::InvalidAddress { address, size })
     }
 
     pub(crate) fn find(&self, address: u64) -> Option<Found> {
@@ -599,7 +649,7 @@ impl Memory {
 
     fn release(&self, entry: &Entry) {
         let Place::Chunk { pool, chunk: id } = entry.place else {
-            if entry.kind != MemoryKind::Imported {
+            if entry.kind != MemoryKind::Imported && matches!(entry.place, Place::Own) {
                 self.committed
                     .fetch_sub(entry.block.size, Ordering::Relaxed);
             }

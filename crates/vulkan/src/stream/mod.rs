@@ -497,7 +497,8 @@ impl Stream {
         })
     }
 
-    /// Later work of this stream waits for the point. A point of another device is waited for by a host function.
+    /// Later work of this stream waits for the point. A point of another device is asked for by the host, which goes on with
+    /// its functions meanwhile; an error there is that device's, and ends the wait.
     ///
     /// # Errors
     /// Sticky errors.
@@ -509,10 +510,11 @@ impl Stream {
         }
         if !Arc::ptr_eq(&point.timeline.raw, &self.shared().raw) {
             let point = point.clone();
-            return self.host_function(Box::new(move || {
-                if let Err(error) = point.wait() {
-                    tracing::error!(%error, "waiting for an event of another device");
-                }
+            return self.host_poll(Box::new(move || {
+                point.is_complete().unwrap_or_else(|error| {
+                    tracing::warn!(%error, "waiting for an event of another device");
+                    true
+                })
             }));
         }
         self.run(|state| {
