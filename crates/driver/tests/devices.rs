@@ -277,6 +277,15 @@ fn bytes_go_from_device_to_device() {
             cuMemcpyPeer(memory[1], contexts[1], memory[0], contexts[0], 1 << 30),
             INVALID_VALUE
         );
+        // Nor is a part of it done.
+        let large = contexts.map(|context| allocate(context, 40 << 20));
+        write(contexts[1], large[1], &[1, 2, 3]);
+        fails!(
+            cuMemcpyPeer(large[1], contexts[1], large[0], contexts[0], 41 << 20),
+            INVALID_VALUE
+        );
+        ok!(cuCtxSynchronize());
+        assert_eq!(read(contexts[1], large[1], 3), [1, 2, 3]);
     });
 }
 

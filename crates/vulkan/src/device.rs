@@ -197,6 +197,14 @@ impl Device {
         self.shared.memory.find(address)
     }
 
+    /// Checks that one allocation, or mappings that lie close together, hold all of a range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`].
+    pub fn check_range(&self, address: u64, size: u64) -> Result<(), Error> {
+        self.shared.memory.entry(address, size).map(drop)
+    }
+
     /// The allocation whose host mapping holds this pointer (pinned, imported and, on unified memory, any allocation).
     pub fn find_host(&self, pointer: *const u8) -> Option<Found> {
         self.shared.memory.find_host(pointer as u64)

@@ -173,6 +173,20 @@ impl Copy {
         self.width * self.height * self.depth
     }
 
+    /// Bytes from the first to the last of one side.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` for a range that wraps.
+    pub fn extent(&self, side: &Side) -> Result<u64> {
+        let steps = |count: u64, step: u64| (count - 1).checked_mul(step);
+        let slices = steps(self.depth.max(1), side.slice);
+        let rows = steps(self.height.max(1), side.pitch);
+        slices
+            .zip(rows)
+            .and_then(|(slices, rows)| slices.checked_add(rows)?.checked_add(self.width))
+            .ok_or(CUresult::INVALID_VALUE)
+    }
+
     /// The same copy as few runs of rows as possible: whole rows become one long row, whole slices become rows.
     pub fn simplified(mut self) -> Self {
         let close =
@@ -561,6 +575,7 @@ mod tests {
             Place::Device(228)
         );
         assert_eq!(pitched.rows().count(), 12);
+        assert_eq!(pitched.extent(&pitched.source), Ok(2 * 64 + 3 * 16 + 8));
         // Two rows at a time, and rows in parts.
         let sizes = |most| -> Vec<_> {
             let pieces = pitched.pieces(most);

@@ -41,6 +41,15 @@ pub fn copy(stream: &Stream, to: &State, from: &State, copy: &Copy) -> Result {
     let Some(largest) = pieces.iter().map(Copy::bytes).max() else {
         return Ok(());
     };
+    // Before anything is done: the pieces would find out one by one.
+    for (state, side) in [(to, &copy.destination), (from, &copy.source)] {
+        if let Place::Device(address) = side.place {
+            state
+                .vulkan
+                .check_range(address, copy.extent(side)?)
+                .cuda()?;
+        }
+    }
     let (to, from) = (&to.streams.open, &from.streams.open);
     let mut slots = Vec::new();
     for _ in 0..pieces.len().min(2) {
