@@ -1,13 +1,16 @@
 //! A device and the interpreter, side by side.
 
 use crate::form::{kernel, Compare, Form};
+use crate::isolate::Running;
 use crate::kind::Kind;
+use crate::side::{library, Kinds, Side};
 use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
-use ptx_spirv::{ModuleLayout, RelocationTarget, Target};
+use ptx_spirv::Target;
 use std::fmt::Write;
-use std::sync::Arc;
-use vulkan::{Device, Instance, Launch, MemoryKind, Stream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Operand sets of a form.
 pub const COUNT: usize = 512;
@@ -48,88 +51,111 @@ pub struct Label {
 
 /// The device under test.
 pub struct Bench {
-    device: Arc<Device>,
-    stream: Arc<Stream>,
-    /// What kernels are translated for.
-    pub target: Target,
+    kind: Kinds,
+    /// The first worker's; the others make theirs.
+    side: Side,
+    target: Option<Target>,
+    times: Mutex<Times>,
+}
+
+/// Where time went.
+#[derive(Default)]
+struct Times {
+    interpreter: Duration,
+    device: Duration,
+    /// Each kernel's time on the device, with what compiling takes.
+    kernels: Vec<(Duration, String)>,
 }
 
 /// A form's name, and what differed.
 type NamedResult = (String, Result<(), String>);
 
 impl Bench {
-    /// The machine's first device.
+    /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device of that library.
     ///
     /// # Panics
     /// Without one.
     pub fn open() -> Bench {
-        let instance = Instance::load().expect("a Vulkan loader");
-        let physical = instance
-            .physical_devices()
-            .first()
-            .expect("a device; lavapipe will do");
-        let device = Device::open(physical).expect("the device opens");
-        let stream = device.create_stream().expect("a stream");
-        let target = device.target().clone();
+        let kind = match library() {
+            Some(_) => Kinds::Library,
+            None => Kinds::Vulkan,
+        };
         Bench {
-            device,
-            stream,
-            target,
+            kind,
+            side: Side::open(kind),
+            target: None,
+            times: Mutex::default(),
+        }
+    }
+
+    /// [`Bench::open`], with `.ftz` exact in every kernel, as `VKCUDA_EXACT_FTZ=1` has it.
+    ///
+    /// # Panics
+    /// Without a device.
+    pub fn open_flushing() -> Bench {
+        // A library reads this when it is loaded. No other thread reads or writes the environment yet.
+        std::env::set_var("VKCUDA_EXACT_FTZ", "1");
+        Bench::open()
+    }
+
+    /// Whether kernels go through this process's own translator, whose view of the device a test can change.
+    pub fn translates(&self) -> bool {
+        self.kind == Kinds::Vulkan
+    }
+
+    /// Whether kernels go through NVIDIA's own driver.
+    pub fn is_native(&self) -> bool {
+        matches!(&self.side, Side::Library(library) if library.is_native())
+    }
+
+    /// What kernels are translated for.
+    ///
+    /// # Panics
+    /// Where they go through a library ([`Bench::translates`]).
+    pub fn target(&self) -> Target {
+        match (&self.target, &self.side) {
+            (Some(target), _) => target.clone(),
+            (None, Side::Vulkan(side)) => side.target().clone(),
+            (None, Side::Library(_)) => panic!("a library has no target"),
         }
     }
 
     /// The same device with another view of it.
+    ///
+    /// # Panics
+    /// As [`Bench::target`].
     pub fn with(mut self, change: impl FnOnce(&mut Target)) -> Bench {
-        change(&mut self.target);
+        let mut target = self.target();
+        change(&mut target);
+        self.target = Some(target);
         self
     }
 
-    /// Runs a kernel on both sides and gives the two outputs, the device's first.
+    /// Runs a kernel on both sides and gives the two outputs, the device's first. `place` gets the input's address and changes
+    /// the input.
     ///
     /// # Errors
     /// Which side did not run it, and why.
-    pub fn run(&self, case: &Case) -> Result<(Vec<u8>, Vec<u8>), String> {
-        self.run_placed(case, &|_, _| ())
-    }
-
-    /// The same, with input that depends on where it lies: `place` gets its address and changes it.
-    ///
-    /// # Errors
-    /// As [`Bench::run`].
-    pub fn run_placed(
+    fn run(
         &self,
+        side: &Side,
         case: &Case,
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(Vec<u8>, Vec<u8>), String> {
         let module = ptx::Module::parse(&case.text).map_err(|e| format!("parser: {e}"))?;
-        let layout = ModuleLayout::new(&module).map_err(|e| format!("layout: {e}"))?;
-        let translated = ptx_spirv::translate(&module, &layout, "k", &self.target)
-            .map_err(|e| format!("translator: {e}"))?;
-        let allocate = |bytes: &[u8]| -> Result<vulkan::Allocation, String> {
-            let memory = self
-                .device
-                .allocate(bytes.len().max(16) as u64, MemoryKind::Device)
-                .map_err(|e| e.to_string())?;
-            self.stream
-                .write(memory.address(), bytes)
-                .map_err(|e| e.to_string())?;
-            Ok(memory)
-        };
-        let (input, output) = (allocate(&case.input)?, allocate(&case.output)?);
+        let buffers = side.buffers(case.input.len(), case.output.len())?;
         let mut data = case.input.clone();
-        place(input.address(), &mut data);
-        self.stream
-            .write(input.address(), &data)
-            .map_err(|e| e.to_string())?;
-        let parameters: Vec<u8> = [input.address(), output.address()]
+        place(buffers.input, &mut data);
+        let parameters: Vec<u8> = [buffers.input, buffers.output]
             .iter()
             .flat_map(|a| a.to_le_bytes())
             .collect();
 
         // The interpreter first: what it finds out of bounds must not reach the device.
+        let start = Instant::now();
         let mut memory = Memory::new();
-        memory.insert(input.address(), data);
-        memory.insert(output.address(), case.output.clone());
+        memory.insert(buffers.input, data.clone());
+        memory.insert(buffers.output, case.output.clone());
         let launch = ptx_reference::Launch {
             grid: case.grid,
             block: case.block,
@@ -145,41 +171,59 @@ impl Bench {
         if let Some(fault) = outcome.fault {
             return Err(format!("interpreter: {fault:?}"));
         }
-        let expected = memory.buffer(output.address()).expect("inserted").to_vec();
-
-        let mut image = layout.image.clone();
-        let variables = allocate(&image)?;
-        for relocation in &layout.relocations {
-            let address = match relocation.target {
-                RelocationTarget::Offset(offset) => variables.address() + offset,
-                RelocationTarget::Function(index) => u64::from(index) + 1,
-            };
-            let bytes = address.wrapping_add_signed(relocation.addend).to_le_bytes();
-            let (at, size) = (relocation.offset as usize, relocation.size as usize);
-            image[at..at + size].copy_from_slice(&bytes[..size]);
-        }
-        let device = || -> Result<Vec<u8>, vulkan::Error> {
-            self.stream.write(variables.address(), &image)?;
-            let shader = self.device.create_shader(&translated)?;
-            let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
-            let block = translated
-                .info
-                .parameter_block(&parameters, case.grid, false);
-            let launch = Launch {
-                grid: case.grid,
-                parameters: &block,
-                module: variables.address(),
-                ..Launch::default()
-            };
-            self.stream.launch(&pipeline, &launch)?;
-            self.stream.synchronize()?;
-            let mut got = vec![0; case.output.len()];
-            self.stream.read(output.address(), &mut got)?;
-            Ok(got)
-        };
-        let got = device().map_err(|e| format!("device: {e}"));
-        self.device.clear_fault();
+        let expected = memory.buffer(buffers.output).expect("inserted").to_vec();
+        let interpreted = Instant::now();
+        let got = side.run(&module, case, &buffers, &data, self.target.as_ref());
+        let done = interpreted.elapsed();
+        let mut times = self.times.lock().expect("no worker panics with it");
+        times.interpreter += interpreted - start;
+        times.device += done;
+        times.kernels.push((done, case.name.clone()));
         Ok((got?, expected))
+    }
+
+    /// What `run` gives for every item, by several workers with a device each.
+    fn each<T: Sync, R: Send>(&self, items: &[T], run: impl Fn(&Side, &T) -> R + Sync) -> Vec<R> {
+        let next = AtomicUsize::new(0);
+        let work = |side: &Side| {
+            let mut results = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else {
+                    return results;
+                };
+                results.push((at, run(side, item)));
+            }
+        };
+        let mut results = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers().min(items.len()))
+                .map(|_| scope.spawn(|| work(&Side::open(self.kind))))
+                .collect();
+            let mut results = work(&self.side);
+            for other in others {
+                results.extend(other.join().expect("a worker does not panic"));
+            }
+            results
+        });
+        results.sort_by_key(|(at, _)| *at);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// What takes long, on standard error.
+    fn report_times(&self) {
+        let mut times = self.times.lock().expect("no worker panics with it");
+        times.kernels.sort();
+        eprintln!(
+            "{} kernels: {:.1} s in the interpreter, {:.1} s on the device",
+            times.kernels.len(),
+            times.interpreter.as_secs_f64(),
+            times.device.as_secs_f64()
+        );
+        for (time, name) in times.kernels.iter().rev().take(3) {
+            let name: String = name.chars().take(100).collect();
+            eprintln!("    {:.2} s: {name}", time.as_secs_f64());
+        }
+        *times = Times::default();
     }
 
     /// Runs a kernel on both sides and compares what it wrote, 32 bits at a time.
@@ -190,14 +234,23 @@ impl Bench {
         self.kernel_placed(case, &|_, _| ())
     }
 
-    /// The same, with input that depends on where it lies, as in [`Bench::run_placed`].
+    /// The same, with input that depends on where it lies: `place` gets its address and changes it.
     ///
     /// # Errors
     /// As [`Bench::kernel`].
     pub fn kernel_placed(&self, case: &Case, place: &dyn Fn(u64, &mut [u8])) -> Result<(), String> {
-        eprintln!("running: {}", case.name);
+        self.kernel_on(&self.side, case, place)
+    }
+
+    fn kernel_on(
+        &self,
+        side: &Side,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+    ) -> Result<(), String> {
+        let _running = Running::new(&case.name);
         let (got, expected) = self
-            .run_placed(case, place)
+            .run(side, case, place)
             .map_err(|e| format!("{}: {e}", case.name))?;
         let words = |bytes: &[u8]| -> Vec<u32> {
             bytes
@@ -229,21 +282,20 @@ impl Bench {
     /// With a line for every label of which a thread's value differs: how many do, and the first one's operands, value and
     /// expected value.
     pub fn labelled(&self, cases: &[(Case, Vec<Label>)], known: &[(&str, &str)]) {
-        let results: Vec<NamedResult> = cases
-            .iter()
-            .map(|(case, labels)| {
-                eprintln!("running: {}", case.name);
-                let result = self.run(case).and_then(|(got, expected)| {
-                    let report = by_label(case, labels, &got, &expected);
-                    if report.is_empty() {
-                        Ok(())
-                    } else {
-                        Err(format!("{}:{report}", case.name))
-                    }
-                });
-                (case.name.clone(), result)
-            })
-            .collect();
+        let results: Vec<NamedResult> = self.each(cases, |side, (case, labels)| {
+            let _running = Running::new(&case.name);
+            let result = self.run(side, case, &|_, _| ());
+            let result = result.and_then(|(got, expected)| {
+                let report = by_label(case, labels, &got, &expected);
+                if report.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{}:{report}", case.name))
+                }
+            });
+            (case.name.clone(), result)
+        });
+        self.report_times();
         verdict(&results, known);
     }
 
@@ -252,10 +304,10 @@ impl Bench {
     /// # Panics
     /// With every kernel for which that is not so.
     pub fn kernels(&self, cases: &[Case], known: &[(&str, &str)]) {
-        let results: Vec<(String, Result<(), String>)> = cases
-            .iter()
-            .map(|c| (c.name.clone(), self.kernel(c)))
-            .collect();
+        let results: Vec<NamedResult> = self.each(cases, |side, case| {
+            (case.name.clone(), self.kernel_on(side, case, &|_, _| ()))
+        });
+        self.report_times();
         verdict(&results, known);
     }
 
@@ -269,26 +321,28 @@ impl Bench {
         let (alone, together): (Vec<Form>, Vec<Form>) = forms
             .into_iter()
             .partition(|f| known.iter().any(|(name, _)| *name == f.name));
-        for batch in together.chunks(TOGETHER).chain(alone.chunks(1)) {
-            match self.batch(batch) {
-                Ok(each) => results.extend(each),
-                Err(error) if batch.len() == 1 => results.push((batch[0].name.clone(), Err(error))),
-                Err(_) => {
-                    for one in batch.chunks(1) {
-                        match self.batch(one) {
-                            Ok(each) => results.extend(each),
-                            Err(error) => results.push((one[0].name.clone(), Err(error))),
-                        }
-                    }
-                }
-            }
-        }
+        let batches: Vec<&[Form]> = together.chunks(TOGETHER).chain(alone.chunks(1)).collect();
+        let each = self.each(&batches, |side, batch| match self.batch(side, batch) {
+            Ok(each) => each,
+            Err(error) if batch.len() == 1 => vec![(batch[0].name.clone(), Err(error))],
+            // One of them is refused: which one?
+            Err(_) => batch
+                .chunks(1)
+                .flat_map(|one| match self.batch(side, one) {
+                    Ok(each) => each,
+                    Err(error) => vec![(one[0].name.clone(), Err(error))],
+                })
+                .collect(),
+        });
+        results.extend(each.into_iter().flatten());
+        self.report_times();
         verdict(&results, known);
     }
 
-    fn batch(&self, forms: &[Form]) -> Result<Vec<NamedResult>, String> {
+    fn batch(&self, side: &Side, forms: &[Form]) -> Result<Vec<NamedResult>, String> {
         let names: Vec<&str> = forms.iter().map(|f| &*f.name).collect();
-        eprintln!("running: {}", names.join(", "));
+        let name = names.join(", ");
+        let _running = Running::new(&name);
         let inputs: Vec<Vec<Vec<u64>>> = forms.iter().map(|f| f.inputs(COUNT)).collect();
         let mut input = Vec::new();
         for (form, sets) in forms.iter().zip(&inputs) {
@@ -297,15 +351,16 @@ impl Bench {
             }
         }
         let results: usize = forms.iter().map(|f| f.results.len()).sum();
-        let (got, expected) = self.run(&Case {
-            name: String::new(),
+        let case = Case {
+            name: name.clone(),
             text: kernel(forms, COUNT),
             grid: [(COUNT / BLOCK) as u32, 1, 1],
             block: [BLOCK as u32, 1, 1],
             dynamic_shared: 0,
             input,
             output: vec![0; results * COUNT * 8],
-        })?;
+        };
+        let (got, expected) = self.run(side, &case, &|_, _| ())?;
         let words = |bytes: &[u8]| -> Vec<u64> {
             bytes
                 .chunks_exact(8)
@@ -339,6 +394,16 @@ impl Bench {
         }
         Ok(each)
     }
+}
+
+/// How many kernels are compiled and run at once in one process: `CONFORMANCE_WORKERS`, or half the processors, since tests
+/// run side by side as well.
+fn workers() -> usize {
+    let set = std::env::var("CONFORMANCE_WORKERS").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        (processors / 2).clamp(1, 8)
+    })
 }
 
 /// The labels whose values differ, a line for each.

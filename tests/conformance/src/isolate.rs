@@ -1,6 +1,6 @@
 //! Tests in child processes, so that a crash or a hang of the driver is a failure with a name.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,11 +12,10 @@ const VARIABLE: &str = "CONFORMANCE_CHILD";
 const SECONDS: u64 = 900;
 
 /// Runs `test` in a child: this test binary again, told to run the test with this name only. `CONFORMANCE_SECONDS` is
-/// its time limit.
+/// its time limit. How long it took goes to standard error.
 ///
 /// # Panics
-/// With the child's output where it failed, crashed or took too long. The last line that starts with `running:` says
-/// what ran.
+/// With the child's output where it failed, crashed or took too long, and with what was running then.
 pub fn isolated(name: &str, test: impl FnOnce()) {
     if std::env::var(VARIABLE).is_ok_and(|child| child == name) {
         return test();
@@ -32,13 +31,16 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
         .env(VARIABLE, name)
         .env("VKCUDA_CACHE_DIR", &cache)
         .env("VKCUDA_ALLOW_CPU", "1")
+        .env("CUDA_CACHE_PATH", cache.join("cuda"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the test starts itself");
     let text = collect(child.stdout.take());
     let errors = collect(child.stderr.take());
+    let start = Instant::now();
     let status = wait(&mut child, Duration::from_secs(seconds));
+    let time = start.elapsed().as_secs_f64();
     let _ = std::fs::remove_dir_all(cache);
     let text = text.join().expect("standard output is read");
     let errors = errors.join().expect("standard error is read");
@@ -47,24 +49,75 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
         text.contains("1 passed") || !success,
         "no test is called {name}: {text}"
     );
+    // Past the harness, which keeps what a test prints: how long each one took, and what it left out.
+    let said = |line: &&str| {
+        line.starts_with("    ") || line.contains("kernels: ") || line.starts_with("left out: ")
+    };
+    let mut lines = format!("{name}: {time:.1} s\n");
     if success {
-        print!("{errors}");
+        errors.lines().filter(said).for_each(|line| {
+            lines.push_str(line);
+            lines.push('\n');
+        });
+    }
+    // Standard error that is closed is no reason to fail.
+    let _ = std::io::stderr().write_all(lines.as_bytes());
+    if success {
         return;
     }
-    let last = errors
-        .lines()
-        .rfind(|line| line.starts_with("running:"))
-        .unwrap_or("nothing had run");
+    let unfinished = unfinished(&errors);
     let report: String = errors
         .lines()
-        .filter(|line| !line.starts_with("running:"))
+        .filter(|line| !line.starts_with(STARTS) && !line.starts_with(ENDS))
         .map(|line| format!("{line}\n"))
         .collect();
     let end = match status {
         Some(status) => status.to_string(),
         None => format!("not done after {seconds} s"),
     };
-    panic!("{name}: {end}; {last}\n{report}");
+    panic!("{name}: {end} after {time:.1} s; {unfinished}\n{report}");
+}
+
+/// Says on standard error, for the parent of [`isolated`], that something runs, until it is dropped.
+pub(crate) struct Running<'a>(&'a str);
+
+const STARTS: &str = "running: ";
+const ENDS: &str = "done: ";
+
+impl<'a> Running<'a> {
+    pub(crate) fn new(what: &'a str) -> Self {
+        eprintln!("{STARTS}{what}");
+        Self(what)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        eprintln!("{ENDS}{}", self.0);
+    }
+}
+
+/// What had started and not ended.
+fn unfinished(errors: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for line in errors.lines() {
+        if let Some(name) = line.strip_prefix(STARTS) {
+            names.push(name);
+        } else if let Some(name) = line.strip_prefix(ENDS) {
+            if let Some(at) = names.iter().position(|n| *n == name) {
+                names.remove(at);
+            }
+        }
+    }
+    match names[..] {
+        [] => "nothing was running".to_owned(),
+        _ => format!("{STARTS}{}", names.join("; ")),
+    }
+}
+
+/// Says that a part of a test does not run, and why: nothing is left out in silence.
+pub fn left_out(what: &str, why: &str) {
+    eprintln!("left out: {what}: {why}");
 }
 
 /// Waits for the child's end; ends it itself, and gives `None`, when the time is over.

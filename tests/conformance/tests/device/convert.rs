@@ -165,8 +165,6 @@ fn float_conversions() {
 fn flushed_conversions() {
     isolated("convert::flushed_conversions", || {
         let forms = [with_floats(".ftz"), between_floats(".ftz")].concat();
-        Bench::open()
-            .with(|t| t.flush_explicitly = true)
-            .check(forms, known_differences("convert::flushed_conversions"));
+        Bench::open_flushing().check(forms, known_differences("convert::flushed_conversions"));
     });
 }

@@ -1,7 +1,7 @@
 //! Loads and stores of every width and space, initialisers, address conversion, copies.
 
 use crate::known::known_differences;
-use conformance::{isolated, Bench, Case, Random};
+use conformance::{isolated, left_out, Bench, Case, Random};
 use ptx_spirv::SharedMemory;
 use std::fmt::Write;
 
@@ -10,6 +10,12 @@ use std::fmt::Write;
 fn in_scratch_and_in_windows(test: &str, cases: &[Case]) {
     let bench = Bench::open();
     bench.kernels(cases, known_differences(test));
+    if !bench.translates() {
+        return left_out(
+            "shared memory in windows",
+            "it changes what the translator is told of the device",
+        );
+    }
     let windows = bench.with(|target| target.shared_memory = SharedMemory::ExplicitLayout);
     let cases: Vec<Case> = cases
         .iter()
