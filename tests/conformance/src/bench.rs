@@ -8,6 +8,8 @@ use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
 use ptx_spirv::Target;
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -143,6 +145,7 @@ impl Bench {
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(Vec<u8>, Vec<u8>), String> {
         let module = ptx::Module::parse(&case.text).map_err(|e| format!("parser: {e}"))?;
+        keep(case);
         let buffers = side.buffers(case.input.len(), case.output.len())?;
         let mut data = case.input.clone();
         place(buffers.input, &mut data);
@@ -404,6 +407,17 @@ fn workers() -> usize {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         (processors / 2).clamp(1, 8)
     })
+}
+
+/// Writes the kernel into the folder `CONFORMANCE_KEEP`, where that is set: for other tools that read PTX.
+fn keep(case: &Case) {
+    if let Some(folder) = std::env::var_os("CONFORMANCE_KEEP") {
+        let mut name = DefaultHasher::new();
+        case.text.hash(&mut name);
+        let path = PathBuf::from(folder).join(format!("{:016x}.ptx", name.finish()));
+        std::fs::write(&path, format!("// {}\n{}", case.name, case.text))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
 }
 
 /// The labels whose values differ, a line for each.

@@ -15,7 +15,7 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("b64", "w", &["and", "or", "xor", "exch", "cas"]),
     ("f32", "f", &["add"]),
     ("f64", "g", &["add"]),
-    ("b16", "h", &["cas", "exch"]),
+    ("b16", "h", &["cas"]),
     ("f16", "h", &["add.noftz"]),
     ("bf16", "h", &["add.noftz"]),
     ("f16x2", "r", &["add.noftz"]),
