@@ -118,8 +118,10 @@ fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     }
     for mut target in [Target::subgroup32(), Target::subgroup32_minimal()] {
         (target.maximal_reconvergence, target.partial_barriers) = (false, true);
-        let t = translate(&kernel(body), "k", &target).expect("words in shared memory can do it");
-        validate("a barrier of a part of the block", &t.spirv);
+        for body in [body, "barrier.arrive 1, 64;\nmov.u32 %r0, %tid.x;\nsetp.gt.u32 %p0, %r0, 3;\n@%p0 ret;\nbar.sync 2, 32;"] {
+            let t = translate(&kernel(body), "k", &target).expect("words of shared memory do it");
+            validate("a barrier of a part of the block", &t.spirv);
+        }
     }
     translate(&kernel(body), "k", &Target::lavapipe()).expect("yields can do it");
     // The whole block is no part of it.
