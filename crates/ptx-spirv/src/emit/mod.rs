@@ -34,6 +34,7 @@ mod product;
 mod quad_pair;
 mod sample;
 mod shuffle;
+mod sparse;
 mod special;
 mod stack;
 mod subnormal;
