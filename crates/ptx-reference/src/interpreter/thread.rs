@@ -488,7 +488,8 @@ impl Machine<'_, '_> {
             S::Clock | S::GlobaltimerLo => clock as u32,
             S::ClockHi | S::GlobaltimerHi => (clock >> 32) as u32,
             S::Clock64 | S::Globaltimer => return clock,
-            S::TotalSmemSize | S::AggrSmemSize => total as u32,
+            // In units of allocation.
+            S::TotalSmemSize | S::AggrSmemSize => (total as u32).next_multiple_of(128),
             S::DynamicSmemSize => launch.dynamic_shared,
             _ => 0,
         })

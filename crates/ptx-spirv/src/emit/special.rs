@@ -117,7 +117,13 @@ impl Emitter<'_> {
                 let (low, high) = self.split(handle);
                 u32(if s == Envreg1 { high } else { low })
             }
-            TotalSmemSize | AggrSmemSize => u32(self.push(Push::TotalShared)),
+            // In units of allocation, of 128 bytes on compute capability 9.0.
+            TotalSmemSize | AggrSmemSize => {
+                let total = self.push(Push::TotalShared);
+                let (round, mask) = (self.asm.u32(127), self.asm.u32(!127));
+                let total = self.asm.op(Op::IAdd, Type::U32, &[total, round]);
+                u32(self.asm.op(Op::BitwiseAnd, Type::U32, &[total, mask]))
+            }
             DynamicSmemSize => u32(self.push(Push::DynamicShared)),
             _ => Err(EmitError::Unsupported(format!("special register %{s}"))),
         }
