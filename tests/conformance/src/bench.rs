@@ -3,7 +3,7 @@
 use crate::form::{kernel, Compare, Form};
 use crate::isolate::Running;
 use crate::kind::Kind;
-use crate::side::{library, Kinds, Side};
+use crate::side::Side;
 use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
 use ptx_spirv::Target;
@@ -53,8 +53,7 @@ pub struct Label {
 
 /// The device under test.
 pub struct Bench {
-    kind: Kinds,
-    /// The first worker's; the others make theirs.
+    /// The first worker's; the others have streams of their own on the same device.
     side: Side,
     target: Option<Target>,
     times: Mutex<Times>,
@@ -79,13 +78,8 @@ impl Bench {
     /// # Panics
     /// Without one.
     pub fn open() -> Bench {
-        let kind = match library() {
-            Some(_) => Kinds::Library,
-            None => Kinds::Vulkan,
-        };
         let bench = Bench {
-            kind,
-            side: Side::open(kind),
+            side: Side::open(),
             target: None,
             times: Mutex::default(),
         };
@@ -108,7 +102,7 @@ impl Bench {
 
     /// Whether kernels go through this process's own translator, whose view of the device a test can change.
     pub fn translates(&self) -> bool {
-        self.kind == Kinds::Vulkan
+        matches!(self.side, Side::Vulkan(_))
     }
 
     /// Whether kernels go through NVIDIA's own driver.
@@ -191,7 +185,7 @@ impl Bench {
         Ok((got?, expected))
     }
 
-    /// What `run` gives for every item, by several workers with a device each.
+    /// What `run` gives for every item, by several workers.
     fn each<T: Sync, R: Send>(&self, items: &[T], run: impl Fn(&Side, &T) -> R + Sync) -> Vec<R> {
         let next = AtomicUsize::new(0);
         let work = |side: &Side| {
@@ -206,7 +200,7 @@ impl Bench {
         };
         let mut results = std::thread::scope(|scope| {
             let others: Vec<_> = (1..workers().min(items.len()))
-                .map(|_| scope.spawn(|| work(&Side::open(self.kind))))
+                .map(|_| scope.spawn(|| work(&self.side.another())))
                 .collect();
             let mut results = work(&self.side);
             for other in others {
@@ -469,6 +463,9 @@ fn agree(form: &Form, kind: Kind, operands: &[u64], got: u64, expected: u64) -> 
     let Some(format) = kind.format() else {
         return false;
     };
+    if form.name.contains(".ftz") && kind.agree_after_flushing(got, expected) {
+        return true;
+    }
     let (g, e) = (format.to_f64(got), format.to_f64(expected));
     match form.compare {
         Compare::Exact => false,

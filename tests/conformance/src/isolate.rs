@@ -1,11 +1,16 @@
 //! Tests in child processes, so that a crash or a hang of the driver is a failure with a name.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "CONFORMANCE_CHILD";
+
+/// The test that opens a device and does nothing else; each test program has one.
+pub const OPENS: &str = "the_device_opens";
 
 /// Seconds that a child may take, unless `CONFORMANCE_SECONDS` says otherwise: several times what the longest takes on a
 /// busy machine with two cores.
@@ -20,8 +25,37 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
     if std::env::var(VARIABLE).is_ok_and(|child| child == name) {
         return test();
     }
-    let cache =
-        std::env::temp_dir().join(format!("vkcuda-conformance-{}-{name}", std::process::id()));
+    // Once and alone, so that what is measured when a device opens first is on disk for the others.
+    static OPENED: OnceLock<()> = OnceLock::new();
+    if name != OPENS {
+        OPENED.get_or_init(|| {
+            // Where the device does not open, each test says so itself.
+            let _ = run(OPENS);
+        });
+    }
+    if let Err(report) = run(name) {
+        panic!("{report}");
+    }
+}
+
+/// Where this process's children keep their caches, until it ends.
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    extern "C" fn remove() {
+        if let Some(folder) = CACHE.get() {
+            // Nobody is left to be told.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+    CACHE.get_or_init(|| {
+        // SAFETY: the function does not unwind: what it calls gives errors.
+        unsafe { libc::atexit(remove) };
+        std::env::temp_dir().join(format!("vkcuda-conformance-{}", std::process::id()))
+    })
+}
+
+/// Runs a test in a child; the report of one that failed.
+fn run(name: &str) -> Result<(), String> {
     let seconds = std::env::var("CONFORMANCE_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -29,9 +63,9 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
     let mut child = Command::new(std::env::current_exe().expect("the test's own path"))
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(VARIABLE, name)
-        .env("VKCUDA_CACHE_DIR", &cache)
+        .env("VKCUDA_CACHE_DIR", cache())
         .env("VKCUDA_ALLOW_CPU", "1")
-        .env("CUDA_CACHE_PATH", cache.join("cuda"))
+        .env("CUDA_CACHE_PATH", cache().join("cuda"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -41,7 +75,6 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
     let start = Instant::now();
     let status = wait(&mut child, Duration::from_secs(seconds));
     let time = start.elapsed().as_secs_f64();
-    let _ = std::fs::remove_dir_all(cache);
     let text = text.join().expect("standard output is read");
     let errors = errors.join().expect("standard error is read");
     let success = status.is_some_and(|status| status.success());
@@ -63,7 +96,7 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
     // Standard error that is closed is no reason to fail.
     let _ = std::io::stderr().write_all(lines.as_bytes());
     if success {
-        return;
+        return Ok(());
     }
     let unfinished = unfinished(&errors);
     let report: String = errors
@@ -75,7 +108,9 @@ pub fn isolated(name: &str, test: impl FnOnce()) {
         Some(status) => status.to_string(),
         None => format!("not done after {seconds} s"),
     };
-    panic!("{name}: {end} after {time:.1} s; {unfinished}\n{report}");
+    Err(format!(
+        "{name}: {end} after {time:.1} s; {unfinished}\n{report}"
+    ))
 }
 
 /// Says on standard error, for the parent of [`isolated`], that something runs, until it is dropped.

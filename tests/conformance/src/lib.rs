@@ -24,6 +24,6 @@ mod vulkan;
 
 pub use bench::{Bench, Case, Label};
 pub use form::{body, form, Compare, Form};
-pub use isolate::{isolated, left_out};
+pub use isolate::{isolated, left_out, OPENS};
 pub use kind::{Kind, Random};
 pub use side::device_kind;

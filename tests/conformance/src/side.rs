@@ -18,13 +18,6 @@ pub fn library() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// How devices are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kinds {
-    Vulkan,
-    Library,
-}
-
 /// A worker's device.
 pub(crate) enum Side {
     Vulkan(VulkanSide),
@@ -42,13 +35,23 @@ pub(crate) struct Buffers {
 impl Side {
     /// # Panics
     /// Without a device.
-    pub(crate) fn open(kind: Kinds) -> Side {
-        match kind {
-            Kinds::Vulkan => Side::Vulkan(VulkanSide::open()),
-            Kinds::Library => {
-                let path = library().expect("asked for");
+    pub(crate) fn open() -> Side {
+        match library() {
+            None => Side::Vulkan(VulkanSide::open()),
+            Some(path) => {
                 Side::Library(Library::open(&path).unwrap_or_else(|e| panic!("{path:?}: {e}")))
             }
+        }
+    }
+
+    /// The same device for another thread, the present one.
+    ///
+    /// # Panics
+    /// Where the device does not go on.
+    pub(crate) fn another(&self) -> Side {
+        match self {
+            Side::Vulkan(side) => Side::Vulkan(side.another()),
+            Side::Library(_) => Side::open(),
         }
     }
 

@@ -25,6 +25,17 @@ impl VulkanSide {
         Self { device, stream }
     }
 
+    /// The same device, with a stream of its own.
+    ///
+    /// # Panics
+    /// Without such a stream.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            device: self.device.clone(),
+            stream: self.device.create_stream().expect("a stream"),
+        }
+    }
+
     pub(crate) fn target(&self) -> &Target {
         self.device.target()
     }
@@ -92,8 +103,9 @@ impl VulkanSide {
             self.stream.read(buffers.output, &mut got)?;
             Ok(got)
         };
-        let got = device().map_err(|e| format!("device: {e}"));
-        self.device.clear_fault();
-        got
+        device().map_err(|e| {
+            self.device.clear_fault();
+            format!("device: {e}")
+        })
     }
 }
