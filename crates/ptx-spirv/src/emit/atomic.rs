@@ -23,9 +23,6 @@ impl Emitter<'_> {
 
     pub(super) fn atomic(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
-        if i.has(M::Async) {
-            return unsupported(i);
-        }
         let returns = i.opcode == Opcode::Atom;
         let ty = i
             .types()
@@ -70,6 +67,11 @@ impl Emitter<'_> {
         if fenced {
             self.fence(i)?;
         }
+        if i.has(M::Async) {
+            // red.async: made at once, like all that is asynchronous.
+            let bytes = self.asm.u32(word.size());
+            self.complete_bytes(self.operand(i, first + 2)?, bytes)?;
+        }
         if returns {
             let d = Self::elements(self.operand(i, 0)?).to_vec();
             for (d, id) in d.iter().zip(results) {
@@ -80,7 +82,7 @@ impl Emitter<'_> {
     }
 
     /// The operation in the address's space, which for a generic address is found out first.
-    fn atomic_in(
+    pub(super) fn atomic_in(
         &mut self,
         i: &Instruction,
         a: Address,

@@ -118,6 +118,18 @@ impl Emitter<'_> {
                 u32(if s == Envreg1 { high } else { low })
             }
             // In units of allocation, of 128 bytes on compute capability 9.0.
+            // Nothing of shared memory is reserved here.
+            ReservedSmemOffsetBegin
+            | ReservedSmemOffsetEnd
+            | ReservedSmemOffsetCap
+            | ReservedSmemOffset0
+            | ReservedSmemOffset1 => zero(self),
+            // What only a driver writes, and performance counters that nobody has started.
+            Envreg0 | Pm0 | Pm1 | Pm2 | Pm3 | Pm4 | Pm5 | Pm6 | Pm7 => zero(self),
+            Pm0_64 | Pm1_64 | Pm2_64 | Pm3_64 | Pm4_64 | Pm5_64 | Pm6_64 | Pm7_64 => Ok(Value {
+                id: self.asm.constant(Type::U64, 0),
+                ty: Type::U64,
+            }),
             TotalSmemSize | AggrSmemSize => {
                 let total = self.push(Push::TotalShared);
                 let (round, mask) = (self.asm.u32(127), self.asm.u32(!127));
