@@ -101,7 +101,11 @@ fn run(name: &str) -> Result<(), String> {
     let unfinished = unfinished(&errors);
     let report: String = errors
         .lines()
-        .filter(|line| !line.starts_with(STARTS) && !line.starts_with(ENDS))
+        .filter(|line| {
+            ![STARTS, ENDS, COMPILED]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let end = match status {
@@ -118,6 +122,8 @@ pub(crate) struct Running<'a>(&'a str);
 
 const STARTS: &str = "running: ";
 const ENDS: &str = "done: ";
+const COMPILED: &str = "compiled: ";
+const AFTER_COMPILING: &str = " (compiled)";
 
 impl<'a> Running<'a> {
     pub(crate) fn new(what: &'a str) -> Self {
@@ -132,14 +138,24 @@ impl Drop for Running<'_> {
     }
 }
 
+/// Says that a kernel that runs is past the driver's compiler.
+pub(crate) fn compiled(what: &str) {
+    eprintln!("{COMPILED}{what}");
+}
+
 /// What had started and not ended.
 fn unfinished(errors: &str) -> String {
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for line in errors.lines() {
         if let Some(name) = line.strip_prefix(STARTS) {
-            names.push(name);
+            names.push(name.to_owned());
+        } else if let Some(name) = line.strip_prefix(COMPILED) {
+            if let Some(at) = names.iter_mut().find(|n| *n == name) {
+                at.push_str(AFTER_COMPILING);
+            }
         } else if let Some(name) = line.strip_prefix(ENDS) {
-            if let Some(at) = names.iter().position(|n| *n == name) {
+            let is = |n: &String| n.strip_suffix(AFTER_COMPILING).unwrap_or(n) == name;
+            if let Some(at) = names.iter().position(is) {
                 names.remove(at);
             }
         }

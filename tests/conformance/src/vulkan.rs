@@ -88,6 +88,7 @@ impl VulkanSide {
             self.stream.write(variables.address(), &image)?;
             let shader = self.device.create_shader(&translated)?;
             let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
+            crate::isolate::compiled(&case.name);
             let block = translated
                 .info
                 .parameter_block(&parameters, case.grid, false);

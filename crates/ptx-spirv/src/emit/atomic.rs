@@ -32,8 +32,9 @@ impl Emitter<'_> {
             return unsupported(i);
         }
         let first = usize::from(returns);
-        let space = memory::space_of(i);
-        let address = self.address(self.operand(i, first)?, space)?;
+        let address = self.address(self.operand(i, first)?, memory::space_of(i))?;
+        // A generic address may be known to be of one space.
+        let space = address.space;
         let word = match ty.size() {
             Some(8) => Type::U64,
             Some(4) => Type::U32,

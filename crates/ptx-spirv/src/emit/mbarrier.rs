@@ -123,6 +123,9 @@ impl Emitter<'_> {
             return self.address(o, Space::Shared);
         }
         let generic = self.address(o, Space::Generic)?;
+        if generic.space == Space::Shared {
+            return Ok(generic);
+        }
         let window = self.window(Space::Shared);
         let offset = self.asm.op(Op::ISub, Type::U64, &[generic.id, window]);
         Ok(Address {

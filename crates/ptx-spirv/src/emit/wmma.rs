@@ -119,8 +119,9 @@ impl Emitter<'_> {
             .next_back()
             .ok_or_else(|| EmitError::Invalid(format!("{} without a type", i.mnemonic())))?;
         let (registers, address) = if load { (0, 1) } else { (1, 0) };
-        let space = memory::space_of(i);
-        let base = self.address(self.operand(i, address)?, space)?;
+        let base = self.address(self.operand(i, address)?, memory::space_of(i))?;
+        // A generic address may be known to be of one space.
+        let space = base.space;
         let wide = if matches!(space, Space::Shared | Space::Local) {
             Type::U32
         } else {

@@ -473,8 +473,7 @@ fn expecting(bytes: u32) -> (String, &'static str) {
 
 #[test]
 fn asynchronous_stores_and_reductions() {
-    let shared =
-        ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m; .reg .b32 mb;";
+    let shared = ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m; .reg .b32 mb;";
     let own = "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y;\n";
     let how = ".shared::cluster.mbarrier::complete_tx::bytes";
     let copy_in = "ld.global.v4.b32 {r0, r1, r2, r3}, [from]; ld.global.v4.b32 {r4, r5, r6, r7}, [from+16]; ld.global.v4.b32 {r8, r9, r10, r11}, [from+32];\n";
