@@ -7,7 +7,9 @@
 mod shader;
 
 use anyhow::{bail, Context};
+use ptx::{Modifier, Opcode};
 use ptx_reference::semantics::softfloat::{Format, Rounding, F16, F32, F64};
+use ptx_reference::semantics::{evaluate, Form};
 use rspirv::spirv::{GLOp, Op};
 use shader::{Instruction, Modes, Number, GROUPS, SETS};
 use std::sync::Arc;
@@ -584,14 +586,8 @@ fn conversions(device: &Arc<Device>, float64: bool) -> anyhow::Result<()> {
                 .iter()
                 .zip(&sets)
                 .map(|(&got, set)| {
-                    let v = format(from).to_f64(set[0]).trunc();
-                    // Rust's conversions saturate as PTX's do, with 0 for what is no number.
-                    let expected = match to {
-                        Number::S32 => u64::from(v as i32 as u32),
-                        Number::U32 => u64::from(v as u32),
-                        Number::S64 => v as i64 as u64,
-                        _ => v as u64,
-                    };
+                    let form = Form::new(Opcode::Cvt, &[Modifier::Rzi, ty(to), ty(from)]);
+                    let expected = evaluate(&form, &set[..1], false).map_or(0, |v| v.value);
                     if got == expected {
                         "same".to_owned()
                     } else {
@@ -603,6 +599,19 @@ fn conversions(device: &Arc<Device>, float64: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The PTX type of a number.
+fn ty(n: Number) -> Modifier {
+    match n {
+        Number::F16 => Modifier::F16,
+        Number::F32 => Modifier::F32,
+        Number::F64 => Modifier::F64,
+        Number::S32 => Modifier::S32,
+        Number::S64 => Modifier::S64,
+        Number::U64 => Modifier::U64,
+        Number::U32 | Number::Bool => Modifier::U32,
+    }
 }
 
 /// Minimum and maximum of zeros and of NaN.

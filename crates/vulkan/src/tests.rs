@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::kernels;
 use crate::memory::{Allocation, Shape};
-use crate::target::FusedFma;
+use crate::operations::FusedFma;
 use crate::{Device, Instance};
 use std::sync::Arc;
 
