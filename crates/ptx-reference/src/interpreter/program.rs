@@ -124,6 +124,8 @@ pub struct Surface {
     pub bytes: u32,
     /// `.trap`, `.clamp` or `.zero`.
     pub outside: M,
+    /// Of sured.
+    pub reduce: Option<(M, ScalarType)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -394,6 +394,30 @@ fn surfaces() {
              mov.b64 d0, {l, tid}; sust.b.a2d.b64.trap [t, {k, i, j, j}], d0; suld.b.a2d.b64.trap d1, [t, {k, i, j, j}];\n\
              mov.b64 {r0, r1}, d1; suq.width.b32 r2, [t]; suq.array_size.b32 r3, [t];",
         );
+        // Of each word one thread's or, where the order does not matter, several ones' reductions.
+        for (n, op) in ["add.u32", "min.s32", "max.u32", "and.b32", "or.b32"]
+            .iter()
+            .enumerate()
+        {
+            surfaces([16, 8, 1], 1, 1, 32).run(
+                &format!("sured.b.{op}"),
+                &format!(
+                    "and.b32 i, tid, 15; shl.b32 i, i, 2; shr.u32 j, tid, 4; sured.b.{}.2d.{}.{} [t, {{i, j}}], l; suld.b.2d.b32.trap r0, [t, {{i, j}}];",
+                    op.split('.').next().unwrap_or_default(),
+                    op.split('.').next_back().unwrap_or_default(),
+                    ["trap", "zero", "clamp"][n % 3]
+                ),
+            );
+        }
+        surfaces([8, 4, 4], 1, 2, 32).run(
+            "sured.b.add.3d.u64",
+            "and.b32 i, tid, 7; shl.b32 i, i, 3; shr.u32 j, tid, 3; and.b32 j, j, 3; shr.u32 k, tid, 5; mov.b64 d0, {l, tid};\n\
+             sured.b.add.3d.u64.zero [t, {i, j, k, k}], d0; suld.b.3d.b64.trap d1, [t, {i, j, k, k}]; mov.b64 {r0, r1}, d1;",
+        );
+        surfaces([4, 1, 1], 1, 1, 32).run(
+            "sured.b.add.1d.zero of all threads",
+            "and.b32 i, tid, 7; shl.b32 i, i, 2; sub.u32 i, i, 8; sured.b.add.1d.u32.zero [t, {i}], tid; bar.sync 0; mov.b32 i, 4; suld.b.1d.b32.trap r0, [t, {i}];",
+        );
         surfaces([4, 4, 1], 1, 1, 8).run(
             "sust.b.2d.b8.zero",
             "cvt.u16.u32 h0, tid; and.b32 i, tid, 63; sub.u32 i, i, 20; shr.u32 j, tid, 6;\n\

@@ -87,7 +87,7 @@ impl Decoder<'_, '_> {
                     target: self.target(operand(0)?)?,
                 }
             }
-            O::Suld | O::Sust if has(M::B) => self.surface(i)?,
+            O::Suld | O::Sust | O::Sured if has(M::B) => self.surface(i)?,
             O::Atom | O::Red => self.atomic(i, space)?,
             O::Cvta => {
                 let source = match operand(1)? {
@@ -272,6 +272,10 @@ impl Decoder<'_, '_> {
                 layered,
                 bytes,
                 outside: outside.unwrap_or(M::TrapMod),
+                reduce: match i.opcode {
+                    O::Sured => Some((reduction(i).ok_or(Failure::Unsupported)?, ty)),
+                    _ => None,
+                },
             },
             handle,
             coordinates,
