@@ -51,6 +51,20 @@ pub struct Label {
     pub operands: Vec<usize>,
 }
 
+/// The textures of a kernel.
+pub struct Textures<'a> {
+    /// With addresses from the first texel.
+    pub descriptors: &'a [texture::Descriptor],
+    /// Where their handles are in the input.
+    pub handles: usize,
+    /// Where the texels begin in the input.
+    pub texels: usize,
+    /// What they are read through.
+    pub geometry: crate::textures::Geometry,
+    /// How far interpolated numbers may be from the interpreter's.
+    pub tolerance: f32,
+}
+
 /// The device under test.
 pub struct Bench {
     /// The first worker's; the others have streams of their own on the same device.
@@ -144,6 +158,17 @@ impl Bench {
         case: &Case,
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(Vec<u8>, Vec<u8>), String> {
+        self.run_with(side, case, place, &|_| ())
+    }
+
+    /// The same, with input that `change` makes another for the device.
+    fn run_with(
+        &self,
+        side: &Side,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+        change: &dyn Fn(&mut [u8]),
+    ) -> Result<(Vec<u8>, Vec<u8>), String> {
         let module = ptx::Module::parse(&case.text).map_err(|e| format!("parser: {e}"))?;
         keep(case);
         let buffers = side.buffers(case.input.len(), case.output.len())?;
@@ -175,6 +200,7 @@ impl Bench {
             return Err(format!("interpreter: {fault:?}"));
         }
         let expected = memory.buffer(buffers.output).expect("inserted").to_vec();
+        change(&mut data);
         let interpreted = Instant::now();
         let target = self.target.as_ref();
         let mut got = side.run(&module, case, &buffers, &data, target);
@@ -267,6 +293,81 @@ impl Bench {
     /// As [`Bench::kernel`].
     pub fn kernel_placed(&self, case: &Case, place: &dyn Fn(u64, &mut [u8])) -> Result<(), String> {
         self.kernel_on(&self.side, case, place)
+    }
+
+    /// Runs a kernel with textures. `place` is as for [`Bench::kernel_placed`] and makes each handle, the 8 bytes at `handles`
+    /// and behind, the address of its descriptor. NVIDIA's own driver gets textures of its own for them, with the texels that
+    /// lie in the input at `texels`. There, interpolated numbers may differ by `tolerance`.
+    ///
+    /// # Errors
+    /// As [`Bench::kernel`]; what could not be made of a descriptor.
+    pub fn textured(
+        &self,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+        textures: &Textures,
+    ) -> Result<(), String> {
+        let Side::Library(library) = &self.side else {
+            return self.kernel_placed(case, place);
+        };
+        if !library.is_native() {
+            return self.kernel_placed(case, place);
+        }
+        let _running = Running::new(&case.name);
+        let texels = &case.input[textures.texels..];
+        let objects = textures
+            .descriptors
+            .iter()
+            .map(|d| crate::textures::object(library.api(), d, texels, textures.geometry))
+            .collect::<Result<Vec<u64>, String>>()
+            .map_err(|e| format!("{}: {e}", case.name))?;
+        let with_objects = |input: &mut [u8]| {
+            for (n, object) in objects.iter().enumerate() {
+                input[textures.handles + 8 * n..][..8].copy_from_slice(&object.to_le_bytes());
+            }
+        };
+        let (got, expected) = self
+            .run_with(&self.side, case, place, &with_objects)
+            .map_err(|e| format!("{}: {e}", case.name))?;
+        let word = |bytes: &[u8], n: usize| {
+            u32::from_le_bytes(bytes[4 * n..4 * n + 4].try_into().expect("4 bytes"))
+        };
+        let each = got.len() / textures.descriptors.len();
+        let mut report = String::new();
+        let (mut farthest, mut different) = (0f32, 0);
+        for n in 0..got.len() / 4 {
+            let (g, e) = (word(&got, n), word(&expected, n));
+            let descriptor = &textures.descriptors[4 * n / each];
+            let [x, y] = [g, e].map(f32::from_bits);
+            let interpolated = descriptor.linear || descriptor.linear_levels;
+            let near = interpolated && (x - y).abs() <= textures.tolerance;
+            if g == e || x.is_nan() && y.is_nan() {
+                continue;
+            }
+            if near {
+                farthest = farthest.max((x - y).abs());
+                continue;
+            }
+            different += 1;
+            if different <= 6 {
+                let _ = write!(
+                    report,
+                    "\n    texture {} ({:?}), thread {}, word {}: {g:#x} ({x}) instead of {e:#x} ({y})",
+                    4 * n / each,
+                    descriptor.format,
+                    4 * n % each / 16,
+                    n % 4
+                );
+            }
+        }
+        eprintln!(
+            "    {}: interpolated numbers differ by up to {farthest:e}",
+            case.name
+        );
+        if different == 0 {
+            return Ok(());
+        }
+        Err(format!("{}: {different} words differ:{report}", case.name))
     }
 
     fn kernel_on(

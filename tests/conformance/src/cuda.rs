@@ -16,7 +16,7 @@ const LOG: usize = 4096;
 type Pointer = *mut c_void;
 
 /// The functions of the driver API that kernels need, by the names of CUDA 12's libraries.
-struct Api {
+pub(crate) struct Api {
     init: unsafe extern "C" fn(c_uint) -> c_int,
     device_get: unsafe extern "C" fn(*mut c_int, c_int) -> c_int,
     primary_retain: unsafe extern "C" fn(*mut Pointer, c_int) -> c_int,
@@ -40,7 +40,7 @@ struct Api {
     error_name: unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int,
     native: bool,
     context: usize,
-    _library: Loaded,
+    library: Loaded,
 }
 
 /// A library with the primary context of its first device, current in the thread that opened it.
@@ -75,6 +75,10 @@ impl Library {
     /// Whether it is NVIDIA's own.
     pub(crate) fn is_native(&self) -> bool {
         self.api.native
+    }
+
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
     }
 
     fn allocate(&self, bytes: usize) -> Result<Block, String> {
@@ -207,7 +211,7 @@ impl Api {
                 // The debugger's interface is in NVIDIA's library alone.
                 native: library.get::<Pointer>(b"cudbgApiInit").is_ok(),
                 context: 0,
-                _library: library,
+                library,
             }
         };
         let (mut device, mut context) = (0, std::ptr::null_mut());
@@ -224,7 +228,17 @@ impl Api {
         Ok(api)
     }
 
-    fn check(&self, result: c_int, call: &str) -> Result<(), String> {
+    /// Another function.
+    ///
+    /// # Safety
+    /// `F` is the function's type.
+    pub(crate) unsafe fn symbol<F: Copy>(&self, name: &str) -> Result<F, String> {
+        // SAFETY: the caller's promise.
+        let symbol = unsafe { self.library.get::<F>(name.as_bytes()) };
+        symbol.map(|s| *s).map_err(|e| e.to_string())
+    }
+
+    pub(crate) fn check(&self, result: c_int, call: &str) -> Result<(), String> {
         if result == 0 {
             return Ok(());
         }

@@ -20,10 +20,12 @@ pub mod form;
 pub mod isolate;
 pub mod kind;
 pub mod side;
+pub mod textures;
 mod vulkan;
 
-pub use bench::{Bench, Case, Label};
+pub use bench::{Bench, Case, Label, Textures};
 pub use form::{body, form, Compare, Form};
 pub use isolate::{isolated, left_out, OPENS};
 pub use kind::{Kind, Random};
 pub use side::device_kind;
+pub use textures::Geometry;
