@@ -5,12 +5,14 @@
 //! vkcuda translate libggml-cuda.so --kernel rms_norm --out spirv/
 //! vkcuda sweep libggml-cuda.so              every kernel for every kind of device, and what fails
 //! vkcuda compile libggml-cuda.so            the same through the compiler of a Vulkan driver, without running anything
+//! vkcuda probe                              what the operations of the device's driver do, measured
 //! vkcuda run -- llama-server -m model.gguf -ngl 99
 //! vkcuda cache                             where translations are kept, and how much
 //! ```
 
 mod compile;
 mod info;
+mod probe;
 mod run;
 mod sweep;
 mod translate;
@@ -38,6 +40,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Translates kernels and gives them to the compiler of the Vulkan driver: registers, spills, instructions.
     Compile(compile::Arguments),
+    /// Measures what the operations of a device's driver do: rounding, errors, subnormal numbers, conversions.
+    Probe(probe::Arguments),
     /// Starts a program with the libraries of this folder (or of `--libraries`) before all others.
     Run(run::Arguments),
     /// Says where translations are kept, and how much there is.
@@ -50,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Command::Translate(arguments) => translate::translate(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Compile(arguments) => compile::compile(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache => info::cache(),
     }

@@ -233,7 +233,15 @@ pub fn destinations(i: &Instruction) -> usize {
         Bar | Barrier => usize::from(i.has(Modifier::RedMod)),
         Wmma => usize::from(!i.has(Modifier::Store)),
         Mbarrier => usize::from(
-            !(i.has(Modifier::Init) || i.has(Modifier::Inval) || i.has(Modifier::ExpectTx)),
+            [
+                Modifier::Arrive,
+                Modifier::ArriveDrop,
+                Modifier::TestWait,
+                Modifier::Trywait,
+                Modifier::PendingCount,
+            ]
+            .into_iter()
+            .any(|m| i.has(m)),
         ),
         _ => 1,
     }

@@ -14,7 +14,7 @@ fn refusal(body: &str, target: &Target) -> TranslateError {
 fn an_unsupported_instruction_is_named_with_kernel_and_line() {
     for (profile, target) in profiles() {
         let e = refusal(
-            "mov.u32 %r0, 1;\nsured.b.add.1d.u32.trap [%rd0, {%r0}], %r0;",
+            "mov.u32 %r0, 1;\nsured.p.add.1d.b32.trap [%rd0, {%r0}], %r0;",
             &target,
         );
         let TranslateError::Unsupported { kernel, line, what } = &e else {
@@ -22,12 +22,12 @@ fn an_unsupported_instruction_is_named_with_kernel_and_line() {
         };
         assert_eq!((kernel.as_str(), *line), ("k", 9), "{profile}");
         assert!(
-            what.starts_with("sured.b.add.1d.u32.trap"),
+            what.starts_with("sured.p.add.1d.b32.trap"),
             "{profile}: {what}"
         );
         let shown = e.to_string();
         assert!(
-            shown.starts_with("k: line 9: unsupported: sured.b"),
+            shown.starts_with("k: line 9: unsupported: sured.p"),
             "{shown}"
         );
     }
@@ -36,7 +36,7 @@ fn an_unsupported_instruction_is_named_with_kernel_and_line() {
 /// `%envreg1` and `2` hold the grid handle of cooperative groups; what the others hold is the driver's own affair.
 #[test]
 fn environment_registers_are_refused_by_name() {
-    for register in ["envreg0", "envreg3", "envreg31"] {
+    for register in ["envreg3", "envreg31", "current_graph_exec"] {
         let e = refusal(
             &format!("mov.b32 %r0, %{register};\nst.global.u32 [%rd0], %r0;"),
             &Target::lavapipe(),
@@ -110,6 +110,33 @@ fn local_memory_that_is_not_there_is_no_error() {
 }
 
 #[test]
+fn generic_addresses_of_one_space_or_of_several() {
+    // Words of shared memory; for all threads but one those of global memory.
+    let shared = ".shared .b64 s[4];\nmov.u32 %r0, s;\ncvt.u64.u32 %rd1, %r0;\ncvta.shared.u64 %rd1, %rd1;\n";
+    let either =
+        "mov.u32 %r1, %tid.x;\nsetp.eq.u32 %p0, %r1, 0;\nselp.b64 %rd1, %rd1, %rd0, %p0;\n";
+    let atomics = "atom.add.u32 %r2, [%rd1], 1;\natom.cas.b64 %rd2, [%rd1+8], %rd0, %rd0;\nred.add.f32 [%rd1], 0f3F800000;\nred.inc.u32 [%rd1+4], %r2;\n\
+        atom.add.noftz.f16x2 %r3, [%rd1], %r2;\natom.cas.b16 %h0, [%rd1+2], %h0, %h0;\nred.add.f64 [%rd1], 0d3FF0000000000000;\n";
+    let objects = "mbarrier.init.b64 [%rd1], 3;\nmbarrier.arrive.b64 %rd2, [%rd1];\nmbarrier.test_wait.b64 %p1, [%rd1], %rd2;\n\
+        mbarrier.try_wait.parity.b64 %p1, [%rd1+8], 0;\nmbarrier.inval.b64 [%rd1];\n";
+    let matrices = "wmma.load.a.sync.aligned.row.m16n16k16.f16 {%r0, %r1, %r2, %r3, %r4, %r5, %r6, %r7}, [%rd1], %r3;\n\
+        wmma.load.c.sync.aligned.col.m16n16k16.f32 {%r0, %r1, %r2, %r3, %r4, %r5, %r6, %r7}, [%rd1], %r3;\n\
+        wmma.store.d.sync.aligned.row.m16n16k16.s32 [%rd1], {%r0, %r1, %r2, %r3, %r4, %r5, %r6, %r7};\n\
+        ldmatrix.sync.aligned.m8n8.x2.b16 {%r0, %r1}, [%rd1];\nstmatrix.sync.aligned.m8n8.x1.b16 [%rd1], {%r0};\n";
+    for body in [
+        [shared, "", atomics],
+        [shared, either, atomics],
+        [shared, "", objects],
+        [shared, "", matrices],
+    ] {
+        for (profile, target) in profiles() {
+            let t = translate(&kernel(&body.concat()), "k", &target).expect(profile);
+            validate(profile, &t.spirv);
+        }
+    }
+}
+
+#[test]
 fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     let body = "barrier.sync 1, 64;";
     for target in [Target::subgroup32(), Target::subgroup64(), Target::nvidia()] {
@@ -118,8 +145,10 @@ fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     }
     for mut target in [Target::subgroup32(), Target::subgroup32_minimal()] {
         (target.maximal_reconvergence, target.partial_barriers) = (false, true);
-        let t = translate(&kernel(body), "k", &target).expect("words in shared memory can do it");
-        validate("a barrier of a part of the block", &t.spirv);
+        for body in [body, "barrier.arrive 1, 64;\nmov.u32 %r0, %tid.x;\nsetp.gt.u32 %p0, %r0, 3;\n@%p0 ret;\nbar.sync 2, 32;"] {
+            let t = translate(&kernel(body), "k", &target).expect("words of shared memory do it");
+            validate("a barrier of a part of the block", &t.spirv);
+        }
     }
     translate(&kernel(body), "k", &Target::lavapipe()).expect("yields can do it");
     // The whole block is no part of it.

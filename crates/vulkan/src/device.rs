@@ -6,13 +6,13 @@ use crate::matrices;
 #[allow(unused_imports)] // named by the documentation
 use crate::memory::GRANULARITY;
 use crate::memory::{Allocation, Backing, Found, MemoryInfo, MemoryKind, Reservation};
+use crate::operations::FusedFma;
 use crate::pipeline::{Pipeline, Shader};
 use crate::probe;
 use crate::raw::Raw;
 use crate::recording::{Node, Recording};
 use crate::shared::Shared;
 use crate::stream::Stream;
-use crate::target::FusedFma;
 use crate::{DeviceKind, PhysicalDevice};
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -38,6 +38,7 @@ mod kernels;
 mod launch;
 mod matrices;
 mod memory;
+mod operations;
 mod physical;
 mod pipeline;
 mod pipeline_cache;

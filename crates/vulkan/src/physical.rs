@@ -6,6 +6,7 @@ use crate::features::{Extensions, Features};
 use crate::host_memory;
 use crate::instance::{RawInstance, Refused};
 use crate::memory::{MemoryInfo, MemoryTypes};
+use crate::operations;
 use crate::target;
 use ash::{amd, ext, nv, vk};
 use std::fmt;
@@ -150,7 +151,7 @@ pub struct PhysicalDevice {
     pub(crate) memory_types: MemoryTypes,
     pub(crate) plan: Plan,
     pub(crate) pipeline_cache_uuid: [u8; 16],
-    pub(crate) fma: target::FusedFma,
+    pub(crate) fma: operations::FusedFma,
     name: String,
     uuid: [u8; 16],
     pci: Option<PciAddress>,
@@ -476,7 +477,7 @@ pub(crate) fn inspect(
     Ok(PhysicalDevice {
         instance: Arc::clone(instance),
         handle,
-        fma: target::fused_fma(v12.driver_id),
+        fma: operations::of(v12.driver_id).fma,
         pci: extensions
             .has(ext::pci_bus_info::NAME)
             .then_some(PciAddress {

@@ -5,33 +5,10 @@
 //! worse than none.
 
 use crate::features::{Extensions, Features};
+use crate::operations::{self, FusedFma};
 use crate::physical::Subgroup;
 use ash::vk;
 use ptx_spirv::{SharedMemory, Target, Warps};
-
-/// What the table of drivers says about GLSL.std.450 Fma.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FusedFma {
-    /// Rounds once.
-    Yes,
-    /// Is a multiplication and an addition.
-    No,
-    /// Not known: measured when the device opens.
-    Unknown,
-}
-
-/// What is known of a driver's Fma. NVIDIA's, NVK's and Intel's compilers have one multiply-add instruction, which rounds once;
-/// llvmpipe multiplies and adds; on AMD it depends on the generation.
-pub(crate) fn fused_fma(driver: vk::DriverId) -> FusedFma {
-    match driver {
-        vk::DriverId::NVIDIA_PROPRIETARY
-        | vk::DriverId::MESA_NVK
-        | vk::DriverId::INTEL_OPEN_SOURCE_MESA
-        | vk::DriverId::INTEL_PROPRIETARY_WINDOWS => FusedFma::Yes,
-        vk::DriverId::MESA_LLVMPIPE => FusedFma::No,
-        _ => FusedFma::Unknown,
-    }
-}
 
 /// The inputs of [`derive`].
 pub(crate) struct Facts<'a> {
@@ -81,7 +58,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     // By instruction it costs several operations for each one, for numbers below 2^-126.
     target.flush_explicitly =
         std::env::var_os("VKCUDA_EXACT_FTZ").is_some_and(|value| value == "1");
-    target.fused_fma = fused_fma(facts.driver_id) == FusedFma::Yes;
+    let operations = operations::of(facts.driver_id);
+    target.fused_fma = operations.fma == FusedFma::Yes;
+    target.exact_sqrt = operations.exact_sqrt;
     target.atomic_f32_add = on(features.atomic_float.shader_buffer_float32_atomic_add);
     target.atomic_f64_add = on(features.atomic_float.shader_buffer_float64_atomic_add);
     target.atomic_i64 = on(features.v12.shader_buffer_int64_atomics);
@@ -125,7 +104,7 @@ pub fn of_compiler(
         features: &features,
         v12: &v12,
     })?;
-    target.fused_fma |= fused_fma(v12.driver_id) == FusedFma::Unknown;
+    target.fused_fma |= operations::of(v12.driver_id).fma == FusedFma::Unknown;
     Ok(target)
 }
 

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::kernels;
 use crate::memory::{claim, Allocation, Shape, GRANULARITY};
-use crate::target::FusedFma;
+use crate::operations::FusedFma;
 use crate::{Device, Instance, MemoryKind};
 use std::sync::Arc;
 

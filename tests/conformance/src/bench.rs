@@ -1,13 +1,18 @@
 //! A device and the interpreter, side by side.
 
 use crate::form::{kernel, Compare, Form};
+use crate::isolate::Running;
 use crate::kind::Kind;
+use crate::side::Side;
 use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
-use ptx_spirv::{ModuleLayout, RelocationTarget, Target};
+use ptx_spirv::Target;
 use std::fmt::Write;
-use std::sync::Arc;
-use vulkan::{Device, Instance, Launch, MemoryKind, Stream};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Operand sets of a form.
 pub const COUNT: usize = 512;
@@ -46,90 +51,139 @@ pub struct Label {
     pub operands: Vec<usize>,
 }
 
+/// The textures of a kernel.
+pub struct Textures<'a> {
+    /// With addresses from the first texel.
+    pub descriptors: &'a [texture::Descriptor],
+    /// Where their handles are in the input.
+    pub handles: usize,
+    /// Where the texels begin in the input.
+    pub texels: usize,
+    /// What they are read through.
+    pub geometry: crate::textures::Geometry,
+    /// How far interpolated numbers may be from the interpreter's.
+    pub tolerance: f32,
+}
+
 /// The device under test.
 pub struct Bench {
-    device: Arc<Device>,
-    stream: Arc<Stream>,
-    /// What kernels are translated for.
-    pub target: Target,
+    /// The first worker's; the others have streams of their own on the same device.
+    side: Side,
+    target: Option<Target>,
+    times: Mutex<Times>,
+}
+
+/// Where time went.
+#[derive(Default)]
+struct Times {
+    interpreter: Duration,
+    device: Duration,
+    /// Each kernel's time on the device, with what compiling takes.
+    kernels: Vec<(Duration, String)>,
 }
 
 /// A form's name, and what differed.
 type NamedResult = (String, Result<(), String>);
 
 impl Bench {
-    /// The machine's first device.
+    /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device
+    /// of that library. `VKCUDA_PARTIAL_BARRIERS=1` has the translator make barriers of a part of the block on GPUs.
     ///
     /// # Panics
     /// Without one.
     pub fn open() -> Bench {
-        let instance = Instance::load().expect("a Vulkan loader");
-        let physical = instance
-            .physical_devices()
-            .first()
-            .expect("a device; lavapipe will do");
-        let device = Device::open(physical).expect("the device opens");
-        let stream = device.create_stream().expect("a stream");
-        let target = device.target().clone();
-        Bench {
-            device,
-            stream,
-            target,
+        let bench = Bench {
+            side: Side::open(),
+            target: None,
+            times: Mutex::default(),
+        };
+        let partial = std::env::var_os("VKCUDA_PARTIAL_BARRIERS").is_some_and(|v| v == "1");
+        if partial && bench.translates() {
+            return bench.with(|target| target.partial_barriers = true);
+        }
+        bench
+    }
+
+    /// [`Bench::open`], with `.ftz` exact in every kernel, as `VKCUDA_EXACT_FTZ=1` has it.
+    ///
+    /// # Panics
+    /// Without a device.
+    pub fn open_flushing() -> Bench {
+        // A library reads this when it is loaded. No other thread reads or writes the environment yet.
+        std::env::set_var("VKCUDA_EXACT_FTZ", "1");
+        Bench::open()
+    }
+
+    /// Whether kernels go through this process's own translator, whose view of the device a test can change.
+    pub fn translates(&self) -> bool {
+        matches!(self.side, Side::Vulkan(_))
+    }
+
+    /// Whether kernels go through NVIDIA's own driver.
+    pub fn is_native(&self) -> bool {
+        matches!(&self.side, Side::Library(library) if library.is_native())
+    }
+
+    /// What kernels are translated for.
+    ///
+    /// # Panics
+    /// Where they go through a library ([`Bench::translates`]).
+    pub fn target(&self) -> Target {
+        match (&self.target, &self.side) {
+            (Some(target), _) => target.clone(),
+            (None, Side::Vulkan(side)) => side.target().clone(),
+            (None, Side::Library(_)) => panic!("a library has no target"),
         }
     }
 
     /// The same device with another view of it.
+    ///
+    /// # Panics
+    /// As [`Bench::target`].
     pub fn with(mut self, change: impl FnOnce(&mut Target)) -> Bench {
-        change(&mut self.target);
+        let mut target = self.target();
+        change(&mut target);
+        self.target = Some(target);
         self
     }
 
-    /// Runs a kernel on both sides and gives the two outputs, the device's first.
+    /// Runs a kernel on both sides and gives the two outputs, the device's first. `place` gets the input's address and changes
+    /// the input.
     ///
     /// # Errors
     /// Which side did not run it, and why.
-    pub fn run(&self, case: &Case) -> Result<(Vec<u8>, Vec<u8>), String> {
-        self.run_placed(case, &|_, _| ())
-    }
-
-    /// The same, with input that depends on where it lies: `place` gets its address and changes it.
-    ///
-    /// # Errors
-    /// As [`Bench::run`].
-    pub fn run_placed(
+    fn run(
         &self,
+        side: &Side,
         case: &Case,
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(Vec<u8>, Vec<u8>), String> {
+        self.run_with(side, case, place, &|_| ())
+    }
+
+    /// The same, with input that `change` makes another for the device.
+    fn run_with(
+        &self,
+        side: &Side,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+        change: &dyn Fn(&mut [u8]),
+    ) -> Result<(Vec<u8>, Vec<u8>), String> {
         let module = ptx::Module::parse(&case.text).map_err(|e| format!("parser: {e}"))?;
-        let layout = ModuleLayout::new(&module).map_err(|e| format!("layout: {e}"))?;
-        let translated = ptx_spirv::translate(&module, &layout, "k", &self.target)
-            .map_err(|e| format!("translator: {e}"))?;
-        let allocate = |bytes: &[u8]| -> Result<vulkan::Allocation, String> {
-            let memory = self
-                .device
-                .allocate(bytes.len().max(16) as u64, MemoryKind::Device)
-                .map_err(|e| e.to_string())?;
-            self.stream
-                .write(memory.address(), bytes)
-                .map_err(|e| e.to_string())?;
-            Ok(memory)
-        };
-        let (input, output) = (allocate(&case.input)?, allocate(&case.output)?);
+        keep(case);
+        let buffers = side.buffers(case.input.len(), case.output.len())?;
         let mut data = case.input.clone();
-        place(input.address(), &mut data);
-        self.stream
-            .write(input.address(), &data)
-            .map_err(|e| e.to_string())?;
-        let parameters: Vec<u8> = [input.address(), output.address()]
+        place(buffers.input, &mut data);
+        let parameters: Vec<u8> = [buffers.input, buffers.output]
             .iter()
             .flat_map(|a| a.to_le_bytes())
             .collect();
 
         // The interpreter first: what it finds out of bounds must not reach the device.
+        let start = Instant::now();
         let mut memory = Memory::new();
-        memory.insert(input.address(), data);
-        memory.insert(output.address(), case.output.clone());
+        memory.insert(buffers.input, data.clone());
+        memory.insert(buffers.output, case.output.clone());
         let launch = ptx_reference::Launch {
             grid: case.grid,
             block: case.block,
@@ -145,41 +199,84 @@ impl Bench {
         if let Some(fault) = outcome.fault {
             return Err(format!("interpreter: {fault:?}"));
         }
-        let expected = memory.buffer(output.address()).expect("inserted").to_vec();
-
-        let mut image = layout.image.clone();
-        let variables = allocate(&image)?;
-        for relocation in &layout.relocations {
-            let address = match relocation.target {
-                RelocationTarget::Offset(offset) => variables.address() + offset,
-                RelocationTarget::Function(index) => u64::from(index) + 1,
-            };
-            let bytes = address.wrapping_add_signed(relocation.addend).to_le_bytes();
-            let (at, size) = (relocation.offset as usize, relocation.size as usize);
-            image[at..at + size].copy_from_slice(&bytes[..size]);
+        let expected = memory.buffer(buffers.output).expect("inserted").to_vec();
+        change(&mut data);
+        let interpreted = Instant::now();
+        let target = self.target.as_ref();
+        let mut got = side.run(&module, case, &buffers, &data, target);
+        if got
+            .as_ref()
+            .is_err_and(|error| error.contains("device is lost"))
+        {
+            // By this kernel, or by one beside it.
+            got = self.run_alone(&module, case, place);
         }
-        let device = || -> Result<Vec<u8>, vulkan::Error> {
-            self.stream.write(variables.address(), &image)?;
-            let shader = self.device.create_shader(&translated)?;
-            let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
-            let block = translated
-                .info
-                .parameter_block(&parameters, case.grid, false);
-            let launch = Launch {
-                grid: case.grid,
-                parameters: &block,
-                module: variables.address(),
-                ..Launch::default()
-            };
-            self.stream.launch(&pipeline, &launch)?;
-            self.stream.synchronize()?;
-            let mut got = vec![0; case.output.len()];
-            self.stream.read(output.address(), &mut got)?;
-            Ok(got)
-        };
-        let got = device().map_err(|e| format!("device: {e}"));
-        self.device.clear_fault();
+        let done = interpreted.elapsed();
+        let mut times = self.times.lock().expect("no worker panics with it");
+        times.interpreter += interpreted - start;
+        times.device += done;
+        times.kernels.push((done, case.name.clone()));
         Ok((got?, expected))
+    }
+
+    /// Runs a kernel on a device of its own, as no other does at the same time.
+    fn run_alone(
+        &self,
+        module: &ptx::Module,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+    ) -> Result<Vec<u8>, String> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock();
+        let side = Side::open();
+        let buffers = side.buffers(case.input.len(), case.output.len())?;
+        let mut data = case.input.clone();
+        place(buffers.input, &mut data);
+        side.run(module, case, &buffers, &data, self.target.as_ref())
+    }
+
+    /// What `run` gives for every item, by several workers.
+    fn each<T: Sync, R: Send>(&self, items: &[T], run: impl Fn(&Side, &T) -> R + Sync) -> Vec<R> {
+        let next = AtomicUsize::new(0);
+        let work = |side: &Side| {
+            let mut results = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else {
+                    return results;
+                };
+                results.push((at, run(side, item)));
+            }
+        };
+        let mut results = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers().min(items.len()))
+                .map(|_| scope.spawn(|| work(&self.side.another())))
+                .collect();
+            let mut results = work(&self.side);
+            for other in others {
+                results.extend(other.join().expect("a worker does not panic"));
+            }
+            results
+        });
+        results.sort_by_key(|(at, _)| *at);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// What takes long, on standard error.
+    fn report_times(&self) {
+        let mut times = self.times.lock().expect("no worker panics with it");
+        times.kernels.sort();
+        eprintln!(
+            "{} kernels: {:.1} s in the interpreter, {:.1} s on the device",
+            times.kernels.len(),
+            times.interpreter.as_secs_f64(),
+            times.device.as_secs_f64()
+        );
+        for (time, name) in times.kernels.iter().rev().take(3) {
+            let name: String = name.chars().take(100).collect();
+            eprintln!("    {:.2} s: {name}", time.as_secs_f64());
+        }
+        *times = Times::default();
     }
 
     /// Runs a kernel on both sides and compares what it wrote, 32 bits at a time.
@@ -190,14 +287,98 @@ impl Bench {
         self.kernel_placed(case, &|_, _| ())
     }
 
-    /// The same, with input that depends on where it lies, as in [`Bench::run_placed`].
+    /// The same, with input that depends on where it lies: `place` gets its address and changes it.
     ///
     /// # Errors
     /// As [`Bench::kernel`].
     pub fn kernel_placed(&self, case: &Case, place: &dyn Fn(u64, &mut [u8])) -> Result<(), String> {
-        eprintln!("running: {}", case.name);
+        self.kernel_on(&self.side, case, place)
+    }
+
+    /// Runs a kernel with textures. `place` is as for [`Bench::kernel_placed`] and makes each handle, the 8 bytes at `handles`
+    /// and behind, the address of its descriptor. NVIDIA's own driver gets textures of its own for them, with the texels that
+    /// lie in the input at `texels`. There, interpolated numbers may differ by `tolerance`.
+    ///
+    /// # Errors
+    /// As [`Bench::kernel`]; what could not be made of a descriptor.
+    pub fn textured(
+        &self,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+        textures: &Textures,
+    ) -> Result<(), String> {
+        let Side::Library(library) = &self.side else {
+            return self.kernel_placed(case, place);
+        };
+        if !library.is_native() {
+            return self.kernel_placed(case, place);
+        }
+        let _running = Running::new(&case.name);
+        let texels = &case.input[textures.texels..];
+        let objects = textures
+            .descriptors
+            .iter()
+            .map(|d| crate::textures::object(library.api(), d, texels, textures.geometry))
+            .collect::<Result<Vec<u64>, String>>()
+            .map_err(|e| format!("{}: {e}", case.name))?;
+        let with_objects = |input: &mut [u8]| {
+            for (n, object) in objects.iter().enumerate() {
+                input[textures.handles + 8 * n..][..8].copy_from_slice(&object.to_le_bytes());
+            }
+        };
         let (got, expected) = self
-            .run_placed(case, place)
+            .run_with(&self.side, case, place, &with_objects)
+            .map_err(|e| format!("{}: {e}", case.name))?;
+        let word = |bytes: &[u8], n: usize| {
+            u32::from_le_bytes(bytes[4 * n..4 * n + 4].try_into().expect("4 bytes"))
+        };
+        let each = got.len() / textures.descriptors.len();
+        let mut report = String::new();
+        let (mut farthest, mut different) = (0f32, 0);
+        for n in 0..got.len() / 4 {
+            let (g, e) = (word(&got, n), word(&expected, n));
+            let descriptor = &textures.descriptors[4 * n / each];
+            let [x, y] = [g, e].map(f32::from_bits);
+            let interpolated = descriptor.linear || descriptor.linear_levels;
+            let near = interpolated && (x - y).abs() <= textures.tolerance;
+            if g == e || x.is_nan() && y.is_nan() {
+                continue;
+            }
+            if near {
+                farthest = farthest.max((x - y).abs());
+                continue;
+            }
+            different += 1;
+            if different <= 6 {
+                let _ = write!(
+                    report,
+                    "\n    texture {} ({:?}), thread {}, word {}: {g:#x} ({x}) instead of {e:#x} ({y})",
+                    4 * n / each,
+                    descriptor.format,
+                    4 * n % each / 16,
+                    n % 4
+                );
+            }
+        }
+        eprintln!(
+            "    {}: interpolated numbers differ by up to {farthest:e}",
+            case.name
+        );
+        if different == 0 {
+            return Ok(());
+        }
+        Err(format!("{}: {different} words differ:{report}", case.name))
+    }
+
+    fn kernel_on(
+        &self,
+        side: &Side,
+        case: &Case,
+        place: &dyn Fn(u64, &mut [u8]),
+    ) -> Result<(), String> {
+        let _running = Running::new(&case.name);
+        let (got, expected) = self
+            .run(side, case, place)
             .map_err(|e| format!("{}: {e}", case.name))?;
         let words = |bytes: &[u8]| -> Vec<u32> {
             bytes
@@ -229,21 +410,20 @@ impl Bench {
     /// With a line for every label of which a thread's value differs: how many do, and the first one's operands, value and
     /// expected value.
     pub fn labelled(&self, cases: &[(Case, Vec<Label>)], known: &[(&str, &str)]) {
-        let results: Vec<NamedResult> = cases
-            .iter()
-            .map(|(case, labels)| {
-                eprintln!("running: {}", case.name);
-                let result = self.run(case).and_then(|(got, expected)| {
-                    let report = by_label(case, labels, &got, &expected);
-                    if report.is_empty() {
-                        Ok(())
-                    } else {
-                        Err(format!("{}:{report}", case.name))
-                    }
-                });
-                (case.name.clone(), result)
-            })
-            .collect();
+        let results: Vec<NamedResult> = self.each(cases, |side, (case, labels)| {
+            let _running = Running::new(&case.name);
+            let result = self.run(side, case, &|_, _| ());
+            let result = result.and_then(|(got, expected)| {
+                let report = by_label(case, labels, &got, &expected);
+                if report.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{}:{report}", case.name))
+                }
+            });
+            (case.name.clone(), result)
+        });
+        self.report_times();
         verdict(&results, known);
     }
 
@@ -252,10 +432,10 @@ impl Bench {
     /// # Panics
     /// With every kernel for which that is not so.
     pub fn kernels(&self, cases: &[Case], known: &[(&str, &str)]) {
-        let results: Vec<(String, Result<(), String>)> = cases
-            .iter()
-            .map(|c| (c.name.clone(), self.kernel(c)))
-            .collect();
+        let results: Vec<NamedResult> = self.each(cases, |side, case| {
+            (case.name.clone(), self.kernel_on(side, case, &|_, _| ()))
+        });
+        self.report_times();
         verdict(&results, known);
     }
 
@@ -269,26 +449,28 @@ impl Bench {
         let (alone, together): (Vec<Form>, Vec<Form>) = forms
             .into_iter()
             .partition(|f| known.iter().any(|(name, _)| *name == f.name));
-        for batch in together.chunks(TOGETHER).chain(alone.chunks(1)) {
-            match self.batch(batch) {
-                Ok(each) => results.extend(each),
-                Err(error) if batch.len() == 1 => results.push((batch[0].name.clone(), Err(error))),
-                Err(_) => {
-                    for one in batch.chunks(1) {
-                        match self.batch(one) {
-                            Ok(each) => results.extend(each),
-                            Err(error) => results.push((one[0].name.clone(), Err(error))),
-                        }
-                    }
-                }
-            }
-        }
+        let batches: Vec<&[Form]> = together.chunks(TOGETHER).chain(alone.chunks(1)).collect();
+        let each = self.each(&batches, |side, batch| match self.batch(side, batch) {
+            Ok(each) => each,
+            Err(error) if batch.len() == 1 => vec![(batch[0].name.clone(), Err(error))],
+            // One of them is refused: which one?
+            Err(_) => batch
+                .chunks(1)
+                .flat_map(|one| match self.batch(side, one) {
+                    Ok(each) => each,
+                    Err(error) => vec![(one[0].name.clone(), Err(error))],
+                })
+                .collect(),
+        });
+        results.extend(each.into_iter().flatten());
+        self.report_times();
         verdict(&results, known);
     }
 
-    fn batch(&self, forms: &[Form]) -> Result<Vec<NamedResult>, String> {
+    fn batch(&self, side: &Side, forms: &[Form]) -> Result<Vec<NamedResult>, String> {
         let names: Vec<&str> = forms.iter().map(|f| &*f.name).collect();
-        eprintln!("running: {}", names.join(", "));
+        let name = names.join(", ");
+        let _running = Running::new(&name);
         let inputs: Vec<Vec<Vec<u64>>> = forms.iter().map(|f| f.inputs(COUNT)).collect();
         let mut input = Vec::new();
         for (form, sets) in forms.iter().zip(&inputs) {
@@ -297,15 +479,16 @@ impl Bench {
             }
         }
         let results: usize = forms.iter().map(|f| f.results.len()).sum();
-        let (got, expected) = self.run(&Case {
-            name: String::new(),
+        let case = Case {
+            name: name.clone(),
             text: kernel(forms, COUNT),
             grid: [(COUNT / BLOCK) as u32, 1, 1],
             block: [BLOCK as u32, 1, 1],
             dynamic_shared: 0,
             input,
             output: vec![0; results * COUNT * 8],
-        })?;
+        };
+        let (got, expected) = self.run(side, &case, &|_, _| ())?;
         let words = |bytes: &[u8]| -> Vec<u64> {
             bytes
                 .chunks_exact(8)
@@ -338,6 +521,27 @@ impl Bench {
             each.push((form.name.clone(), result));
         }
         Ok(each)
+    }
+}
+
+/// How many kernels are compiled and run at once in one process: `CONFORMANCE_WORKERS`, or half the processors, since tests
+/// run side by side as well.
+fn workers() -> usize {
+    let set = std::env::var("CONFORMANCE_WORKERS").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        (processors / 2).clamp(1, 8)
+    })
+}
+
+/// Writes the kernel into the folder `CONFORMANCE_KEEP`, where that is set: for other tools that read PTX.
+fn keep(case: &Case) {
+    if let Some(folder) = std::env::var_os("CONFORMANCE_KEEP") {
+        let mut name = DefaultHasher::new();
+        case.text.hash(&mut name);
+        let path = PathBuf::from(folder).join(format!("{:016x}.ptx", name.finish()));
+        std::fs::write(&path, format!("// {}\n{}", case.name, case.text))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
 
@@ -384,6 +588,9 @@ fn agree(form: &Form, kind: Kind, operands: &[u64], got: u64, expected: u64) -> 
     let Some(format) = kind.format() else {
         return false;
     };
+    if form.name.contains(".ftz") && kind.agree_after_flushing(got, expected) {
+        return true;
+    }
     let (g, e) = (format.to_f64(got), format.to_f64(expected));
     match form.compare {
         Compare::Exact => false,

@@ -35,6 +35,8 @@ pub enum Kind {
     NonZero(u32),
     /// A 32-bit shift count, bit position or length.
     Count,
+    /// A bit position or length of an instruction that is defined for those of 8 bits.
+    Place,
     F16,
     Bf16,
     F16x2,
@@ -59,6 +61,7 @@ impl Kind {
             "nz32" => Kind::NonZero(32),
             "nz64" => Kind::NonZero(64),
             "count" => Kind::Count,
+            "place" => Kind::Place,
             "f16" => Kind::F16,
             "bf16" => Kind::Bf16,
             "f16x2" => Kind::F16x2,
@@ -74,7 +77,13 @@ impl Kind {
         match self {
             Kind::Pred => 1,
             Kind::B16 | Kind::F16 | Kind::Bf16 => 16,
-            Kind::B8 | Kind::B32 | Kind::Count | Kind::F32 | Kind::F16x2 | Kind::Bf16x2 => 32,
+            Kind::B8
+            | Kind::B32
+            | Kind::Count
+            | Kind::Place
+            | Kind::F32
+            | Kind::F16x2
+            | Kind::Bf16x2 => 32,
             Kind::B64 | Kind::F64 => 64,
             Kind::NonZero(bits) => bits,
         }
@@ -117,6 +126,11 @@ impl Kind {
                 256,
                 0xffff_ffff,
             ],
+            Kind::Place => Kind::Count
+                .edges()
+                .into_iter()
+                .filter(|&v| v < 256)
+                .collect(),
             Kind::F16x2 | Kind::Bf16x2 => {
                 let one = self.one_half().edges();
                 let n = one.len();
@@ -222,7 +236,7 @@ impl Kind {
         }
         match self {
             Kind::Pred => bits & 1,
-            Kind::Count => bits % 72,
+            Kind::Count | Kind::Place => bits % 72,
             Kind::B8 => bits & 0xffff_ffff,
             Kind::B16 | Kind::B32 | Kind::B64 => {
                 // Numbers of all lengths.
@@ -246,6 +260,26 @@ impl Kind {
                 let fraction = bits as i64 as f64 / 2f64.powi(63);
                 format.from_f64(fraction * 2f64.powi(exponent - if choice == 2 { 3 } else { 20 }))
             }
+        }
+    }
+
+    /// Whether two results are the same, or one is the least normal number and the other zero: PTX does not say whether
+    /// `.ftz` flushes what only rounding makes a normal number. NVIDIA's GPUs do.
+    pub fn agree_after_flushing(self, a: u64, b: u64) -> bool {
+        let one = |format: Format, a: u64, b: u64| {
+            let least = 1 << (format.fraction + format.padding);
+            let magnitudes = [a, b].map(|v| v & (format.sign_bit() - 1));
+            let signs = [a, b].map(|v| v & format.sign_bit());
+            a == b
+                || format.to_f64(a).is_nan() && format.to_f64(b).is_nan()
+                || signs[0] == signs[1] && (magnitudes == [0, least] || magnitudes == [least, 0])
+        };
+        match (self, self.format()) {
+            (Kind::F16x2 | Kind::Bf16x2, Some(format)) => {
+                one(format, a & 0xffff, b & 0xffff) && one(format, a >> 16, b >> 16)
+            }
+            (_, Some(format)) => one(format, a, b),
+            _ => false,
         }
     }
 

@@ -124,6 +124,8 @@ pub struct Surface {
     pub bytes: u32,
     /// `.trap`, `.clamp` or `.zero`.
     pub outside: M,
+    /// Of sured.
+    pub reduce: Option<(M, ScalarType)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -263,6 +265,14 @@ pub enum Action {
         from: Place,
         bytes: Source,
         barrier: Option<Place>,
+        /// With `cp.reduce`: the operation and the type of the elements.
+        reduce: Option<(ptx::Modifier, ScalarType)>,
+    },
+    /// `st.async` and `red.async`: done at once, with the bytes announced to an mbarrier.
+    Completing {
+        access: Box<Decoded>,
+        bytes: u32,
+        barrier: Place,
     },
     /// `barrier.cluster.arrive`
     ClusterArrive,
@@ -309,7 +319,7 @@ pub enum WarpKind {
 }
 
 /// A decoded instruction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     pub predicate: Option<(u32, bool)>,
     pub action: Action,

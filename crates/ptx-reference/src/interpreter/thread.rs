@@ -7,7 +7,7 @@ mod texture;
 pub use call::BUILTINS;
 
 use super::program::*;
-use super::{mbarrier, FaultKind, World};
+use super::{atomics, FaultKind, World};
 use crate::error::Error;
 use crate::semantics::{self, sign_extend, truncate};
 use ptx::SpecialRegister as S;
@@ -388,19 +388,38 @@ impl Machine<'_, '_> {
                 from,
                 bytes,
                 barrier,
+                reduce,
             } => {
                 let size = truncate(self.read(*bytes), 32);
                 if size % 16 != 0 {
                     return Err(self.undefined(instruction, format!("a bulk copy of {size} bytes")));
                 }
                 let data = self.bytes(instruction, *from, size, 16)?.to_vec();
-                self.bytes(instruction, *to, size, 16)?
-                    .copy_from_slice(&data);
-                if let Some(place) = barrier {
-                    let object = self.bytes(instruction, *place, 8, 8)?;
-                    let done = mbarrier::Object::unpack(little_endian(object));
-                    object.copy_from_slice(&done.transfer(-(size as i32)).pack().to_le_bytes());
+                let global = self.locate(*to).0 == Space::Global;
+                let target = self.bytes(instruction, *to, size, 16)?;
+                match reduce {
+                    None => target.copy_from_slice(&data),
+                    Some((operation, ty)) => {
+                        let each = ty.size().unwrap_or(4) as usize;
+                        for (old, new) in target.chunks_mut(each).zip(data.chunks(each)) {
+                            let (x, y) = (little_endian(old), little_endian(new));
+                            if let Some(v) = atomics::combine(*operation, *ty, x, y, 0, global) {
+                                old.copy_from_slice(&v.to_le_bytes()[..each]);
+                            }
+                        }
+                    }
                 }
+                if let Some(place) = barrier {
+                    self.complete_bytes(instruction, *place, size as u32)?;
+                }
+            }
+            Action::Completing {
+                access,
+                bytes,
+                barrier,
+            } => {
+                self.simple(access)?;
+                self.complete_bytes(instruction, *barrier, *bytes)?;
             }
             Action::ClusterArrive => self.thread.cluster_arrivals += 1,
             Action::Alloca {
@@ -488,7 +507,8 @@ impl Machine<'_, '_> {
             S::Clock | S::GlobaltimerLo => clock as u32,
             S::ClockHi | S::GlobaltimerHi => (clock >> 32) as u32,
             S::Clock64 | S::Globaltimer => return clock,
-            S::TotalSmemSize | S::AggrSmemSize => total as u32,
+            // In units of allocation.
+            S::TotalSmemSize | S::AggrSmemSize => (total as u32).next_multiple_of(128),
             S::DynamicSmemSize => launch.dynamic_shared,
             _ => 0,
         })

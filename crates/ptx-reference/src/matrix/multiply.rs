@@ -96,15 +96,12 @@ fn types(form: &Form) -> Option<Types> {
 /// counts as zeros.
 pub fn execute(form: &Form, lanes: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
     let types = types(form)?;
-    // Sparse and block-scaled forms have other operands.
-    if form
-        .modifiers
-        .iter()
-        .any(|m| matches!(m, M::Sp | M::SpOrdered | M::BlockScale))
-    {
+    // Block-scaled forms have other operands.
+    if form.has(M::BlockScale) {
         return None;
     }
     let shape = form.modifiers.iter().find_map(|m| Shape::of(*m))?;
+    let sparse = form.has(M::Sp) || form.has(M::SpOrdered);
     if form.opcode == O::Wmma {
         return wmma(form, shape, &types, lanes);
     }
@@ -116,26 +113,34 @@ pub fn execute(form: &Form, lanes: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
     }
     let (a_bits, b_bits) = (bits_of(types.a), bits_of(types.b));
     let (a_per, b_per) = ((32 / a_bits).max(1), (32 / b_bits).max(1));
-    let (a_count, b_count) = (shape.a_registers(a_per), shape.b_registers(b_per));
+    // Of a sparse A there is half.
+    let a_shape = Shape {
+        k: if sparse { shape.k / 2 } else { shape.k },
+        ..shape
+    };
+    let (a_count, b_count) = (a_shape.a_registers(a_per), shape.b_registers(b_per));
     let c_per = (32 / bits_of(types.c)).max(1);
     let d_per = (32 / bits_of(types.d)).max(1);
     let elements = shape.m * shape.n / 32;
-    let mut a = Matrix::zeros(shape.m, shape.k);
+    let c_count = elements / c_per;
+    let mut a = Matrix::zeros(shape.m, a_shape.k);
     let mut b = Matrix::zeros(shape.k, shape.n);
     let mut c = Matrix::zeros(shape.m, shape.n);
     for (lane, registers) in lanes.iter().enumerate() {
         if registers.is_empty() {
             continue;
         }
-        if registers.len() != a_count + b_count + elements / c_per {
+        // The metadata and the selector are the last two.
+        if registers.len() != a_count + b_count + c_count + if sparse { 2 } else { 0 } {
             return None;
         }
         let (of_a, rest) = registers.split_at(a_count);
-        let (of_b, of_c) = rest.split_at(b_count);
+        let (of_b, rest) = rest.split_at(b_count);
+        let of_c = &rest[..c_count];
         for (r, register) in of_a.iter().enumerate() {
             for j in 0..a_per {
                 let value = decode(register >> (j * a_bits), types.a)?;
-                a.set(shape.a(lane, r, j, a_per), value);
+                a.set(a_shape.a(lane, r, j, a_per), value);
             }
         }
         for (r, register) in of_b.iter().enumerate() {
@@ -149,6 +154,9 @@ pub fn execute(form: &Form, lanes: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
             c.set(shape.accumulator(lane, i), value);
         }
     }
+    if sparse {
+        a = dense(&a, shape, types.a, lanes)?;
+    }
     let d = multiply(form, &a, &b, &c, shape)?;
     let mut results = vec![vec![0; elements / d_per]; 32];
     for (lane, registers) in results.iter_mut().enumerate() {
@@ -159,6 +167,53 @@ pub fn execute(form: &Form, lanes: &[Vec<u64>]) -> Option<Vec<Vec<u64>>> {
         }
     }
     Some(results)
+}
+
+/// The matrix that the halves of its rows and the metadata of `mma.sp` mean; `None` for a selector that the form does not
+/// have.
+fn dense(half: &Matrix, shape: Shape, ty: ScalarType, lanes: &[Vec<u64>]) -> Option<Matrix> {
+    let bits = bits_of(ty);
+    // A chunk is four elements, of which two are there. Single-precision elements come like two halves, nibbles in pairs.
+    let (unit_bits, wide) = if bits >= 16 { (16, true) } else { (8, false) };
+    let units = shape.k * bits / unit_bits;
+    // Words of metadata: 32 bits are 16 units' places, of a row or of the same columns of two rows.
+    let words = shape.m * units / 2 / 16;
+    let selector = *lanes
+        .iter()
+        .find(|registers| !registers.is_empty())?
+        .last()? as usize;
+    let of_quad = words / 8;
+    if selector >= 4 / of_quad {
+        return None;
+    }
+    let place = |row: usize, unit: usize| {
+        // `unit` counts those that are there.
+        let (word, at) = match wide {
+            true => (unit / 8, row / 8 * 8 + unit % 8),
+            false => (unit / 16 * 2 + row / 8, unit % 16),
+        };
+        let lane = row % 8 * 4 + selector * of_quad + word;
+        let registers = &lanes[lane];
+        let metadata = registers.get(registers.len().wrapping_sub(2)).copied();
+        (metadata.unwrap_or(0) >> (2 * at) & 3) as usize
+    };
+    let mut whole = Matrix::zeros(shape.m, shape.k);
+    for row in 0..shape.m {
+        for column in 0..shape.k / 2 {
+            let first_bit = column * bits;
+            // In units: where the element is within the half row, and where its chunk begins in the whole one.
+            let unit = first_bit / unit_bits;
+            let target = unit / 2 * 4 + place(row, unit);
+            let at = target * unit_bits / bits;
+            let within = if bits < unit_bits {
+                first_bit % unit_bits / bits
+            } else {
+                0
+            };
+            whole.set((row, at + within), half.at(row, column));
+        }
+    }
+    Some(whole)
 }
 
 /// A B + C, or for `.b1` the counts of `.xor.popc` and `.and.popc` plus C.

@@ -108,6 +108,13 @@ pub fn evaluate(opcode: O, format: Format, x: u64) -> Option<u64> {
     exact(opcode, format.to_f64(x)).map(|value| format.from_f64(value))
 }
 
+/// `rcp.approx.ftz.f64` and `rsqrt.approx.ftz.f64`, which see and give the upper 32 bits alone.
+pub fn gross(opcode: O, x: u64) -> Option<u64> {
+    const UPPER: u64 = !0xffff_ffff;
+    let x = F64.flush(x & UPPER);
+    Some(evaluate(opcode, F64, x)? & UPPER)
+}
+
 /// `div.approx.f32`: the quotient, except that a divisor above 2^126 gives 0, or NaN under an infinity.
 pub fn divide(a: u64, b: u64) -> u64 {
     let (x, y) = (f32::from_bits(a as u32), f32::from_bits(b as u32));

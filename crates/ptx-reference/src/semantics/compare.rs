@@ -18,7 +18,7 @@ fn compare(
     );
     let ordering = if let Some(format) = format_of(ty) {
         let flush = |v| {
-            if form.ftz && ty == M::F32 {
+            if form.ftz {
                 format.flush(v)
             } else {
                 v
@@ -134,7 +134,8 @@ fn test(form: &Form, a: u64) -> Result<bool, Unsupported> {
         Some(M::Infinite) => value.is_infinite(),
         Some(M::Number) => !value.is_nan(),
         Some(M::Notanumber) => value.is_nan(),
-        Some(M::Normal) => value.is_finite() && !subnormal && value != 0.0,
+        // Zeros are.
+        Some(M::Normal) => value.is_finite() && !subnormal,
         Some(M::Subnormal) => subnormal,
         _ => return Err(form.unsupported()),
     })

@@ -4,7 +4,7 @@
 //! Instructions with `.approx` give the nearest value to the exact result; how far a device may be from it is in
 //! [`super::approximate`].
 
-use super::softfloat::{Format, Number, Rounding, F32};
+use super::softfloat::{Format, Number, Rounding, F32, F64};
 use super::{approximate, format_of, Form, Unsupported};
 use ptx::{Modifier as M, Opcode as O, ScalarType};
 
@@ -65,6 +65,9 @@ pub fn element(form: &Form, ty: ScalarType, operands: &[u64]) -> Result<u64, Uns
         O::Mul => format.multiply(x[0], x[1], rounding),
         O::Fma | O::Mad => format.multiply_add(x[0], x[1], x[2], rounding),
         O::Div if form.approx => approximate::divide(x[0], x[1]),
+        O::Rcp | O::Rsqrt if form.approx && form.ftz && format == F64 => {
+            approximate::gross(form.opcode, x[0]).ok_or_else(|| form.unsupported())?
+        }
         O::Div => format.divide(x[0], x[1], rounding),
         O::Sqrt => format.square_root(x[0], rounding),
         O::Rcp => format.divide(format.from_f64(1.0), x[0], rounding),

@@ -17,7 +17,7 @@ impl Emitter<'_> {
         if i.has(Bulk) {
             return self.bulk_copy(i);
         }
-        if !i.has(Async) || i.has(Reduce) || i.has(Prefetch) {
+        if !i.has(Async) || i.has(Prefetch) {
             return unsupported(i);
         }
         let to = self.address(self.operand(i, 0)?, Space::Shared)?;

@@ -23,9 +23,6 @@ impl Emitter<'_> {
 
     pub(super) fn atomic(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
-        if i.has(M::Async) {
-            return unsupported(i);
-        }
         let returns = i.opcode == Opcode::Atom;
         let ty = i
             .types()
@@ -35,8 +32,9 @@ impl Emitter<'_> {
             return unsupported(i);
         }
         let first = usize::from(returns);
-        let space = memory::space_of(i);
-        let address = self.address(self.operand(i, first)?, space)?;
+        let address = self.address(self.operand(i, first)?, memory::space_of(i))?;
+        // A generic address may be known to be of one space.
+        let space = address.space;
         let word = match ty.size() {
             Some(8) => Type::U64,
             Some(4) => Type::U32,
@@ -70,6 +68,11 @@ impl Emitter<'_> {
         if fenced {
             self.fence(i)?;
         }
+        if i.has(M::Async) {
+            // red.async: made at once, like all that is asynchronous.
+            let bytes = self.asm.u32(word.size());
+            self.complete_bytes(self.operand(i, first + 2)?, bytes)?;
+        }
         if returns {
             let d = Self::elements(self.operand(i, 0)?).to_vec();
             for (d, id) in d.iter().zip(results) {
@@ -80,7 +83,7 @@ impl Emitter<'_> {
     }
 
     /// The operation in the address's space, which for a generic address is found out first.
-    fn atomic_in(
+    pub(super) fn atomic_in(
         &mut self,
         i: &Instruction,
         a: Address,

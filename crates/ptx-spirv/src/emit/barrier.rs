@@ -1,6 +1,7 @@
 //! bar, barrier, bar.warp, membar and fence (PTX ISA, "Parallel Synchronization and Communication Instructions").
 
 use super::*;
+use rspirv::spirv::GLOp;
 
 /// Device, and what has to be ordered: AcquireRelease of buffers and workgroup memory, made available and visible.
 pub(super) const FENCE_SEMANTICS: u32 = 0x6148;
@@ -195,73 +196,95 @@ impl Emitter<'_> {
         self.set_barrier_result(i, sum)
     }
 
-    /// A barrier of some warps of the block, by a word of shared memory for each number: in its lower half the threads that
-    /// have arrived, in its upper half how often the barrier was complete. Whole warps arrive, as PTX says. The last one
-    /// takes the count off and tells the others, which ask until it has: all warps of a block are resident and get on
+    /// A barrier of some warps of the block, by words of shared memory; all warps of a block are resident and get on
     /// independently of each other wherever a warp is a subgroup of a GPU.
+    ///
+    /// A warp arrives as a whole, as PTX says, but compilers may bring its lanes here in several parts. So lanes are
+    /// counted first: each part adds its lanes to its warp's word, and whoever finds as many of them as the warp has
+    /// left counts the warp as one of 32 threads at the barrier. A word of a warp and of a barrier has the count in its
+    /// lower half and in its upper half how often it was complete; who waits asks until that has changed. Lanes that
+    /// leave the kernel ([`Self::leave_partial_barriers`]) may be what the others waited for, so those look again.
     fn partial_barrier(&mut self, number: Id, count: Id, wait: bool) {
         let (subgroup, workgroup) = (self.asm.u32(3), self.asm.u32(2));
         let (semantics, relaxed) = (self.asm.u32(FENCE_SEMANTICS), self.asm.u32(0));
-        let (two, fifteen, sixteen) = (self.asm.u32(2), self.asm.u32(15), self.asm.u32(16));
+        let (fifteen, sixteen) = (self.asm.u32(15), self.asm.u32(16));
         let number = self.asm.op(Op::BitwiseAnd, Type::U32, &[number, fifteen]);
-        let place = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[number, two]);
-        let first = self.partial_barriers();
-        let id = self.asm.op(Op::IAdd, Type::U32, &[place, first]);
-        let at = memory::Address {
-            space: memory::Space::Shared,
-            id,
+        let barrier = self.partial_word(0, number);
+        let warp = self.entry.warp;
+        let (arrived, live) = (self.partial_word(64, warp), self.partial_word(192, warp));
+        let load = |e: &mut Self, pointer| {
+            e.asm
+                .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed])
         };
-        let pointer = self.atomic_pointer(at, Type::U32);
-        // What the lanes have written comes before their warp's arrival, and this barrier cannot be complete before it.
+        // What the lanes have written comes before their arrival.
         self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
-        let word = self
-            .asm
-            .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed]);
-        let before = self
-            .asm
-            .op(Op::ShiftRightLogical, Type::U32, &[word, sixteen]);
         self.asm
             .void(Op::ControlBarrier, &[subgroup, subgroup, semantics]);
-        self.asm
-            .capability(rspirv::spirv::Capability::GroupNonUniform);
-        let elected = self
+        // None of the two can be complete before this lane is counted.
+        let asked = if wait { barrier } else { arrived };
+        let before = load(self, asked);
+        let before = self
             .asm
-            .op(Op::GroupNonUniformElect, Type::Bool, &[subgroup]);
-        self.when(elected, |e| {
-            let (warp, low, one) = (e.asm.u32(32), e.asm.u32(0xffff), e.asm.u32(0x1_0000));
-            let old = e.asm.op(
+            .op(Op::ShiftRightLogical, Type::U32, &[before, sixteen]);
+        // The lanes that are here, and have asked: the compiler does not know that this is true.
+        let (zero, never) = (self.push(entry::Push::Zero), self.asm.u32(0x1_0000));
+        let difference = self.asm.op(Op::ISub, Type::U32, &[before, never]);
+        let true_for_all = self.asm.op(Op::INotEqual, Type::Bool, &[difference, zero]);
+        let (leads, lanes) = self.leader(true_for_all);
+        self.when(leads, |e| {
+            e.asm.op(
                 Op::AtomicIAdd,
                 Type::U32,
-                &[pointer, workgroup, relaxed, warp],
+                &[arrived, workgroup, relaxed, lanes],
             );
-            let arrived = e.asm.op(Op::BitwiseAnd, Type::U32, &[old, low]);
-            let arrived = e.asm.op(Op::IAdd, Type::U32, &[arrived, warp]);
-            let last = e.asm.op(Op::IEqual, Type::Bool, &[arrived, count]);
-            e.when(last, |e| {
-                let change = e.asm.op(Op::ISub, Type::U32, &[one, count]);
-                e.asm.op(
-                    Op::AtomicIAdd,
-                    Type::U32,
-                    &[pointer, workgroup, relaxed, change],
-                );
-            });
         });
-        if !wait {
-            return;
-        }
         let (header, body, next, merge) =
             (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
-        self.asm.void(Op::LoopMerge, &[merge, next, 0]);
+        self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[body]);
         self.label(body);
-        let word = self
-            .asm
-            .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed]);
+        let (here, left) = (load(self, arrived), load(self, live));
+        let low = self.asm.u32(0xffff);
+        let lanes = self.asm.op(Op::BitwiseAnd, Type::U32, &[here, low]);
+        let all = self.asm.op(Op::IEqual, Type::Bool, &[lanes, left]);
+        self.when(all, |e| {
+            // Of those who see it one clears the count, and counts the warp.
+            let one = e.asm.u32(0x1_0000);
+            let next = e.asm.op(Op::IAdd, Type::U32, &[here, one]);
+            let next = e.asm.op(Op::ISub, Type::U32, &[next, lanes]);
+            let found = e.asm.op(
+                Op::AtomicCompareExchange,
+                Type::U32,
+                &[arrived, workgroup, relaxed, relaxed, next, here],
+            );
+            let first = e.asm.op(Op::IEqual, Type::Bool, &[found, here]);
+            e.when(first, |e| {
+                e.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+                let threads = e.asm.u32(32);
+                let old = e.asm.op(
+                    Op::AtomicIAdd,
+                    Type::U32,
+                    &[barrier, workgroup, relaxed, threads],
+                );
+                let old = e.asm.op(Op::BitwiseAnd, Type::U32, &[old, low]);
+                let sum = e.asm.op(Op::IAdd, Type::U32, &[old, threads]);
+                let last = e.asm.op(Op::IEqual, Type::Bool, &[sum, count]);
+                e.when(last, |e| {
+                    let change = e.asm.op(Op::ISub, Type::U32, &[one, count]);
+                    e.asm.op(
+                        Op::AtomicIAdd,
+                        Type::U32,
+                        &[barrier, workgroup, relaxed, change],
+                    );
+                });
+            });
+        });
+        let now = load(self, asked);
         let now = self
             .asm
-            .op(Op::ShiftRightLogical, Type::U32, &[word, sixteen]);
+            .op(Op::ShiftRightLogical, Type::U32, &[now, sixteen]);
         let same = self.asm.op(Op::IEqual, Type::Bool, &[now, before]);
         self.asm.void(Op::BranchConditional, &[same, next, merge]);
         self.label(next);
@@ -272,32 +295,94 @@ impl Emitter<'_> {
         self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
     }
 
-    /// Where the words of barriers of a part of the block begin.
-    fn partial_barriers(&mut self) -> Id {
+    /// Whether this lane is the first of those that are here and for which `predicate` holds; and how many those are. Both are
+    /// of one ballot: two instructions could see different parts of a warp.
+    fn leader(&mut self, predicate: Id) -> (Id, Id) {
+        self.asm
+            .capability(rspirv::spirv::Capability::GroupNonUniformBallot);
+        let subgroup = self.asm.u32(3);
+        let lanes = self.asm.op(
+            Op::GroupNonUniformBallot,
+            Type::Vector(Scalar::U32, 4),
+            &[subgroup, predicate],
+        );
+        let lanes = self.asm.op(Op::CompositeExtract, Type::U32, &[lanes, 0]);
+        let first = self.asm.glsl(GLOp::FindILsb, Type::U32, &[lanes]);
+        let leads = self
+            .asm
+            .op(Op::IEqual, Type::Bool, &[first, self.entry.lane]);
+        let count = self.asm.op(Op::BitCount, Type::U32, &[lanes]);
+        (leads, count)
+    }
+
+    /// A pointer to a word of barriers of a part of the block: an array's offset there, and an index.
+    fn partial_word(&mut self, array: u32, index: Id) -> Id {
+        let two = self.asm.u32(2);
+        let place = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[index, two]);
+        let first = self.partial_barriers(array);
+        let id = self.asm.op(Op::IAdd, Type::U32, &[place, first]);
+        let at = memory::Address {
+            space: memory::Space::Shared,
+            id,
+        };
+        self.atomic_pointer(at, Type::U32)
+    }
+
+    /// Lanes leave the kernel: barriers of a part of the block do not wait for them any more.
+    pub(super) fn leave_partial_barriers(&mut self) {
+        let (workgroup, relaxed) = (self.asm.u32(2), self.asm.u32(0));
+        let live = self.partial_word(192, self.entry.warp);
+        let here = self.asm.constant(Type::Bool, 1);
+        let (leads, lanes) = self.leader(here);
+        self.when(leads, |e| {
+            e.asm.op(
+                Op::AtomicISub,
+                Type::U32,
+                &[live, workgroup, relaxed, lanes],
+            );
+        });
+    }
+
+    /// Where an array of the words of barriers of a part of the block begins.
+    fn partial_barriers(&mut self, array: u32) -> Id {
         let counter = if self.graph.uses_barrier_reduction() {
             COUNTER_BYTES
         } else {
             0
         };
         self.asm
-            .u32(self.info.static_shared - counter - PARTIAL_BYTES)
+            .u32(self.info.static_shared - counter - PARTIAL_BYTES + array)
     }
 
-    /// Clears those words, before any thread does anything else.
+    /// Sets those words, before any thread does anything else.
     pub(super) fn clear_partial_barriers(&mut self) {
-        let zero = self.asm.u32(0);
-        let leader = self
-            .asm
-            .op(Op::IEqual, Type::Bool, &[self.entry.linear, zero]);
-        let first = self.partial_barriers();
+        let (zero, two, five) = (self.asm.u32(0), self.asm.u32(2), self.asm.u32(5));
+        let (warp, lane, linear) = (self.entry.warp, self.entry.lane, self.entry.linear);
+        let set = |e: &mut Self, array: u32, index: Id, value: Id| {
+            let place = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[index, two]);
+            let first = e.partial_barriers(array);
+            let at = memory::Address {
+                space: memory::Space::Shared,
+                id: e.asm.op(Op::IAdd, Type::U32, &[place, first]),
+            };
+            e.store(at, Type::U32, value, memory::Access::default());
+        };
+        let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
         self.when(leader, |e| {
-            for n in 0..PARTIAL_BYTES / 4 {
-                let at = memory::Address {
-                    space: memory::Space::Shared,
-                    id: e.offset(first, Type::U32, 4 * i64::from(n)),
-                };
-                e.store(at, Type::U32, zero, memory::Access::default());
+            for n in 0..16 {
+                let n = e.asm.u32(n);
+                set(e, 0, n, zero);
             }
+        });
+        let total = self.block_threads();
+        let leader = self.asm.op(Op::IEqual, Type::Bool, &[lane, zero]);
+        self.when(leader, |e| {
+            let start = e.asm.op(Op::ShiftLeftLogical, Type::U32, &[warp, five]);
+            let rest = e.asm.op(Op::ISub, Type::U32, &[total, start]);
+            let whole = e.asm.u32(32);
+            let live = e.asm.glsl(GLOp::UMin, Type::U32, &[rest, whole]);
+            set(e, 64, warp, zero);
+            set(e, 192, warp, live);
         });
         let scope = self.asm.u32(2);
         let semantics = self.asm.u32(FENCE_SEMANTICS);
@@ -358,5 +443,6 @@ impl Emitter<'_> {
 /// Bytes of shared memory that a kernel with bar.red gets in addition, on devices with native barriers.
 pub(crate) const COUNTER_BYTES: u32 = 16;
 
-/// Bytes of shared memory that a kernel with barriers of a part of the block gets in addition there: a word for each of 16.
-pub(crate) const PARTIAL_BYTES: u32 = 64;
+/// Bytes of shared memory that a kernel with barriers of a part of the block gets in addition there: a word for each of 16
+/// barriers, then for each of 32 warps the lanes that have arrived, and the lanes that are left.
+pub(crate) const PARTIAL_BYTES: u32 = 64 + 128 + 128;

@@ -113,7 +113,10 @@ impl Emitter<'_> {
         use Modifier as M;
         let o = self.operand(i, n)?;
         Ok(match ty {
-            M::F16 => self.value(o, Type::F16)?,
+            M::F16 => {
+                let v = self.value(o, Type::F16)?;
+                self.flush_half_comparand(i, v)
+            }
             M::Bf16 => {
                 let v = self.value(o, Type::U16)?;
                 self.brain_to_single(v)
@@ -137,10 +140,20 @@ impl Emitter<'_> {
         let high = self.asm.op(Op::ShiftRightLogical, Type::U32, &[w, bits]);
         let halves = [w, high].map(|h| self.asm.op(Op::UConvert, Type::U16, &[h]));
         Ok(if ty == Modifier::F16x2 {
-            halves.map(|h| self.asm.op(Op::Bitcast, Type::F16, &[h]))
+            halves.map(|h| {
+                let v = self.asm.op(Op::Bitcast, Type::F16, &[h]);
+                self.flush_half_comparand(i, v)
+            })
         } else {
             halves.map(|h| self.brain_to_single(h))
         })
+    }
+
+    fn flush_half_comparand(&mut self, i: &Instruction, v: Id) -> Id {
+        if i.has(Modifier::Ftz) && self.target.flush_explicitly {
+            return self.flush16(v);
+        }
+        v
     }
 
     fn combine(&mut self, operator: Option<Modifier>, value: Id, i: &Instruction) -> Result<Id> {

@@ -376,6 +376,9 @@ impl Emitter<'_> {
                 },
             );
         }
+        if has_partial_barriers(self.target, self.graph) {
+            self.leave_partial_barriers();
+        }
         self.asm.void(Op::Return, &[]);
     }
 

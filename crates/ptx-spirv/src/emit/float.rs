@@ -58,9 +58,15 @@ impl Emitter<'_> {
             _ => false,
         };
         let flush = ty == Type::F32 && self.flushes(i, bitwise);
+        // rcp.approx.ftz.f64 and rsqrt.approx.ftz.f64 see and give the upper 32 bits alone.
+        let gross = ty == Type::F64 && i.has(M::Approx) && i.has(M::Ftz);
         let read = |e: &mut Self, n: usize| -> Result<Id> {
             let id = e.value(e.operand(i, n)?, ty)?;
-            Ok(if flush { e.flush(id) } else { id })
+            Ok(match (flush, gross) {
+                (true, _) => e.flush(id),
+                (_, true) => e.upper_bits(id, true),
+                _ => id,
+            })
         };
         let rounding = directed(i);
         let id = match i.opcode {
@@ -222,7 +228,11 @@ impl Emitter<'_> {
             }
             _ => return unsupported(i),
         };
-        let id = if flush { self.flush(id) } else { id };
+        let id = match (flush, gross) {
+            (true, _) => self.flush(id),
+            (_, true) => self.upper_bits(id, false),
+            _ => id,
+        };
         let id = if i.has(M::Sat) {
             self.saturate(ty, id)
         } else {
@@ -399,6 +409,25 @@ impl Emitter<'_> {
         self.asm.op(Op::LogicalOr, Type::Bool, &[x, y])
     }
 
+    /// The upper 32 bits of a double; a subnormal one as zero of its sign where it is flushed.
+    fn upper_bits(&mut self, id: Id, flush: bool) -> Id {
+        let bits = self.cast(Value { id, ty: Type::F64 }, Type::U64);
+        let upper = self.asm.constant(Type::U64, !0xffff_ffff);
+        let mut bits = self.asm.op(Op::BitwiseAnd, Type::U64, &[bits, upper]);
+        if flush {
+            let exponent = self.asm.constant(Type::U64, 0x7ff << 52);
+            let (sign, zero) = (
+                self.asm.constant(Type::U64, 1 << 63),
+                self.asm.constant(Type::U64, 0),
+            );
+            let e = self.asm.op(Op::BitwiseAnd, Type::U64, &[bits, exponent]);
+            let small = self.asm.op(Op::IEqual, Type::Bool, &[e, zero]);
+            let s = self.asm.op(Op::BitwiseAnd, Type::U64, &[bits, sign]);
+            bits = self.asm.op(Op::Select, Type::U64, &[small, s, bits]);
+        }
+        self.asm.op(Op::Bitcast, Type::F64, &[bits])
+    }
+
     fn test_property(&mut self, i: &Instruction, ty: Type, a: Id) -> Result<Id> {
         use Modifier as M;
         let bits = Type::unsigned(ty.size());
@@ -427,10 +456,13 @@ impl Emitter<'_> {
             Some(M::Infinite) => test(self, Op::IEqual, infinity),
             Some(M::Number) => test(self, Op::ULessThanEqual, infinity),
             Some(M::Notanumber) => test(self, Op::UGreaterThan, infinity),
+            // Zeros are.
             Some(M::Normal) => {
                 let x = test(self, Op::UGreaterThanEqual, least);
                 let y = test(self, Op::ULessThan, infinity);
-                self.asm.op(Op::LogicalAnd, Type::Bool, &[x, y])
+                let x = self.asm.op(Op::LogicalAnd, Type::Bool, &[x, y]);
+                let y = test(self, Op::IEqual, zero);
+                self.asm.op(Op::LogicalOr, Type::Bool, &[x, y])
             }
             Some(M::Subnormal) => {
                 let x = test(self, Op::ULessThan, least);

@@ -158,7 +158,7 @@ impl Emitter<'_> {
     }
 
     /// A subnormal f16 becomes a zero of its sign.
-    fn flush16(&mut self, a: Id) -> Id {
+    pub(super) fn flush16(&mut self, a: Id) -> Id {
         let bits = self.cast(
             Value {
                 id: a,

@@ -15,6 +15,7 @@ use super::cooperative::{Form, Product};
 use super::entry::Push;
 use super::ldmatrix::Rows;
 use super::product::Element;
+use super::sparse::is_sparse;
 use super::*;
 use crate::assembler::{Component, Matrix};
 use crate::graph::Block;
@@ -107,7 +108,7 @@ impl Batch {
                 }
             };
             let i = graph.instruction(frame, statement);
-            if i.opcode == Opcode::Mma && !i.has(Modifier::M8n8k4) {
+            if i.opcode == Opcode::Mma && !i.has(Modifier::M8n8k4) && !is_sparse(i) {
                 let mut registers = Vec::new();
                 if let Some(b) = i.operands.get(2) {
                     graph::operand_registers(b, &mut |r| registers.push(graph.register(frame, r)));
@@ -231,6 +232,7 @@ impl Emitter<'_> {
             Opcode::Mma if i.has(Modifier::M8n8k4) && i.types().nth(1) == Some(Modifier::F16) => {
                 self.quad_pair_product(i)
             }
+            Opcode::Mma if is_sparse(i) => self.sparse_product(i),
             Opcode::Mma => self.mma(i),
             Opcode::Ldmatrix | Opcode::Stmatrix => self.move_matrix(i),
             Opcode::Movmatrix => self.transpose(i),
@@ -305,8 +307,7 @@ impl Emitter<'_> {
         let [dt, at, bt, ct] = types[..] else {
             return unsupported(i);
         };
-        if i.has(M::Sp) || i.has(M::SpOrdered) || i.has(M::Kind) || !i.has(M::Row) || !i.has(M::Col)
-        {
+        if i.has(M::Kind) || !i.has(M::Row) || !i.has(M::Col) {
             return unsupported(i);
         }
         let Some(element) = Element::of(i, at, bt) else {
@@ -390,8 +391,22 @@ impl Emitter<'_> {
             eight_t,
         };
 
-        // Sums.
+        self.products_into_sums(i, &[fragments], d, c, (dt, ct))
+    }
+
+    /// C and products, rounded to D where that is of half precision.
+    pub(super) fn products_into_sums(
+        &mut self,
+        i: &Instruction,
+        products: &[Fragments],
+        d: &[Operand],
+        c: &[Operand],
+        (dt, ct): (ScalarType, ScalarType),
+    ) -> Result<()> {
+        use Modifier as M;
+        let (element, halves) = (products[0].element, products[0].halves);
         let ty = element.sum_type();
+        let half_sums = dt == M::F16;
         let mut sums = Vec::new();
         for o in c {
             if ct == M::F16 {
@@ -401,7 +416,8 @@ impl Emitter<'_> {
                 sums.push(self.value(o, ty)?);
             }
         }
-        if sums.len() != 2 * halves {
+        let results = if half_sums { halves } else { 2 * halves };
+        if sums.len() != 2 * halves || d.len() != results {
             return Err(EmitError::Invalid(format!(
                 "{} with the wrong number of registers",
                 i.mnemonic()
@@ -413,7 +429,9 @@ impl Emitter<'_> {
             let zero = self.asm.u32(0);
             sums.fill(zero);
         }
-        self.product(&fragments, &mut sums);
+        for fragments in products {
+            self.product(fragments, &mut sums);
+        }
         if saturated {
             for (s, &c) in sums.iter_mut().zip(&addends) {
                 *s = self.add_saturated(*s, c);
@@ -460,7 +478,7 @@ impl Emitter<'_> {
     }
 
     /// How the device's own matrix units do a product, where they do.
-    fn cooperative(
+    pub(super) fn cooperative(
         &self,
         element: Element,
         shape: Option<Modifier>,
@@ -555,6 +573,11 @@ impl Emitter<'_> {
             let sum = self.cast(Value { id: sums[0], ty }, Type::U32);
             self.matrix.recent = [self.matrix.recent[1], Some(sum)];
         }
+    }
+
+    /// Has the next product wait for the last one, not for that before it.
+    pub(super) fn product_after_the_last(&mut self) {
+        self.matrix.recent[0] = self.matrix.recent[1];
     }
 
     /// Adds the products of what lane `n` of the quad holds of A and the lanes 8t + n, 8t + 4 + n of B.

@@ -1,4 +1,4 @@
-//! mbarrier objects and what completes on them: mbarrier.*, cp.async.mbarrier.arrive, cp.async.bulk (PTX ISA, "Parallel
+//! mbarrier objects and what completes on them: mbarrier.*, cp.async.mbarrier.arrive, cp.async.bulk, cp.reduce.async.bulk (PTX ISA, "Parallel
 //! Synchronization and Communication Instructions: mbarrier").
 //!
 //! The object is opaque to programs. Here its 64 bits are, as in the interpreter: pending arrivals in bits 0 to 19, expected
@@ -123,6 +123,9 @@ impl Emitter<'_> {
             return self.address(o, Space::Shared);
         }
         let generic = self.address(o, Space::Generic)?;
+        if generic.space == Space::Shared {
+            return Ok(generic);
+        }
         let window = self.window(Space::Shared);
         let offset = self.asm.op(Op::ISub, Type::U64, &[generic.id, window]);
         Ok(Address {
@@ -204,10 +207,18 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// What `.mbarrier::complete_tx::bytes` does when the accesses are made: so many bytes fewer are to come.
+    pub(super) fn complete_bytes(&mut self, object: &Operand, bytes: Id) -> Result<()> {
+        let object = self.barrier_object(object, Space::Shared)?;
+        self.order_memory();
+        self.transfer(object, bytes, true)
+    }
+
     /// cp.async.bulk between global and shared memory: 16 bytes at a time, at once, and the bytes announced to the mbarrier.
+    /// cp.reduce.async.bulk: the elements one by one, each a reduction.
     pub(super) fn bulk_copy(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
-        if i.has(M::Tensor) || i.has(M::Reduce) || i.has(M::MulticastCluster) || i.has(M::CpMask) {
+        if i.has(M::Tensor) || i.has(M::MulticastCluster) || i.has(M::CpMask) {
             return unsupported(i);
         }
         if i.has(M::Prefetch) {
@@ -227,8 +238,64 @@ impl Emitter<'_> {
         let to = self.address(self.operand(i, 0)?, to)?;
         let from = self.address(self.operand(i, 1)?, from)?;
         let size = self.value(self.operand(i, 2)?, Type::U32)?;
+        if i.has(M::Reduce) {
+            let Some(ty) = i.types().next_back() else {
+                return unsupported(i);
+            };
+            let word = match ty.size() {
+                Some(8) => Type::U64,
+                Some(4) => Type::U32,
+                _ => Type::U16,
+            };
+            self.for_each_part(size, word.size(), |e, at| {
+                let (target, source) = (e.part_of(to, at), e.part_of(from, at));
+                let v = e.load(source, word, Access::default());
+                e.atomic_in(i, target, ty, word, v, None).map(|_| ())
+            })?;
+        } else {
+            let whole = Type::Vector(Scalar::U32, 4);
+            self.for_each_part(size, 16, |e, at| {
+                let (target, source) = (e.part_of(to, at), e.part_of(from, at));
+                let v = e.load(source, whole, Access::default());
+                e.store(target, whole, v, Access::default());
+                Ok(())
+            })?;
+        }
+        if i.has(M::MbarrierCompleteTxBytes) {
+            self.complete_bytes(self.operand(i, 3)?, size)?;
+        }
+        Ok(())
+    }
+
+    /// The address so many bytes behind another.
+    fn part_of(&mut self, a: Address, at: Id) -> Address {
+        let wide = if a.space == Space::Shared {
+            Type::U32
+        } else {
+            Type::U64
+        };
+        let offset = self.cast(
+            Value {
+                id: at,
+                ty: Type::U32,
+            },
+            wide,
+        );
+        Address {
+            space: a.space,
+            id: self.asm.op(Op::IAdd, wide, &[a.id, offset]),
+        }
+    }
+
+    /// Does `f` for each offset from 0 to `size` in steps.
+    fn for_each_part(
+        &mut self,
+        size: Id,
+        step: u32,
+        f: impl FnOnce(&mut Self, Id) -> Result<()>,
+    ) -> Result<()> {
         let counter = self.asm.variable(Type::U32);
-        let (zero, sixteen) = (self.asm.u32(0), self.asm.u32(16));
+        let (zero, step) = (self.asm.u32(0), self.asm.u32(step));
         self.asm.void(Op::Store, &[counter, zero]);
         let (header, test, body, next, merge) = (
             self.asm.id(),
@@ -246,40 +313,14 @@ impl Emitter<'_> {
         let more = self.asm.op(Op::ULessThan, Type::Bool, &[at, size]);
         self.asm.void(Op::BranchConditional, &[more, body, merge]);
         self.label(body);
-        let whole = Type::Vector(Scalar::U32, 4);
-        let place = |e: &mut Self, a: Address| {
-            let wide = if a.space == Space::Shared {
-                Type::U32
-            } else {
-                Type::U64
-            };
-            let offset = e.cast(
-                Value {
-                    id: at,
-                    ty: Type::U32,
-                },
-                wide,
-            );
-            Address {
-                space: a.space,
-                id: e.asm.op(Op::IAdd, wide, &[a.id, offset]),
-            }
-        };
-        let source = place(self, from);
-        let target = place(self, to);
-        let v = self.load(source, whole, Access::default());
-        self.store(target, whole, v, Access::default());
+        f(self, at)?;
         self.asm.void(Op::Branch, &[next]);
         self.label(next);
-        let at = self.asm.op(Op::IAdd, Type::U32, &[at, sixteen]);
+        let at = self.asm.op(Op::Load, Type::U32, &[counter]);
+        let at = self.asm.op(Op::IAdd, Type::U32, &[at, step]);
         self.asm.void(Op::Store, &[counter, at]);
         self.asm.void(Op::Branch, &[header]);
         self.label(merge);
-        if i.has(M::MbarrierCompleteTxBytes) {
-            let object = self.barrier_object(self.operand(i, 3)?, Space::Shared)?;
-            self.order_memory();
-            self.transfer(object, size, true)?;
-        }
         Ok(())
     }
 }

@@ -88,7 +88,13 @@ impl Emitter<'_> {
     pub(super) fn memory(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Ld | Opcode::Ldu => self.ld(i),
-            Opcode::St if i.has(Modifier::Async) || i.has(Modifier::Bulk) => unsupported(i),
+            Opcode::St if i.has(Modifier::Bulk) => unsupported(i),
+            Opcode::St if i.has(Modifier::Async) => {
+                self.st(i)?;
+                let (_, _, whole) = self.shape(i)?;
+                let bytes = self.asm.u32(whole.size());
+                self.complete_bytes(self.operand(i, 2)?, bytes)
+            }
             Opcode::St => self.st(i),
             Opcode::Createpolicy => {
                 let zero = self.asm.constant(Type::U64, 0);

@@ -34,6 +34,7 @@ mod product;
 mod quad_pair;
 mod sample;
 mod shuffle;
+mod sparse;
 mod special;
 mod stack;
 mod subnormal;
@@ -928,7 +929,7 @@ impl<'a> Emitter<'a> {
             Call | Trap | Brkpt => self.call(i),
             Mbarrier => self.mbarrier(i),
             Tex | Tld4 | Txq | Suq => self.texture(i),
-            Suld | Sust => self.surface(i),
+            Suld | Sust | Sured => self.surface(i),
             Alloca | Stacksave | Stackrestore => self.stack(i),
             // A cluster is one block, whose rank is 0.
             Mapa => {

@@ -129,7 +129,25 @@ impl Emitter<'_> {
                 let (low, high) = self.split(address);
                 u32(if s == Envreg3 { low } else { high })
             }
-            TotalSmemSize | AggrSmemSize => u32(self.push(Push::TotalShared)),
+            // Nothing of shared memory is reserved here.
+            ReservedSmemOffsetBegin
+            | ReservedSmemOffsetEnd
+            | ReservedSmemOffsetCap
+            | ReservedSmemOffset0
+            | ReservedSmemOffset1 => zero(self),
+            // What only a driver writes, and performance counters that nobody has started.
+            Envreg0 | Pm0 | Pm1 | Pm2 | Pm3 | Pm4 | Pm5 | Pm6 | Pm7 => zero(self),
+            Pm0_64 | Pm1_64 | Pm2_64 | Pm3_64 | Pm4_64 | Pm5_64 | Pm6_64 | Pm7_64 => Ok(Value {
+                id: self.asm.constant(Type::U64, 0),
+                ty: Type::U64,
+            }),
+            // In units of allocation, of 128 bytes on compute capability 9.0.
+            TotalSmemSize | AggrSmemSize => {
+                let total = self.push(Push::TotalShared);
+                let (round, mask) = (self.asm.u32(127), self.asm.u32(!127));
+                let total = self.asm.op(Op::IAdd, Type::U32, &[total, round]);
+                u32(self.asm.op(Op::BitwiseAnd, Type::U32, &[total, mask]))
+            }
             DynamicSmemSize => u32(self.push(Push::DynamicShared)),
             _ => Err(EmitError::Unsupported(format!("special register %{s}"))),
         }

@@ -1,9 +1,9 @@
-//! Surfaces (PTX ISA, "Surface Instructions"): `suld.b` and `sust.b`.
+//! Surfaces (PTX ISA, "Surface Instructions"): `suld.b`, `sust.b` and `sured.b`.
 //!
 //! The handle is that of a texture (`emit/texture.rs`); coordinates are integers, the first in bytes, and what is read and
 //! written are bits.
 
-use super::memory::Access;
+use super::memory::{Access, Address, Space};
 use super::texture::Geometry;
 use super::*;
 use ::texture::offset;
@@ -113,6 +113,27 @@ impl Emitter<'_> {
             .iter()
             .map(|part| self.value(part, scalar))
             .collect::<Result<Vec<_>>>()?;
+        if i.opcode == Opcode::Sured {
+            let target = Address {
+                space: Space::Global,
+                id: address,
+            };
+            let (ty, word) = (ty, Type::unsigned(scalar.size()));
+            if !matches!(word, Type::U32 | Type::U64) || count != 1 {
+                return unsupported(i);
+            }
+            let mut result = Ok(());
+            let reduce = |e: &mut Self| e.atomic_in(i, target, ty, word, ids[0], None).map(|_| ());
+            match inside {
+                Some(inside) => self.when(inside, |e| result = reduce(e)),
+                None => result = reduce(self),
+            }
+            result?;
+            if outside == Outside::Trap {
+                self.trap_unless(inside);
+            }
+            return Ok(());
+        }
         let value = match count {
             1 => ids[0],
             _ => self.asm.op(Op::CompositeConstruct, whole, &ids),

@@ -173,7 +173,6 @@ impl Emitter<'_> {
             ty,
             memory::Access {
                 volatile: true,
-                align: 4,
                 ..Default::default()
             },
         )

@@ -119,8 +119,9 @@ impl Emitter<'_> {
             .next_back()
             .ok_or_else(|| EmitError::Invalid(format!("{} without a type", i.mnemonic())))?;
         let (registers, address) = if load { (0, 1) } else { (1, 0) };
-        let space = memory::space_of(i);
-        let base = self.address(self.operand(i, address)?, space)?;
+        let base = self.address(self.operand(i, address)?, memory::space_of(i))?;
+        // A generic address may be known to be of one space.
+        let space = base.space;
         let wide = if matches!(space, Space::Shared | Space::Local) {
             Type::U32
         } else {
@@ -384,6 +385,15 @@ impl Emitter<'_> {
             .iter()
             .map(|o| self.value(o, word))
             .collect::<Result<Vec<_>>>()?;
+        let device = if shape.k == 16 && shape.halves() == 2 && !saturated {
+            let (shape, sum) = (
+                Some(M::M16n8k16),
+                if element.is_integer() { M::S32 } else { M::F32 },
+            );
+            self.cooperative(element, shape, sum, sum)
+        } else {
+            None
+        };
         let (quad, eight_t) = self.sources();
         let published = if self.yields() {
             let words = self.words_of(&column_ids, element);
@@ -394,6 +404,14 @@ impl Emitter<'_> {
         for tile in 0..(row_tiles * column_tiles) as usize {
             let (row, column) = if row_tiles > 1 { (tile, 0) } else { (0, tile) };
             let (halves, groups) = (halves as usize, groups as usize);
+            if let Some(product) = device {
+                let a = &row_ids[row * halves * groups..(row + 1) * halves * groups];
+                let b = &column_ids[column * groups..(column + 1) * groups];
+                let sums = &mut sums[tile * 2 * halves..(tile + 1) * 2 * halves];
+                let words = self.cooperative_product(product, a, b, sums);
+                sums.copy_from_slice(&words);
+                continue;
+            }
             let fragments = Fragments {
                 element,
                 halves,
@@ -413,6 +431,8 @@ impl Emitter<'_> {
             };
             let sums = &mut sums[tile * 2 * halves..(tile + 1) * 2 * halves];
             self.product(&fragments, sums);
+            // The next one begins after this: an operand that both have is fetched for each.
+            self.product_after_the_last();
         }
         if saturated {
             for (s, &c) in sums.iter_mut().zip(&addends) {

@@ -15,7 +15,7 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("b64", "w", &["and", "or", "xor", "exch", "cas"]),
     ("f32", "f", &["add"]),
     ("f64", "g", &["add"]),
-    ("b16", "h", &["cas", "exch"]),
+    ("b16", "h", &["cas"]),
     ("f16", "h", &["add.noftz"]),
     ("bf16", "h", &["add.noftz"]),
     ("f16x2", "r", &["add.noftz"]),
@@ -23,10 +23,16 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Every operation on a word of the thread's own, at `address`; the old values and what is left are stored, 8 bytes each.
-fn own(how: &str, address: &str, output: &str, reduce: bool) -> (String, Vec<Label>) {
+fn own(
+    operations: &[(&str, &str, &[&str])],
+    how: &str,
+    address: &str,
+    output: &str,
+    reduce: bool,
+) -> (String, Vec<Label>) {
     let (mut text, mut at) = (String::new(), 0);
     let mut labels = Vec::new();
-    for &(ty, register, operations) in OPERATIONS {
+    for &(ty, register, operations) in operations {
         let bits = match register {
             "w" | "g" => 64,
             "h" => 16,
@@ -102,7 +108,7 @@ fn operations_and_old_values() {
             if reduce && how.contains("acq") {
                 continue;
             }
-            let (text, labels) = own(how, "a", ".global", reduce);
+            let (text, labels) = own(OPERATIONS, how, "a", ".global", reduce);
             let name = if reduce { "red" } else { "atom" };
             cases.push((
                 case(
@@ -119,13 +125,20 @@ fn operations_and_old_values() {
     let place = "mov.u32 x, s; shl.b32 y, tid, 3; add.u32 x, x, y; cvt.u64.u32 a, x; cvta.shared.u64 a, a;\n";
     for reduce in [false, true] {
         let name = if reduce { "red" } else { "atom" };
-        for (what, how, address, output) in [
-            (".shared", ".shared", "x", ".shared"),
-            (" of shared memory", "", "a", ""),
-        ] {
-            let (text, labels) = own(how, address, output, reduce);
+        let (text, labels) = own(OPERATIONS, ".shared", "x", ".shared", reduce);
+        let text = format!("{place}{text}");
+        cases.push((
+            case(&format!("{name}.shared"), 8 * labels.len(), shared, &text),
+            labels,
+        ));
+        // Each is a branch by address: type by type.
+        for operations in OPERATIONS.chunks(1) {
+            let (text, labels) = own(operations, "", "a", "", reduce);
+            if labels.is_empty() {
+                continue;
+            }
+            let name = format!("{name}.{} of shared memory", operations[0].0);
             let text = format!("{place}{text}");
-            let name = format!("{name}{what}");
             cases.push((case(&name, 8 * labels.len(), shared, &text), labels));
         }
     }

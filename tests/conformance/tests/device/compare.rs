@@ -118,8 +118,6 @@ fn flushed_comparisons() {
             ));
         }
         forms.push(form("slct.ftz.f32.f32", "f32", "f32 f32 f32"));
-        Bench::open()
-            .with(|t| t.flush_explicitly = true)
-            .check(forms, known_differences("compare::flushed_comparisons"));
+        Bench::open_flushing().check(forms, known_differences("compare::flushed_comparisons"));
     });
 }

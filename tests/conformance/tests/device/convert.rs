@@ -10,7 +10,15 @@ fn integers() -> Vec<Form> {
     for d in INTEGERS {
         for a in INTEGERS {
             forms.push(form(&format!("cvt.{d}.{a}"), d, a));
-            if d != a {
+            // Only where a value can be out of range is `.sat` PTX.
+            let bits = |t: &str| t[1..].parse::<u32>().expect("bits");
+            let unsigned = |t: &str| t.starts_with('u');
+            let fits = match (unsigned(d), unsigned(a)) {
+                (false, true) => bits(d) > bits(a),
+                (true, false) => false,
+                _ => bits(d) >= bits(a),
+            };
+            if !fits {
                 forms.push(form(&format!("cvt.sat.{d}.{a}"), d, a));
             }
         }
@@ -26,10 +34,16 @@ fn with_floats(flush: &str) -> Vec<Form> {
             continue;
         }
         for i in INTEGERS {
+            // PTX has no bytes here.
+            if f == "bf16" && i.ends_with('8') {
+                continue;
+            }
             for r in ["rni", "rzi", "rmi", "rpi"] {
                 forms.push(form(&format!("cvt.{r}{ftz}.{i}.{f}"), i, f));
             }
-            forms.push(form(&format!("cvt.rni{ftz}.sat.{i}.{f}"), i, f));
+            if f != "bf16" {
+                forms.push(form(&format!("cvt.rni{ftz}.sat.{i}.{f}"), i, f));
+            }
             if !flush.is_empty() {
                 continue;
             }
@@ -165,8 +179,6 @@ fn float_conversions() {
 fn flushed_conversions() {
     isolated("convert::flushed_conversions", || {
         let forms = [with_floats(".ftz"), between_floats(".ftz")].concat();
-        Bench::open()
-            .with(|t| t.flush_explicitly = true)
-            .check(forms, known_differences("convert::flushed_conversions"));
+        Bench::open_flushing().check(forms, known_differences("convert::flushed_conversions"));
     });
 }

@@ -21,8 +21,6 @@ fn special_registers() {
         "nctaid.y",
         "nctaid.z",
         "laneid",
-        "warpid",
-        "nwarpid",
         "lanemask_eq",
         "lanemask_le",
         "lanemask_lt",
@@ -37,12 +35,15 @@ fn special_registers() {
         "cluster_ctarank",
         "cluster_nctarank",
     ];
+    // Of these PTX says little: which warp a thread is of, and how many there may be.
+    let warps = ["warpid", "nwarpid"];
     let mut cases = Vec::new();
-    for (grid, block) in [
-        ([3, 2, 2], [5, 4, 3]),
-        ([4, 1, 1], [96, 1, 1]),
-        ([1, 3, 1], [16, 9, 1]),
-        ([1, 1, 2], [3, 1, 17]),
+    for (grid, block, registers) in [
+        ([3, 2, 2], [5, 4, 3], &registers[..]),
+        ([4, 1, 1], [96, 1, 1], &registers),
+        ([1, 3, 1], [16, 9, 1], &registers),
+        ([1, 1, 2], [3, 1, 17], &registers),
+        ([2, 1, 1], [96, 2, 1], &warps),
     ] {
         let threads: u32 = block.iter().product();
         let blocks: u32 = grid.iter().product();

@@ -144,9 +144,9 @@ fn products() -> Vec<Case> {
     cases.push(case(
         "a product of one warp",
         Input::Halves,
-        "setp.eq.u32 p, warp, 1; @!p bra out;\n\
+        "setp.eq.u32 p, warp, 1; @!p bra gone;\n\
          mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d0, d1, d2, d3}, {w0, w1, w2, w3}, {w4, w5}, {d0, d1, d2, d3};\n\
-         out: bar.sync 0; shfl.sync.bfly.b32 d4, d0, 8, 31, -1;",
+         gone: bar.sync 0; shfl.sync.bfly.b32 d4, d0, 8, 31, -1;",
     ));
     cases.push(case(
         "products in loops of different length",

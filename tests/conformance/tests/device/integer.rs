@@ -79,11 +79,11 @@ fn bit_fields() -> Vec<Form> {
         forms.push(form(
             &format!("bfi.{t}"),
             t,
-            &format!("{t} {t} count count"),
+            &format!("{t} {t} place place"),
         ));
     }
     for t in ["u32", "s32", "u64", "s64"] {
-        forms.push(form(&format!("bfe.{t}"), t, &format!("{t} count count")));
+        forms.push(form(&format!("bfe.{t}"), t, &format!("{t} place place")));
         forms.push(form(&format!("bfind.{t}"), "b32", t));
         forms.push(form(&format!("bfind.shiftamt.{t}"), "b32", t));
     }

@@ -15,3 +15,10 @@ mod memory;
 mod texture;
 mod video;
 mod warp;
+
+use conformance::{isolated, Bench, OPENS};
+
+#[test]
+fn the_device_opens() {
+    isolated(OPENS, || drop(Bench::open()));
+}

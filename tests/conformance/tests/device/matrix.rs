@@ -110,6 +110,155 @@ fn mma(shape: &str, [d, a, b, c]: [&str; 4], [na, nb, nc, nd]: [usize; 4], how: 
     }
 }
 
+/// One mma.sp of a warp: as [`mma`], with a word of metadata in each lane.
+fn sparse(
+    shape: &str,
+    [d, a, b, c]: [&str; 4],
+    [n, nc, nd]: [usize; 3],
+    how: [&str; 3],
+    selector: u32,
+) -> Case {
+    let [ordered, before, after] = how;
+    let name = format!(
+        "mma.sp{ordered}.sync.aligned.{shape}.row.col{before}.{d}.{a}.{b}.{c}{after}, selector {selector}"
+    );
+    let mut random = Random(17);
+    let mut input = Vec::new();
+    for _ in 0..32 {
+        for (ty, count) in [(a, n), (b, n), (c, nc)] {
+            for _ in 0..count {
+                input.extend(words(ty, &mut random).iter().flat_map(|w| w.to_le_bytes()));
+            }
+        }
+        // The places of each chunk's two elements go up; of tf32 the halves of one of two go together.
+        let places: u32 = (0..8).fold(0, |word, _| {
+            let choices: &[u32] = match a {
+                "tf32" => &[0b0100, 0b1110],
+                _ => &[0b0100, 0b1000, 0b1100, 0b1001, 0b1101, 0b1110],
+            };
+            word << 4 | choices[random.below(choices.len())]
+        });
+        input.extend(places.to_le_bytes());
+    }
+    let stride = 4 * (2 * n + nc + 1);
+    let mut text = format!(
+        "{HEAD}.reg .b32 a<4>, b<4>, c<4>, d<4>, e, tid;\n.reg .b64 from, to, i;\n\
+         ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x;\n\
+         mul.wide.u32 i, tid, {stride}; add.u64 from, from, i; mul.wide.u32 i, tid, {}; add.u64 to, to, i;\n",
+        4 * nd
+    );
+    let mut at = 0;
+    for (count, letter) in [(n, 'a'), (n, 'b'), (nc, 'c')] {
+        for n in 0..count {
+            let _ = writeln!(text, "ld.global.b32 {letter}{n}, [from+{at}];");
+            at += 4;
+        }
+    }
+    let _ = writeln!(
+        text,
+        "ld.global.b32 e, [from+{at}];\nmma.sp{ordered}.sync.aligned.{shape}.row.col{before}.{d}.{a}.{b}.{c}{after} {}, {}, {}, {}, e, {selector};",
+        list(nd, 'd'),
+        list(n, 'a'),
+        list(n, 'b'),
+        list(nc, 'c'),
+    );
+    for n in 0..nd {
+        let _ = writeln!(text, "st.global.b32 [to+{}], d{n};", 4 * n);
+    }
+    text.push_str("ret;\n}\n");
+    Case {
+        name,
+        text,
+        grid: [1, 1, 1],
+        block: [32, 1, 1],
+        dynamic_shared: 0,
+        input,
+        output: vec![0; 32 * 4 * nd],
+    }
+}
+
+#[test]
+fn sparse_products() {
+    let mut cases = Vec::new();
+    let plain = ["", "", ""];
+    for (shape, n, selectors) in [("m16n8k16", 2, 4), ("m16n8k32", 4, 2)] {
+        for selector in 0..selectors {
+            for (types, nc) in [
+                (["f32", "f16", "f16", "f32"], 4),
+                (["f16", "f16", "f16", "f16"], 2),
+                (["f32", "bf16", "bf16", "f32"], 4),
+            ] {
+                cases.push(sparse(shape, types, [n, nc, nc], plain, selector));
+            }
+        }
+    }
+    for (shape, n, selectors) in [("m16n8k8", 2, 4), ("m16n8k16", 4, 2)] {
+        for selector in 0..selectors {
+            cases.push(sparse(
+                shape,
+                ["f32", "tf32", "tf32", "f32"],
+                [n, 4, 4],
+                plain,
+                selector,
+            ));
+        }
+    }
+    for (bits, shapes) in [
+        (8, [("m16n8k32", 2, 2), ("m16n8k64", 4, 1)]),
+        (4, [("m16n8k64", 2, 2), ("m16n8k128", 4, 1)]),
+    ] {
+        for (shape, n, selectors) in shapes {
+            for selector in 0..selectors {
+                for signs in ["ss", "su", "us", "uu"] {
+                    let (a, b) = (
+                        format!("{}{bits}", &signs[..1]),
+                        format!("{}{bits}", &signs[1..]),
+                    );
+                    let types = ["s32", &*a, &*b, "s32"];
+                    let how = if signs == "ss" {
+                        plain
+                    } else {
+                        ["", ".satfinite", ""]
+                    };
+                    cases.push(sparse(shape, types, [n, 4, 4], how, selector));
+                }
+            }
+        }
+    }
+    for (a, b) in [
+        ("e4m3", "e5m2"),
+        ("e5m2", "e4m3"),
+        ("e4m3", "e4m3"),
+        ("e5m2", "e5m2"),
+    ] {
+        cases.push(sparse(
+            "m16n8k64",
+            ["f32", a, b, "f32"],
+            [4, 4, 4],
+            plain,
+            0,
+        ));
+    }
+    let ordered = ["::ordered_metadata", "", ""];
+    cases.push(sparse(
+        "m16n8k32",
+        ["f32", "f16", "f16", "f32"],
+        [4, 4, 4],
+        ordered,
+        1,
+    ));
+    cases.push(sparse(
+        "m16n8k64",
+        ["s32", "s8", "s8", "s32"],
+        [4, 4, 4],
+        ordered,
+        0,
+    ));
+    isolated("matrix::sparse_products", || {
+        Bench::open().kernels(&cases, known_differences("matrix::sparse_products"));
+    });
+}
+
 #[test]
 fn products() {
     let mut cases = Vec::new();
@@ -451,7 +600,7 @@ fn moves(count: usize, transposed: bool, generic: bool) -> Case {
         "{HEAD}.shared .align 16 .b8 s[1024];\n.reg .b32 r<4>, m, w<4>, tid, at, base, lane;\n.reg .b64 from, to, i, wide;\n\
          ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x; mov.u32 base, s;\n\
          mul.wide.u32 i, tid, 16; add.u64 from, from, i; shl.b32 at, tid, 4; add.u32 at, at, base;\n\
-         ld.global.v4.b32 {{w0, w1, w2, w3}}, [from]; st.shared.v4.b32 [at], {{w0, w1, w2, w3}}; bar.sync 0;\n\
+         ld.global.v4.b32 {{w0, w1, w2, w3}}, [from]; st.shared.v4.b32 [at], {{w0, w1, w2, w3}}; st.shared.v4.b32 [at+512], {{tid, tid, tid, tid}}; bar.sync 0;\n\
          // Rows in another order than lanes.\n\
          mul.lo.u32 lane, tid, 5; and.b32 lane, lane, 31; shl.b32 at, lane, 4; add.u32 at, at, base;\n\
          cvt.u64.u32 wide, at; cvta.shared.u64 wide, wide;\n\

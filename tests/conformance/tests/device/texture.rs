@@ -1,10 +1,10 @@
 //! Textures and surfaces of every format, geometry, address and filter mode.
 //!
-//! The input is descriptors of [`STRIDE`] bytes each, then the coordinates of each thread, then texels. Block `n` uses
-//! descriptor `n`.
+//! The input is descriptors of [`STRIDE`] bytes each, then the coordinates of each thread, then the handles of the
+//! descriptors, then texels. Block `n` uses handle `n`.
 
 use ::texture::{AddressMode, Descriptor, Format, Kind, Level};
-use conformance::{isolated, Bench, Case, Random};
+use conformance::{isolated, left_out, Bench, Case, Geometry, Random, Textures};
 
 /// Bytes from one descriptor to the next.
 const STRIDE: usize = 512;
@@ -79,7 +79,8 @@ impl Input {
     /// `i`, `j`, `k` as integers, and `r0` to `r3` are stored at the end.
     fn run(mut self, name: &str, text: &str) {
         let coordinates = STRIDE * self.textures.len();
-        let start = (coordinates + 32 * THREADS).next_multiple_of(256);
+        let handles = coordinates + 32 * THREADS;
+        let start = (handles + 8 * self.textures.len()).next_multiple_of(256);
         let mut input = vec![0; start];
         for thread in 0..THREADS {
             let special = [
@@ -120,7 +121,7 @@ impl Input {
                  .reg .b64 d<2>;\n\
                  ld.param.u64 t, [in]; ld.param.u64 to, [out];\n\
                  mov.u32 tid, %tid.x; mov.u32 block, %ctaid.x;\n\
-                 mul.wide.u32 a, tid, 32; add.u64 from, t, a; mul.wide.u32 a, block, {STRIDE}; add.u64 t, t, a;\n\
+                 mul.wide.u32 a, tid, 32; add.u64 from, t, a; mul.wide.u32 a, block, 8; add.u64 t, t, a; ld.global.u64 t, [t+{handles}];\n\
                  mad.lo.u32 n, block, {THREADS}, tid; mul.wide.u32 a, n, 16; add.u64 to, to, a;\n\
                  ld.global.v4.f32 {{x, y, z, w}}, [from+{coordinates}];\n\
                  ld.global.v4.b32 {{i, j, k, l}}, [from+{}];\n\
@@ -144,9 +145,26 @@ impl Input {
                 }
                 let bytes = texture.encode();
                 input[n * STRIDE..][..bytes.len()].copy_from_slice(&bytes);
+                let handle = address + (n * STRIDE) as u64;
+                input[handles + 8 * n..][..8].copy_from_slice(&handle.to_le_bytes());
             }
         };
-        if let Err(error) = Bench::open().kernel_placed(&case, &place) {
+        let bench = Bench::open();
+        if bench.is_native() && std::env::var_os("CONFORMANCE_TEXTURES").is_none() {
+            return left_out(
+                &case.name,
+                "textures of NVIDIA's driver need CONFORMANCE_TEXTURES=1",
+            );
+        }
+        let described = Textures {
+            descriptors: &textures,
+            handles,
+            texels: start,
+            geometry: Geometry::of(text),
+            // Weights have 8 bits; texels are within 4 of zero.
+            tolerance: 0.0625,
+        };
+        if let Err(error) = bench.textured(&case, &place, &described) {
             panic!("{error}");
         }
     }
@@ -389,6 +407,30 @@ fn surfaces() {
             "and.b32 i, tid, 7; shl.b32 i, i, 3; shr.u32 j, tid, 3; and.b32 j, j, 7; shr.u32 k, tid, 6;\n\
              mov.b64 d0, {l, tid}; sust.b.a2d.b64.trap [t, {k, i, j, j}], d0; suld.b.a2d.b64.trap d1, [t, {k, i, j, j}];\n\
              mov.b64 {r0, r1}, d1; suq.width.b32 r2, [t]; suq.array_size.b32 r3, [t];",
+        );
+        // Of each word one thread's or, where the order does not matter, several ones' reductions.
+        for (n, op) in ["add.u32", "min.s32", "max.u32", "and.b32", "or.b32"]
+            .iter()
+            .enumerate()
+        {
+            surfaces([16, 8, 1], 1, 1, 32).run(
+                &format!("sured.b.{op}"),
+                &format!(
+                    "and.b32 i, tid, 15; shl.b32 i, i, 2; shr.u32 j, tid, 4; sured.b.{}.2d.{}.{} [t, {{i, j}}], l; suld.b.2d.b32.trap r0, [t, {{i, j}}];",
+                    op.split('.').next().unwrap_or_default(),
+                    op.split('.').next_back().unwrap_or_default(),
+                    ["trap", "zero", "clamp"][n % 3]
+                ),
+            );
+        }
+        surfaces([8, 4, 4], 1, 2, 32).run(
+            "sured.b.add.3d.u64",
+            "and.b32 i, tid, 7; shl.b32 i, i, 3; shr.u32 j, tid, 3; and.b32 j, j, 3; shr.u32 k, tid, 5; mov.b64 d0, {l, tid};\n\
+             sured.b.add.3d.u64.zero [t, {i, j, k, k}], d0; suld.b.3d.b64.trap d1, [t, {i, j, k, k}]; mov.b64 {r0, r1}, d1;",
+        );
+        surfaces([4, 1, 1], 1, 1, 32).run(
+            "sured.b.add.1d.zero of all threads",
+            "and.b32 i, tid, 7; shl.b32 i, i, 2; sub.u32 i, i, 8; sured.b.add.1d.u32.zero [t, {i}], tid; bar.sync 0; mov.b32 i, 4; suld.b.1d.b32.trap r0, [t, {i}];",
         );
         surfaces([4, 4, 1], 1, 1, 8).run(
             "sust.b.2d.b8.zero",

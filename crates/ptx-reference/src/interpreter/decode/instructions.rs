@@ -28,6 +28,32 @@ impl Decoder<'_, '_> {
                     targets: self.targets(operand(0)?)?,
                 }
             }
+            O::St | O::Red if has(M::Async) => {
+                let access = if i.opcode == O::Red {
+                    self.atomic(i, space)?
+                } else {
+                    Action::Store {
+                        place: self.place(operand(0)?, space, span)?,
+                        bytes: ty.and_then(M::size).ok_or(Failure::Unsupported)?.min(8),
+                        sources: self.sources(operand(1)?, ty, span)?,
+                    }
+                };
+                let count = match operand(1)? {
+                    Operand::Vector(elements) => elements.len() as u32,
+                    _ => 1,
+                };
+                Action::Completing {
+                    access: Box::new(Decoded {
+                        predicate: None,
+                        action: access,
+                        form,
+                        span,
+                    }),
+                    bytes: count * ty.and_then(M::size).ok_or(Failure::Unsupported)?,
+                    barrier: self.place(operand(2)?, Space::Shared, span)?,
+                }
+            }
+            O::St if has(M::Bulk) => return Err(Failure::Unsupported),
             O::St => Action::Store {
                 place: self.place(operand(0)?, space, span)?,
                 bytes: ty.and_then(M::size).ok_or(Failure::Unsupported)?.min(8),
@@ -61,7 +87,7 @@ impl Decoder<'_, '_> {
                     target: self.target(operand(0)?)?,
                 }
             }
-            O::Suld | O::Sust if has(M::B) => self.surface(i)?,
+            O::Suld | O::Sust | O::Sured if has(M::B) => self.surface(i)?,
             O::Atom | O::Red => self.atomic(i, space)?,
             O::Cvta => {
                 let source = match operand(1)? {
@@ -246,6 +272,10 @@ impl Decoder<'_, '_> {
                 layered,
                 bytes,
                 outside: outside.unwrap_or(M::TrapMod),
+                reduce: match i.opcode {
+                    O::Sured => Some((reduction(i).ok_or(Failure::Unsupported)?, ty)),
+                    _ => None,
+                },
             },
             handle,
             coordinates,
@@ -300,23 +330,7 @@ impl Decoder<'_, '_> {
     }
 
     fn atomic(&mut self, i: &Instruction, space: Space) -> Result<Action, Failure> {
-        let operations = [
-            M::AddMod,
-            M::IncMod,
-            M::DecMod,
-            M::MinMod,
-            M::MaxMod,
-            M::ExchMod,
-            M::CasMod,
-            M::And,
-            M::Or,
-            M::Xor,
-        ];
-        let operation = *i
-            .modifiers
-            .iter()
-            .find(|m| operations.contains(m))
-            .ok_or(Failure::Unsupported)?;
+        let operation = reduction(i).ok_or(Failure::Unsupported)?;
         let ty = i.types().next().ok_or(Failure::Unsupported)?;
         let mut operands = i.operands.iter();
         let mut next = || operands.next().ok_or(Failure::Unsupported);
@@ -565,7 +579,6 @@ impl Decoder<'_, '_> {
         }
         let others = [
             M::Tensor,
-            M::Reduce,
             M::MulticastCluster,
             M::MulticastClusterAll,
             M::CpMask,
@@ -588,7 +601,15 @@ impl Decoder<'_, '_> {
             (false, _) if i.has(M::BulkGroup) => None,
             _ => return Err(Failure::Unsupported),
         };
+        let reduce = match i.has(M::Reduce) {
+            false => None,
+            true => {
+                let ty = i.types().next_back().ok_or(Failure::Unsupported)?;
+                Some((reduction(i).ok_or(Failure::Unsupported)?, ty))
+            }
+        };
         Ok(Action::CopyBulk {
+            reduce,
             to: self.place(target, to, i.span)?,
             from: self.place(source, from, i.span)?,
             bytes: self.source(bytes, Some(M::U32), i.span)?,
@@ -616,6 +637,23 @@ impl Decoder<'_, '_> {
             sources,
         })
     }
+}
+
+/// The operation of an atomic instruction or a reduction.
+fn reduction(i: &Instruction) -> Option<M> {
+    const OPERATIONS: [M; 10] = [
+        M::AddMod,
+        M::IncMod,
+        M::DecMod,
+        M::MinMod,
+        M::MaxMod,
+        M::ExchMod,
+        M::CasMod,
+        M::And,
+        M::Or,
+        M::Xor,
+    ];
+    i.modifiers.iter().copied().find(|m| OPERATIONS.contains(m))
 }
 
 /// The state space of an access or conversion.

@@ -194,6 +194,19 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
+    /// Fewer bytes are to come at an mbarrier.
+    pub(super) fn complete_bytes(
+        &mut self,
+        i: &Decoded,
+        place: Place,
+        bytes: u32,
+    ) -> Result<(), Error> {
+        let object = self.bytes(i, place, 8, 8)?;
+        let done = mbarrier::Object::unpack(little_endian(object));
+        object.copy_from_slice(&done.transfer(-(bytes as i32)).pack().to_le_bytes());
+        Ok(())
+    }
+
     /// Does an `mbarrier` operation; false if it is a wait that is not over.
     pub(super) fn barrier_object(
         &mut self,

@@ -6,7 +6,7 @@
 use super::{little_endian, Machine};
 use crate::error::Error;
 use crate::interpreter::program::*;
-use crate::interpreter::FaultKind;
+use crate::interpreter::{atomics, FaultKind};
 use crate::semantics::softfloat;
 use ::texture::{AddressMode, Descriptor, Kind, BYTES};
 use ptx::Modifier as M;
@@ -362,6 +362,12 @@ impl Machine<'_, '_> {
         if inside {
             let bytes = self.slice(i, place, size)?;
             for (part, value) in bytes.chunks_mut(surface.bytes as usize).zip(&mut values) {
+                if let Some((operation, ty)) = surface.reduce {
+                    let old = little_endian(part);
+                    let new = atomics::combine(operation, ty, old, *value, 0, false).unwrap_or(old);
+                    part.copy_from_slice(&new.to_le_bytes()[..part.len()]);
+                    continue;
+                }
                 match targets.is_empty() {
                     true => part.copy_from_slice(&value.to_le_bytes()[..part.len()]),
                     false => *value = little_endian(part),

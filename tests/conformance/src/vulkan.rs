@@ -1,0 +1,112 @@
+//! Kernels through this process's translator, on the machine's first Vulkan device.
+
+use crate::bench::Case;
+use crate::side::Buffers;
+use ptx_spirv::{ModuleLayout, RelocationTarget, Target};
+use std::sync::Arc;
+use vulkan::{Allocation, Device, Instance, Launch, MemoryKind, Stream};
+
+pub(crate) struct VulkanSide {
+    device: Arc<Device>,
+    stream: Arc<Stream>,
+}
+
+impl VulkanSide {
+    /// # Panics
+    /// Without a device.
+    pub(crate) fn open() -> Self {
+        let instance = Instance::load().expect("a Vulkan loader");
+        let physical = instance
+            .physical_devices()
+            .first()
+            .expect("a device; lavapipe will do");
+        let device = Device::open(physical).expect("the device opens");
+        let stream = device.create_stream().expect("a stream");
+        Self { device, stream }
+    }
+
+    /// The same device, with a stream of its own.
+    ///
+    /// # Panics
+    /// Without such a stream.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            device: self.device.clone(),
+            stream: self.device.create_stream().expect("a stream"),
+        }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        self.device.target()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Allocation, String> {
+        self.device
+            .allocate(bytes.max(16) as u64, MemoryKind::Device)
+            .map_err(|e| e.to_string())
+    }
+
+    pub(crate) fn buffers(&self, input: usize, output: usize) -> Result<Buffers, String> {
+        let (input, output) = (self.allocate(input)?, self.allocate(output)?);
+        Ok(Buffers {
+            input: input.address(),
+            output: output.address(),
+            _keep: Box::new((input, output)),
+        })
+    }
+
+    pub(crate) fn run(
+        &self,
+        module: &ptx::Module,
+        case: &Case,
+        buffers: &Buffers,
+        input: &[u8],
+        target: Option<&Target>,
+    ) -> Result<Vec<u8>, String> {
+        let layout = ModuleLayout::new(module).map_err(|e| format!("layout: {e}"))?;
+        let target = target.unwrap_or_else(|| self.target());
+        let translated = ptx_spirv::translate(module, &layout, "k", target)
+            .map_err(|e| format!("translator: {e}"))?;
+        let mut image = layout.image.clone();
+        let variables = self.allocate(image.len())?;
+        for relocation in &layout.relocations {
+            let address = match relocation.target {
+                RelocationTarget::Offset(offset) => variables.address() + offset,
+                RelocationTarget::Function(index) => u64::from(index) + 1,
+            };
+            let bytes = address.wrapping_add_signed(relocation.addend).to_le_bytes();
+            let (at, size) = (relocation.offset as usize, relocation.size as usize);
+            image[at..at + size].copy_from_slice(&bytes[..size]);
+        }
+        let parameters: Vec<u8> = [buffers.input, buffers.output]
+            .iter()
+            .flat_map(|a| a.to_le_bytes())
+            .collect();
+        let device = || -> Result<Vec<u8>, vulkan::Error> {
+            self.stream.write(buffers.input, input)?;
+            self.stream.write(buffers.output, &case.output)?;
+            self.stream.write(variables.address(), &image)?;
+            let shader = self.device.create_shader(&translated)?;
+            let pipeline = shader.pipeline(case.block, case.dynamic_shared)?;
+            crate::isolate::compiled(&case.name);
+            let block = translated
+                .info
+                .parameter_block(&parameters, case.grid, false);
+            let launch = Launch {
+                grid: case.grid,
+                parameters: &block,
+                module: variables.address(),
+                ..Launch::default()
+            };
+            self.stream.launch(&pipeline, &launch)?;
+            self.stream.synchronize()?;
+            let mut got = vec![0; case.output.len()];
+            self.stream.read(buffers.output, &mut got)?;
+            Ok(got)
+        };
+        device().map_err(|e| {
+            self.device.clear_fault();
+            format!("device: {e}")
+        })
+    }
+}
