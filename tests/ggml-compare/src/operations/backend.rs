@@ -38,8 +38,8 @@ pub enum Attempt<T> {
     Unsupported(String),
 }
 
-/// Bytes of arguments that took time to make: of quantised types, by type, size and seed.
-type Made = HashMap<(Type, [i64; 4], u64), Vec<u8>>;
+/// Blocks of quantised types.
+type Made = HashMap<Type, Vec<u8>>;
 
 /// `ggml_backend_t`.
 pub struct Backend<'a> {
@@ -159,18 +159,25 @@ impl<'a> Backend<'a> {
 
     /// What lies in memory for an argument.
     fn bytes(&self, input: &Input, seed: u64) -> Vec<u8> {
-        let size = input.stored_size();
-        if input.kind.block() == 1 || !matches!(input.fill, Fill::Range(..)) {
-            return encode(self.c, input.kind, size, input.fill, seed);
+        let (kind, size) = (input.kind, input.stored_size());
+        if kind.block() == 1 {
+            return encode(self.c, kind, size, input.fill, seed);
         }
-        // Quantising some types takes longer than everything else, and a table of cases has the same weights often.
+        // Quantising takes longer than everything else: a few blocks serve all tensors of the type, in other orders.
+        const SIZE: [i64; 4] = [256, 32, 1, 1];
         let mut made = self.made.borrow_mut();
-        if made.values().map(Vec::len).sum::<usize>() > 256 << 20 {
-            made.clear();
-        }
-        made.entry((input.kind, size, seed))
-            .or_insert_with(|| encode(self.c, input.kind, size, input.fill, seed))
-            .clone()
+        let pool = made
+            .entry(kind)
+            .or_insert_with(|| encode(self.c, kind, SIZE, Fill::Range(-1.0, 1.0), 0));
+        let blocks = SIZE[0] * SIZE[1] / kind.block();
+        let bytes = pool.len() / blocks as usize;
+        let count = size.iter().product::<i64>() / kind.block();
+        Fill::Below(blocks)
+            .values([count, 1, 1, 1], seed)
+            .into_iter()
+            .flat_map(|block| &pool[block as usize * bytes..][..bytes])
+            .copied()
+            .collect()
     }
 
     /// Computes a graph and waits for it.

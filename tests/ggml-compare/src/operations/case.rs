@@ -251,7 +251,7 @@ pub struct Input {
     pub kind: Type,
     /// Its size as the operation sees it.
     pub size: [i64; 4],
-    /// Its numbers.
+    /// Its numbers; a quantised type has blocks of numbers between -1 and 1.
     pub fill: Fill,
     /// How it lies in memory.
     pub layout: Layout,

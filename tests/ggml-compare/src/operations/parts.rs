@@ -205,7 +205,7 @@ pub fn run(options: &Options, cases: &[(&'static str, Case)]) -> Result<bool> {
                     let Some((first, end)) = part else {
                         return anyhow::Ok(());
                     };
-                    run_part(first, end, &state)?;
+                    run_part(first, end, &state, &start)?;
                 })
             })
             .collect();
@@ -249,19 +249,29 @@ fn parts(cases: &[(&'static str, Case)]) -> Vec<(usize, usize)> {
     parts
 }
 
+/// Starts a child for the cases from `first` to `end`.
+fn start(first: usize, end: usize) -> Result<Child> {
+    Command::new(env::current_exe()?)
+        .args(env::args_os().skip(1))
+        .args(["--part", &first.to_string(), &end.to_string()])
+        // A debugger that prints where ggml gave up takes longer than the case.
+        .env("GGML_NO_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("could not start a child")
+}
+
 /// Runs a part, in as many children as it takes.
-fn run_part(mut first: usize, end: usize, state: &Mutex<State>) -> Result<()> {
+fn run_part(
+    mut first: usize,
+    end: usize,
+    state: &Mutex<State>,
+    start: &dyn Fn(usize, usize) -> Result<Child>,
+) -> Result<()> {
     while first < end {
         let limit = state.lock().expect("no panic").options.limit;
-        let mut child = Command::new(env::current_exe()?)
-            .args(env::args_os().skip(1))
-            .args(["--part", &first.to_string(), &end.to_string()])
-            // A debugger that prints where ggml gave up takes longer than the case.
-            .env("GGML_NO_BACKTRACE", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("could not start a child")?;
+        let mut child = start(first, end)?;
         let (next, begun, late) = follow(&mut child, first, Duration::from_secs(limit), state)?;
         let status = child.wait()?;
         let mut state = state.lock().expect("no panic");
@@ -271,11 +281,20 @@ fn run_part(mut first: usize, end: usize, state: &Mutex<State>) -> Result<()> {
             } else {
                 describe(status)
             };
-            if begun.reference {
-                note.push_str(" in the reference");
-            }
+            // The CPU's backend gives up where a kernel of it lacks a case that it said to have.
+            let word = match begun.reference {
+                true if status.signal() == Some(libc::SIGABRT) => {
+                    note = "the reference aborts".into();
+                    "unsupported"
+                }
+                true => {
+                    note.push_str(" in the reference");
+                    "DIED"
+                }
+                false => "DIED",
+            };
             let seconds = begun.since.elapsed().as_secs_f64();
-            state.record(begun.index, "DIED", f64::INFINITY, seconds, &note);
+            state.record(begun.index, word, f64::INFINITY, seconds, &note);
             first = begun.index + 1;
             continue;
         }
@@ -371,19 +390,103 @@ mod tests {
     use super::super::case::{Cases, Measure};
     use super::*;
 
+    /// As many cases of one family; what they compute does not matter here.
+    fn family(name: &'static str, count: usize) -> Vec<(&'static str, Case)> {
+        let mut cases = Cases::new(name);
+        for i in 0..count {
+            cases.add(format!("{i}"), Measure::Equal, Vec::new(), |m, _| {
+                m.arange(0.0, 1.0, 1.0)
+            });
+        }
+        cases.all.into_iter().map(|case| (name, case)).collect()
+    }
+
     #[test]
     fn parts_hold_one_family_each_and_all_cases() {
-        let mut cases = Vec::new();
-        for (name, count) in [("first", 3), ("second", PART + 5), ("third", 1)] {
-            let mut family = Cases::new(name);
-            for i in 0..count {
-                family.add(format!("{i}"), Measure::Equal, Vec::new(), |m, _| {
-                    m.arange(0.0, 1.0, 1.0)
-                });
-            }
-            cases.extend(family.all.into_iter().map(|case| (name, case)));
-        }
+        let mut cases = family("first", 3);
+        cases.extend(family("second", PART + 5));
+        cases.extend(family("third", 1));
         let (a, b, c) = (3, 3 + PART, 8 + PART);
         assert_eq!(parts(&cases), [(0, a), (a, b), (b, c), (c, c + 1)]);
+    }
+
+    /// Runs a part whose children are scripts, which know the first case as `$0`.
+    fn run_scripts(count: usize, script: &str) -> Result<(Totals, Vec<String>)> {
+        let options = Options {
+            device: String::new(),
+            only: Vec::new(),
+            family: Vec::new(),
+            subset: false,
+            jobs: 1,
+            limit: 1,
+            quiet: true,
+            list: false,
+            time: None,
+            part: None,
+        };
+        let cases = family("family", count);
+        let state = Mutex::new(State {
+            options: &options,
+            cases: &cases,
+            totals: BTreeMap::new(),
+            disagreements: Vec::new(),
+        });
+        run_part(0, count, &state, &|first, _| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script, &first.to_string()]);
+            Ok(shell.stdout(Stdio::piped()).spawn()?)
+        })?;
+        let mut state = state.into_inner().expect("no panic");
+        let totals = state.totals.remove("family").unwrap_or_default();
+        Ok((totals, state.disagreements))
+    }
+
+    #[test]
+    fn the_next_child_goes_on_behind_the_case_in_which_one_died() {
+        let script = r#"
+            begin() { printf 'noise\001begin %s\n' $1; }
+            end() { printf '\001end 0.5 %s\n' "$1"; }
+            case $0 in
+                0) begin 0; end 'ok 0 '; begin 1; kill -SEGV $$ ;;
+                2) begin 2; printf '\001reference\n'; kill -ABRT $$ ;;
+                3) begin 3; printf '\001reference\n'; kill -SEGV $$ ;;
+                4) begin 4; end 'WRONG 0.25 Equal'; begin 5; exec sleep 5 ;;
+                6) begin 6; end 'unsupported 0 no ggml_other'; begin 7; end 'ok 0 ' ;;
+            esac"#;
+        let (totals, disagreements) = run_scripts(8, script).expect("the children start");
+        assert_eq!((totals.agree, totals.disagree), (2, 4));
+        let unsupported: Vec<_> = totals.unsupported.into_iter().collect();
+        assert_eq!(
+            unsupported,
+            [
+                ("no ggml_other".to_string(), 1),
+                ("the reference aborts".to_string(), 1)
+            ]
+        );
+        let expected = [
+            ("DIED", "1 (segmentation fault)"),
+            ("DIED", "3 (segmentation fault in the reference)"),
+            ("WRONG", "4 (Equal)"),
+            ("DIED", "5 (took more than 1 s)"),
+        ];
+        for ((word, rest), line) in expected.into_iter().zip(&disagreements) {
+            assert!(line.starts_with(word) && line.ends_with(rest), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_child_that_fails_after_its_last_case_is_a_disagreement() {
+        let script = r"printf '\001begin 0\n\001end 0.5 ok 0 \n'; exit 3";
+        let (totals, disagreements) = run_scripts(1, script).expect("the child starts");
+        assert_eq!((totals.agree, totals.disagree), (1, 1));
+        assert!(disagreements[0].contains("exit status: 3"));
+    }
+
+    #[test]
+    fn a_child_that_does_not_begin_is_an_error() {
+        let error = run_scripts(1, "exit 2")
+            .err()
+            .expect("nothing was computed");
+        assert!(error.to_string().contains("before its first case"));
     }
 }

@@ -43,10 +43,8 @@ fn columns(cases: &mut Cases) {
                     continue;
                 }
                 let narrow = columns == 1 || columns == 5 && kind.block() == 1;
-                // What a prompt of the demonstration's model uses as well.
-                let prompt = columns == 100 && matches!(kind, Type::Q4_K | Type::Q6_K | F16);
                 add(cases, input(kind, &[k, rows]), input(F32, &[k, columns]))
-                    .subset(rows == 67 && (narrow || prompt));
+                    .subset(rows == 67 && narrow);
             }
         }
         // Long rows, whose sums are split among blocks.
