@@ -166,9 +166,12 @@ impl<'a> Backend<'a> {
         // Quantising takes longer than everything else: a few blocks serve all tensors of the type, in other orders.
         const SIZE: [i64; 4] = [256, 32, 1, 1];
         let mut made = self.made.borrow_mut();
-        let pool = made
-            .entry(kind)
-            .or_insert_with(|| encode(self.c, kind, SIZE, Fill::Range(-1.0, 1.0), 0));
+        let pool = made.entry(kind).or_insert_with(|| {
+            // SAFETY: a type number of ggml, and a whole number of its blocks.
+            let row = unsafe { (self.c.ggml_row_size)(kind.0, SIZE[0]) };
+            random_blocks(kind, row, SIZE[1] as usize)
+                .unwrap_or_else(|| encode(self.c, kind, SIZE, Fill::Range(-1.0, 1.0), 0))
+        });
         let blocks = SIZE[0] * SIZE[1] / kind.block();
         let bytes = pool.len() / blocks as usize;
         let count = size.iter().product::<i64>() / kind.block();
@@ -280,6 +283,28 @@ impl Drop for Backend<'_> {
     }
 }
 
+/// Blocks of random bits, of the types in which each bit pattern is a block: their quantiser first makes tables for seconds.
+/// The scale of a block is a half between 2^-7 and 2^-3.
+fn random_blocks(kind: Type, bytes: usize, count: usize) -> Option<Vec<u8>> {
+    // Where the upper half of the scale stands; IQ1_M has each fourth of it above 12 bits of scales of its own.
+    let upper = match kind {
+        Type::IQ2_XXS | Type::IQ2_XS | Type::IQ2_S => 1,
+        Type::IQ3_XXS | Type::IQ3_S | Type::IQ1_S => 1,
+        Type::IQ1_M => bytes - 1,
+        _ => return None,
+    };
+    let size = [(bytes * count) as i64, 1, 1, 1];
+    let mut blocks: Vec<u8> = Fill::Below(256)
+        .values(size, kind.0 as u64)
+        .into_iter()
+        .map(|byte| byte as u8)
+        .collect();
+    for block in blocks.chunks_exact_mut(bytes) {
+        block[upper] = block[upper] & 0xf | 0x20;
+    }
+    Some(blocks)
+}
+
 /// Numbers in a type of ggml.
 pub fn encode(c: &Functions, kind: Type, size: [i64; 4], fill: Fill, seed: u64) -> Vec<u8> {
     let values = fill.values(size, seed);
@@ -340,5 +365,22 @@ impl Drop for Scope<'_> {
             }
             (self.c.ggml_free)(self.context);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_blocks_have_small_scales() {
+        // Bytes of a block; the first two of IQ1_S are the scale, the last eight of IQ1_M hold it in their upper bits.
+        let blocks = random_blocks(Type::IQ1_S, 50, 100).expect("made of bits");
+        assert_eq!(blocks.len(), 5000);
+        assert!(blocks.chunks(50).all(|block| block[1] >> 4 == 2));
+        let blocks = random_blocks(Type::IQ1_M, 56, 100).expect("made of bits");
+        assert!(blocks.chunks(56).all(|block| block[55] >> 4 == 2));
+        assert_ne!(blocks[..56], blocks[56..112]);
+        assert_eq!(random_blocks(Type::Q4_K, 144, 1), None);
     }
 }
