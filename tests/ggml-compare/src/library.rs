@@ -12,7 +12,7 @@ use anyhow::{bail, ensure, Context, Result};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
 use crate::abi::{check_defaults, Batch, ContextParams, LogCallback, ModelParams, QuantizeParams};
-use crate::operations::InitParams;
+use crate::operations::{InitParams, TypeTraits};
 
 macro_rules! functions {
     ($(fn $name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
@@ -52,12 +52,15 @@ functions! {
     fn ggml_free(*mut c_void);
     fn ggml_tensor_overhead() -> usize;
     fn ggml_graph_overhead_custom(usize, bool) -> usize;
-    fn ggml_type_name(c_int) -> *const c_char;
     fn ggml_row_size(c_int, i64) -> usize;
     fn ggml_nbytes(*const c_void) -> usize;
     fn ggml_quantize_chunk(c_int, *const f32, *mut c_void, i64, i64, i64, *const f32) -> usize;
-    fn ggml_new_tensor(*mut c_void, c_int, c_int, *const i64) -> *mut c_void;
     fn ggml_new_graph_custom(*mut c_void, usize, bool) -> *mut c_void;
+    fn ggml_graph_n_nodes(*mut c_void) -> c_int;
+    fn ggml_graph_node(*mut c_void, c_int) -> *mut c_void;
+    fn ggml_get_type_traits(c_int) -> *const TypeTraits;
+    fn ggml_backend_dev_backend_reg(*mut c_void) -> *mut c_void;
+    fn ggml_backend_reg_get_proc_address(*mut c_void, *const c_char) -> *mut c_void;
     fn ggml_build_forward_expand(*mut c_void, *mut c_void);
     fn ggml_backend_dev_init(*mut c_void, *const c_char) -> *mut c_void;
     fn ggml_backend_free(*mut c_void);
@@ -66,29 +69,6 @@ functions! {
     fn ggml_backend_buffer_free(*mut c_void);
     fn ggml_backend_graph_compute(*mut c_void, *mut c_void) -> c_int;
     fn ggml_backend_tensor_set(*mut c_void, *const c_void, usize, usize);
-    fn ggml_sqr(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_silu(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_gelu(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_sum_rows(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_argmax(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_cont(*mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_add(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_mul(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_swiglu_split(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_cpy(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_get_rows(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_mul_mat(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_set_rows(*mut c_void, *mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_mul_mat_id(*mut c_void, *mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
-    fn ggml_scale(*mut c_void, *mut c_void, f32) -> *mut c_void;
-    fn ggml_rms_norm(*mut c_void, *mut c_void, f32) -> *mut c_void;
-    fn ggml_norm(*mut c_void, *mut c_void, f32) -> *mut c_void;
-    fn ggml_argsort(*mut c_void, *mut c_void, c_int) -> *mut c_void;
-    fn ggml_concat(*mut c_void, *mut c_void, *mut c_void, c_int) -> *mut c_void;
-    fn ggml_permute(*mut c_void, *mut c_void, c_int, c_int, c_int, c_int) -> *mut c_void;
-    fn ggml_soft_max_ext(*mut c_void, *mut c_void, *mut c_void, f32, f32) -> *mut c_void;
-    fn ggml_flash_attn_ext(*mut c_void, *mut c_void, *mut c_void, *mut c_void, *mut c_void, f32, f32, f32) -> *mut c_void;
-    fn ggml_rope_ext(*mut c_void, *mut c_void, *mut c_void, *mut c_void, c_int, c_int, c_int, f32, f32, f32, f32, f32, f32) -> *mut c_void;
     fn ggml_log_set(LogCallback, *mut c_void);
     fn llama_log_set(LogCallback, *mut c_void);
     fn llama_version() -> *const c_char;

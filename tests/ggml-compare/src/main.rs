@@ -151,7 +151,9 @@ fn run(command: Command) -> Result<bool> {
             print!("{verdict}");
             Ok(verdict.agrees())
         }
-        Command::Operations { libraries, options } => operations::run(&libraries.open()?, &options),
+        Command::Operations { libraries, options } => {
+            operations::run(&|| libraries.open(), &options)
+        }
         Command::Nodes { options } => {
             nodes::compare(&options)?;
             Ok(true)
