@@ -36,7 +36,7 @@ fn an_unsupported_instruction_is_named_with_kernel_and_line() {
 /// `%envreg1` and `2` hold the grid handle of cooperative groups; what the others hold is the driver's own affair.
 #[test]
 fn environment_registers_are_refused_by_name() {
-    for register in ["envreg3", "envreg31", "current_graph_exec"] {
+    for register in ["envreg5", "envreg31", "current_graph_exec"] {
         let e = refusal(
             &format!("mov.b32 %r0, %{register};\nst.global.u32 [%rd0], %r0;"),
             &Target::lavapipe(),
