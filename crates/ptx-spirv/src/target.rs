@@ -111,8 +111,8 @@ pub struct Target {
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
     /// memory.
     pub inline_parameters: u32,
-    /// Whether barriers of a part of the block are made of words in shared memory, where a warp is a subgroup. Off on every
-    /// device: on NVIDIA's driver 580 a warp was seen to pass one early.
+    /// Whether barriers of a part of the block are made of words in shared memory, where a warp is a subgroup; else they are
+    /// refused. On where they have been tried.
     pub partial_barriers: bool,
 }
 

@@ -72,7 +72,9 @@ impl Heap {
 
 /// What a heap of some bytes begins with: the number of units, a multiple of 32, where the first one is, and no bit set.
 fn header(size: usize) -> Vec<u8> {
-    let units = (size.min(MOST_BYTES) / UNIT_BYTES)
+    let units = size
+        .min(MOST_BYTES)
+        .div_ceil(UNIT_BYTES)
         .next_multiple_of(32)
         .max(32);
     let mut header = vec![0; (HEADER_BYTES + units / 8).next_multiple_of(256)];
