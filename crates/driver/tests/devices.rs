@@ -3,6 +3,7 @@
 //! The first two GPUs of the machine; where there is no GPU, lavapipe twice over: a copy of its library is a second Vulkan driver.
 //! On a machine with one GPU the tests say that they tested nothing.
 
+#[macro_use]
 mod common;
 #[path = "common/two_devices.rs"]
 mod two_devices;
@@ -15,21 +16,7 @@ use std::ptr::null_mut;
 use two_devices::environment;
 
 /// Calls an exported function and checks that it succeeds.
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
 /// Calls an exported function and checks the error it gives.
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
-
 /// Runs a test in a child process that has two devices, if there are two.
 fn with_two(test: &str, more: &[(&str, &str)], body: impl FnOnce()) {
     if is_child() {

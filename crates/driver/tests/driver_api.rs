@@ -2,6 +2,7 @@
 //!
 //! Each test runs in a process of its own: on a CPU device a wrong address would end all of them.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -12,21 +13,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Calls an exported function and checks that it succeeds.
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
 /// Calls an exported function and checks the error it gives.
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
-
 /// Initialises CUDA and makes device 0's primary context current.
 fn primary() -> CUcontext {
     let mut context = CUcontext::NULL;

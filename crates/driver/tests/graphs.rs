@@ -1,5 +1,6 @@
 //! Graphs beyond capture: nodes of every type, changes of instantiated graphs, user objects; batches; launches of old.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -8,20 +9,6 @@ use cuda_abi::*;
 use std::ffi::{c_void, CStr, CString};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
 
 const PTX: &CStr = c"
 .version 8.0

@@ -1,5 +1,6 @@
 //! `malloc` and `free` in kernels.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -7,13 +8,6 @@ use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
-
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
 
 /// `take` gives thread t of the grid `24 + t * step` bytes, writes t into their first and last word and stores the pointer;
 /// `check` counts the pointers behind which t still stands, and frees every one that is `rest` modulo `modulus`.

@@ -1,5 +1,6 @@
 //! Kernels: from PTX through the translator and the Vulkan driver to results in memory.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -7,20 +8,6 @@ use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
-
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
 
 const PTX: &CStr = c"
 .version 8.0

@@ -1,5 +1,6 @@
 //! Operations on memory in streams and graphs: writing words and waiting for them.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -7,20 +8,6 @@ use cuda::exports::*;
 use cuda_abi::*;
 use std::ptr::{null, null_mut};
 use std::time::Duration;
-
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
 
 fn start() -> [CUstream; 2] {
     let mut context = CUcontext::NULL;

@@ -1,6 +1,7 @@
 //! Many threads on many streams: launches, copies, events, allocations, frees and graphs, for seconds;
 //! `VKCUDA_STRESS_SECONDS` says how many.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -10,13 +11,6 @@ use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
 
 const THREADS: u64 = 32;
 /// Words of a thread's data.

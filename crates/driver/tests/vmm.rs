@@ -1,6 +1,7 @@
 //! Virtual memory management: addresses reserved, memory created, mapped, made accessible, unmapped, in every order that the
 //! API allows, and the errors of those that it does not. A device without it refuses, and the tests say that they tested nothing.
 
+#[macro_use]
 mod common;
 
 use common::in_child;
@@ -10,21 +11,7 @@ use std::ffi::{c_void, CStr};
 use std::ptr::null_mut;
 
 /// Calls an exported function and checks that it succeeds.
-macro_rules! ok {
-    ($call:expr) => {
-        // SAFETY: the arguments are as the function's documentation asks.
-        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
-    };
-}
-
 /// Calls an exported function and checks the error it gives.
-macro_rules! fails {
-    ($call:expr, $status:ident) => {
-        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
-        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
-    };
-}
-
 /// What ggml reserves for each of its pools.
 const LARGE: usize = 32 << 30;
 

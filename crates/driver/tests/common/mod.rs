@@ -1,6 +1,22 @@
 //! What the tests share: child processes, and NVIDIA's runtime libraries where the environment names some.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
+
+/// A call of the driver API that succeeds.
+macro_rules! ok {
+    ($call:expr) => {
+        // SAFETY: the arguments are as the function's documentation asks.
+        assert_eq!(unsafe { $call }, CUresult::SUCCESS, "{}", stringify!($call))
+    };
+}
+
+/// A call of the driver API that fails in this way.
+macro_rules! fails {
+    ($call:expr, $status:ident) => {
+        // SAFETY: the arguments are as the function's documentation asks, up to the one that is meant to be wrong.
+        assert_eq!(unsafe { $call }, CUresult::$status, "{}", stringify!($call))
+    };
+}
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
