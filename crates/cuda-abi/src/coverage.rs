@@ -16,7 +16,7 @@ pub fn document() -> String {
         "# The CUDA driver API, function by function\n\n\
          Every function of `cuda.h` of CUDA 13.5 and before, and of its companions for OpenGL, EGL, VDPAU and the profiler, is\n\
          exported by `libcuda.so.1` and found by `cuGetProcAddress`. Made from the table in\n\
-         `crates/cuda-abi/src/functions.rs` by `cargo run -p cuda-abi --example coverage > docs/api-coverage.md`; a test compares.\n\n",
+         `crates/cuda-abi/src/functions.rs` by `cargo run -p cuda-abi --example api_coverage > docs/api-coverage.md`; a test compares.\n\n",
     );
     let sections: [(&str, &str, Filter); 4] = [
         ("Implemented", "", |f| f.status == Status::Ready),
@@ -101,7 +101,7 @@ mod tests {
         let written = include_str!("../../../docs/api-coverage.md");
         assert!(
             written == super::document(),
-            "run: cargo run -p cuda-abi --example coverage > docs/api-coverage.md"
+            "run: cargo run -p cuda-abi --example api_coverage > docs/api-coverage.md"
         );
     }
 }
