@@ -89,6 +89,33 @@ pub struct KernelInfo {
 }
 
 impl KernelInfo {
+    /// A kernel with a block of parameters and nothing else, for shaders that are not made of PTX.
+    pub fn plain(name: &str, parameter_bytes: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            parameters: Vec::new(),
+            parameter_bytes,
+            inline_parameters: false,
+            grid_workspace_offset: None,
+            static_shared: 0,
+            dynamic_shared_align: 1,
+            shared_in_scratch: false,
+            local_bytes: 0,
+            local_in_scratch: false,
+            warp_state: false,
+            warp_slot_words: 0,
+            max_threads: 1024,
+            required_threads: None,
+            min_blocks_per_multiprocessor: None,
+            subgroup_size: 0,
+            uses_printf: false,
+            uses_heap: false,
+            ptx_version: 80,
+            target: 90,
+            registers: 16,
+        }
+    }
+
     /// The parameter block of a launch with these packed arguments: themselves, and behind them the grid's workspace if
     /// the kernel asks for the grid's handle. Vulkan promises that workgroups are resident together only where there is
     /// one, so the workspace is marked as usable for grids of one block and where the runtime says that it has seen to that

@@ -163,27 +163,8 @@ fn pipeline(
         what: error.to_string(),
     })?;
     let info = KernelInfo {
-        name: name.to_owned(),
-        parameters: Vec::new(),
-        parameter_bytes,
-        inline_parameters: false,
-        grid_workspace_offset: None,
-        static_shared: 0,
-        dynamic_shared_align: 1,
-        shared_in_scratch: false,
-        local_bytes: 0,
-        local_in_scratch: false,
-        warp_state: false,
-        warp_slot_words: 0,
         max_threads: threads,
-        required_threads: None,
-        min_blocks_per_multiprocessor: None,
-        subgroup_size: 0,
-        uses_printf: false,
-        uses_heap: false,
-        ptx_version: 0,
-        target: 0,
-        registers: 0,
+        ..KernelInfo::plain(name, parameter_bytes)
     };
     Shader::new(&shared.raw, &shared.pipeline_cache, &spirv, &info)?.pipeline([threads, 1, 1], 0)
 }

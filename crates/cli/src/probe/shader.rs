@@ -370,26 +370,8 @@ pub fn kernel(instruction: Instruction, from: Number, to: Number, modes: Modes) 
 /// How the kernel is launched: the translator's contract, with one parameter and nothing else.
 fn info() -> KernelInfo {
     KernelInfo {
-        name: "probe".to_owned(),
         parameters: vec![Parameter { offset: 0, size: 8 }],
-        parameter_bytes: 8,
-        inline_parameters: false,
-        grid_workspace_offset: None,
-        static_shared: 0,
-        dynamic_shared_align: 1,
-        shared_in_scratch: false,
-        local_bytes: 0,
-        local_in_scratch: false,
-        warp_state: false,
-        warp_slot_words: 0,
         max_threads: 32,
-        required_threads: None,
-        min_blocks_per_multiprocessor: None,
-        subgroup_size: 0,
-        uses_printf: false,
-        uses_heap: false,
-        ptx_version: 83,
-        target: 90,
-        registers: 16,
+        ..KernelInfo::plain("probe", 8)
     }
 }

@@ -42,29 +42,7 @@ pub fn device() -> Arc<Device> {
 
 /// What a kernel of the tests is told besides its code.
 pub fn info(name: &str, parameter_bytes: u32) -> KernelInfo {
-    KernelInfo {
-        name: name.to_owned(),
-        parameters: Vec::new(),
-        parameter_bytes,
-        inline_parameters: false,
-        grid_workspace_offset: None,
-        static_shared: 0,
-        dynamic_shared_align: 1,
-        shared_in_scratch: false,
-        local_bytes: 0,
-        local_in_scratch: false,
-        warp_state: false,
-        warp_slot_words: 0,
-        max_threads: 1024,
-        required_threads: None,
-        min_blocks_per_multiprocessor: None,
-        subgroup_size: 0,
-        uses_printf: false,
-        uses_heap: false,
-        ptx_version: 80,
-        target: 90,
-        registers: 16,
-    }
+    KernelInfo::plain(name, parameter_bytes)
 }
 
 /// Offsets of the push constants.
