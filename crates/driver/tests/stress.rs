@@ -7,7 +7,7 @@ mod common;
 use common::in_child;
 use cuda::exports::*;
 use cuda_abi::*;
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,29 +15,6 @@ use std::time::{Duration, Instant};
 const THREADS: u64 = 32;
 /// Words of a thread's data.
 const WORDS: usize = 256;
-
-const PTX: &CStr = c"
-.version 8.0
-.target sm_80
-.address_size 64
-// data[i] += step
-.visible .entry add(.param .u64 data, .param .u32 step) {
-    .reg .b32 %r<6>;
-    .reg .b64 %rd<4>;
-    ld.param.u64 %rd1, [data];
-    ld.param.u32 %r1, [step];
-    mov.u32 %r2, %ctaid.x;
-    mov.u32 %r3, %ntid.x;
-    mov.u32 %r4, %tid.x;
-    mad.lo.u32 %r2, %r2, %r3, %r4;
-    mul.wide.u32 %rd2, %r2, 4;
-    add.u64 %rd3, %rd1, %rd2;
-    ld.global.u32 %r5, [%rd3];
-    add.u32 %r5, %r5, %r1;
-    st.global.u32 [%rd3], %r5;
-    ret;
-}
-";
 
 fn launch(function: CUfunction, data: CUdeviceptr, step: u32, stream: CUstream) {
     let mut arguments: [*mut c_void; 2] = [
@@ -215,7 +192,10 @@ fn thirty_two_threads_lose_nothing() {
         ok!(cuInit(0));
         ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
         ok!(cuCtxSetCurrent(context));
-        ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
+        ok!(cuModuleLoadData(
+            &mut module,
+            common::ADD_PTX.as_ptr().cast()
+        ));
         ok!(cuModuleGetFunction(&mut function, module, c"add".as_ptr()));
         // Twice: what the first round leaves behind (pools of streams and memory) serves the second.
         let round = || {

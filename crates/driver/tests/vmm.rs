@@ -7,7 +7,7 @@ mod common;
 use common::in_child;
 use cuda::exports::*;
 use cuda_abi::*;
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 use std::ptr::null_mut;
 
 /// Calls an exported function and checks that it succeeds.
@@ -195,29 +195,6 @@ fn a_pool_grows_at_its_end() {
     });
 }
 
-const PTX: &CStr = c"
-.version 8.0
-.target sm_80
-.address_size 64
-// data[i] += step
-.visible .entry add(.param .u64 data, .param .u32 step) {
-    .reg .b32 %r<6>;
-    .reg .b64 %rd<4>;
-    ld.param.u64 %rd1, [data];
-    ld.param.u32 %r1, [step];
-    mov.u32 %r2, %ctaid.x;
-    mov.u32 %r3, %ntid.x;
-    mov.u32 %r4, %tid.x;
-    mad.lo.u32 %r2, %r2, %r3, %r4;
-    mul.wide.u32 %rd2, %r2, 4;
-    add.u64 %rd3, %rd1, %rd2;
-    ld.global.u32 %r5, [%rd3];
-    add.u32 %r5, %r5, %r1;
-    st.global.u32 [%rd3], %r5;
-    ret;
-}
-";
-
 fn launch(function: CUfunction, data: CUdeviceptr, words: usize, step: u32, stream: CUstream) {
     let mut arguments: [*mut c_void; 2] = [
         std::ptr::from_ref(&data).cast_mut().cast(),
@@ -248,7 +225,10 @@ fn kernels_and_graphs_run_over_mapped_ranges() {
     in_child("kernels_and_graphs_run_over_mapped_ranges", &[], || {
         let Some(piece) = start() else { return };
         let (mut module, mut function) = (CUmodule::NULL, CUfunction::NULL);
-        ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
+        ok!(cuModuleLoadData(
+            &mut module,
+            common::ADD_PTX.as_ptr().cast()
+        ));
         ok!(cuModuleGetFunction(&mut function, module, c"add".as_ptr()));
         let base = reserve(8 * piece);
         map_new(base + piece as u64, piece);

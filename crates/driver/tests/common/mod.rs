@@ -18,11 +18,36 @@ macro_rules! fails {
     };
 }
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+
+/// A module with the kernel `add`, which adds a number to each word of an array.
+pub const ADD_PTX: &CStr = c"
+.version 8.0
+.target sm_80
+.address_size 64
+// data[i] += step
+.visible .entry add(.param .u64 data, .param .u32 step) {
+    .reg .b32 %r<6>;
+    .reg .b64 %rd<4>;
+    ld.param.u64 %rd1, [data];
+    ld.param.u32 %r1, [step];
+    mov.u32 %r2, %ctaid.x;
+    mov.u32 %r3, %ntid.x;
+    mov.u32 %r4, %tid.x;
+    mad.lo.u32 %r2, %r2, %r3, %r4;
+    mul.wide.u32 %rd2, %r2, 4;
+    add.u64 %rd3, %rd1, %rd2;
+    ld.global.u32 %r5, [%rd3];
+    add.u32 %r5, %r5, %r1;
+    st.global.u32 [%rd3], %r5;
+    ret;
+}
+";
 
 /// Set in a child process.
 const CHILD: &str = "VKCUDA_TEST_CHILD";
