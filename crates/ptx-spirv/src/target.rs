@@ -114,6 +114,10 @@ pub struct Target {
     /// Whether barriers of a part of the block are made of words in shared memory, where a warp is a subgroup; else they are
     /// refused. On where they have been tried.
     pub partial_barriers: bool,
+    /// Whether additions of a number to a register that later steps read go through a shuffle, in kernels whose shared
+    /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
+    /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
+    pub opaque_counters: bool,
 }
 
 /// Bytes behind the push constants where a device has 256 of them, as all drivers of desktop GPUs do.
@@ -148,6 +152,7 @@ impl Target {
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
             partial_barriers: false,
+            opaque_counters: false,
         }
     }
 
@@ -179,6 +184,7 @@ impl Target {
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
             partial_barriers: false,
+            opaque_counters: false,
         }
     }
 
@@ -211,6 +217,7 @@ impl Target {
             matrix_units: MatrixUnits::default(),
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             partial_barriers: false,
+            opaque_counters: false,
         }
     }
 
@@ -232,6 +239,7 @@ impl Target {
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
             flush_explicitly: false,
+            opaque_counters: true,
             ..Self::subgroup32()
         }
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{kernel, kernels, profiles, text, translate, validate};
-use ptx_spirv::{ModuleLayout, Target, TranslateError};
+use ptx_spirv::{ModuleLayout, SharedMemory, Target, TranslateError};
 
 fn refusal(body: &str, target: &Target) -> TranslateError {
     translate(&kernel(body), "k", target).expect_err("a refusal")
@@ -154,6 +154,28 @@ fn barriers_of_a_part_of_the_block_are_refused_on_gpus() {
     // The whole block is no part of it.
     let whole = kernel(body).replace("(.param .u64 out)", "(.param .u64 out)\n.reqntid 64");
     translate(&whole, "k", &Target::subgroup64()).expect("a barrier of the whole block");
+}
+
+/// A loop's counter, raised before the end of the loop, in a kernel with shared memory.
+#[test]
+fn counters_are_hidden_where_shared_memory_is_in_scratch_on_nvidia() {
+    let body = "mov.u32 %r0, 0;\nagain:\nadd.s32 %r0, %r0, 1;\nsetp.lt.s32 %p0, %r0, 9;\n@%p0 bra again;\nst.global.u32 [%rd0], %r0;";
+    let shuffles = |target: &Target| {
+        let t = translate(&kernel(body), "k", target).expect("a loop");
+        validate("a loop with a counter", &t.spirv);
+        common::instructions(&t.spirv)
+            .iter()
+            .filter(|i| i.class.opcode == rspirv::spirv::Op::GroupNonUniformShuffleXor)
+            .count()
+    };
+    let mut target = Target::nvidia();
+    // rspirv does not know its execution mode.
+    target.maximal_reconvergence = false;
+    assert_eq!(shuffles(&target), 0);
+    target.shared_memory = SharedMemory::Scratch;
+    assert_eq!(shuffles(&target), 1);
+    target.opaque_counters = false;
+    assert_eq!(shuffles(&target), 0);
 }
 
 #[test]

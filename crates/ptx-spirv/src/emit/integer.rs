@@ -232,6 +232,11 @@ impl Emitter<'_> {
             .asm
             .op(if subtract { Op::ISub } else { Op::IAdd }, ty, &[a, b]);
         if !(i.has(M::Sat) && signed) {
+            let id = if ty == Type::U32 && self.is_opaque_counter(i) {
+                self.opaque(id)
+            } else {
+                id
+            };
             return self.set(d, ty, id);
         }
         // Overflow: the operands' signs say so, and the saturated value has the sign of a.
@@ -255,6 +260,18 @@ impl Emitter<'_> {
         let limit = self.asm.op(Op::BitwiseXor, ty, &[sign, most]);
         let id = self.asm.op(Op::Select, ty, &[overflow, limit, id]);
         self.set(d, ty, id)
+    }
+
+    /// Whether this is `add r, r, number` where the target wants such sums hidden ([`crate::Target::opaque_counters`]).
+    fn is_opaque_counter(&self, i: &Instruction) -> bool {
+        let hidden = self.target.opaque_counters
+            && self.target.warps == Warps::Subgroup32
+            && self.target.shared_memory == SharedMemory::Scratch;
+        hidden
+            && matches!(
+                i.operands.as_slice(),
+                [Operand::Register(d), Operand::Register(a), Operand::Integer(_)] if d == a
+            )
     }
 
     /// The condition-code register CC.CF as a virtual boolean of the kernel.

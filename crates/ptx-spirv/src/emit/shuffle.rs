@@ -123,6 +123,17 @@ impl Emitter<'_> {
         )
     }
 
+    /// A word as it is, of which a driver's compiler does not know where it comes from: each invocation's own, by a shuffle.
+    pub(super) fn opaque(&mut self, value: Id) -> Id {
+        self.asm.capability(Capability::GroupNonUniformShuffle);
+        let (scope, zero) = (self.asm.u32(SUBGROUP), self.asm.u32(0));
+        self.asm.op(
+            Op::GroupNonUniformShuffleXor,
+            Type::U32,
+            &[scope, value, zero],
+        )
+    }
+
     /// A word of another invocation of the subgroup, by its number there; where subgroups hold two warps, by its lane.
     pub(crate) fn native_shuffle(&mut self, value: Id, invocation: Id) -> Id {
         self.asm.capability(Capability::GroupNonUniformShuffle);
