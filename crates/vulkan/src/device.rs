@@ -265,6 +265,13 @@ impl Device {
         self.shared.end_polls();
     }
 
+    /// Waits for all work, ends the device's threads and gives up its streams, as the last handle does when it is dropped: for
+    /// a process that ends while others still hold the device. No
+    /// host function runs from then on.
+    pub fn end(&self) {
+        self.shared.shut_down();
+    }
+
     /// Tells kernels the address of the heap that they allocate from, 0 for none.
     pub fn set_heap(&self, address: u64) {
         self.shared.raw.set_heap(address);

@@ -306,3 +306,34 @@ fn the_last_handle_of_a_device_may_go_in_a_host_function() {
         .recv_timeout(Duration::from_secs(20))
         .expect("no deadlock");
 }
+
+/// What a program never destroys holds the device until the process ends; its threads must not call the driver that long.
+#[test]
+fn a_device_that_is_held_can_end() {
+    let s = setup();
+    let stream = s.device.create_stream().unwrap();
+    let memory = s.device.allocate(128, MemoryKind::Device).unwrap();
+    stream.fill(memory.address(), 0, 4, 32).unwrap();
+    let called = Arc::new(AtomicU32::new(0));
+    let calls = Arc::clone(&called);
+    stream
+        .host_function(Box::new(move || {
+            calls.fetch_add(1, Ordering::SeqCst);
+        }))
+        .unwrap();
+    s.affine(&stream, memory.address(), 1, 1);
+    s.device.end();
+    assert_eq!(
+        called.load(Ordering::SeqCst),
+        1,
+        "what was asked for is done"
+    );
+    // The thread is gone.
+    let calls = Arc::clone(&called);
+    let _ = stream.host_function(Box::new(move || {
+        calls.fetch_add(1, Ordering::SeqCst);
+    }));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(called.load(Ordering::SeqCst), 1);
+    s.device.end();
+}

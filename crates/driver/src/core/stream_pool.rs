@@ -58,8 +58,9 @@ impl OpenDevice {
         self.unused.lock().push(stream);
     }
 
-    /// Waits until the device and, on a CPU device, the thread that plays its queue are done with everything, and lets go
-    /// of the streams.
+    /// Waits until the device and, on a CPU device, the thread that plays its queue are done with everything, and ends the
+    /// device's threads, also where what a program never destroyed still holds the device: a thread that calls the Vulkan
+    /// driver once its own exit handlers have run crashes there.
     ///
     /// # Errors
     /// Sticky errors.
@@ -73,6 +74,8 @@ impl OpenDevice {
             stream.fill(memory.address(), 0, 4, 1)?;
             stream.synchronize()?;
         }
+        drop(streams);
+        self.vulkan.end();
         Ok(())
     }
 }
