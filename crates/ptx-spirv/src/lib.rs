@@ -243,6 +243,15 @@ pub fn translate(
         .function(kernel)
         .filter(|f| f.is_entry && f.body.is_some())
         .ok_or_else(|| TranslateError::NoKernel(kernel.to_owned()))?;
+    if let Some([x, y, z]) = function.required_cluster {
+        if [x, y, z].iter().any(|&blocks| blocks > 1) {
+            return Err(TranslateError::Unsupported {
+                kernel: kernel.to_owned(),
+                line: module.line(function.span),
+                what: format!("clusters of several blocks (.reqnctapercluster {x}, {y}, {z})"),
+            });
+        }
+    }
     let mut graph = graph::build(module, layout, function)?;
     if !target.float64 {
         graph.refuse_doubles(module, kernel)?;

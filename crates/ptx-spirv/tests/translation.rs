@@ -179,6 +179,19 @@ fn counters_are_hidden_where_shared_memory_is_in_scratch_on_nvidia() {
 }
 
 #[test]
+fn clusters_of_several_blocks_are_refused_by_name() {
+    let with = |size: &str| {
+        kernel("mov.u32 %r0, %tid.x;").replace(
+            "(.param .u64 out)",
+            &format!("(.param .u64 out) .reqnctapercluster {size}"),
+        )
+    };
+    translate(&with("1"), "k", &Target::lavapipe()).expect("a cluster of one block");
+    let e = translate(&with("1, 2"), "k", &Target::lavapipe()).expect_err("two blocks");
+    assert!(e.to_string().contains(".reqnctapercluster 1, 2, 1"), "{e}");
+}
+
+#[test]
 fn text_that_is_no_ptx_is_a_parse_error_with_its_line() {
     let e = refusal("mov.u32 %r0, 1;\nmov.u32 %r0 %r1;", &Target::lavapipe());
     let TranslateError::Parse { kernel, source } = &e else {

@@ -515,6 +515,8 @@ pub struct Function {
     pub max_threads: Option<[u32; 3]>,
     /// `.reqntid x, y, z`; missing values are 1.
     pub required_threads: Option<[u32; 3]>,
+    /// `.reqnctapercluster x, y, z`; missing values are 1.
+    pub required_cluster: Option<[u32; 3]>,
     /// `.minnctapersm`.
     pub min_blocks_per_multiprocessor: Option<u32>,
     /// `.maxnreg`.

@@ -259,6 +259,7 @@ impl<'a> Parser<'a> {
             parameters,
             max_threads: None,
             required_threads: None,
+            required_cluster: None,
             min_blocks_per_multiprocessor: None,
             max_registers: None,
             no_return: false,
@@ -285,7 +286,7 @@ impl<'a> Parser<'a> {
                 b"reqntid" => function.required_threads = Some(triple(cursor)?),
                 b"minnctapersm" => function.min_blocks_per_multiprocessor = Some(count(cursor)?),
                 b"maxnreg" => function.max_registers = Some(count(cursor)?),
-                b"reqnctapercluster" => drop(triple(cursor)?),
+                b"reqnctapercluster" => function.required_cluster = Some(triple(cursor)?),
                 b"maxnctapersm" | b"maxclusterrank" | b"abi_preserve" | b"abi_preserve_control" => {
                     count(cursor)?;
                 }

@@ -218,6 +218,9 @@ fn head(out: &mut String, function: &Function) {
     if let Some([x, y, z]) = function.required_threads {
         write(out, format_args!(" .reqntid {x}, {y}, {z}"));
     }
+    if let Some([x, y, z]) = function.required_cluster {
+        write(out, format_args!(" .reqnctapercluster {x}, {y}, {z}"));
+    }
     if let Some(count) = function.min_blocks_per_multiprocessor {
         write(out, format_args!(" .minnctapersm {count}"));
     }
