@@ -190,7 +190,11 @@ impl Emitter<'_> {
                 n => self.n(Op::ISub, last[n], one),
             };
             if outside == Outside::Clamp {
-                *place = self.asm.glsl(GLOp::SClamp, u, &[*place, zero, last]);
+                // A layer's number has no sign.
+                *place = match axis {
+                    2 if geometry.layered => self.asm.glsl(GLOp::UMin, u, &[*place, last]),
+                    _ => self.asm.glsl(GLOp::SClamp, u, &[*place, zero, last]),
+                };
                 continue;
             }
             let fits = self.test(Op::ULessThanEqual, *place, last);

@@ -319,7 +319,8 @@ impl Machine<'_, '_> {
             .map(|&c| i64::from(self.read(c) as i32))
             .collect();
         let (layer, rest) = match surface.layered {
-            true => (at[0], &at[1..]),
+            // It has no sign.
+            true => (i64::from(at[0] as u32), &at[1..]),
             false => (0, &at[..]),
         };
         let mut at = [0, 0, layer];
