@@ -62,6 +62,8 @@ pub struct Textures<'a> {
     pub texels: usize,
     /// Where the coordinates of each thread are in the input, 32 bytes each: four numbers, four integers.
     pub coordinates: usize,
+    /// Whether the integers are the coordinates.
+    pub integers: bool,
     /// What they are read through.
     pub geometry: crate::textures::Geometry,
     /// How far interpolated numbers may be from the interpreter's, as a part of the largest finite number of a texture's texels
@@ -362,14 +364,19 @@ impl Bench {
             let place = textures.coordinates + 32 * thread;
             let numbers: [f32; 4] =
                 std::array::from_fn(|i| f32::from_bits(word(&case.input, place / 4 + i)));
-            // Which of a texture's texels such coordinates mean is nowhere said.
+            // Which of a texture's texels such coordinates mean is nowhere said: integers in an array of one dimension (CUDA
+            // has them for linear memory only, and the hardware finds zeros), and numbers that are not finite or too large
+            // for a place in the texture.
             let repeated = descriptor.address_modes[..textures.geometry.axes as usize]
                 .iter()
                 .any(|mode| matches!(mode, AddressMode::Wrap | AddressMode::Mirror));
-            if numbers
-                .iter()
-                .any(|x| x.is_nan() || repeated && x.abs() > 1e8)
-            {
+            let unspecified = match textures.integers {
+                true => textures.geometry.axes == 1 && !textures.geometry.layered,
+                false => numbers
+                    .iter()
+                    .any(|x| x.is_nan() || repeated && x.abs() > 1e8),
+            };
+            if unspecified {
                 unlike += 1;
                 continue;
             }
@@ -401,7 +408,7 @@ impl Bench {
         if unlike > 0 {
             left_out(
                 &case.name,
-                &format!("{unlike} words at coordinates that are not finite, or have no fraction"),
+                &format!("{unlike} words at coordinates that mean no texel"),
             );
         }
         if different == 0 {

@@ -40,8 +40,11 @@ impl Geometry {
         } else if has(".2d") {
             (2, false, false)
         } else {
-            assert!(has(".1d") || has("txq"), "no geometry: {text}");
-            (if has("txq") { 2 } else { 1 }, false, false)
+            assert!(
+                has(".1d") || has("txq") || has("suq"),
+                "no geometry: {text}"
+            );
+            (if has(".1d") { 1 } else { 2 }, false, false)
         };
         Self {
             axes,

@@ -179,6 +179,8 @@ pub(crate) enum Helper {
     Fetch {
         /// Coordinates that are used.
         axes: u8,
+        /// With a level.
+        explicit: bool,
     },
     /// A sample: handle, x, y, z, layer, level of detail.
     Sample {

@@ -29,7 +29,7 @@ impl Emitter<'_> {
         match helper {
             Helper::TextureIndex => self.write_texture_index(id),
             Helper::Texel => self.write_texel(id),
-            Helper::Fetch { axes } => self.write_fetch(id, axes),
+            Helper::Fetch { axes, explicit } => self.write_fetch(id, axes, explicit),
             Helper::Sample { axes } => self.write_sample(id, axes),
             Helper::Gather => self.write_gather(id),
             _ => self.write_cube_face(id),
@@ -259,8 +259,9 @@ impl Emitter<'_> {
         self.call_helper(Helper::TextureIndex, Type::U32, &[index, size, mode])
     }
 
-    /// The texel at integer coordinates.
-    fn write_fetch(&mut self, id: Id, axes: u8) {
+    /// The texel at integer coordinates. Address modes are for those with an explicit level; without, there are zeros outside
+    /// of the texture, as outside of its levels. (PTX says nothing of all this: it is what NVIDIA's hardware does.)
+    fn write_fetch(&mut self, id: Id, axes: u8, explicit: bool) {
         let u = Type::U32;
         let p = self
             .asm
@@ -269,21 +270,33 @@ impl Emitter<'_> {
         let extent = self.descriptor_words(handle, offset::EXTENT);
         let sampler = self.descriptor_words(handle, offset::SAMPLER);
         let (modes, levels) = (self.part(sampler, 0), self.part(sampler, 1));
-        let (zero, one) = (self.asm.u32(0), self.asm.u32(1));
-        let last = self.n(Op::ISub, levels, one);
-        let level = self.asm.glsl(GLOp::UMin, u, &[level, last]);
+        let zero = self.asm.u32(0);
+        let mut inside = self.test(Op::ULessThan, level, levels);
+        let level = self.pick(u, inside, level, zero);
         let mut at = [zero; 3];
         for axis in 0..u32::from(axes) {
             let size = self.part(extent, axis);
             let size = self.at_level(size, level);
-            let mode = self.mode_of(modes, axis);
-            at[axis as usize] = self.index_of(p[1 + axis as usize], size, mode);
+            let index = p[1 + axis as usize];
+            if explicit {
+                let mode = self.mode_of(modes, axis);
+                at[axis as usize] = self.index_of(index, size, mode);
+                continue;
+            }
+            let fits = self.test(Op::ULessThan, index, size);
+            at[axis as usize] = self.pick(u, fits, index, zero);
+            inside = self.test(Op::LogicalAnd, inside, fits);
         }
         let slice = match axes {
             3 => at[2],
             _ => self.layer_within(layer, extent),
         };
         let texel = self.call_helper(Helper::Texel, TEXEL, &[handle, level, at[0], at[1], slice]);
+        let parts = [0, 1, 2, 3].map(|n| {
+            let part = self.part(texel, n);
+            self.pick(u, inside, part, zero)
+        });
+        let texel = self.asm.op(Op::CompositeConstruct, TEXEL, &parts);
         self.asm.void(Op::ReturnValue, &[texel]);
     }
 

@@ -217,7 +217,7 @@ impl Emitter<'_> {
                 let [x, y, z] = xyz;
                 let axes = geometry.axes;
                 self.call_helper(
-                    Helper::Fetch { axes },
+                    Helper::Fetch { axes, explicit },
                     TEXEL,
                     &[handle, x, y, z, layer, level],
                 )

@@ -176,17 +176,25 @@ impl Machine<'_, '_> {
         };
         let texel = if sample.integer {
             let level = detail.first().map_or(0, |&level| self.read(level) as usize);
-            let level = level.min(texture.levels.len() - 1);
+            let mut inside = level < texture.levels.len();
             let mut at = [Some(0); 3];
             for axis in 0..sample.axes {
+                let index = self.read(rest[axis]) as u32;
                 let size = extent(&texture, axis, level as u32);
-                let index = i64::from(self.read(rest[axis]) as i32);
-                at[axis] = wrapped(index, size, texture.address_modes[axis]);
+                if detail.is_empty() {
+                    inside &= index < size;
+                    at[axis] = Some(index);
+                } else {
+                    at[axis] = wrapped((index as i32).into(), size, texture.address_modes[axis]);
+                }
             }
             if sample.axes < 3 {
                 at[2] = Some(layer.min(texture.layers - 1));
             }
-            self.texel(i, &texture, level, at)?
+            match inside {
+                true => self.texel(i, &texture, level, at)?,
+                false => [0; 4],
+            }
         } else {
             let mut point = self.singles(&rest[..sample.axes]);
             let (mut layer, mut axes) = (layer, sample.axes);
