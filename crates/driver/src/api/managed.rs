@@ -4,7 +4,7 @@ use crate::boundary::{In, Result};
 use crate::core::advice::{ordinal, Said};
 use crate::core::pointer::{self, Known};
 use crate::core::stream::Stream;
-use crate::core::{platform, stack};
+use crate::core::{capture, platform, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use std::ops::Range;
@@ -121,6 +121,7 @@ fn advise(
     location: Result<CUmemLocation>,
 ) -> Result {
     advice.name().ok_or(CUresult::INVALID_VALUE)?;
+    capture::refuse_unsafe_call()?;
     managed(dptr, count)?;
     let location = match has_place(advice) {
         true => location?,
