@@ -61,7 +61,10 @@ pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
     // SAFETY: by the API's contract these are what `cuLaunchKernel` takes.
     let (arguments, extra) = unsafe { (In::accept(params.kernelParams), In::accept(params.extra)) };
     let parameters = launch::pack(&function, arguments, extra)?;
-    Ok(launch::node(&function, shape, &parameters))
+    Ok(Operation::Launch(Launch {
+        packed: !params.extra.is_null(),
+        ..launch::node(&function, shape, &parameters)
+    }))
 }
 
 /// The copy that a copy node's parameters describe, in a context (the current one for null).
@@ -161,6 +164,7 @@ pub fn cuGraphKernelNodeGetParams_v2(
 
 /// A launch as the structure that describes it.
 pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
+    let (arguments, none) = (node.arguments(launch), std::ptr::null_mut());
     CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
@@ -170,8 +174,8 @@ pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE
         blockDimY: launch.block[1],
         blockDimZ: launch.block[2],
         sharedMemBytes: launch.dynamic_shared,
-        kernelParams: node.arguments(launch),
-        extra: std::ptr::null_mut(),
+        kernelParams: if launch.packed { none } else { arguments },
+        extra: if launch.packed { arguments } else { none },
         kern: CUkernel::NULL,
         ctx: launch.function.code.streams.context,
     }

@@ -13,7 +13,7 @@ use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Every graph by handle.
@@ -33,6 +33,8 @@ pub struct Graph {
     pub values: Mutex<Vec<Arc<Value>>>,
     /// Whether it is what a conditional node may run.
     is_body: bool,
+    /// Whether a node has it, and ends it.
+    is_owned: AtomicBool,
     /// The instance of a graph with memory nodes, of which there may be only one.
     pub instance: Mutex<Weak<GraphExec>>,
     next_node: AtomicU32,
@@ -85,8 +87,9 @@ impl Node {
         *self.arguments.lock() = None;
     }
 
-    /// A launch's arguments as an array of pointers to them, which lives until the node is destroyed or made to do something
-    /// else; null for a kernel without parameters.
+    /// A launch's arguments as they were given: an array of pointers to them, or the list that `extra` takes
+    /// ([`Launch::packed`]). It lives until the node is destroyed or made to do something else; null for a kernel without
+    /// parameters.
     pub fn arguments(&self, launch: &Launch) -> *mut *mut c_void {
         let mut arguments = self.arguments.lock();
         arguments
@@ -108,10 +111,12 @@ impl Node {
     }
 }
 
-/// The arguments of a kernel node, and pointers to each.
+/// The arguments of a kernel node, and pointers to each or to all of them.
 struct Arguments {
     /// Packed; in words, since arguments are aligned to up to 16 bytes.
     _packed: Vec<u128>,
+    /// Bytes of them.
+    _size: Box<usize>,
     pointers: Vec<usize>,
 }
 
@@ -124,10 +129,21 @@ impl Arguments {
         });
         let packed: Vec<u128> = words.collect();
         let base = packed.as_ptr() as usize;
+        let size = Box::new(launch.parameters.len());
         let offsets = launch.function.parameters.iter();
         Self {
-            pointers: offsets.map(|&(offset, _)| base + offset as usize).collect(),
+            pointers: match launch.packed {
+                true => vec![
+                    CU_LAUNCH_PARAM_BUFFER_POINTER,
+                    base,
+                    CU_LAUNCH_PARAM_BUFFER_SIZE,
+                    std::ptr::from_ref(&*size) as usize,
+                    CU_LAUNCH_PARAM_END,
+                ],
+                false => offsets.map(|&(offset, _)| base + offset as usize).collect(),
+            },
             _packed: packed,
+            _size: size,
         }
     }
 
@@ -155,6 +171,11 @@ impl Graph {
         self.is_body
     }
 
+    /// Whether it is a node's, and is destroyed with that.
+    pub fn is_owned(&self) -> bool {
+        self.is_owned.load(Ordering::Relaxed)
+    }
+
     fn new(is_body: bool) -> Arc<Self> {
         let graph = Arc::new(Self {
             id: new_id(),
@@ -162,6 +183,7 @@ impl Graph {
             user_objects: Mutex::default(),
             values: Mutex::default(),
             is_body,
+            is_owned: AtomicBool::new(false),
             instance: Mutex::default(),
             next_node: AtomicU32::new(0),
         });
@@ -264,6 +286,9 @@ impl Graph {
         if let Operation::Free(address) = operation {
             self.check_free(address)?;
         }
+        for graph in operation.graphs() {
+            graph.is_owned.store(true, Ordering::Relaxed);
+        }
         let node = Arc::new(Node {
             id: self.next_node.fetch_add(1, Ordering::Relaxed),
             graph: Arc::downgrade(self),
@@ -326,14 +351,19 @@ impl Graph {
         }
     }
 
-    /// `cuGraphDestroyNode`: the node and its edges.
+    /// `cuGraphDestroyNode`: the node, its edges and the graphs that it owns.
     pub fn remove(&self, handle: CUgraphNode) {
         let mut nodes = self.nodes.lock();
         nodes.retain(|node| node.handle() != handle);
         for node in &*nodes {
             node.dependencies.lock().retain(|&from| from != handle);
         }
-        let _ = NODES.remove(handle.0);
+        drop(nodes);
+        if let Ok(node) = NODES.remove(handle.0) {
+            for child in node.operation().graphs() {
+                child.destroy();
+            }
+        }
     }
 
     /// Nodes and everything they wait for, directly or not.

@@ -5,6 +5,7 @@ use crate::core::capture;
 use crate::core::event::EVENTS;
 use crate::core::function::Function;
 use crate::core::operation::{self, Blocks, Launch, Operation};
+use crate::core::program::MAX_PARAMETERS;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use smallvec::SmallVec;
@@ -45,9 +46,6 @@ impl Shape {
     }
 }
 
-/// The largest parameter block, bytes.
-const MAX_PARAMETERS: usize = 32764;
-
 /// The parameter block of a launch: usually short, so without an allocation.
 pub type Parameters = SmallVec<[u8; 512]>;
 
@@ -79,7 +77,10 @@ pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Re
             }
         }
         let size = size.unwrap_or(0);
-        if size == 0 && !packed.is_empty() || size > 0 && buffer == 0 || size > MAX_PARAMETERS {
+        if size == 0 && !packed.is_empty()
+            || size > 0 && buffer == 0
+            || size > MAX_PARAMETERS as usize
+        {
             return Err(CUresult::INVALID_VALUE);
         }
         if size > packed.len() {
@@ -138,7 +139,8 @@ pub fn launch_packed(
         return Err(CUresult::INVALID_HANDLE);
     }
     if stream.capture.is_active() {
-        return capture::add(stream, node(function, shape, parameters)).map(|_| ());
+        let node = Operation::Launch(node(function, shape, parameters));
+        return capture::add(stream, node).map(|_| ());
     }
     operation::launch(
         stream,
@@ -151,15 +153,16 @@ pub fn launch_packed(
     )
 }
 
-/// A launch as an operation.
-pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8]) -> Operation {
-    Operation::Launch(Launch {
+/// A launch as what a node does.
+pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8]) -> Launch {
+    Launch {
         function: function.clone(),
         grid: shape.grid,
         block: shape.block,
         dynamic_shared: shape.dynamic_shared,
         parameters: parameters.to_vec(),
-    })
+        packed: false,
+    }
 }
 
 /// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block; there may be

@@ -58,6 +58,8 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// The parameter block.
     pub parameters: Vec<u8>,
+    /// Whether a node's parameters gave it as a whole, by `extra`: so they are read back.
+    pub packed: bool,
 }
 
 /// Whether the blocks of a launch wait for each other.

@@ -21,6 +21,9 @@ self_cell!(
 const NEWEST_PTX: u16 = 9;
 /// Bytes of `.const` variables that a module may have.
 const MAX_CONSTANT: u64 = 65536;
+/// Bytes of parameters that a kernel may have, from PTX 8.1 on and before (PTX ISA, "Kernel Function Parameters").
+pub const MAX_PARAMETERS: u32 = 32764;
+const MAX_OLD_PARAMETERS: u32 = 4352;
 
 /// A module's PTX: its declarations, the layout of its variables, its kernels' translations.
 pub struct Program {
@@ -53,7 +56,7 @@ impl Program {
         })
     }
 
-    /// Parses every function's body, and keeps none: what a caller of the compiler wants to hear at once. An instruction
+    /// Checks the sizes of what is declared, and parses every function's body, but keeps none: what a caller of the compiler wants to hear at once. An instruction
     /// that is not known is no error yet: other kernels of the module may do without.
     ///
     /// # Errors
@@ -63,6 +66,24 @@ impl Program {
         if self.constant_bytes() > MAX_CONSTANT {
             let message = "more than 64 KiB of constants";
             return Err(JitError::new(CUresult::INVALID_PTX, message));
+        }
+        let most = match module.header.version {
+            version if version >= (8, 1) => MAX_PARAMETERS,
+            _ => MAX_OLD_PARAMETERS,
+        };
+        for kernel in module.functions.iter().filter(|f| f.is_entry) {
+            let parameters = kernel.parameters.iter();
+            let bytes = parameters.fold(0u64, |end, p| {
+                end.next_multiple_of(p.align.max(1).into())
+                    .saturating_add(p.size)
+            });
+            if bytes > most.into() {
+                let message = format!(
+                    "kernel {}: {bytes} bytes of parameters, of which there may be {most}",
+                    kernel.name
+                );
+                return Err(JitError::new(CUresult::INVALID_PTX, message));
+            }
         }
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
             match module.parse_body(function) {
@@ -241,6 +262,25 @@ mod tests {
             CUresult::INVALID_PTX
         );
         assert_eq!(program.check(), Ok(()));
+        // From version 8.1 on there may be more parameters.
+        for (version, bytes, fits) in [
+            ("8.0", 4352, true),
+            ("8.0", 4356, false),
+            ("8.1", 32764, true),
+            ("8.1", 32768, false),
+        ] {
+            let large = format!(".param .align 4 .b8 out[{bytes}]");
+            let text = PTX
+                .replace("8.0", version)
+                .replace(".param .u64 out", &large);
+            let checked = Program::parse(text).unwrap().check();
+            let status = checked.map_err(|error| error.status);
+            let expected = match fits {
+                true => Ok(()),
+                false => Err(CUresult::INVALID_PTX),
+            };
+            assert_eq!(status, expected, "{version}, {bytes} bytes");
+        }
         let wrong = Program::parse(PTX.replace("helper() { ret; }", "helper() { ret }")).unwrap();
         assert_eq!(wrong.check().unwrap_err().status, CUresult::INVALID_PTX);
     }
