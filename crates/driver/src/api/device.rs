@@ -84,10 +84,12 @@ pub fn cuDeviceGetPCIBusId(pci_bus_id: Out<c_char>, len: i32, dev: CUdevice) -> 
         pci.domain, pci.bus, pci.device, pci.function
     );
     let size = usize::try_from(len).unwrap_or(0);
-    if size <= text.len() {
-        return Err(CUresult::INVALID_VALUE);
+    // Of a text that is too long its beginning is there all the same.
+    pci_bus_id.set_text(&text, size)?;
+    match size > text.len() {
+        true => Ok(()),
+        false => Err(CUresult::INVALID_VALUE),
     }
-    pci_bus_id.set_text(&text, size)
 }
 
 pub fn cuDeviceComputeCapability(major: Out<i32>, minor: Out<i32>, dev: CUdevice) -> Result {
