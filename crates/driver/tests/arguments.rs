@@ -422,3 +422,75 @@ fn nodes_keep_their_graphs_and_arguments() {
         assert_eq!(value, 42);
     });
 }
+
+/// Registers that a kernel of the loaded module is said to take.
+fn registers(module: CUmodule) -> i32 {
+    let (mut function, mut count) = (CUfunction::NULL, 0);
+    ok!(cuModuleGetFunction(&mut function, module, c"add".as_ptr()));
+    ok!(cuFuncGetAttribute(
+        &mut count,
+        CUfunction_attribute::NUM_REGS,
+        function
+    ));
+    count
+}
+
+#[test]
+fn a_limit_of_registers_is_told() {
+    in_child("a_limit_of_registers_is_told", &[], || {
+        start();
+        let (mut module, text) = (CUmodule::NULL, common::ADD_PTX);
+        ok!(cuModuleLoadData(&mut module, text.as_ptr().cast()));
+        let without = registers(module);
+        const MOST: i32 = 10;
+        assert!(without > MOST);
+        let mut option = CUjit_option::MAX_REGISTERS;
+        let mut value = MOST as *mut c_void;
+        ok!(cuModuleLoadDataEx(
+            &mut module,
+            text.as_ptr().cast(),
+            1,
+            &mut option,
+            &mut value
+        ));
+        assert_eq!(registers(module), MOST);
+        let mut library = CUlibrary::NULL;
+        ok!(cuLibraryLoadData(
+            &mut library,
+            text.as_ptr().cast(),
+            &mut option,
+            &mut value,
+            1,
+            null_mut(),
+            null_mut(),
+            0
+        ));
+        ok!(cuLibraryGetModule(&mut module, library));
+        assert_eq!(registers(module), MOST);
+        let (mut link, mut image, mut size) = (CUlinkState::NULL, null_mut(), 0);
+        ok!(cuLinkCreate_v2(1, &mut option, &mut value, &mut link));
+        ok!(cuLinkAddData_v2(
+            link,
+            CUjitInputType::PTX,
+            text.as_ptr().cast_mut().cast(),
+            text.count_bytes() + 1,
+            c"add".as_ptr(),
+            0,
+            null_mut(),
+            null_mut()
+        ));
+        ok!(cuLinkComplete(link, &mut image, &mut size));
+        ok!(cuModuleLoadData(&mut module, image));
+        assert_eq!(registers(module), MOST);
+        // No limit.
+        value = null_mut();
+        ok!(cuModuleLoadDataEx(
+            &mut module,
+            text.as_ptr().cast(),
+            1,
+            &mut option,
+            &mut value
+        ));
+        assert_eq!(registers(module), without);
+    });
+}

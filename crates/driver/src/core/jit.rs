@@ -1,7 +1,7 @@
 //! Options of the JIT compiler: only those that give something back have an effect here.
 //!
-//! The translator has no optimisation levels and no register limits; its messages go to the log and to the caller's log
-//! buffers.
+//! The translator has no optimisation levels; its messages go to the log and to the caller's log buffers. A limit of registers is
+//! kept to be told (`CU_FUNC_ATTRIBUTE_NUM_REGS`): how many a kernel takes is known to the Vulkan driver alone.
 
 use crate::boundary::{Accept, In, Out, Result};
 use cuda_abi::{CUjit_option as O, CUresult};
@@ -14,6 +14,8 @@ pub struct JitOptions {
     info: Option<Buffer>,
     error: Option<Buffer>,
     wall_time: Option<usize>,
+    /// Registers of a thread that a kernel may take, where it does not say so itself (`.maxnreg`).
+    pub max_registers: Option<u32>,
     started: Instant,
 }
 
@@ -60,6 +62,7 @@ impl JitOptions {
             info: None,
             error: None,
             wall_time: None,
+            max_registers: None,
             started: Instant::now(),
         };
         if count == 0 {
@@ -86,6 +89,10 @@ impl JitOptions {
         read.info = buffer(O::INFO_LOG_BUFFER, O::INFO_LOG_BUFFER_SIZE_BYTES);
         read.error = buffer(O::ERROR_LOG_BUFFER, O::ERROR_LOG_BUFFER_SIZE_BYTES);
         read.wall_time = value(O::WALL_TIME).map(|(index, _)| index);
+        // An `unsigned int`, of which 0 is no limit.
+        read.max_registers = value(O::MAX_REGISTERS)
+            .map(|(_, most)| most as u32)
+            .filter(|&most| most > 0);
         if let Some(unknown) = options.iter().find(|option| option.name().is_none()) {
             tracing::warn!("{unknown:?} is no option of the compiler's that is known");
             return Err(CUresult::INVALID_VALUE);

@@ -28,6 +28,8 @@ const MAX_OLD_PARAMETERS: u32 = 4352;
 /// A module's PTX: its declarations, the layout of its variables, its kernels' translations.
 pub struct Program {
     parsed: Parsed,
+    /// [`JitOptions::max_registers`](crate::core::jit::JitOptions::max_registers).
+    max_registers: Option<u32>,
     layout: OnceLock<Result<ModuleLayout, JitError>>,
     hash: OnceLock<[u8; 32]>,
 }
@@ -51,9 +53,43 @@ impl Program {
         }
         Ok(Self {
             parsed,
+            max_registers: None,
             layout: OnceLock::new(),
             hash: OnceLock::new(),
         })
+    }
+
+    /// The same with a limit of registers for kernels that do not say one themselves.
+    pub fn with_max_registers(self, max_registers: Option<u32>) -> Self {
+        Self {
+            max_registers,
+            ..self
+        }
+    }
+
+    /// Registers of a thread that a kernel may take; `None` where nothing limits them.
+    pub fn max_registers(&self, kernel: &ptx::Function) -> Option<u32> {
+        kernel.max_registers.or(self.max_registers)
+    }
+
+    /// The PTX with the limit of registers in each kernel that does not say one itself.
+    pub fn text_with_max_registers(&self) -> String {
+        let mut text = self.parsed.borrow_owner().to_string();
+        let Some(most) = self.max_registers else {
+            return text;
+        };
+        let functions = self.module().functions.iter();
+        let kernels = functions.filter(|f| f.is_entry && f.max_registers.is_none());
+        let mut places: Vec<usize> = kernels
+            .filter_map(|kernel| kernel.body.as_ref())
+            // Before the brace that the body begins with.
+            .map(|body| body.start - 1)
+            .collect();
+        places.sort_unstable();
+        for place in places.into_iter().rev() {
+            text.insert_str(place, &format!(".maxnreg {most} "));
+        }
+        text
     }
 
     /// Checks the sizes of what is declared, and parses every function's body, but keeps none: what a caller of the compiler wants to hear at once. An instruction
@@ -283,6 +319,22 @@ mod tests {
         }
         let wrong = Program::parse(PTX.replace("helper() { ret; }", "helper() { ret }")).unwrap();
         assert_eq!(wrong.check().unwrap_err().status, CUresult::INVALID_PTX);
+    }
+
+    #[test]
+    fn a_limit_of_registers_is_that_of_kernels_without_one() {
+        let text = PTX.replace("two() {", "two() .maxnreg 40 {");
+        let program = Program::parse(text).unwrap();
+        let limits = |program: &Program| {
+            ["one", "two"].map(|name| program.max_registers(program.kernel(name).unwrap()))
+        };
+        assert_eq!(limits(&program), [None, Some(40)]);
+        let program = program.with_max_registers(Some(24));
+        assert_eq!(limits(&program), [Some(24), Some(40)]);
+        // The text says the same.
+        let linked = Program::parse(program.text_with_max_registers()).unwrap();
+        assert_eq!(limits(&linked), [Some(24), Some(40)]);
+        assert_eq!(linked.check(), Ok(()));
     }
 
     #[test]
