@@ -79,7 +79,6 @@ const ALL: &[Explained] = &[
     because("launch/ex", "cluster 2", "there are no clusters"),
     because("launch/ex", "cluster 8", "there are no clusters"),
     because("launch/cooperative", "cuLaunchCooperativeKernelMultiDevice*", "refused whatever is asked"),
-    because("graph/kernel", "attribute 2 *", "the node has several blocks, for which cooperative nodes are refused"),
     because("graph/memcpy", "read.srcPitch", "a copy node gives back a structure that means the same"),
     because("graph/memcpy", "read.srcHeight", "a copy node gives back a structure that means the same"),
     because("graph/cycle", "*", "an edge that closes a cycle is refused at once, not when the graph is instantiated"),

@@ -81,10 +81,42 @@ impl Node {
         self.operation.lock().clone()
     }
 
-    /// Makes it do something else.
-    pub fn set_operation(&self, operation: Operation) {
-        *self.operation.lock() = operation;
+    /// Makes it do something else of the same type. A cooperative launch stays one.
+    pub fn set_operation(&self, mut operation: Operation) {
+        let mut own = self.operation.lock();
+        operation.keep_blocks(&own);
+        *own = operation;
         *self.arguments.lock() = None;
+    }
+
+    /// Sets an attribute of a kernel node.
+    ///
+    /// # Errors
+    /// As [`Attributes::set`]; `CUDA_ERROR_INVALID_VALUE` for a node of another type.
+    pub fn set_attribute(&self, id: CUlaunchAttributeID, value: CUlaunchAttributeValue) -> Result {
+        let mut own = self.operation.lock();
+        let Operation::Launch(launch) = &mut *own else {
+            return Err(CUresult::INVALID_VALUE);
+        };
+        let mut attributes = self.attributes.lock();
+        attributes.set(id, value)?;
+        launch.blocks = attributes.blocks();
+        Ok(())
+    }
+
+    /// Takes the attributes of another kernel node.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` where it is none.
+    pub fn copy_attributes(&self, other: &Node) -> Result {
+        let attributes = other.attributes.lock().clone();
+        let mut own = self.operation.lock();
+        let Operation::Launch(launch) = &mut *own else {
+            return Err(CUresult::INVALID_VALUE);
+        };
+        launch.blocks = attributes.blocks();
+        *self.attributes.lock() = attributes;
+        Ok(())
     }
 
     /// A launch's arguments as they were given: an array of pointers to them, or the list that `extra` takes
@@ -289,13 +321,17 @@ impl Graph {
         for graph in operation.graphs() {
             graph.is_owned.store(true, Ordering::Relaxed);
         }
+        let attributes = match &operation {
+            Operation::Launch(launch) => Attributes::of_launch(launch.blocks),
+            _ => Attributes::new(Owner::Node),
+        };
         let node = Arc::new(Node {
             id: self.next_node.fetch_add(1, Ordering::Relaxed),
             graph: Arc::downgrade(self),
             cloned_from,
             operation: Mutex::new(operation),
             arguments: Mutex::new(None),
-            attributes: Mutex::new(Attributes::new(Owner::Node)),
+            attributes: Mutex::new(attributes),
             dependencies: Mutex::new(dependencies.to_vec()),
         });
         let handle = CUgraphNode(NODES.insert(node.clone()));
