@@ -193,10 +193,16 @@ pub fn cuDeviceGetHostAtomicCapabilities(
     ordinal: CUdevice,
 ) -> Result {
     device(ordinal)?;
-    capabilities.set_all(operations.all(count as usize)?.iter().map(|_| 0))
+    // From the sum of integers to the maximum of floats.
+    let known = 0..=12;
+    let operations = operations.all(count as usize)?;
+    if operations.is_empty() || !operations.iter().all(|operation| known.contains(operation)) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    capabilities.set_all(operations.iter().map(|_| 0))
 }
 
-/// Nor of atomics between devices.
+/// Nor of atomics between devices, of which there have to be two.
 pub fn cuDeviceGetP2PAtomicCapabilities(
     capabilities: Out<u32>,
     operations: In<i32>,
@@ -205,6 +211,9 @@ pub fn cuDeviceGetP2PAtomicCapabilities(
     dst_device: CUdevice,
 ) -> Result {
     device(src_device)?;
+    if src_device == dst_device {
+        return Err(CUresult::INVALID_DEVICE);
+    }
     cuDeviceGetHostAtomicCapabilities(capabilities, operations, count, dst_device)
 }
 
