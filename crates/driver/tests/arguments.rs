@@ -408,10 +408,11 @@ fn nodes_keep_their_graphs_and_arguments() {
             std::slice::from_raw_parts(list[1].cast::<u8>(), list[3].cast::<usize>().read())
         };
         assert_eq!(given, &packed[..12]);
-        // And are taken again.
+        // And are taken again, also after the node has taken them.
         ok!(cuGraphKernelNodeSetParams_v2(node, &params));
         let mut exec = CUgraphExec::NULL;
         ok!(cuGraphInstantiateWithFlags(&mut exec, whole, 0));
+        ok!(cuGraphExecKernelNodeSetParams_v2(exec, node, &params));
         ok!(cuGraphLaunch(exec, CUstream::NULL));
         let mut value = 0u32;
         ok!(cuMemcpyDtoH_v2(
@@ -420,6 +421,107 @@ fn nodes_keep_their_graphs_and_arguments() {
             4
         ));
         assert_eq!(value, 42);
+        // The same as a list, one of whose arguments is replaced by the application.
+        let (mut place, mut step) = (address, 1u32);
+        let mut list: [*mut c_void; 2] = [
+            std::ptr::from_mut(&mut place).cast(),
+            std::ptr::from_mut(&mut step).cast(),
+        ];
+        (params.kernelParams, params.extra) = (list.as_mut_ptr(), null_mut());
+        ok!(cuGraphKernelNodeSetParams_v2(node, &params));
+        ok!(cuGraphKernelNodeGetParams_v2(node, &mut params));
+        assert!(params.kernelParams != list.as_mut_ptr() && params.extra.is_null());
+        let mut other = 7u32;
+        // SAFETY: the node's list of two arguments.
+        unsafe { *params.kernelParams.add(1) = std::ptr::from_mut(&mut other).cast() };
+        ok!(cuGraphKernelNodeSetParams_v2(node, &params));
+        other = 1000;
+        ok!(cuGraphExecKernelNodeSetParams_v2(exec, node, &params));
+        ok!(cuGraphLaunch(exec, CUstream::NULL));
+        ok!(cuMemcpyDtoH_v2(
+            std::ptr::from_mut(&mut value).cast(),
+            address,
+            4
+        ));
+        assert_eq!((value, other), (42 + 7, 1000));
+    });
+}
+
+#[test]
+fn batches_are_checked() {
+    in_child("batches_are_checked", &[], || {
+        start();
+        let (stream, mut managed) = (stream(), 0);
+        ok!(cuMemAllocManaged(&mut managed, 8192, CU_MEM_ATTACH_GLOBAL));
+        let (mut ranges, mut sizes) = ([managed, managed + 4096], [4096usize; 2]);
+        let location = CUmemLocation {
+            kind: CUmemLocationType::DEVICE,
+            id: 0,
+        };
+        let mut places = [location; 3];
+        let mut prefetch = |mut firsts: [usize; 3], number: usize, stream| {
+            // SAFETY: arrays of that length.
+            unsafe {
+                cuMemPrefetchBatchAsync(
+                    ranges.as_mut_ptr(),
+                    sizes.as_mut_ptr(),
+                    2,
+                    places.as_mut_ptr(),
+                    firsts.as_mut_ptr(),
+                    number,
+                    0,
+                    stream,
+                )
+            }
+        };
+        let wrong = CUresult::INVALID_VALUE;
+        assert_eq!(prefetch([0, 1, 0], 2, stream), CUresult::SUCCESS);
+        // Each place begins behind the one before, at a range that there is.
+        assert_eq!(prefetch([0, 0, 0], 2, stream), wrong);
+        assert_eq!(prefetch([0, 2, 0], 2, stream), wrong);
+        assert_eq!(prefetch([0, 1, 2], 3, stream), wrong);
+        assert_eq!(prefetch([1, 0, 0], 1, stream), wrong);
+        assert_eq!(prefetch([0, 0, 0], 0, stream), wrong);
+        // Batches are not for the legacy stream, and not for captures.
+        for legacy in [CUstream::NULL, CU_STREAM_LEGACY] {
+            assert_eq!(prefetch([0, 0, 0], 1, legacy), wrong);
+            fails!(
+                cuMemDiscardBatchAsync([managed].as_mut_ptr(), [4096].as_mut_ptr(), 1, 0, legacy),
+                INVALID_VALUE
+            );
+        }
+        let mut graph = CUgraph::NULL;
+        ok!(cuStreamBeginCapture_v2(
+            stream,
+            CUstreamCaptureMode::RELAXED
+        ));
+        assert_eq!(
+            prefetch([0, 0, 0], 1, stream),
+            CUresult::STREAM_CAPTURE_UNSUPPORTED
+        );
+        fails!(
+            cuStreamEndCapture(stream, &mut graph),
+            STREAM_CAPTURE_INVALIDATED
+        );
+        // Of atomics something known is asked, and not nothing.
+        let (mut found, operations) = ([9u32; 2], [0i32, 13]);
+        ok!(cuDeviceGetHostAtomicCapabilities(
+            found.as_mut_ptr(),
+            operations.as_ptr(),
+            1,
+            0
+        ));
+        for count in [0, 2] {
+            fails!(
+                cuDeviceGetHostAtomicCapabilities(
+                    found.as_mut_ptr(),
+                    operations.as_ptr(),
+                    count,
+                    0
+                ),
+                INVALID_VALUE
+            );
+        }
     });
 }
 

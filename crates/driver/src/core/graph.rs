@@ -85,8 +85,17 @@ impl Node {
     pub fn set_operation(&self, mut operation: Operation) {
         let mut own = self.operation.lock();
         operation.keep_blocks(&own);
+        // Who reads a node's parameters, changes some and sets them has the list that was read, and may set it elsewhere, too.
+        let mut arguments = self.arguments.lock();
+        let kept = match (&operation, &mut *arguments) {
+            (Operation::Launch(launch), Some(arguments)) => arguments.renew(launch),
+            _ => false,
+        };
+        if !kept {
+            *arguments = None;
+        }
+        drop(arguments);
         *own = operation;
-        *self.arguments.lock() = None;
     }
 
     /// Sets an attribute of a kernel node.
@@ -120,8 +129,7 @@ impl Node {
     }
 
     /// A launch's arguments as they were given: an array of pointers to them, or the list that `extra` takes
-    /// ([`Launch::packed`]). It lives until the node is destroyed or made to do something else; null for a kernel without
-    /// parameters.
+    /// ([`Launch::packed`]). It lives until the node is destroyed or launches another kernel; null for a kernel without parameters.
     pub fn arguments(&self, launch: &Launch) -> *mut *mut c_void {
         let mut arguments = self.arguments.lock();
         arguments
@@ -146,9 +154,9 @@ impl Node {
 /// The arguments of a kernel node, and pointers to each or to all of them.
 struct Arguments {
     /// Packed; in words, since arguments are aligned to up to 16 bytes.
-    _packed: Vec<u128>,
+    packed: Vec<u128>,
     /// Bytes of them.
-    _size: Box<usize>,
+    size: Box<usize>,
     pointers: Vec<usize>,
 }
 
@@ -174,9 +182,32 @@ impl Arguments {
                 ],
                 false => offsets.map(|&(offset, _)| base + offset as usize).collect(),
             },
-            _packed: packed,
-            _size: size,
+            packed,
+            size,
         }
+    }
+
+    /// Takes the arguments of another launch to where those are that it has; `false` where they do not fit.
+    fn renew(&mut self, launch: &Launch) -> bool {
+        let new = Self::new(launch);
+        let fits = (new.packed.len(), new.pointers.len(), *new.size)
+            == (self.packed.len(), self.pointers.len(), *self.size);
+        if fits {
+            // The pointers may have been replaced by the application's.
+            let (old, base) = (new.packed.as_ptr() as usize, self.packed.as_ptr() as usize);
+            let there = old..=old + *new.size;
+            self.packed.copy_from_slice(&new.packed);
+            for (own, pointer) in self.pointers.iter_mut().zip(new.pointers) {
+                *own = match pointer {
+                    at if there.contains(&at) => base + (at - old),
+                    at if at == std::ptr::from_ref(&*new.size) as usize => {
+                        std::ptr::from_ref(&*self.size) as usize
+                    }
+                    key => key,
+                };
+            }
+        }
+        fits
     }
 
     fn pointers(&mut self) -> *mut *mut c_void {
