@@ -198,6 +198,14 @@ c_enums! {
         PINNED = 1;
         MANAGED = 2;
     }
+    /// What memory is shared with other processes by.
+    CUmemAllocationHandleType {
+        NONE = 0;
+        POSIX_FILE_DESCRIPTOR = 1;
+        WIN32 = 2;
+        WIN32_KMT = 4;
+        FABRIC = 8;
+    }
     /// What is told about the memory of graphs' allocation nodes.
     CUgraphMem_attribute {
         USED_MEM_CURRENT = 0;

@@ -565,7 +565,7 @@ macro_rules! driver_functions {
             ready cuMemCreate 10020 cuMemCreate (handle: *mut CUmemGenericAllocationHandle, size: usize, prop: *const CUmemAllocationProp, flags: u64);
             ready cuMemDiscardAndPrefetchBatchAsync 13000 cuMemDiscardAndPrefetchBatchAsync, 13000 cuMemDiscardAndPrefetchBatchAsync_ptsz (dptrs: *mut CUdeviceptr, sizes: *mut usize, count: usize, locations: *mut CUmemLocation, location_indices: *mut usize, num_locations: usize, flags: u64, stream: CUstream);
             ready cuMemDiscardBatchAsync 13000 cuMemDiscardBatchAsync, 13000 cuMemDiscardBatchAsync_ptsz (dptrs: *mut CUdeviceptr, sizes: *mut usize, count: usize, flags: u64, stream: CUstream);
-            (refused NOT_SUPPORTED "memory is not shared between processes: the device attributes say 0") cuMemExportToShareableHandle 10020 cuMemExportToShareableHandle;
+            ready cuMemExportToShareableHandle 10020 cuMemExportToShareableHandle (shareable_handle: *mut c_void, handle: CUmemGenericAllocationHandle, handle_type: CUmemAllocationHandleType, flags: u64);
             ready cuMemGetAccess 10020 cuMemGetAccess (flags: *mut u64, location: *const CUmemLocation, ptr: CUdeviceptr);
             ready cuMemGetAllocationGranularity 10020 cuMemGetAllocationGranularity (granularity: *mut usize, prop: *const CUmemAllocationProp, option: CUmemAllocationGranularity_flags);
             ready cuMemGetAllocationPropertiesFromHandle 10020 cuMemGetAllocationPropertiesFromHandle (prop: *mut CUmemAllocationProp, handle: CUmemGenericAllocationHandle);

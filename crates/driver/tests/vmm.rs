@@ -383,17 +383,18 @@ fn addresses_tell_what_they_are() {
         let (size, whole) = (piece as u64, 16 * piece as u64);
         let base = reserve(16 * piece);
         let inside = base + 3 * size + 12;
-        // Reserved.
-        assert_eq!(pointer_attribute::<u8>(A::MAPPED, inside), Ok(0));
-        assert_eq!(
-            pointer_attribute::<u64>(A::RANGE_START_ADDR, inside),
-            Ok(base)
-        );
-        assert_eq!(pointer_attribute::<u64>(A::RANGE_SIZE, inside), Ok(whole));
-        assert_eq!(
-            pointer_attribute::<u32>(A::MEMORY_TYPE, inside),
-            Err(CUresult::INVALID_VALUE)
-        );
+        // Reserved: not known.
+        for attribute in [
+            A::MAPPED,
+            A::RANGE_START_ADDR,
+            A::RANGE_SIZE,
+            A::MEMORY_TYPE,
+        ] {
+            assert_eq!(
+                pointer_attribute::<u64>(attribute, inside),
+                Err(CUresult::INVALID_VALUE)
+            );
+        }
         let (mut found, mut length, mut flags) = (0, 0, 9);
         fails!(
             cuMemGetAddressRange_v2(&mut found, &mut length, inside),
@@ -407,6 +408,10 @@ fn addresses_tell_what_they_are() {
         ok!(cuMemGetAccess(&mut flags, &here, inside));
         assert_eq!(flags, u64::from(CUmemAccess_flags::NONE.0));
         assert_eq!(pointer_attribute::<u8>(A::MAPPED, inside), Ok(1));
+        assert_eq!(
+            pointer_attribute::<u64>(A::DEVICE_POINTER, inside),
+            Err(CUresult::INVALID_VALUE)
+        );
         let mut word = 0u32;
         let place: *mut c_void = std::ptr::from_mut(&mut word).cast();
         fails!(cuMemcpyDtoH_v2(place, inside, 4), INVALID_VALUE);
@@ -482,6 +487,14 @@ fn wrong_calls_are_refused() {
             INVALID_VALUE
         );
         fails!(
+            cuMemAddressReserve(&mut address, piece + 4096, 0, 0, 0),
+            INVALID_VALUE
+        );
+        fails!(
+            cuMemAddressReserve(&mut address, piece, 0, 4096, 0),
+            INVALID_VALUE
+        );
+        fails!(
             cuMemAddressReserve(&mut address, piece, 3 * piece, 0, 0),
             INVALID_VALUE
         );
@@ -532,11 +545,10 @@ fn wrong_calls_are_refused() {
             ..wanted
         };
         fails!(cuMemCreate(&mut handle, piece, &nowhere, 0), INVALID_DEVICE);
-        let odd = CUmemAllocationProp {
-            kind: CUmemAllocationType::INVALID,
-            ..wanted
-        };
-        fails!(cuMemCreate(&mut handle, piece, &odd, 0), INVALID_VALUE);
+        for kind in [CUmemAllocationType::INVALID, CUmemAllocationType::MANAGED] {
+            let odd = CUmemAllocationProp { kind, ..wanted };
+            fails!(cuMemCreate(&mut handle, piece, &odd, 0), INVALID_VALUE);
+        }
         let shared = CUmemAllocationProp {
             requestedHandleTypes: 1,
             ..wanted
@@ -545,6 +557,23 @@ fn wrong_calls_are_refused() {
         if attribute(shares) == 0 {
             fails!(cuMemCreate(&mut handle, piece, &shared, 0), NOT_SUPPORTED);
         }
+        let types = [(2, CUresult::INVALID_VALUE), (8, CUresult::NOT_PERMITTED)];
+        for (handles, status) in types {
+            let shared = CUmemAllocationProp {
+                requestedHandleTypes: handles,
+                ..wanted
+            };
+            // SAFETY: valid places.
+            let found = unsafe { cuMemCreate(&mut handle, piece, &shared, 0) };
+            assert_eq!(found, status, "handles of type {handles}");
+        }
+        // The granularity is told of memory that there cannot be as well.
+        ok!(cuMemGetAllocationGranularity(
+            &mut granularity,
+            &nowhere,
+            CUmemAllocationGranularity_flags::RECOMMENDED
+        ));
+        assert_eq!(granularity, piece);
         fails!(
             cuMemGetAllocationGranularity(
                 &mut granularity,
@@ -563,18 +592,30 @@ fn wrong_calls_are_refused() {
         );
         // Mappings.
         let handle = create(2 * piece);
-        let size = piece as u64;
+        let (size, mut file) = (piece as u64, 0);
+        fails!(
+            cuMemExportToShareableHandle(
+                std::ptr::from_mut::<i32>(&mut file).cast(),
+                handle,
+                CUmemAllocationHandleType::POSIX_FILE_DESCRIPTOR,
+                0
+            ),
+            INVALID_VALUE
+        );
         fails!(cuMemMap(base, piece, 0, handle, 1), INVALID_VALUE);
         fails!(cuMemMap(base, 0, 0, handle, 0), INVALID_VALUE);
         fails!(cuMemMap(base + 1, piece, 0, handle, 0), INVALID_VALUE);
         fails!(cuMemMap(base, piece - 4096, 0, handle, 0), INVALID_VALUE);
-        fails!(cuMemMap(base, 3 * piece, 0, handle, 0), INVALID_VALUE);
+        // All of the memory or nothing.
+        fails!(cuMemMap(base, 3 * piece, 0, handle, 0), NOT_SUPPORTED);
+        fails!(cuMemMap(base, piece, 0, handle, 0), NOT_SUPPORTED);
+        fails!(cuMemMap(base, piece, piece, handle, 0), NOT_SUPPORTED);
         fails!(
             cuMemMap(base + 7 * size, 2 * piece, 0, handle, 0),
             INVALID_VALUE
         );
         fails!(
-            cuMemMap(base + 8 * size, piece, 0, handle, 0),
+            cuMemMap(base + 8 * size, 2 * piece, 0, handle, 0),
             INVALID_VALUE
         );
         ok!(cuMemMap(base + 2 * size, 2 * piece, 0, handle, 0));
@@ -611,7 +652,18 @@ fn wrong_calls_are_refused() {
         };
         fails!(
             cuMemSetAccess(base + 2 * size, 2 * piece, &nobody, 1),
-            INVALID_DEVICE
+            INVALID_VALUE
+        );
+        let host = CUmemAccessDesc {
+            location: CUmemLocation {
+                kind: CUmemLocationType::HOST,
+                id: 0,
+            },
+            ..wish
+        };
+        fails!(
+            cuMemSetAccess(base + 2 * size, 2 * piece, &host, 1),
+            NOT_SUPPORTED
         );
         open(base + 2 * size, 3 * piece);
         ok!(cuMemsetD8_v2(base + 2 * size, 1, 3 * piece));
@@ -619,10 +671,13 @@ fn wrong_calls_are_refused() {
         fails!(cuMemUnmap(base + 2 * size, piece), INVALID_VALUE);
         fails!(cuMemUnmap(base + 3 * size, piece), INVALID_VALUE);
         fails!(cuMemUnmap(base + 2 * size, 4 * piece), INVALID_VALUE);
-        fails!(cuMemUnmap(base, piece), INVALID_VALUE);
         fails!(cuMemUnmap(base + 2 * size, 0), INVALID_VALUE);
+        fails!(cuMemUnmap(base + 7 * size, 2 * piece), INVALID_VALUE);
+        // Where nothing is mapped nothing is to be done.
+        ok!(cuMemUnmap(base, piece));
         fails!(cuMemAddressFree(base, 8 * piece), INVALID_VALUE);
         ok!(cuMemUnmap(base + 4 * size, piece));
+        ok!(cuMemUnmap(base + 2 * size, 2 * piece));
         ok!(cuMemUnmap(base + 2 * size, 2 * piece));
         let mut again = 0;
         fails!(
@@ -631,7 +686,7 @@ fn wrong_calls_are_refused() {
         );
         ok!(cuMemAddressFree(base, 8 * piece));
         fails!(cuMemAddressFree(base, 8 * piece), INVALID_VALUE);
-        fails!(cuMemMap(base, piece, 0, handle, 0), INVALID_VALUE);
+        fails!(cuMemMap(base, 2 * piece, 0, handle, 0), INVALID_VALUE);
         ok!(cuMemRelease(handle));
         fails!(cuMemRelease(handle), INVALID_VALUE);
     });

@@ -56,6 +56,7 @@ fn main() -> Result<(), vulkan::Error> {
             parameters: parameters.to_vec(),
             module: 0,
             printf: 0,
+            resident: false,
         };
         NODES
     ];

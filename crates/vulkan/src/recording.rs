@@ -14,7 +14,9 @@ use crate::pipeline::Pipeline;
 use crate::raw::Raw;
 use crate::shared::Shared;
 use crate::stream::state::Step;
-use crate::stream::{allocate_scratch, check_launch, scratch_bytes, Copy2d, Fill, Stream};
+use crate::stream::{
+    allocate_scratch, check_launch, check_resident, scratch_bytes, workgroups, Copy2d, Fill, Stream,
+};
 use crate::timeline::Timeline;
 use crate::Device;
 use ash::vk;
@@ -44,6 +46,8 @@ pub enum Node {
         module: u64,
         /// Address of the printf buffer.
         printf: u64,
+        /// Whether the workgroups wait for each other, as in [`Stream::launch_resident`].
+        resident: bool,
     },
     /// A copy between device addresses.
     Copy {
@@ -85,15 +89,19 @@ impl Node {
                 parameters,
                 module,
                 printf,
-            } => stream.launch(
-                pipeline,
-                &Launch {
+                resident,
+            } => {
+                let launch = Launch {
                     grid: *grid,
                     parameters,
                     module: *module,
                     printf: *printf,
-                },
-            ),
+                };
+                match resident {
+                    true => stream.launch_resident(pipeline, &launch),
+                    false => stream.launch(pipeline, &launch),
+                }
+            }
             Node::Copy {
                 destination,
                 source,
@@ -218,6 +226,7 @@ impl Recording {
                     parameters,
                     module,
                     printf,
+                    resident,
                 },
                 Node::Launch {
                     pipeline: p,
@@ -225,9 +234,11 @@ impl Recording {
                     parameters: q,
                     module: m,
                     printf: f,
+                    resident: r,
                 },
             ) if Arc::ptr_eq(pipeline, p)
-                && (grid, module, printf, parameters.len()) == (g, m, f, q.len())
+                && (grid, module, printf, resident) == (g, m, f, r)
+                && parameters.len() == q.len()
                 && (parameters == q || pipeline.inline(q).is_empty())
                 && recorded.is_some() =>
             {
@@ -347,8 +358,14 @@ fn check_node(shared: &Shared, node: &Node) -> Result<(), Error> {
             pipeline,
             grid,
             parameters,
+            resident,
             ..
-        } => check_launch(&shared.raw, pipeline, *grid, parameters.len()),
+        } => {
+            if *resident {
+                check_resident(&shared.raw, *grid)?;
+            }
+            check_launch(&shared.raw, pipeline, *grid, parameters.len())
+        }
         Node::Copy { size: 0, .. } | Node::Empty => Ok(()),
         Node::Copy {
             destination,
@@ -386,6 +403,8 @@ impl State {
         self.image.clear();
         let mut scratch_need = 0;
         let mut slice = 0;
+        // What must not be less: a grid whose workgroups wait for each other is not split.
+        let mut undivided = 0;
         for node in &self.nodes {
             let pattern;
             let bytes: &[u8] = match node {
@@ -393,12 +412,16 @@ impl State {
                     pipeline,
                     grid,
                     parameters,
+                    resident,
                     ..
                 } => {
                     if pipeline.slice != 0 {
                         scratch_need =
                             scratch_need.max(scratch_bytes(&shared.raw, pipeline.slice, *grid));
                         slice = slice.max(pipeline.slice);
+                    }
+                    if *resident {
+                        undivided = undivided.max(u64::from(pipeline.slice) * workgroups(*grid));
                     }
                     // The others are part of the commands.
                     match pipeline.inline(parameters) {
@@ -430,6 +453,11 @@ impl State {
                 scratch_need.next_multiple_of(u64::from(slice)),
             )?),
         };
+        if scratch.as_ref().map_or(0, Allocation::size) < undivided {
+            return Err(Error::OutOfMemory {
+                requested: undivided,
+            });
+        }
         let parameters = match self.image.len() as u64 {
             0 => None,
             size => Some(shared.memory.allocate_upload(size)?),
@@ -500,6 +528,7 @@ fn record(
                 parameters,
                 module,
                 printf,
+                ..
             } => {
                 let block = recorded.parameters.as_ref().filter(|_| !place.is_empty());
                 let push = PushConstants {

@@ -74,6 +74,7 @@ fn a_large_kernel_that_no_cache_has() {
             parameters: parameters(memory.address(), 0, 0).to_vec(),
             module: 0,
             printf: 0,
+            resident: false,
         }])
         .unwrap();
     let stream = device.create_stream().unwrap();

@@ -13,6 +13,7 @@ fn affine(pipeline: &Arc<Pipeline>, address: u64, factor: u32, addend: u32) -> N
         parameters: parameters(address, factor, addend).to_vec(),
         module: 0,
         printf: 0,
+        resident: false,
     }
 }
 
@@ -142,6 +143,7 @@ fn nodes_may_change_their_shape() {
             parameters,
             module,
             printf,
+            resident: false,
         },
         other => other,
     };
@@ -217,6 +219,7 @@ fn scratch_of_a_recording_is_its_own() {
         parameters: memory.address().to_le_bytes().to_vec(),
         module: 0,
         printf: 0,
+        resident: false,
     };
     let recording = device.record(vec![node]).unwrap();
     for _ in 0..2 {

@@ -95,6 +95,7 @@ fn the_validation_layer_has_nothing_to_say() {
             parameters: parameters16.to_vec(),
             module: 0,
             printf: 0,
+            resident: false,
         },
         Node::Copy {
             destination: base,
@@ -110,6 +111,7 @@ fn the_validation_layer_has_nothing_to_say() {
             parameters: parameters(base, step, step).to_vec(),
             module: 0,
             printf: 0,
+            resident: false,
         };
         recording.set(1, node).unwrap();
         other.replay(&recording).unwrap();

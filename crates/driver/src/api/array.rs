@@ -2,8 +2,7 @@
 
 use crate::boundary::{In, Out, Result};
 use crate::core::array::{self, Array, MipmappedArray};
-use crate::core::platform;
-use crate::core::stack;
+use crate::core::{capture, platform, stack};
 use cuda_abi::*;
 
 pub fn cuArrayCreate_v2(array: Out<CUarray>, descriptor: In<CUDA_ARRAY_DESCRIPTOR>) -> Result {
@@ -18,13 +17,17 @@ pub fn cuArrayCreate_v2(array: Out<CUarray>, descriptor: In<CUDA_ARRAY_DESCRIPTO
         // Surfaces can be made of it all the same, as on NVIDIA.
         Flags: CUDA_ARRAY3D_SURFACE_LDST,
     };
-    array.set(Array::create(&*stack::state()?, descriptor)?)
+    let state = stack::state()?;
+    capture::refuse_unsafe_call()?;
+    array.set(Array::create(&state, descriptor)?)
 }
 
 pub fn cuArray3DCreate_v2(array: Out<CUarray>, descriptor: In<CUDA_ARRAY3D_DESCRIPTOR>) -> Result {
     array.required()?;
     let descriptor = descriptor.get()?;
-    array.set(Array::create(&*stack::state()?, descriptor)?)
+    let state = stack::state()?;
+    capture::refuse_unsafe_call()?;
+    array.set(Array::create(&state, descriptor)?)
 }
 
 pub fn cuArrayGetDescriptor_v2(descriptor: Out<CUDA_ARRAY_DESCRIPTOR>, array: CUarray) -> Result {
@@ -55,11 +58,9 @@ pub fn cuMipmappedArrayCreate(
 ) -> Result {
     array.required()?;
     let descriptor = descriptor.get()?;
-    array.set(MipmappedArray::create(
-        &*stack::state()?,
-        descriptor,
-        num_levels,
-    )?)
+    let state = stack::state()?;
+    capture::refuse_unsafe_call()?;
+    array.set(MipmappedArray::create(&state, descriptor, num_levels)?)
 }
 
 pub fn cuMipmappedArrayGetLevel(

@@ -1,8 +1,8 @@
 //! Copies in batches. The operations of a batch may run in any order; here they run in that of the arrays.
 
 use super::copy::{cuMemcpy3DWithAttributesAsync, cuMemcpyAsync};
+use super::managed::batch_stream;
 use crate::boundary::{Accept, In, Out, Result};
-use crate::core::stream::Stream;
 use cuda_abi::*;
 
 /// `failed` gets the index of the copy that is wrong.
@@ -14,10 +14,10 @@ fn copies(
     stream: CUstream,
     failed: &mut usize,
 ) -> Result {
-    if count == 0 || stream.is_null() || matches!(stream, CU_STREAM_LEGACY) {
+    if count == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    batch_stream(stream)?;
     for index in 0..count {
         *failed = index;
         if sizes.at(index)? == 0 {
@@ -104,10 +104,10 @@ fn copies_3d(
     stream: CUstream,
     failed: &mut usize,
 ) -> Result {
-    if num_ops == 0 || flags != 0 || stream.is_null() || matches!(stream, CU_STREAM_LEGACY) {
+    if num_ops == 0 || flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    Stream::from_handle(stream)?.refuse_while_capturing()?;
+    batch_stream(stream)?;
     for index in 0..num_ops {
         *failed = index;
         let op = ops.at(index)?;

@@ -155,7 +155,9 @@ pub fn cuCtxSynchronize_v2(ctx: CUcontext) -> Result {
 }
 
 pub fn cuCtxSetLimit(limit: CUlimit, value: usize) -> Result {
-    stack::current()?.set_limit(limit, value)
+    let context = stack::current()?;
+    capture::refuse_unsafe_call()?;
+    context.set_limit(limit, value)
 }
 
 pub fn cuCtxGetLimit(value: Out<usize>, limit: CUlimit) -> Result {
@@ -171,9 +173,9 @@ pub fn cuCtxGetCacheConfig(config: Out<CUfunc_cache>) -> Result {
 
 pub fn cuCtxSetCacheConfig(config: CUfunc_cache) -> Result {
     config.name().ok_or(CUresult::INVALID_VALUE)?;
-    stack::current()?
-        .cache_config
-        .store(config.0, Ordering::Relaxed);
+    let context = stack::current()?;
+    capture::refuse_unsafe_call()?;
+    context.cache_config.store(config.0, Ordering::Relaxed);
     Ok(())
 }
 

@@ -181,12 +181,16 @@ pub fn cuMemcpyDtoDAsync_v2(
 
 /// Copies between contexts, whichever is current. With `serialized`, all work of the three that there is comes before, and all
 /// later work of them after it.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` while the stream captures, even where there is one context alone.
 fn between(
     stream: &Arc<Stream>,
     (to, from): (&Arc<State>, &Arc<State>),
     serialized: bool,
     copy: Option<Copy>,
 ) -> Result {
+    stream.refuse_while_capturing()?;
     let Some(copy) = copy else {
         return Ok(());
     };

@@ -84,10 +84,12 @@ pub fn cuDeviceGetPCIBusId(pci_bus_id: Out<c_char>, len: i32, dev: CUdevice) -> 
         pci.domain, pci.bus, pci.device, pci.function
     );
     let size = usize::try_from(len).unwrap_or(0);
-    if size <= text.len() {
-        return Err(CUresult::INVALID_VALUE);
+    // Of a text that is too long its beginning is there all the same.
+    pci_bus_id.set_text(&text, size)?;
+    match size > text.len() {
+        true => Ok(()),
+        false => Err(CUresult::INVALID_VALUE),
     }
-    pci_bus_id.set_text(&text, size)
 }
 
 pub fn cuDeviceComputeCapability(major: Out<i32>, minor: Out<i32>, dev: CUdevice) -> Result {
@@ -191,10 +193,16 @@ pub fn cuDeviceGetHostAtomicCapabilities(
     ordinal: CUdevice,
 ) -> Result {
     device(ordinal)?;
-    capabilities.set_all(operations.all(count as usize)?.iter().map(|_| 0))
+    // From the sum of integers to the maximum of floats.
+    let known = 0..=12;
+    let operations = operations.all(count as usize)?;
+    if operations.is_empty() || !operations.iter().all(|operation| known.contains(operation)) {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    capabilities.set_all(operations.iter().map(|_| 0))
 }
 
-/// Nor of atomics between devices.
+/// Nor of atomics between devices, of which there have to be two.
 pub fn cuDeviceGetP2PAtomicCapabilities(
     capabilities: Out<u32>,
     operations: In<i32>,
@@ -203,6 +211,9 @@ pub fn cuDeviceGetP2PAtomicCapabilities(
     dst_device: CUdevice,
 ) -> Result {
     device(src_device)?;
+    if src_device == dst_device {
+        return Err(CUresult::INVALID_DEVICE);
+    }
     cuDeviceGetHostAtomicCapabilities(capabilities, operations, count, dst_device)
 }
 

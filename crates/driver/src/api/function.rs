@@ -44,6 +44,9 @@ pub fn cuFuncSetSharedMemConfig(function: CUfunction, config: CUsharedconfig) ->
 }
 
 pub fn cuFuncGetName(name: Out<*const c_char>, function: CUfunction) -> Result {
+    if function.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     // The handle keeps the function, and so the text, until its module is unloaded.
     name.set(Function::from_handle(function)?.name.as_ptr())
 }
@@ -58,9 +61,10 @@ pub fn cuFuncGetParamInfo(
         return Err(CUresult::INVALID_VALUE);
     }
     let (offset, size) = Function::from_handle(function)?.parameter(param_index)?;
-    param_offset.set(offset)?;
+    param_offset.required()?;
+    // A caller's two places may be one, which has the offset in the end.
     param_size.set_if(size);
-    Ok(())
+    param_offset.set(offset)
 }
 
 pub fn cuFuncGetParamCount(function: CUfunction, param_count: Out<usize>) -> Result {

@@ -48,8 +48,13 @@ pub fn cuGraphCreate(graph: Out<CUgraph>, flags: u32) -> Result {
     graph.set(Graph::create().handle())
 }
 
+/// A node's graph ends with the node alone.
 pub fn cuGraphDestroy(graph: CUgraph) -> Result {
-    Graph::from_handle(graph)?.destroy();
+    let graph = Graph::from_handle(graph)?;
+    if graph.is_owned() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    graph.destroy();
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::core::copy::{Copy, Fill, Place, Side};
 use crate::core::function::Function;
 use crate::core::graph::{Graph, Node};
 use crate::core::launch::{self, Shape};
-use crate::core::operation::{HostCall, Launch, Operation};
+use crate::core::operation::{Blocks, HostCall, Launch, Operation};
 use crate::core::stack;
 use cuda_abi::*;
 use std::ffi::c_void;
@@ -61,7 +61,10 @@ pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
     // SAFETY: by the API's contract these are what `cuLaunchKernel` takes.
     let (arguments, extra) = unsafe { (In::accept(params.kernelParams), In::accept(params.extra)) };
     let parameters = launch::pack(&function, arguments, extra)?;
-    Ok(launch::node(&function, shape, &parameters))
+    Ok(Operation::Launch(Launch {
+        packed: !params.extra.is_null(),
+        ..launch::node(&function, shape, &parameters, Blocks::Apart)
+    }))
 }
 
 /// The copy that a copy node's parameters describe, in a context (the current one for null).
@@ -161,6 +164,7 @@ pub fn cuGraphKernelNodeGetParams_v2(
 
 /// A launch as the structure that describes it.
 pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
+    let (arguments, none) = (node.arguments(launch), std::ptr::null_mut());
     CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
@@ -170,8 +174,8 @@ pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE
         blockDimY: launch.block[1],
         blockDimZ: launch.block[2],
         sharedMemBytes: launch.dynamic_shared,
-        kernelParams: node.arguments(launch),
-        extra: std::ptr::null_mut(),
+        kernelParams: if launch.packed { none } else { arguments },
+        extra: if launch.packed { arguments } else { none },
         kern: CUkernel::NULL,
         ctx: launch.function.code.streams.context,
     }
@@ -456,10 +460,10 @@ pub fn cuGraphKernelNodeSetAttribute(
     value: In<CUkernelNodeAttrValue>,
 ) -> Result {
     let node = Node::from_handle(node)?;
-    let launch = launch_of(&node)?;
+    launch_of(&node)?;
     let value = value.get()?;
-    let mut attributes = node.attributes.lock();
-    attributes.get(attribute).ok_or(CUresult::INVALID_VALUE)?;
+    let known = node.attributes.lock().get(attribute);
+    known.ok_or(CUresult::INVALID_VALUE)?;
     let list = [CUlaunchAttribute {
         id: attribute,
         pad: [0; 4],
@@ -467,12 +471,8 @@ pub fn cuGraphKernelNodeSetAttribute(
     }];
     // SAFETY: the list outlives the call.
     let list = unsafe { In::accept(list.as_ptr()) };
-    let found = launch::attributes(list, 1)?;
-    if found.cooperative && launch.grid != [1; 3] {
-        tracing::warn!("cooperative kernel nodes of several blocks are not supported");
-        return Err(CUresult::NOT_SUPPORTED);
-    }
-    attributes.set(attribute, value)
+    launch::attributes(list, 1)?;
+    node.set_attribute(attribute, value)
 }
 
 pub fn cuGraphKernelNodeGetAttribute(
@@ -488,9 +488,6 @@ pub fn cuGraphKernelNodeGetAttribute(
 
 pub fn cuGraphKernelNodeCopyAttributes(dst: CUgraphNode, src: CUgraphNode) -> Result {
     let (to, from) = (Node::from_handle(dst)?, Node::from_handle(src)?);
-    launch_of(&to)?;
     launch_of(&from)?;
-    let attributes = from.attributes.lock().clone();
-    *to.attributes.lock() = attributes;
-    Ok(())
+    to.copy_attributes(&from)
 }

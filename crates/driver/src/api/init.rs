@@ -29,11 +29,10 @@ pub fn cuGetProcAddress(
     check_flags(flags)?;
     let per_thread = flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM != 0;
     let (address, _) = proc_address(&symbol.text()?, cuda_version, per_thread);
-    function.set(address as *mut c_void)?;
-    if address.is_null() {
-        Err(CUresult::NOT_FOUND)
-    } else {
-        Ok(())
+    function.required()?;
+    match address.is_null() {
+        true => Err(CUresult::NOT_FOUND),
+        false => function.set(address as *mut c_void),
     }
 }
 
@@ -49,7 +48,7 @@ fn check_flags(flags: u64) -> Result {
     }
 }
 
-/// What is not found is no error where the caller asks why.
+/// What is not found is no error, unlike for the first version.
 pub fn cuGetProcAddress_v2(
     default_stream: CUstream,
     symbol: In<c_char>,
@@ -68,11 +67,7 @@ pub fn cuGetProcAddress_v2(
     let (address, found) = proc_address(&symbol.text()?, cuda_version, per_thread);
     function.set(address as *mut c_void)?;
     symbol_found.set_if(found);
-    if address.is_null() && symbol_found.is_null() {
-        Err(CUresult::NOT_FOUND)
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
 /// A function that is not implemented is found all the same, like in NVIDIA's driver of the version we report: calling it

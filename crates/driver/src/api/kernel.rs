@@ -87,9 +87,10 @@ pub fn cuKernelGetParamInfo(
         .0
         .get(param_index)
         .ok_or(CUresult::INVALID_VALUE)?;
-    param_offset.set(offset as usize)?;
+    param_offset.required()?;
+    // As for functions.
     param_size.set_if(head.parameters[param_index].size as usize);
-    Ok(())
+    param_offset.set(offset as usize)
 }
 
 pub fn cuKernelGetParamCount(kernel: CUkernel, param_count: Out<usize>) -> Result {

@@ -83,7 +83,7 @@ fn load(
     options: JitOptions,
     num_jit_options: u32,
 ) -> Result {
-    let loaded = Library::load(image);
+    let loaded = Library::load(image, options.max_registers);
     // Whoever passes JIT options wants to hear of errors now; without them, the image is looked at when it is used.
     if num_jit_options > 0 {
         let parsed = loaded.program_or_error();

@@ -17,7 +17,7 @@ pub fn cuLinkCreate_v2(
 ) -> Result {
     state_out.required()?;
     stack::current()?;
-    let link = Link::create(JitOptions::read(
+    let link = Link::create(JitOptions::of_link(
         num_options as usize,
         options,
         option_values,

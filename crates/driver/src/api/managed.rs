@@ -3,8 +3,8 @@
 use crate::boundary::{In, Result};
 use crate::core::advice::{ordinal, Said};
 use crate::core::pointer::{self, Known};
-use crate::core::stream::Stream;
-use crate::core::{platform, stack};
+use crate::core::stream::{Kind, Stream};
+use crate::core::{capture, platform, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use std::ops::Range;
@@ -121,6 +121,7 @@ fn advise(
     location: Result<CUmemLocation>,
 ) -> Result {
     advice.name().ok_or(CUresult::INVALID_VALUE)?;
+    capture::refuse_unsafe_call()?;
     managed(dptr, count)?;
     let location = match has_place(advice) {
         true => location?,
@@ -230,6 +231,18 @@ pub fn cuMemRangeGetAttributes(
     })
 }
 
+/// Checks a stream for a batch: it is not the legacy stream, nor does it capture.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`.
+pub(super) fn batch_stream(stream: CUstream) -> Result {
+    let stream = Stream::from_handle(stream)?;
+    if stream.kind == Kind::Legacy {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    stream.refuse_while_capturing()
+}
+
 /// Checks that every range is of managed memory, which is where host and device both reach it.
 fn all_managed(dptrs: In<CUdeviceptr>, sizes: In<usize>, count: usize, flags: u64) -> Result {
     if flags != 0 || count == 0 {
@@ -250,9 +263,10 @@ pub fn cuMemPrefetchBatchAsync(
 ) -> Result {
     let locations = locations.all(num_locations)?;
     let firsts = location_indices.all(num_locations)?;
-    Stream::from_handle(stream)?;
+    batch_stream(stream)?;
     all_managed(dptrs, sizes, count, flags)?;
-    if firsts.first() != Some(&0) || firsts.windows(2).any(|pair| pair[0] >= pair[1]) {
+    let ascending = firsts.windows(2).all(|pair| pair[0] < pair[1]);
+    if firsts.first() != Some(&0) || !ascending || firsts.last() >= Some(&count) {
         return Err(CUresult::INVALID_VALUE);
     }
     let places: Vec<CUmemLocation> = locations.into_iter().map(checked).collect::<Result<_>>()?;
@@ -275,6 +289,6 @@ pub fn cuMemDiscardBatchAsync(
     flags: u64,
     stream: CUstream,
 ) -> Result {
-    Stream::from_handle(stream)?;
+    batch_stream(stream)?;
     all_managed(dptrs, sizes, count, flags)
 }

@@ -17,6 +17,7 @@ fn load(module: Out<CUmodule>, image: Image, options: &JitOptions) -> Result {
     let state = stack::healthy()?;
     let is_text = image.is_text();
     let program = options.report(image.program().and_then(|program| {
+        let program = program.with_max_registers(options.max_registers);
         program.check()?;
         // Of a container the machine code may be linked already where the PTX is not.
         if is_text {

@@ -2,7 +2,7 @@
 
 use crate::boundary::{In, Result};
 use crate::core::platform::platform;
-use crate::core::pointer::{find, reserved, unknown, Value};
+use crate::core::pointer::{find, unknown, Value};
 use cuda_abi::*;
 use std::ffi::c_void;
 
@@ -28,9 +28,6 @@ pub fn cuPointerGetAttribute(
     dptr: CUdeviceptr,
 ) -> Result {
     platform()?;
-    if let Some(value) = reserved(dptr, attribute) {
-        return write(data, value);
-    }
     let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     let value = known.attribute(attribute);
     if value.is_err() && attribute == CUpointer_attribute::HOST_POINTER {
@@ -39,7 +36,8 @@ pub fn cuPointerGetAttribute(
     write(data, value?)
 }
 
-/// Unlike for one attribute, an unknown address is no error: it has no context, no type and no device.
+/// Unlike for one attribute, an unknown address is no error: it has no context, no type and no device. What it lies in is left
+/// unsaid.
 pub fn cuPointerGetAttributes(
     num_attributes: u32,
     attributes: In<CUpointer_attribute>,
@@ -56,10 +54,13 @@ pub fn cuPointerGetAttributes(
         .into_iter()
         .enumerate()
     {
+        use CUpointer_attribute as A;
+        if known.is_none() && matches!(attribute, A::RANGE_START_ADDR | A::RANGE_SIZE) {
+            continue;
+        }
         let value = known
             .as_ref()
             .and_then(|known| known.attribute(attribute).ok())
-            .or_else(|| reserved(dptr, attribute))
             .or_else(|| unknown(attribute));
         write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
     }

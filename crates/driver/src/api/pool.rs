@@ -15,6 +15,17 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use vulkan::MemoryKind;
 
+/// The pool of a handle.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for null, `CUDA_ERROR_INVALID_HANDLE` for what is no pool.
+fn from_handle(pool: CUmemoryPool) -> Result<Arc<Pool>> {
+    match pool.is_null() {
+        true => Err(CUresult::INVALID_VALUE),
+        false => POOLS.get(pool.0),
+    }
+}
+
 fn allocate(
     dptr: Out<CUdeviceptr>,
     size: usize,
@@ -61,10 +72,7 @@ pub fn cuMemAllocFromPoolAsync(
     pool: CUmemoryPool,
     stream: CUstream,
 ) -> Result {
-    if pool.is_null() {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    allocate(dptr, size, Some(POOLS.get(pool.0)?), stream)
+    allocate(dptr, size, Some(from_handle(pool)?), stream)
 }
 
 pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
@@ -97,6 +105,7 @@ pub fn cuMemFreeAsync(dptr: CUdeviceptr, stream: CUstream) -> Result {
 pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) -> Result {
     pool.required()?;
     let props = pool_props.get()?;
+    capture::refuse_unsafe_call()?;
     // A descriptor of a file and a fabric's handle are what there is elsewhere.
     let known = 1 | 8;
     if props.handleTypes & !known != 0 || props.reserved.iter().any(|&byte| byte != 0) {
@@ -115,10 +124,7 @@ pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) 
 }
 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
-    if pool.is_null() {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    let pool = POOLS.get(pool.0)?;
+    let pool = from_handle(pool)?;
     if [pool.device.default_pool(), pool.device.managed_pool()]
         .iter()
         .any(|default| Arc::ptr_eq(&pool, default))
@@ -133,7 +139,8 @@ pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
 
 /// A pool keeps no memory in reserve, so there is nothing to trim.
 pub fn cuMemPoolTrimTo(pool: CUmemoryPool, _min_bytes_to_keep: usize) -> Result {
-    POOLS.get(pool.0).map(|_| ())
+    from_handle(pool)?;
+    capture::refuse_unsafe_call()
 }
 
 pub fn cuMemPoolSetAttribute(
@@ -141,7 +148,7 @@ pub fn cuMemPoolSetAttribute(
     attribute: CUmemPool_attribute,
     value: *mut c_void,
 ) -> Result {
-    let pool = POOLS.get(pool.0)?;
+    let pool = from_handle(pool)?;
     let (_, long) = pool.attribute(attribute)?;
     if value.is_null() {
         return Err(CUresult::INVALID_VALUE);
@@ -161,7 +168,7 @@ pub fn cuMemPoolGetAttribute(
     attribute: CUmemPool_attribute,
     value: *mut c_void,
 ) -> Result {
-    let (found, long) = POOLS.get(pool.0)?.attribute(attribute)?;
+    let (found, long) = from_handle(pool)?.attribute(attribute)?;
     if value.is_null() {
         return Err(CUresult::INVALID_VALUE);
     }
@@ -176,7 +183,7 @@ pub fn cuMemPoolGetAttribute(
 }
 
 pub fn cuMemPoolSetAccess(pool: CUmemoryPool, map: In<CUmemAccessDesc>, count: usize) -> Result {
-    let pool = POOLS.get(pool.0)?;
+    let pool = from_handle(pool)?;
     if count == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
@@ -204,7 +211,7 @@ pub fn cuMemPoolGetAccess(
     mem_pool: CUmemoryPool,
     location: In<CUmemLocation>,
 ) -> Result {
-    let pool = POOLS.get(mem_pool.0)?;
+    let pool = from_handle(mem_pool)?;
     let location = location.get()?;
     if location.kind == CUmemLocationType::DEVICE {
         device(location.id).map_err(|_| CUresult::INVALID_VALUE)?;

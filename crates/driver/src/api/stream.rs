@@ -7,9 +7,10 @@ use crate::core::platform;
 use crate::core::registry::Registry;
 use crate::core::stack;
 use crate::core::status::IntoCuda;
-use crate::core::stream::{Stream, STREAMS};
+use crate::core::stream::{Kind, Stream, STREAMS};
 use cuda_abi::*;
 use std::ffi::c_void;
+use vulkan::MemoryKind;
 
 pub fn cuStreamCreate(stream: Out<CUstream>, flags: u32) -> Result {
     cuStreamCreateWithPriority(stream, flags, 0)
@@ -38,7 +39,9 @@ pub fn cuStreamGetId(stream: CUstream, stream_id: Out<u64>) -> Result {
 }
 
 pub fn cuStreamGetDevice(stream: CUstream, device: Out<CUdevice>) -> Result {
-    device.set(Stream::from_handle(stream)?.group.device.ordinal)
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    device.set(stream.group.device.ordinal)
 }
 
 pub fn cuStreamGetCtx(stream: CUstream, ctx: Out<CUcontext>) -> Result {
@@ -54,9 +57,9 @@ pub fn cuStreamGetCtx_v2(
     cuStreamGetCtx(stream, ctx)
 }
 
-/// The stream's work goes on; what it holds is dropped once that is done.
+/// The stream's work goes on; what it holds is dropped once that is done. No context has to be current.
 pub fn cuStreamDestroy_v2(handle: CUstream) -> Result {
-    stack::current()?;
+    platform::platform()?;
     let stream = STREAMS.get(handle.0)?;
     stream.capture.leave(&stream);
     STREAMS.remove(Registry::handle(&stream))?;
@@ -122,17 +125,19 @@ pub fn cuStreamAttachMemAsync(
     length: usize,
     flags: u32,
 ) -> Result {
-    Stream::from_handle(stream)?.refuse_while_capturing()?;
-    if !matches!(
-        flags,
-        CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST | CU_MEM_ATTACH_SINGLE
-    ) {
-        return Err(CUresult::INVALID_VALUE);
+    let stream = Stream::from_handle(stream)?;
+    stream.refuse_while_capturing()?;
+    match flags {
+        CU_MEM_ATTACH_GLOBAL | CU_MEM_ATTACH_HOST => {}
+        // The legacy stream is everybody's, so nothing can be its alone.
+        CU_MEM_ATTACH_SINGLE if stream.kind != Kind::Legacy => {}
+        _ => return Err(CUresult::INVALID_VALUE),
     }
     let known = crate::core::pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
-    // Only whole allocations change hands.
-    let whole = length == 0 || length as u64 == known.found.size;
-    match known.address == known.found.base && whole {
+    // Only whole allocations change hands, and only managed ones.
+    let whole =
+        known.address == known.found.base && (length == 0 || length as u64 == known.found.size);
+    match whole && known.found.kind == MemoryKind::Managed {
         true => Ok(()),
         false => Err(CUresult::INVALID_VALUE),
     }

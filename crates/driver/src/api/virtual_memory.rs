@@ -60,10 +60,10 @@ pub fn cuMemMap(
 ) -> Result {
     platform()?;
     let memory = Memory::from_handle(handle)?;
-    if flags != 0 || offset != 0 {
+    if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    virtual_memory::map(ptr, size as u64, memory)
+    virtual_memory::map(ptr, size as u64, offset as u64, memory)
 }
 
 pub fn cuMemUnmap(ptr: CUdeviceptr, size: usize) -> Result {
@@ -98,6 +98,7 @@ pub fn cuMemGetAccess(flags: Out<u64>, location: In<CUmemLocation>, ptr: CUdevic
     })
 }
 
+/// It is the same for all memory, whatever the properties are: `cuMemCreate` looks at them.
 pub fn cuMemGetAllocationGranularity(
     granularity: Out<usize>,
     prop: In<CUmemAllocationProp>,
@@ -105,7 +106,7 @@ pub fn cuMemGetAllocationGranularity(
 ) -> Result {
     platform()?;
     granularity.required()?;
-    virtual_memory::device_of(&prop.get()?)?;
+    prop.get()?;
     option.name().ok_or(CUresult::INVALID_VALUE)?;
     granularity.set(vulkan::GRANULARITY as usize)
 }
@@ -129,6 +130,21 @@ pub fn cuMemGetAllocationPropertiesFromHandle(
         usage: 0,
         reserved: [0; 4],
     })
+}
+
+/// Memory is never made to be shared, so that there is no type of handle that it can have.
+pub fn cuMemExportToShareableHandle(
+    _shareable_handle: *mut c_void,
+    handle: CUmemGenericAllocationHandle,
+    handle_type: CUmemAllocationHandleType,
+    _flags: u64,
+) -> Result {
+    platform()?;
+    Memory::from_handle(handle)?;
+    tracing::warn!(
+        "cuMemExportToShareableHandle: {handle_type:?}: memory is not shared between processes"
+    );
+    Err(CUresult::INVALID_VALUE)
 }
 
 pub fn cuMemRetainAllocationHandle(

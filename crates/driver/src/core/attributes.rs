@@ -1,6 +1,7 @@
 //! Attributes that streams and kernel nodes keep for those who ask: hints that change nothing here.
 
 use crate::boundary::Result;
+use crate::core::operation::Blocks;
 use cuda_abi::CUlaunchAttributeID as A;
 use cuda_abi::*;
 
@@ -33,6 +34,25 @@ impl Attributes {
         Self {
             owner,
             set: Vec::new(),
+        }
+    }
+
+    /// Those of a node that launches a kernel.
+    pub fn of_launch(blocks: Blocks) -> Self {
+        let mut attributes = Self::new(Owner::Node);
+        if blocks == Blocks::Together {
+            attributes.set.push((A::COOPERATIVE, word(1)));
+        }
+        attributes
+    }
+
+    /// Whether the blocks of a node's launch wait for each other.
+    pub fn blocks(&self) -> Blocks {
+        // SAFETY: every bit pattern is an integer.
+        let is_set = |value: CUlaunchAttributeValue| unsafe { value.int } != 0;
+        match self.get(A::COOPERATIVE).is_some_and(is_set) {
+            true => Blocks::Together,
+            false => Blocks::Apart,
         }
     }
 

@@ -346,9 +346,10 @@ pub fn record_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) ->
 /// `cuStreamWaitEvent`: an event of a capture takes the stream into it.
 ///
 /// # Errors
-/// `CUDA_ERROR_STREAM_CAPTURE_MERGE`, `_ISOLATION`, `_IMPLICIT`, `_INVALIDATED`; sticky errors.
+/// `CUDA_ERROR_STREAM_CAPTURE_MERGE`, `_ISOLATION`, `_IMPLICIT`, `_INVALIDATED`; `CUDA_ERROR_ILLEGAL_STATE` for a wait from
+/// outside (`external`) where the stream does not capture; sticky errors.
 pub fn wait_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Result {
-    if external && stream.capture.is_active() {
+    if external {
         return add(stream, Operation::EventWait(event.clone())).map(|_| ());
     }
     let (capture, nodes) = match event.mark() {

@@ -87,6 +87,12 @@ impl Device {
             })
     }
 
+    /// Blocks of a cooperative launch that each multiprocessor holds at once: what programs take times the number of
+    /// multiprocessors. 0 where that would be more than are known to run at the same time.
+    pub fn cooperative_blocks(&self) -> u32 {
+        self.physical.resident_workgroups() / self.multiprocessors().max(1)
+    }
+
     /// Whether every address of the host is one of the device's, too (CPU devices).
     pub fn host_addresses(&self) -> bool {
         self.physical.kind() == DeviceKind::Cpu
@@ -190,6 +196,7 @@ impl Device {
             A::SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO => 32,
             A::HOST_REGISTER_SUPPORTED => i32::from(limits.host_pointer_alignment > 0),
             A::MEMORY_POOLS_SUPPORTED => 1,
+            A::COOPERATIVE_LAUNCH => i32::from(self.cooperative_blocks() > 0),
             A::VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED => {
                 i32::from(self.physical.longest_reservation() >= USUAL_RESERVATION)
             }

@@ -232,7 +232,11 @@ impl Function {
             A::SHARED_SIZE_BYTES => self.info()?.static_shared as i32,
             A::CONST_SIZE_BYTES => self.code.program.constant_bytes() as i32,
             A::LOCAL_SIZE_BYTES => self.info()?.local_bytes as i32,
-            A::NUM_REGS => self.info()?.registers.max(1) as i32,
+            A::NUM_REGS => {
+                let kernel = self.code.program.kernel(self.text());
+                let most = kernel.map_or(None, |head| self.code.program.max_registers(head));
+                self.info()?.registers.min(most.unwrap_or(u32::MAX)).max(1) as i32
+            }
             A::PTX_VERSION => self.code.program.module().header.target as i32,
             A::BINARY_VERSION => (major * 10 + minor) as i32,
             A::CACHE_MODE_CA => 0,

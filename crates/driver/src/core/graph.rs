@@ -13,7 +13,7 @@ use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Every graph by handle.
@@ -33,6 +33,8 @@ pub struct Graph {
     pub values: Mutex<Vec<Arc<Value>>>,
     /// Whether it is what a conditional node may run.
     is_body: bool,
+    /// Whether a node has it, and ends it.
+    is_owned: AtomicBool,
     /// The instance of a graph with memory nodes, of which there may be only one.
     pub instance: Mutex<Weak<GraphExec>>,
     next_node: AtomicU32,
@@ -79,14 +81,55 @@ impl Node {
         self.operation.lock().clone()
     }
 
-    /// Makes it do something else.
-    pub fn set_operation(&self, operation: Operation) {
-        *self.operation.lock() = operation;
-        *self.arguments.lock() = None;
+    /// Makes it do something else of the same type. A cooperative launch stays one.
+    pub fn set_operation(&self, mut operation: Operation) {
+        let mut own = self.operation.lock();
+        operation.keep_blocks(&own);
+        // Who reads a node's parameters, changes some and sets them has the list that was read, and may set it elsewhere, too.
+        let mut arguments = self.arguments.lock();
+        let kept = match (&operation, &mut *arguments) {
+            (Operation::Launch(launch), Some(arguments)) => arguments.renew(launch),
+            _ => false,
+        };
+        if !kept {
+            *arguments = None;
+        }
+        drop(arguments);
+        *own = operation;
     }
 
-    /// A launch's arguments as an array of pointers to them, which lives until the node is destroyed or made to do something
-    /// else; null for a kernel without parameters.
+    /// Sets an attribute of a kernel node.
+    ///
+    /// # Errors
+    /// As [`Attributes::set`]; `CUDA_ERROR_INVALID_VALUE` for a node of another type.
+    pub fn set_attribute(&self, id: CUlaunchAttributeID, value: CUlaunchAttributeValue) -> Result {
+        let mut own = self.operation.lock();
+        let Operation::Launch(launch) = &mut *own else {
+            return Err(CUresult::INVALID_VALUE);
+        };
+        let mut attributes = self.attributes.lock();
+        attributes.set(id, value)?;
+        launch.blocks = attributes.blocks();
+        Ok(())
+    }
+
+    /// Takes the attributes of another kernel node.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_INVALID_VALUE` where it is none.
+    pub fn copy_attributes(&self, other: &Node) -> Result {
+        let attributes = other.attributes.lock().clone();
+        let mut own = self.operation.lock();
+        let Operation::Launch(launch) = &mut *own else {
+            return Err(CUresult::INVALID_VALUE);
+        };
+        launch.blocks = attributes.blocks();
+        *self.attributes.lock() = attributes;
+        Ok(())
+    }
+
+    /// A launch's arguments as they were given: an array of pointers to them, or the list that `extra` takes
+    /// ([`Launch::packed`]). It lives until the node is destroyed or launches another kernel; null for a kernel without parameters.
     pub fn arguments(&self, launch: &Launch) -> *mut *mut c_void {
         let mut arguments = self.arguments.lock();
         arguments
@@ -108,10 +151,12 @@ impl Node {
     }
 }
 
-/// The arguments of a kernel node, and pointers to each.
+/// The arguments of a kernel node, and pointers to each or to all of them.
 struct Arguments {
     /// Packed; in words, since arguments are aligned to up to 16 bytes.
-    _packed: Vec<u128>,
+    packed: Vec<u128>,
+    /// Bytes of them.
+    size: Box<usize>,
     pointers: Vec<usize>,
 }
 
@@ -124,11 +169,45 @@ impl Arguments {
         });
         let packed: Vec<u128> = words.collect();
         let base = packed.as_ptr() as usize;
+        let size = Box::new(launch.parameters.len());
         let offsets = launch.function.parameters.iter();
         Self {
-            pointers: offsets.map(|&(offset, _)| base + offset as usize).collect(),
-            _packed: packed,
+            pointers: match launch.packed {
+                true => vec![
+                    CU_LAUNCH_PARAM_BUFFER_POINTER,
+                    base,
+                    CU_LAUNCH_PARAM_BUFFER_SIZE,
+                    std::ptr::from_ref(&*size) as usize,
+                    CU_LAUNCH_PARAM_END,
+                ],
+                false => offsets.map(|&(offset, _)| base + offset as usize).collect(),
+            },
+            packed,
+            size,
         }
+    }
+
+    /// Takes the arguments of another launch to where those are that it has; `false` where they do not fit.
+    fn renew(&mut self, launch: &Launch) -> bool {
+        let new = Self::new(launch);
+        let fits = (new.packed.len(), new.pointers.len(), *new.size)
+            == (self.packed.len(), self.pointers.len(), *self.size);
+        if fits {
+            // The pointers may have been replaced by the application's.
+            let (old, base) = (new.packed.as_ptr() as usize, self.packed.as_ptr() as usize);
+            let there = old..=old + *new.size;
+            self.packed.copy_from_slice(&new.packed);
+            for (own, pointer) in self.pointers.iter_mut().zip(new.pointers) {
+                *own = match pointer {
+                    at if there.contains(&at) => base + (at - old),
+                    at if at == std::ptr::from_ref(&*new.size) as usize => {
+                        std::ptr::from_ref(&*self.size) as usize
+                    }
+                    key => key,
+                };
+            }
+        }
+        fits
     }
 
     fn pointers(&mut self) -> *mut *mut c_void {
@@ -155,6 +234,11 @@ impl Graph {
         self.is_body
     }
 
+    /// Whether it is a node's, and is destroyed with that.
+    pub fn is_owned(&self) -> bool {
+        self.is_owned.load(Ordering::Relaxed)
+    }
+
     fn new(is_body: bool) -> Arc<Self> {
         let graph = Arc::new(Self {
             id: new_id(),
@@ -162,6 +246,7 @@ impl Graph {
             user_objects: Mutex::default(),
             values: Mutex::default(),
             is_body,
+            is_owned: AtomicBool::new(false),
             instance: Mutex::default(),
             next_node: AtomicU32::new(0),
         });
@@ -264,13 +349,20 @@ impl Graph {
         if let Operation::Free(address) = operation {
             self.check_free(address)?;
         }
+        for graph in operation.graphs() {
+            graph.is_owned.store(true, Ordering::Relaxed);
+        }
+        let attributes = match &operation {
+            Operation::Launch(launch) => Attributes::of_launch(launch.blocks),
+            _ => Attributes::new(Owner::Node),
+        };
         let node = Arc::new(Node {
             id: self.next_node.fetch_add(1, Ordering::Relaxed),
             graph: Arc::downgrade(self),
             cloned_from,
             operation: Mutex::new(operation),
             arguments: Mutex::new(None),
-            attributes: Mutex::new(Attributes::new(Owner::Node)),
+            attributes: Mutex::new(attributes),
             dependencies: Mutex::new(dependencies.to_vec()),
         });
         let handle = CUgraphNode(NODES.insert(node.clone()));
@@ -326,14 +418,19 @@ impl Graph {
         }
     }
 
-    /// `cuGraphDestroyNode`: the node and its edges.
+    /// `cuGraphDestroyNode`: the node, its edges and the graphs that it owns.
     pub fn remove(&self, handle: CUgraphNode) {
         let mut nodes = self.nodes.lock();
         nodes.retain(|node| node.handle() != handle);
         for node in &*nodes {
             node.dependencies.lock().retain(|&from| from != handle);
         }
-        let _ = NODES.remove(handle.0);
+        drop(nodes);
+        if let Ok(node) = NODES.remove(handle.0) {
+            for child in node.operation().graphs() {
+                child.destroy();
+            }
+        }
     }
 
     /// Nodes and everything they wait for, directly or not.

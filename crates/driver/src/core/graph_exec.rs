@@ -11,6 +11,7 @@ use crate::core::copy::{device_rows, Copy, Place, Side, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
 use crate::core::graph_memory;
+use crate::core::launch::check_resident;
 use crate::core::memory_operation::Batch;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
@@ -172,7 +173,19 @@ impl GraphExec {
             false => None,
         };
         plan.start_values(stream)?;
+        // One cooperative launch at a time on a device, whether in a graph or not.
+        let mut last_cooperative = match plan.cooperates() {
+            true => Some(self.group.open.last_cooperative.lock()),
+            false => None,
+        };
+        if let Some(Some(point)) = last_cooperative.as_deref() {
+            stream.run(|vulkan| vulkan.wait(point))?;
+        }
         plan.run(stream)?;
+        if let Some(last) = &mut last_cooperative {
+            **last = Some(stream.vulkan.record_event(false).cuda()?);
+        }
+        drop(last_cooperative);
         for node in &plan.nodes {
             match &node.operation {
                 Operation::Allocate(memory) => {
@@ -254,10 +267,11 @@ impl GraphExec {
     ///
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE` for an unknown node or another type of operation; those of the operation.
-    pub fn set(&self, node: CUgraphNode, operation: Operation) -> Result {
+    pub fn set(&self, node: CUgraphNode, mut operation: Operation) -> Result {
         let mut plan = self.plan.lock();
         let index = plan.index(node)?;
         let old = &plan.nodes[index].operation;
+        operation.keep_blocks(old);
         let fits = old.node_type() == operation.node_type()
             && match (old, &operation) {
                 // A kernel stays in its context, a copy between the same kinds of memory.
@@ -446,6 +460,15 @@ impl Plan {
                 .any(|bodies| bodies.plans.iter().any(Plan::prints))
     }
 
+    /// Whether blocks of a kernel wait for each other.
+    fn cooperates(&self) -> bool {
+        let own = |node: &Flat| node.enabled && node.operation.cooperates();
+        self.nodes.iter().any(own)
+            || self
+                .bodies()
+                .any(|bodies| bodies.plans.iter().any(Plan::cooperates))
+    }
+
     fn bodies(&self) -> impl Iterator<Item = &Bodies> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Conditional(bodies) => Some(&**bodies),
@@ -592,6 +615,7 @@ fn same(a: &Operation, b: &Operation) -> bool {
             Arc::ptr_eq(&a.function, &b.function)
                 && (a.grid, a.block, a.dynamic_shared) == (b.grid, b.block, b.dynamic_shared)
                 && a.parameters == b.parameters
+                && a.blocks == b.blocks
         }
         (Operation::Copy(a), Operation::Copy(b)) => a == b,
         (Operation::Fill(a), Operation::Fill(b)) => a == b,
@@ -614,6 +638,10 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             if !Arc::ptr_eq(&launch.function.code.vulkan, &group.vulkan) {
                 return Err(CUresult::INVALID_HANDLE);
             }
+            let resident = operation.cooperates();
+            if resident {
+                check_resident(&launch.function, launch.grid)?;
+            }
             let pipeline = launch
                 .function
                 .pipeline(launch.block, launch.dynamic_shared)?;
@@ -626,7 +654,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             };
             let parameters = pipeline
                 .info()
-                .parameter_block(&launch.parameters, launch.grid, false)
+                .parameter_block(&launch.parameters, launch.grid, resident)
                 .into_owned();
             vec![Step::Device(DeviceNode::Launch {
                 pipeline,
@@ -634,6 +662,7 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
                 parameters,
                 module: launch.function.code.variables_address()?,
                 printf,
+                resident,
             })]
         }
         Operation::Copy(copy) => copy_steps(&group.vulkan, copy)?,

@@ -1,7 +1,7 @@
 //! Options of the JIT compiler: only those that give something back have an effect here.
 //!
-//! The translator has no optimisation levels and no register limits; its messages go to the log and to the caller's log
-//! buffers.
+//! The translator has no optimisation levels; its messages go to the log and to the caller's log buffers. A limit of registers is
+//! kept to be told (`CU_FUNC_ATTRIBUTE_NUM_REGS`): how many a kernel takes is known to the Vulkan driver alone.
 
 use crate::boundary::{Accept, In, Out, Result};
 use cuda_abi::{CUjit_option as O, CUresult};
@@ -14,6 +14,8 @@ pub struct JitOptions {
     info: Option<Buffer>,
     error: Option<Buffer>,
     wall_time: Option<usize>,
+    /// Registers of a thread that a kernel may take, where it does not say so itself (`.maxnreg`).
+    pub max_registers: Option<u32>,
     started: Instant,
 }
 
@@ -38,16 +40,29 @@ impl JitOptions {
         .unwrap_or_else(|_| unreachable!("no options are no error"))
     }
 
+    /// Reads the two arrays that `cuLinkCreate` takes: as [`JitOptions::read`], without a fallback strategy, which is about images.
+    ///
+    /// # Errors
+    /// As [`JitOptions::read`].
+    pub fn of_link(count: usize, options: In<O>, values: Out<*mut c_void>) -> Result<Self> {
+        if options.all(count)?.contains(&O::FALLBACK_STRATEGY) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        Self::read(count, options, values)
+    }
+
     /// Reads the two arrays that `cuModuleLoadDataEx` and its like take.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_VALUE` where an array is missing.
+    /// `CUDA_ERROR_INVALID_VALUE` where an array is missing, for options that nobody knows, for a cache mode that there is not,
+    /// and for a log's size without a buffer.
     pub fn read(count: usize, options: In<O>, values: Out<*mut c_void>) -> Result<Self> {
         let mut read = Self {
             values,
             info: None,
             error: None,
             wall_time: None,
+            max_registers: None,
             started: Instant::now(),
         };
         if count == 0 {
@@ -74,9 +89,26 @@ impl JitOptions {
         read.info = buffer(O::INFO_LOG_BUFFER, O::INFO_LOG_BUFFER_SIZE_BYTES);
         read.error = buffer(O::ERROR_LOG_BUFFER, O::ERROR_LOG_BUFFER_SIZE_BYTES);
         read.wall_time = value(O::WALL_TIME).map(|(index, _)| index);
-        for option in &options {
-            if option.name().is_none() {
-                tracing::debug!("{option:?} is not known and ignored");
+        // An `unsigned int`, of which 0 is no limit.
+        read.max_registers = value(O::MAX_REGISTERS)
+            .map(|(_, most)| most as u32)
+            .filter(|&most| most > 0);
+        if let Some(unknown) = options.iter().find(|option| option.name().is_none()) {
+            tracing::warn!("{unknown:?} is no option of the compiler's that is known");
+            return Err(CUresult::INVALID_VALUE);
+        }
+        // None, without and with access by other processes.
+        if value(O::CACHE_MODE).is_some_and(|(_, mode)| mode > 2) {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        for (text, size) in [
+            (O::INFO_LOG_BUFFER, O::INFO_LOG_BUFFER_SIZE_BYTES),
+            (O::ERROR_LOG_BUFFER, O::ERROR_LOG_BUFFER_SIZE_BYTES),
+        ] {
+            let is_given = |option| value(option).is_some_and(|(_, value)| value as u32 != 0);
+            let address = value(text).map_or(0, |(_, address)| address);
+            if is_given(size) && address == 0 {
+                return Err(CUresult::INVALID_VALUE);
             }
         }
         Ok(read)

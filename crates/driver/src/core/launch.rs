@@ -5,6 +5,7 @@ use crate::core::capture;
 use crate::core::event::EVENTS;
 use crate::core::function::Function;
 use crate::core::operation::{self, Blocks, Launch, Operation};
+use crate::core::program::MAX_PARAMETERS;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 use smallvec::SmallVec;
@@ -45,9 +46,6 @@ impl Shape {
     }
 }
 
-/// The largest parameter block, bytes.
-const MAX_PARAMETERS: usize = 32764;
-
 /// The parameter block of a launch: usually short, so without an allocation.
 pub type Parameters = SmallVec<[u8; 512]>;
 
@@ -79,7 +77,10 @@ pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Re
             }
         }
         let size = size.unwrap_or(0);
-        if size == 0 && !packed.is_empty() || size > 0 && buffer == 0 || size > MAX_PARAMETERS {
+        if size == 0 && !packed.is_empty()
+            || size > 0 && buffer == 0
+            || size > MAX_PARAMETERS as usize
+        {
             return Err(CUresult::INVALID_VALUE);
         }
         if size > packed.len() {
@@ -137,8 +138,20 @@ pub fn launch_packed(
     if function.code.context_id != stream.group.context_id {
         return Err(CUresult::INVALID_HANDLE);
     }
+    run(stream, function, shape, parameters, Blocks::Apart)
+}
+
+/// Appends a launch to a stream, or to the graph that the stream captures.
+fn run(
+    stream: &Arc<Stream>,
+    function: &Arc<Function>,
+    shape: Shape,
+    parameters: &[u8],
+    blocks: Blocks,
+) -> Result {
     if stream.capture.is_active() {
-        return capture::add(stream, node(function, shape, parameters)).map(|_| ());
+        let node = Operation::Launch(node(function, shape, parameters, blocks));
+        return capture::add(stream, node).map(|_| ());
     }
     operation::launch(
         stream,
@@ -147,27 +160,28 @@ pub fn launch_packed(
         shape.block,
         shape.dynamic_shared,
         parameters,
-        Blocks::Apart,
+        blocks,
     )
 }
 
-/// A launch as an operation.
-pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8]) -> Operation {
-    Operation::Launch(Launch {
+/// A launch as what a node does.
+pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8], blocks: Blocks) -> Launch {
+    Launch {
         function: function.clone(),
         grid: shape.grid,
         block: shape.block,
         dynamic_shared: shape.dynamic_shared,
         parameters: parameters.to_vec(),
-    })
+        packed: false,
+        blocks,
+    }
 }
 
 /// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block; there may be
-/// as many as `vulkan::PhysicalDevice::resident_workgroups` says, in a graph only one. The device attribute says that there
-/// are no cooperative launches, so that programs which have another way take that.
+/// as many as [`check_resident`] lets pass. The device attribute says whether those are as many as programs count on.
 ///
 /// # Errors
-/// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE` for more blocks; those of [`launch`].
+/// Those of [`check_resident`] and [`launch`].
 pub fn cooperative(
     stream: &Arc<Stream>,
     function: &Arc<Function>,
@@ -175,33 +189,35 @@ pub fn cooperative(
     kernel_params: Pointers,
     extra: Pointers,
 ) -> Result {
-    shape.check()?;
-    if shape.grid == [1, 1, 1] {
-        return launch(stream, function, shape, kernel_params, extra);
+    let parameters = shape
+        .check()
+        .and_then(|()| pack(function, kernel_params, extra))
+        .inspect_err(|_| stream.capture.invalidate())?;
+    check_resident(function, shape.grid)?;
+    if function.code.context_id != stream.group.context_id {
+        return Err(CUresult::INVALID_HANDLE);
     }
-    let most = match stream.capture.is_active() {
-        true => 1,
-        false => stream.group.vulkan.physical().resident_workgroups(),
-    };
-    let blocks = shape.grid.iter().map(|&n| u64::from(n)).product::<u64>();
+    run(stream, function, shape, &parameters, Blocks::Together)
+}
+
+/// Checks that the blocks of a grid can all run at once, as far as is known
+/// ([`resident_workgroups`](vulkan::PhysicalDevice::resident_workgroups)).
+///
+/// # Errors
+/// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE`.
+pub fn check_resident(function: &Function, grid: [u32; 3]) -> Result {
+    let most = function.code.vulkan.physical().resident_workgroups();
+    let blocks = grid
+        .iter()
+        .fold(1u64, |product, &n| product.saturating_mul(n.into()));
     if blocks > most.into() {
         tracing::warn!(
-            "{}: cooperative launch of {:?} blocks: only {most} are known to be resident",
-            function.name.to_string_lossy(),
-            shape.grid
+            "{}: cooperative launch of {grid:?} blocks: only {most} are known to be resident",
+            function.name.to_string_lossy()
         );
         return Err(CUresult::COOPERATIVE_LAUNCH_TOO_LARGE);
     }
-    let parameters = pack(function, kernel_params, extra)?;
-    operation::launch(
-        stream,
-        function,
-        shape.grid,
-        shape.block,
-        shape.dynamic_shared,
-        &parameters,
-        Blocks::Together,
-    )
+    Ok(())
 }
 
 /// What the attributes of a launch ask for.

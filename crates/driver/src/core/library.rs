@@ -20,16 +20,18 @@ pub static LIBRARIES: Registry<Library> = Registry::new();
 /// A library.
 pub struct Library {
     image: Image,
+    max_registers: Option<u32>,
     program: OnceLock<std::result::Result<Arc<Program>, JitError>>,
     modules: Mutex<FxHashMap<u64, Arc<Module>>>,
     kernels: Mutex<FxHashMap<String, Arc<Kernel>>>,
 }
 
 impl Library {
-    /// `cuLibraryLoadData`. Looks at nothing but the container's start; decompression and parsing happen at the first use.
-    pub fn load(image: Image) -> Arc<Self> {
+    /// `cuLibraryLoadData`, with [`JitOptions::max_registers`](crate::core::jit::JitOptions::max_registers). Looks at nothing but the container's start; decompression and parsing happen at the first use.
+    pub fn load(image: Image, max_registers: Option<u32>) -> Arc<Self> {
         let library = Arc::new(Self {
             image,
+            max_registers,
             program: OnceLock::new(),
             modules: Mutex::default(),
             kernels: Mutex::default(),
@@ -51,13 +53,18 @@ impl Library {
         CUlibrary(Registry::handle(self))
     }
 
+    fn parse(&self) -> std::result::Result<Arc<Program>, JitError> {
+        let program = self.image.program()?;
+        Ok(Arc::new(program.with_max_registers(self.max_registers)))
+    }
+
     /// The PTX. Unpacked and parsed at the first call.
     ///
     /// # Errors
     /// Those of the container and the parser.
     pub fn program(&self) -> Result<&Arc<Program>> {
         let program = self.program.get_or_init(|| {
-            let program = self.image.program().map(Arc::new);
+            let program = self.parse();
             if let Err(error) = &program {
                 tracing::warn!("a library cannot be loaded: {error}");
             }
@@ -72,7 +79,7 @@ impl Library {
     /// Those of the container and the parser.
     pub fn program_or_error(&self) -> std::result::Result<&Arc<Program>, JitError> {
         self.program
-            .get_or_init(|| self.image.program().map(Arc::new))
+            .get_or_init(|| self.parse())
             .as_ref()
             .map_err(Clone::clone)
     }

@@ -99,8 +99,9 @@ impl Link {
         };
         // Whatever is wrong with names is the linker's to tell.
         let image = image.and_then(|text| {
-            let checked = Program::parse(text.clone()).and_then(|program| program.check_calls());
-            checked.map(|()| text)
+            let program = Program::parse(text)?.with_max_registers(self.options.max_registers);
+            program.check_calls()?;
+            Ok(program.text_with_max_registers())
         });
         let image = image.map_err(|error| match error.status {
             CUresult::INVALID_PTX => JitError::new(CUresult::INVALID_SOURCE, error.message),

@@ -222,7 +222,7 @@ impl Batch {
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for a flush of remote writes.
     pub fn new(stream: &Stream, given: Vec<CUstreamBatchMemOpParams>) -> Result<Self> {
-        const MOST: usize = 256;
+        const MOST: usize = 255;
         if given.len() > MOST {
             return Err(CUresult::INVALID_VALUE);
         }

@@ -50,7 +50,8 @@ pub fn multiprocessor(function: &Function) -> Multiprocessor {
     }
 }
 
-/// `cuOccupancyMaxActiveBlocksPerMultiprocessor`.
+/// `cuOccupancyMaxActiveBlocksPerMultiprocessor`. Of kernels that use the grid's handle (cooperative groups) these are no more than
+/// a cooperative launch may have.
 ///
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE` for a block size that is not positive; those of the translator.
@@ -70,7 +71,12 @@ pub fn max_active_blocks(
         return Ok(0);
     }
     let dynamic = dynamic_shared as u32;
-    Ok(multiprocessor(function).resident(threads, info.total_shared(dynamic)))
+    let blocks = multiprocessor(function).resident(threads, info.total_shared(dynamic));
+    // Programs launch a kernel that waits for its grid with as many blocks as they are told fit.
+    Ok(match info.grid_workspace_offset {
+        Some(_) => blocks.min(function.code.device.cooperative_blocks().max(1)),
+        None => blocks,
+    })
 }
 
 /// `cuOccupancyMaxPotentialBlockSize`: the smallest grid that fills the device and the block size that does so best, where

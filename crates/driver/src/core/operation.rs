@@ -58,6 +58,10 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// The parameter block.
     pub parameters: Vec<u8>,
+    /// Whether a node's parameters gave it as a whole, by `extra`: so they are read back.
+    pub packed: bool,
+    /// Whether its blocks wait for each other.
+    pub blocks: Blocks,
 }
 
 /// Whether the blocks of a launch wait for each other.
@@ -102,6 +106,23 @@ impl Operation {
             Operation::EventWait(_) => CUgraphNodeType::WAIT_EVENT,
             Operation::Allocate(_) => CUgraphNodeType::MEM_ALLOC,
             Operation::Free(_) => CUgraphNodeType::MEM_FREE,
+        }
+    }
+
+    /// Whether its blocks wait for each other: a cooperative launch of more than one.
+    pub fn cooperates(&self) -> bool {
+        match self {
+            Operation::Launch(launch) => {
+                launch.blocks == Blocks::Together && launch.grid != [1, 1, 1]
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes a launch that takes another's place cooperative if that was: it is the node's attribute, not its parameter.
+    pub fn keep_blocks(&mut self, old: &Operation) {
+        if let (Operation::Launch(new), Operation::Launch(old)) = (self, old) {
+            new.blocks = old.blocks;
         }
     }
 
@@ -173,7 +194,7 @@ impl Launch {
             self.block,
             self.dynamic_shared,
             &self.parameters,
-            Blocks::Apart,
+            self.blocks,
         )
     }
 }
@@ -214,7 +235,7 @@ pub fn launch(
         module,
         printf,
     };
-    if blocks == Blocks::Apart {
+    if blocks == Blocks::Apart || grid == [1, 1, 1] {
         return stream.run(|vulkan| vulkan.launch(&pipeline, &launch));
     }
     // One at a time on a device: two that are half there would wait for ever.

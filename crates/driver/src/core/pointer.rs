@@ -114,7 +114,11 @@ impl Known {
                 true => CUmemorytype::HOST.0 as i32,
                 false => CUmemorytype::DEVICE.0 as i32,
             }),
-            A::DEVICE_POINTER => Value::Long(self.address),
+            // Memory that is mapped is the device's once its access is set.
+            A::DEVICE_POINTER => match self.mapped().map(|mapped| mapped.access) {
+                Some(CUmemAccess_flags::NONE) => return Err(CUresult::INVALID_VALUE),
+                _ => Value::Long(self.address),
+            },
             A::HOST_POINTER => match (self.found.kind, self.found.host) {
                 (MemoryKind::Device, _) | (_, None) => return Err(CUresult::INVALID_VALUE),
                 (_, Some(host)) => Value::Long(host as u64 + offset),
@@ -155,18 +159,6 @@ impl Known {
             _ => return Err(CUresult::INVALID_VALUE),
         })
     }
-}
-
-/// An attribute of an address that is reserved but has no memory: such an address is not known otherwise.
-pub fn reserved(address: u64, attribute: CUpointer_attribute) -> Option<Value> {
-    use CUpointer_attribute as A;
-    let place = virtual_memory::find(address).filter(|place| place.mapped.is_none())?;
-    Some(match attribute {
-        A::RANGE_START_ADDR => Value::Long(place.reserved.0),
-        A::RANGE_SIZE => Value::Long(place.reserved.1),
-        A::MAPPED => Value::Bool(false),
-        _ => return None,
-    })
 }
 
 /// What `cuPointerGetAttributes` gives for an address that is not known.

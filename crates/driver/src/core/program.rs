@@ -21,10 +21,15 @@ self_cell!(
 const NEWEST_PTX: u16 = 9;
 /// Bytes of `.const` variables that a module may have.
 const MAX_CONSTANT: u64 = 65536;
+/// Bytes of parameters that a kernel may have, from PTX 8.1 on and before (PTX ISA, "Kernel Function Parameters").
+pub const MAX_PARAMETERS: u32 = 32764;
+const MAX_OLD_PARAMETERS: u32 = 4352;
 
 /// A module's PTX: its declarations, the layout of its variables, its kernels' translations.
 pub struct Program {
     parsed: Parsed,
+    /// [`JitOptions::max_registers`](crate::core::jit::JitOptions::max_registers).
+    max_registers: Option<u32>,
     layout: OnceLock<Result<ModuleLayout, JitError>>,
     hash: OnceLock<[u8; 32]>,
 }
@@ -48,12 +53,46 @@ impl Program {
         }
         Ok(Self {
             parsed,
+            max_registers: None,
             layout: OnceLock::new(),
             hash: OnceLock::new(),
         })
     }
 
-    /// Parses every function's body, and keeps none: what a caller of the compiler wants to hear at once. An instruction
+    /// The same with a limit of registers for kernels that do not say one themselves.
+    pub fn with_max_registers(self, max_registers: Option<u32>) -> Self {
+        Self {
+            max_registers,
+            ..self
+        }
+    }
+
+    /// Registers of a thread that a kernel may take; `None` where nothing limits them.
+    pub fn max_registers(&self, kernel: &ptx::Function) -> Option<u32> {
+        kernel.max_registers.or(self.max_registers)
+    }
+
+    /// The PTX with the limit of registers in each kernel that does not say one itself.
+    pub fn text_with_max_registers(&self) -> String {
+        let mut text = self.parsed.borrow_owner().to_string();
+        let Some(most) = self.max_registers else {
+            return text;
+        };
+        let functions = self.module().functions.iter();
+        let kernels = functions.filter(|f| f.is_entry && f.max_registers.is_none());
+        let mut places: Vec<usize> = kernels
+            .filter_map(|kernel| kernel.body.as_ref())
+            // Before the brace that the body begins with.
+            .map(|body| body.start - 1)
+            .collect();
+        places.sort_unstable();
+        for place in places.into_iter().rev() {
+            text.insert_str(place, &format!(".maxnreg {most} "));
+        }
+        text
+    }
+
+    /// Checks the sizes of what is declared, and parses every function's body, but keeps none: what a caller of the compiler wants to hear at once. An instruction
     /// that is not known is no error yet: other kernels of the module may do without.
     ///
     /// # Errors
@@ -63,6 +102,24 @@ impl Program {
         if self.constant_bytes() > MAX_CONSTANT {
             let message = "more than 64 KiB of constants";
             return Err(JitError::new(CUresult::INVALID_PTX, message));
+        }
+        let most = match module.header.version {
+            version if version >= (8, 1) => MAX_PARAMETERS,
+            _ => MAX_OLD_PARAMETERS,
+        };
+        for kernel in module.functions.iter().filter(|f| f.is_entry) {
+            let parameters = kernel.parameters.iter();
+            let bytes = parameters.fold(0u64, |end, p| {
+                end.next_multiple_of(p.align.max(1).into())
+                    .saturating_add(p.size)
+            });
+            if bytes > most.into() {
+                let message = format!(
+                    "kernel {}: {bytes} bytes of parameters, of which there may be {most}",
+                    kernel.name
+                );
+                return Err(JitError::new(CUresult::INVALID_PTX, message));
+            }
         }
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
             match module.parse_body(function) {
@@ -241,8 +298,43 @@ mod tests {
             CUresult::INVALID_PTX
         );
         assert_eq!(program.check(), Ok(()));
+        // From version 8.1 on there may be more parameters.
+        for (version, bytes, fits) in [
+            ("8.0", 4352, true),
+            ("8.0", 4356, false),
+            ("8.1", 32764, true),
+            ("8.1", 32768, false),
+        ] {
+            let large = format!(".param .align 4 .b8 out[{bytes}]");
+            let text = PTX
+                .replace("8.0", version)
+                .replace(".param .u64 out", &large);
+            let checked = Program::parse(text).unwrap().check();
+            let status = checked.map_err(|error| error.status);
+            let expected = match fits {
+                true => Ok(()),
+                false => Err(CUresult::INVALID_PTX),
+            };
+            assert_eq!(status, expected, "{version}, {bytes} bytes");
+        }
         let wrong = Program::parse(PTX.replace("helper() { ret; }", "helper() { ret }")).unwrap();
         assert_eq!(wrong.check().unwrap_err().status, CUresult::INVALID_PTX);
+    }
+
+    #[test]
+    fn a_limit_of_registers_is_that_of_kernels_without_one() {
+        let text = PTX.replace("two() {", "two() .maxnreg 40 {");
+        let program = Program::parse(text).unwrap();
+        let limits = |program: &Program| {
+            ["one", "two"].map(|name| program.max_registers(program.kernel(name).unwrap()))
+        };
+        assert_eq!(limits(&program), [None, Some(40)]);
+        let program = program.with_max_registers(Some(24));
+        assert_eq!(limits(&program), [Some(24), Some(40)]);
+        // The text says the same.
+        let linked = Program::parse(program.text_with_max_registers()).unwrap();
+        assert_eq!(limits(&linked), [Some(24), Some(40)]);
+        assert_eq!(linked.check(), Ok(()));
     }
 
     #[test]

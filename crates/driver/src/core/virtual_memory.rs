@@ -18,9 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use vulkan::{Backing, Mapping, Reservation, GRANULARITY};
 
-/// What `cuMemAddressReserve`'s size is a multiple of: the host's pages, bytes.
-const PAGE: u64 = 4096;
-
 /// Memory without an address.
 pub struct Memory {
     /// Where it is.
@@ -104,8 +101,9 @@ pub fn find(address: u64) -> Option<Place> {
 /// Checks what memory is to be, and finds its device.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_INVALID_DEVICE`; `CUDA_ERROR_NOT_SUPPORTED` for memory of the host, memory to share
-/// with other processes, and uses that the device attributes deny.
+/// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_INVALID_DEVICE`; `CUDA_ERROR_NOT_PERMITTED` for memory to share over a fabric, as on
+/// NVIDIA where none is set up; `CUDA_ERROR_NOT_SUPPORTED` for memory of the host, memory to share with other processes, and uses
+/// that the device attributes deny.
 pub fn device_of(properties: &CUmemAllocationProp) -> Result<&'static Device> {
     use CUmemLocationType as L;
     let not_supported = |what: &str| {
@@ -117,16 +115,19 @@ pub fn device_of(properties: &CUmemAllocationProp) -> Result<&'static Device> {
         L::HOST | L::HOST_NUMA => return not_supported("the host's"),
         _ => return Err(CUresult::INVALID_VALUE),
     };
-    match properties.kind {
-        CUmemAllocationType::PINNED => {}
-        CUmemAllocationType::MANAGED => return not_supported("managed"),
-        _ => return Err(CUresult::INVALID_VALUE),
-    }
-    if !properties.win32HandleMetaData.is_null() {
+    if properties.kind != CUmemAllocationType::PINNED || !properties.win32HandleMetaData.is_null() {
         return Err(CUresult::INVALID_VALUE);
     }
-    if properties.requestedHandleTypes != 0 {
-        return not_supported("to share with other processes");
+    match CUmemAllocationHandleType(properties.requestedHandleTypes) {
+        CUmemAllocationHandleType::NONE => {}
+        CUmemAllocationHandleType::POSIX_FILE_DESCRIPTOR => {
+            return not_supported("to share with other processes")
+        }
+        CUmemAllocationHandleType::FABRIC => {
+            tracing::warn!("memory without an address: there is no fabric to share it over");
+            return Err(CUresult::NOT_PERMITTED);
+        }
+        _ => return Err(CUresult::INVALID_VALUE),
     }
     if properties.gpuDirectRDMACapable != 0 {
         return not_supported("for RDMA");
@@ -215,8 +216,8 @@ fn holding(ranges: &BTreeMap<u64, Range>, address: u64) -> Option<(u64, &Range)>
 /// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_OUT_OF_MEMORY`, `CUDA_ERROR_NOT_SUPPORTED`.
 pub fn reserve(size: u64, alignment: u64, wanted: u64) -> Result<u64> {
     if size == 0
-        || size % PAGE != 0
-        || wanted % PAGE != 0
+        || size % GRANULARITY != 0
+        || wanted % GRANULARITY != 0
         || !(alignment == 0 || alignment.is_power_of_two())
     {
         return Err(CUresult::INVALID_VALUE);
@@ -225,14 +226,11 @@ pub fn reserve(size: u64, alignment: u64, wanted: u64) -> Result<u64> {
         Some(context) => context.device,
         None => platform::device(0)?,
     };
-    let whole = size
-        .checked_next_multiple_of(GRANULARITY)
-        .ok_or(CUresult::OUT_OF_MEMORY)?;
     platform::close_at_exit();
     let reservation = device
         .open()?
         .vulkan
-        .reserve(whole, alignment.max(GRANULARITY), wanted)
+        .reserve(size, alignment.max(GRANULARITY), wanted)
         .cuda()?;
     let address = reservation.address();
     let range = Range {
@@ -260,13 +258,17 @@ pub fn free(address: u64, size: u64) -> Result {
     }
 }
 
-/// `cuMemMap`: the first `size` bytes of memory.
+/// `cuMemMap`: the whole of memory.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for memory of another device.
-pub fn map(address: u64, size: u64, memory: Arc<Memory>) -> Result {
-    if size == 0 || size % GRANULARITY != 0 || size > memory.backing.size() {
+/// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for a part of memory, as on NVIDIA, and for memory of another device.
+pub fn map(address: u64, size: u64, offset: u64, memory: Arc<Memory>) -> Result {
+    if size == 0 || (size | offset | address) % GRANULARITY != 0 {
         return Err(CUresult::INVALID_VALUE);
+    }
+    if size != memory.backing.size() || offset != 0 {
+        tracing::warn!("cuMemMap: a part of memory cannot be mapped");
+        return Err(CUresult::NOT_SUPPORTED);
     }
     let end = address.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
     let mut ranges = RANGES.write();
@@ -296,13 +298,19 @@ pub fn map(address: u64, size: u64, memory: Arc<Memory>) -> Result {
     Ok(())
 }
 
-/// `cuMemUnmap`: whole mappings that lie close together.
+/// `cuMemUnmap`: whole mappings that lie close together; reserved addresses without any stay as they are.
 ///
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE` for another range.
 pub fn unmap(address: u64, size: u64) -> Result {
     wait_for(address)?;
     let mut ranges = RANGES.write();
+    let end = address.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
+    let is_empty = holding(&ranges, address)
+        .is_some_and(|(base, range)| end <= base + range.size && !range.touches(address, end));
+    if is_empty && size > 0 && (size | address) % GRANULARITY == 0 {
+        return Ok(());
+    }
     let (range, parts) = exactly(&mut ranges, address, size)?;
     for part in parts {
         range.parts.remove(&part);
@@ -313,8 +321,8 @@ pub fn unmap(address: u64, size: u64) -> Result {
 /// `cuMemSetAccess`.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` unless the range is whole mappings that lie close together; `CUDA_ERROR_INVALID_DEVICE`;
-/// `CUDA_ERROR_NOT_SUPPORTED` for another device than the memory's, and where memory cannot have a second address.
+/// `CUDA_ERROR_INVALID_VALUE` unless the range is whole mappings that lie close together, and for a device that there is not;
+/// `CUDA_ERROR_NOT_SUPPORTED` for the host or another device than the memory's, and where memory cannot have a second address.
 pub fn set_access(address: u64, size: u64, wanted: &[CUmemAccessDesc]) -> Result {
     if wanted.is_empty() {
         return Err(CUresult::INVALID_VALUE);
@@ -323,10 +331,17 @@ pub fn set_access(address: u64, size: u64, wanted: &[CUmemAccessDesc]) -> Result
     let own = find(address).ok_or(CUresult::INVALID_VALUE)?.device;
     for wanted in wanted {
         wanted.flags.name().ok_or(CUresult::INVALID_VALUE)?;
-        if wanted.location.kind != CUmemLocationType::DEVICE {
-            return Err(CUresult::INVALID_VALUE);
-        }
-        if platform::device(wanted.location.id)?.ordinal == own.ordinal {
+        use CUmemLocationType as L;
+        let device = match wanted.location.kind {
+            L::DEVICE => platform::device(wanted.location.id),
+            L::HOST | L::HOST_NUMA | L::HOST_NUMA_CURRENT => {
+                tracing::warn!("cuMemSetAccess: the host does not reach memory of a device");
+                return Err(CUresult::NOT_SUPPORTED);
+            }
+            _ => Err(CUresult::INVALID_VALUE),
+        };
+        let device = device.map_err(|_| CUresult::INVALID_VALUE)?;
+        if device.ordinal == own.ordinal {
             flags = Some(wanted.flags);
         } else if wanted.flags != CUmemAccess_flags::NONE {
             tracing::warn!(

@@ -205,13 +205,7 @@ impl Stream {
         pipeline: &Arc<Pipeline>,
         launch: &Launch<'_>,
     ) -> Result<(), Error> {
-        let most = self.shared().raw.physical.resident_workgroups();
-        if workgroups(launch.grid) > u64::from(most) {
-            return Err(Error::InvalidArgument(format!(
-                "a grid of {:?} workgroups that wait for each other, of which {most} run at once",
-                launch.grid
-            )));
-        }
+        check_resident(&self.shared().raw, launch.grid)?;
         self.launch_as(pipeline, launch, true)
     }
 
@@ -780,8 +774,19 @@ pub(crate) fn scratch_bytes(raw: &Raw, slice: u32, grid: [u32; 3]) -> u64 {
     slice * workgroups(grid).min((budget / slice).max(1))
 }
 
+/// Refuses a grid of more workgroups than run at the same time.
+pub(crate) fn check_resident(raw: &Raw, grid: [u32; 3]) -> Result<(), Error> {
+    let most = raw.physical.resident_workgroups();
+    match workgroups(grid) > most.into() {
+        true => Err(Error::InvalidArgument(format!(
+            "a grid of {grid:?} workgroups that wait for each other, of which {most} run at once"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Workgroups of a grid.
-fn workgroups(grid: [u32; 3]) -> u64 {
+pub(crate) fn workgroups(grid: [u32; 3]) -> u64 {
     grid.iter().fold(1u64, |product, &count| {
         product.saturating_mul(u64::from(count))
     })

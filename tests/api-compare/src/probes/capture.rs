@@ -30,7 +30,7 @@ fn status(stream: u64) -> String {
 }
 
 /// Tries a call while a stream captures, and tells whether the capture is still good after it.
-fn during(what: &str, mode: u32, call: impl FnOnce(u64) -> u32) {
+pub fn during(what: &str, mode: u32, call: impl FnOnce(u64) -> u32) {
     let s = stream(1);
     must!(cuStreamBeginCapture_v2(s, mode));
     let code = call(s);

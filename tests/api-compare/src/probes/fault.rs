@@ -183,8 +183,11 @@ probes! {
         let f = function(module(FAULTS), c"trapping");
         must!(cuEventRecord(a, NULL));
         must!(cuCtxSynchronize());
+        // The fault comes after both calls.
+        hold(NULL);
         must!(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
         must!(cuEventRecord(b, NULL));
+        release();
         go!(cuEventSynchronize(b));
         go!(cuEventElapsedTime(&mut ms, a, b));
         go!(cuEventQuery(a));

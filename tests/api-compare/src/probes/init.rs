@@ -127,9 +127,9 @@ probes! {
         go!(cuGetProcAddress_v2(c"", &mut p, 12000, 0, NULL));
         go!(cuGetProcAddress(c"cuInit", &mut p, 12000, 0));
         go!(cuGetProcAddress(c"cuNothing", &mut p, 12000, 0));
-        show!(p);
+        show!(p != 0);
         go!(cuGetProcAddress(c"cuGraphAddNode", &mut p, 11000, 0));
-        show!(p);
+        show!(p != 0);
         p = 5;
         go!(cuGetProcAddress_v2(c"cuNothing", &mut p, 12000, 0, NULL));
         show!(p);

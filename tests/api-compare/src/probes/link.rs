@@ -141,7 +141,9 @@ probes! {
                 if option == 0 && value == 1 {
                     continue;
                 }
-                let code = crate::api::call("cuLinkCreate_v2", &[1, std::ptr::from_ref(&option) as u64, std::ptr::from_ref(&value) as u64, std::ptr::from_mut(&mut link) as u64]);
+                // Some options give something back in the value's place.
+                let mut place = value;
+                let code = crate::api::call("cuLinkCreate_v2", &[1, std::ptr::from_ref(&option) as u64, std::ptr::from_mut(&mut place) as u64, std::ptr::from_mut(&mut link) as u64]);
                 crate::api::line(&format!("option {option} = {value}"), &crate::api::status(code));
             }
         }

@@ -1,6 +1,8 @@
 //! The probes, by the part of the driver API that they ask about, and what they share.
 
+mod batch;
 mod capture;
+mod capture_more;
 mod context;
 mod device;
 mod event;
@@ -8,6 +10,7 @@ mod fault;
 mod function;
 mod graph;
 mod graph_exec;
+mod graph_more;
 mod init;
 mod launch;
 mod library;
@@ -61,6 +64,9 @@ pub fn all() -> impl Iterator<Item = (&'static str, fn())> {
         fault::ALL,
         various::ALL,
         virtual_memory::ALL,
+        batch::ALL,
+        capture_more::ALL,
+        graph_more::ALL,
     ]
     .into_iter()
     .flatten()

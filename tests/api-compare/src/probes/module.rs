@@ -253,8 +253,10 @@ probes! {
                 if option == 0 && value == 1 {
                     continue;
                 }
+                // Some options give something back in the value's place.
+                let mut place = value;
                 let code = crate::api::call("cuModuleLoadDataEx", &[
-                    std::ptr::from_mut(&mut m) as u64, PTX.as_ptr() as u64, 1, std::ptr::from_ref(&option) as u64, std::ptr::from_ref(&value) as u64]);
+                    std::ptr::from_mut(&mut m) as u64, PTX.as_ptr() as u64, 1, std::ptr::from_ref(&option) as u64, std::ptr::from_mut(&mut place) as u64]);
                 crate::api::line(&format!("option {option} = {value}"), &crate::api::status(code));
             }
         }

@@ -114,6 +114,17 @@ fn soft_max(cases: &mut Cases) {
             }
         }
     }
+    // The row of a whole vocabulary: one grid works on it, whose blocks wait for each other where the device has such launches.
+    for columns in [32000, 151936] {
+        cases
+            .add(
+                "SOFT_MAX of one row",
+                measure,
+                vec![input(F32, &[columns, 1]).range(-5.0, 5.0)],
+                |m, t| m.soft_max_ext(t[0], None, 1.0, 0.0),
+            )
+            .subset(columns == 151936);
+    }
     for heads in [1, 3, 8, 12, 32] {
         for (columns, rows) in [(64, 5), (1027, 4)] {
             for kind in [F32, F16] {
