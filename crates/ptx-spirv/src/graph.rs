@@ -122,6 +122,17 @@ pub struct Block {
     pub targets: SmallVec<[u32; 2]>,
     /// Whether it holds a barrier or warp operation.
     pub convergent: bool,
+    /// Where the warp meets beside what the instructions say ([`crate::in_step`]), in order.
+    pub meetings: SmallVec<[Meeting; 1]>,
+}
+
+/// A meeting of the warp that no instruction asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// Before which step; behind them all if there is no such step.
+    pub at: u32,
+    /// Whether the warp is together only where rows of threads are whole warps.
+    pub by_rows: bool,
 }
 
 /// A kernel as a graph.

@@ -7,6 +7,7 @@
 pub mod assembler;
 mod emit;
 pub mod graph;
+mod in_step;
 pub mod layout;
 pub mod provenance;
 pub mod target;
@@ -18,7 +19,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 16;
+pub const REVISION: u32 = 17;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -255,6 +256,9 @@ pub fn translate(
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;
+    }
+    if let Warps::Yield { width } = target.warps {
+        in_step::order(&mut graph, module, layout, width);
     }
     let structured = structurizer::structurize(&graph.shape());
     let (offsets, mut parameter_bytes) = function.parameter_offsets();

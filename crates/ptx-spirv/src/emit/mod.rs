@@ -816,7 +816,11 @@ impl<'a> Emitter<'a> {
         let graph: &'a Graph<'a> = self.graph;
         let block = &graph.blocks[b.0 as usize];
         self.matrix.start(graph, block, self.target);
+        let mut meetings = block.meetings.iter().peekable();
         for (at, step) in block.steps.iter().enumerate() {
+            while let Some(m) = meetings.next_if(|m| m.at as usize == at) {
+                self.meet_in_step(m);
+            }
             match *step {
                 Step::Copy { to, from } => {
                     let v = self.register(from);
@@ -850,6 +854,7 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
+        meetings.for_each(|m| self.meet_in_step(m));
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {
