@@ -151,6 +151,8 @@ pub struct Graph<'m> {
     pub local_bytes: u32,
     /// Whether local memory ends with a stack for alloca.
     pub stack: bool,
+    /// Which lanes are where `activemask` asks.
+    pub active: crate::active::ActiveLanes,
     /// Offsets of the module's shared variables.
     shared: FxHashMap<String, u32>,
 }
@@ -333,6 +335,7 @@ pub fn build<'m>(
             dynamic_align: 0,
             local_bytes: 0,
             stack: false,
+            active: Default::default(),
             shared: FxHashMap::default(),
         },
         stack: Vec::new(),

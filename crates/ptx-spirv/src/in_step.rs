@@ -259,16 +259,11 @@ impl Pass<'_, '_> {
     /// Where the warps have to meet: block, step before which, level of the block.
     fn place(&self) -> Vec<(usize, u32, Level)> {
         let count = self.graph.blocks.len();
-        let (order, dominators) = dominators(self.graph);
+        let (order, dominators) = self.graph.dominators();
         let words = self.accesses.len().div_ceil(64);
         // Accesses since the last meeting, at each block's end.
         let mut open: Vec<Vec<u64>> = vec![vec![0; words]; count];
-        let mut before: Vec<Vec<u32>> = vec![Vec::new(); count];
-        for &b in &order {
-            for &t in &self.graph.blocks[b as usize].targets {
-                before[t as usize].push(b);
-            }
-        }
+        let before = self.graph.predecessors();
         let mut meetings: Vec<Vec<u32>> = vec![Vec::new(); count];
         loop {
             let mut changed = false;
@@ -555,60 +550,4 @@ fn access(i: &Instruction) -> Option<Access> {
         writes,
         volatile: i.has(M::Volatile),
     })
-}
-
-/// The blocks in an order in which all ways from the entry lead forward but those back into loops, and the nearest block
-/// that all ways to a block pass.
-fn dominators(graph: &Graph) -> (Vec<u32>, Vec<u32>) {
-    let count = graph.blocks.len();
-    let mut order = Vec::new();
-    let mut seen = vec![false; count];
-    let mut stack = vec![(0u32, 0)];
-    seen[0] = true;
-    while let Some((b, next)) = stack.pop() {
-        if let Some(&t) = graph.blocks[b as usize].targets.get(next) {
-            stack.push((b, next + 1));
-            if !std::mem::replace(&mut seen[t as usize], true) {
-                stack.push((t, 0));
-            }
-        } else {
-            order.push(b);
-        }
-    }
-    order.reverse();
-    let mut number = vec![u32::MAX; count];
-    for (n, &b) in order.iter().enumerate() {
-        number[b as usize] = n as u32;
-    }
-    let mut nearest = vec![u32::MAX; count];
-    nearest[0] = 0;
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for &b in &order {
-            for &t in &graph.blocks[b as usize].targets {
-                if t == 0 {
-                    continue;
-                }
-                let old = nearest[t as usize];
-                let mut common = b;
-                if old != u32::MAX {
-                    let mut other = old;
-                    while common != other {
-                        while number[common as usize] > number[other as usize] {
-                            common = nearest[common as usize];
-                        }
-                        while number[other as usize] > number[common as usize] {
-                            other = nearest[other as usize];
-                        }
-                    }
-                }
-                if old != common {
-                    nearest[t as usize] = common;
-                    changed = true;
-                }
-            }
-        }
-    }
-    (order, nearest)
 }

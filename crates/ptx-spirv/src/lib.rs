@@ -4,6 +4,7 @@
 //! back SPIR-V words and a [`KernelInfo`] that says how to launch them. The contract between the shader and the runtime
 //! (push constants, specialisation constants, scratch, fault record) is in `docs/design.md`, "The launch contract".
 
+mod active;
 pub mod assembler;
 mod emit;
 pub mod graph;
@@ -259,6 +260,7 @@ pub fn translate(
     }
     if let Warps::Yield { width } = target.warps {
         in_step::order(&mut graph, module, layout, width);
+        active::lanes(&mut graph, module, layout);
     }
     let structured = structurizer::structurize(&graph.shape());
     let (offsets, mut parameter_bytes) = function.parameter_offsets();

@@ -386,6 +386,14 @@ fn reached(ways: &[Vec<u32>]) -> Vec<bool> {
     reached
 }
 
+/// The nearest block that every way from a block to the end passes; the number of blocks stands for the end. None where a block has no
+/// way to the end.
+pub fn all_post_dominators(graph: &Graph) -> Option<Vec<u32>> {
+    let ways: Vec<Vec<u32>> = graph.blocks.iter().map(|b| b.targets.to_vec()).collect();
+    let reached = reached(&ways);
+    post_dominators(&ways, &|b| reached[b], &|_| false)
+}
+
 /// The nearest block that every way from a block to the end passes; the number of blocks stands for the end. `None` where
 /// a block has no way to the end.
 /// `ends`: blocks that end beside what `ways` says.

@@ -107,6 +107,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) info: KernelInfo,
     /// The frame whose instruction is being emitted.
     frame: u32,
+    /// The block that is being emitted.
+    block: u32,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -123,6 +125,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helpers: FxHashMap<Helper, Id>,
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
+    /// The variables with the lanes that leave a branch each way.
+    active: FxHashMap<crate::active::Arm, Id>,
     pub(crate) matrix: matrix::Batch,
     definitions: lane_addresses::Definitions,
     /// What is known of other lanes, by the key of the lane.
@@ -213,6 +217,7 @@ pub(crate) fn emit(
         graph,
         info,
         frame: 0,
+        block: 0,
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -224,6 +229,7 @@ pub(crate) fn emit(
         helpers: FxHashMap::default(),
         helper_order: Vec::new(),
         state: None,
+        active: FxHashMap::default(),
         matrix: matrix::Batch::default(),
         definitions: if rows {
             lane_addresses::Definitions::of(graph)
@@ -815,6 +821,7 @@ impl<'a> Emitter<'a> {
     fn block(&mut self, b: BlockId) -> std::result::Result<(), TranslateError> {
         let graph: &'a Graph<'a> = self.graph;
         let block = &graph.blocks[b.0 as usize];
+        self.block = b.0;
         self.matrix.start(graph, block, self.target);
         let mut meetings = block.meetings.iter().peekable();
         for (at, step) in block.steps.iter().enumerate() {
@@ -874,6 +881,7 @@ impl<'a> Emitter<'a> {
             }
         };
         self.conditions[b.0 as usize] = Some(id);
+        self.tell_lanes_apart(b.0, id);
         Ok(())
     }
 

@@ -362,13 +362,21 @@ impl Emitter<'_> {
                 return meet(e);
             }
             // Where they are not, a part of a warp may be here.
-            let whole = match e.warps().whole_rows {
-                Some(whole) => whole,
-                None => whole_rows(&mut e.asm),
-            };
-            e.state.as_mut().expect("asked above").whole_rows = Some(whole);
+            let whole = e.whole_rows();
             e.when(whole, meet);
         });
+    }
+
+    /// Whether rows of threads are whole warps.
+    pub(super) fn whole_rows(&mut self) -> Id {
+        if let Some(whole) = self.warps().whole_rows {
+            return whole;
+        }
+        let whole = whole_rows(&mut self.asm);
+        if let Some(state) = &mut self.state {
+            state.whole_rows = Some(whole);
+        }
+        whole
     }
 
     /// The lane's subgroup within its warp.

@@ -193,6 +193,45 @@ fn in_rows() -> Case {
     case
 }
 
+/// `activemask` where lanes have parted: those that went the same way.
+fn active_lanes() -> Vec<Case> {
+    let odd = "and.b32 t0, lane, 1; setp.ne.u32 p, t0, 0; setp.lt.u32 q, lane, 21; setp.eq.u32 r, lane, 9;";
+    let mut cases: Vec<Case> = [
+        ("whole warp", "activemask.b32 d;"),
+        ("two ways", "@p bra one; activemask.b32 d; bra join;\none: activemask.b32 e;\njoin:"),
+        ("one way", "@!q bra join; activemask.b32 d;\njoin: bar.warp.sync -1; activemask.b32 e;"),
+        (
+            "ways of ways",
+            "@p bra one; @q bra two; activemask.b32 d; bra join;\ntwo: activemask.b32 d; activemask.b32 e; bra join;\n\
+             one: activemask.b32 e; @!q bra join; activemask.b32 d;\njoin:",
+        ),
+        ("after lanes have left", "@r bra out; activemask.b32 d; @p bra out; activemask.b32 e;\nout:"),
+        (
+            "after lanes have left in a way",
+            "@p bra join; @r bra out; activemask.b32 d; @q bra out; activemask.b32 e;\n\
+             join: shfl.sync.idx.b32 t1, a, 3, 0x1f, -1; add.u32 d, d, t1;\nout:",
+        ),
+        ("of one warp", "setp.gt.u32 r, tid, 31; @r bra join; activemask.b32 d; @p bra join; activemask.b32 e;\njoin: bar.sync 0;"),
+        ("exchange among them", "@p bra join; activemask.b32 d; shfl.sync.idx.b32 e, a, 30, 0x1f, d;\njoin:"),
+        ("by a predicate", "mov.b32 d, 7; @q activemask.b32 d;"),
+    ]
+    .map(|(name, text)| case(&format!("activemask {name}"), "", &format!("{odd}\n{text}")))
+    .into();
+    let mut last = cases[1].clone();
+    last.name += ", part of a warp";
+    last.block = [75, 1, 1];
+    cases.push(last);
+    cases
+}
+
+#[test]
+fn active_lanes_of_ways() {
+    isolated("warp::active_lanes_of_ways", || {
+        let known = known_differences("warp::active_lanes_of_ways");
+        Bench::open().kernels(&active_lanes(), known);
+    });
+}
+
 #[test]
 fn lanes_in_step() {
     isolated("warp::lanes_in_step", || {
