@@ -28,8 +28,11 @@ impl Emitter<'_> {
             .types()
             .next_back()
             .ok_or_else(|| EmitError::Invalid("atom without a type".into()))?;
-        if i.has(M::V8) || ty == M::B128 {
+        if i.has(M::V8) {
             return unsupported(i);
+        }
+        if ty == M::B128 {
+            return self.wide_atomic(i);
         }
         let first = usize::from(returns);
         let address = self.address(self.operand(i, first)?, memory::space_of(i))?;

@@ -42,6 +42,7 @@ mod surface;
 mod texture;
 mod video;
 pub mod warp_state;
+mod wide_atomic;
 mod window;
 mod wmma;
 
