@@ -194,6 +194,8 @@ pub(crate) enum Helper {
     Gather,
     /// Place on the face and face of a direction in a cube.
     CubeFace,
+    /// The change of the place on the face, of a direction and its change.
+    CubeSlope,
 }
 
 /// Writes the kernel and returns the module's words and what the runtime must know.
