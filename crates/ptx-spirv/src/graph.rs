@@ -122,6 +122,17 @@ pub struct Block {
     pub targets: SmallVec<[u32; 2]>,
     /// Whether it holds a barrier or warp operation.
     pub convergent: bool,
+    /// Where the warp meets beside what the instructions say ([`crate::in_step`]), in order.
+    pub meetings: SmallVec<[Meeting; 1]>,
+}
+
+/// A meeting of the warp that no instruction asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// Before which step; behind them all if there is no such step.
+    pub at: u32,
+    /// Whether the warp is together only where rows of threads are whole warps.
+    pub by_rows: bool,
 }
 
 /// A kernel as a graph.
@@ -140,6 +151,8 @@ pub struct Graph<'m> {
     pub local_bytes: u32,
     /// Whether local memory ends with a stack for alloca.
     pub stack: bool,
+    /// Which lanes are where `activemask` asks.
+    pub active: crate::active::ActiveLanes,
     /// Offsets of the module's shared variables.
     shared: FxHashMap<String, u32>,
 }
@@ -322,6 +335,7 @@ pub fn build<'m>(
             dynamic_align: 0,
             local_bytes: 0,
             stack: false,
+            active: Default::default(),
             shared: FxHashMap::default(),
         },
         stack: Vec::new(),

@@ -4,9 +4,11 @@
 //! back SPIR-V words and a [`KernelInfo`] that says how to launch them. The contract between the shader and the runtime
 //! (push constants, specialisation constants, scratch, fault record) is in `docs/design.md`, "The launch contract".
 
+mod active;
 pub mod assembler;
 mod emit;
 pub mod graph;
+mod in_step;
 pub mod layout;
 pub mod provenance;
 pub mod target;
@@ -18,7 +20,7 @@ pub use target::{MatrixUnits, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 19;
+pub const REVISION: u32 = 20;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -264,6 +266,10 @@ pub fn translate(
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::BARRIER_COUNTER_BYTES;
+    }
+    if let Warps::Yield { width } = target.warps {
+        in_step::order(&mut graph, module, layout, width);
+        active::lanes(&mut graph, module, layout);
     }
     let structured = structurizer::structurize(&graph.shape());
     let (offsets, mut parameter_bytes) = function.parameter_offsets();

@@ -92,6 +92,113 @@ struct Analysis<'a> {
     changed: bool,
 }
 
+/// Who goes which way between the blocks that matter.
+struct Flow<'a> {
+    matters: Vec<bool>,
+    /// The targets of each block that matter.
+    ways: Vec<Vec<u32>>,
+    /// Blocks that matter and are reached.
+    used: Vec<bool>,
+    /// Each branch, and the blocks that run or do not run by it.
+    depend: Vec<(usize, Vec<u32>)>,
+    analysis: Analysis<'a>,
+}
+
+impl<'a> Flow<'a> {
+    /// Of the blocks from which one of the `seeds` can be reached. None where one of them has no way to the end.
+    fn of(
+        graph: &'a Graph<'a>,
+        module: &'a Module<'a>,
+        layout: &'a ModuleLayout,
+        seeds: &dyn Fn(usize) -> bool,
+    ) -> Option<Self> {
+        let matters = matters(graph, seeds);
+        let ways: Vec<Vec<u32>> = graph
+            .blocks
+            .iter()
+            .map(|b| {
+                let ways = b.targets.iter().copied();
+                ways.filter(|&t| matters[t as usize]).collect()
+            })
+            .collect();
+        let reached = reached(&ways);
+        let used: Vec<bool> = matters
+            .iter()
+            .zip(&reached)
+            .map(|(m, r)| *m && *r)
+            .collect();
+        // A loop that is left by leaving the kernel alone has no way to the end but those.
+        let leaves = |b: usize| ways[b].len() < graph.blocks[b].targets.len();
+        let after = post_dominators(&ways, &|b| used[b], &|_| false)
+            .or_else(|| post_dominators(&ways, &|b| used[b], &leaves))?;
+        let mut analysis = Analysis {
+            graph,
+            module,
+            layout,
+            registers: vec![Known::Unset; graph.registers.len()],
+            constants: graph.constants(),
+            blocks: vec![Level::Block; graph.blocks.len()],
+            conditions: vec![Level::Block; graph.blocks.len()],
+            local: FxHashMap::default(),
+            changed: true,
+        };
+        // The blocks that run or do not run by a branch.
+        let depend: Vec<(usize, Vec<u32>)> = (0..graph.blocks.len())
+            .filter(|&b| used[b] && ways[b].len() > 1)
+            .map(|b| (b, between(&ways, b, after[b])))
+            .collect();
+        while analysis.changed {
+            analysis.changed = false;
+            for b in (0..graph.blocks.len()).filter(|&b| used[b]) {
+                analysis.block(b);
+            }
+            for (branch, blocks) in &depend {
+                let level = analysis.conditions[*branch];
+                for &b in blocks {
+                    let block = &mut analysis.blocks[b as usize];
+                    if *block < level {
+                        *block = level;
+                        analysis.changed = true;
+                    }
+                }
+            }
+        }
+        Some(Self {
+            matters,
+            ways,
+            used,
+            depend,
+            analysis,
+        })
+    }
+}
+
+/// Who comes to each block, and who has the same in each register.
+pub struct Levels {
+    /// By block.
+    pub blocks: Vec<Level>,
+    /// By register: in everything that is written to it.
+    pub registers: Vec<Level>,
+}
+
+/// The levels of the blocks from which one of the `seeds` can be reached; those of all others are [`Level::Lane`]. None where a
+/// seed has no way to the end.
+pub fn levels(
+    graph: &Graph,
+    module: &Module,
+    layout: &ModuleLayout,
+    seeds: &dyn Fn(usize) -> bool,
+) -> Option<Levels> {
+    let flow = Flow::of(graph, module, layout, seeds)?;
+    let blocks = flow.analysis.blocks.iter().zip(&flow.used);
+    Some(Levels {
+        blocks: blocks
+            .map(|(level, used)| if *used { *level } else { Level::Lane })
+            .collect(),
+        registers: flow.analysis.registers.iter().map(|r| r.level()).collect(),
+    })
+}
+
 /// How the threads of a kernel come to its meetings: what `convergent` blocks hold.
 pub fn lockstep(
     graph: &Graph,
@@ -99,77 +206,29 @@ pub fn lockstep(
     module: &Module,
     layout: &ModuleLayout,
 ) -> Lockstep {
-    let matters = matters(graph);
-    let ways: Vec<Vec<u32>> = graph
-        .blocks
-        .iter()
-        .map(|b| {
-            let ways = b.targets.iter().copied();
-            ways.filter(|&t| matters[t as usize]).collect()
-        })
-        .collect();
-    let reached = reached(&ways);
-    let used = |b: usize| matters[b] && reached[b];
     let worst = Lockstep {
         level: Level::Lane,
         padded: FxHashSet::default(),
         early_exits: true,
     };
     // Counting and arriving without waiting are done with counters.
-    let counts = graph
-        .blocks
-        .iter()
-        .flat_map(|b| &b.steps)
-        .any(|s| match *s {
-            Step::Instruction {
-                frame, statement, ..
-            } => {
-                let i = graph.instruction(frame, statement);
-                i.opcode == Opcode::Mbarrier
-                    || matches!(i.opcode, Opcode::Bar | Opcode::Barrier)
-                        && (i.has(Modifier::Arrive) || i.has(Modifier::RedMod))
-            }
-            Step::Copy { .. } | Step::Constant { .. } => false,
-        });
-    // A loop that is left by leaving the kernel alone has no way to the end but those.
-    let leaves = |b: usize| ways[b].len() < graph.blocks[b].targets.len();
-    let after = post_dominators(&ways, &used, &|_| false)
-        .or_else(|| post_dominators(&ways, &used, &leaves));
-    let Some(after) = after.filter(|_| !counts) else {
+    let counts = graph.any(|i| {
+        i.opcode == Opcode::Mbarrier
+            || matches!(i.opcode, Opcode::Bar | Opcode::Barrier)
+                && (i.has(Modifier::Arrive) || i.has(Modifier::RedMod))
+    });
+    let convergent = |b: usize| graph.blocks[b].convergent;
+    let Some(flow) = Flow::of(graph, module, layout, &convergent).filter(|_| !counts) else {
         return worst;
     };
-    let mut analysis = Analysis {
-        graph,
-        module,
-        layout,
-        registers: vec![Known::Unset; graph.registers.len()],
-        constants: graph.constants(),
-        blocks: vec![Level::Block; graph.blocks.len()],
-        conditions: vec![Level::Block; graph.blocks.len()],
-        local: FxHashMap::default(),
-        changed: true,
-    };
-    // The blocks that run or do not run by a branch.
-    let depend: Vec<(usize, Vec<u32>)> = (0..graph.blocks.len())
-        .filter(|&b| used(b) && ways[b].len() > 1)
-        .map(|b| (b, between(&ways, b, after[b])))
-        .collect();
-    while analysis.changed {
-        analysis.changed = false;
-        for b in (0..graph.blocks.len()).filter(|&b| used(b)) {
-            analysis.block(b);
-        }
-        for (branch, blocks) in &depend {
-            let level = analysis.conditions[*branch];
-            for &b in blocks {
-                let block = &mut analysis.blocks[b as usize];
-                if *block < level {
-                    *block = level;
-                    analysis.changed = true;
-                }
-            }
-        }
-    }
+    let used = |b: usize| flow.used[b];
+    let Flow {
+        matters,
+        ways,
+        depend,
+        analysis,
+        ..
+    } = &flow;
     let meets = |b: usize| used(b) && graph.blocks[b].convergent;
     // Meetings below each branch that is not for the whole block.
     let partial: Vec<(usize, Level, usize)> = depend
@@ -298,8 +357,8 @@ fn returns(nodes: &[Node]) -> bool {
     })
 }
 
-/// From which blocks a meeting can be reached, their own included.
-fn matters(graph: &Graph) -> Vec<bool> {
+/// From which blocks one of the seeds can be reached, their own included.
+fn matters(graph: &Graph, seeds: &dyn Fn(usize) -> bool) -> Vec<bool> {
     let mut before = vec![Vec::new(); graph.blocks.len()];
     for (b, block) in graph.blocks.iter().enumerate() {
         for &t in &block.targets {
@@ -307,9 +366,7 @@ fn matters(graph: &Graph) -> Vec<bool> {
         }
     }
     let mut matters = vec![false; graph.blocks.len()];
-    let mut open: Vec<usize> = (0..graph.blocks.len())
-        .filter(|&b| graph.blocks[b].convergent)
-        .collect();
+    let mut open: Vec<usize> = (0..graph.blocks.len()).filter(|&b| seeds(b)).collect();
     while let Some(b) = open.pop() {
         if !std::mem::replace(&mut matters[b], true) {
             open.extend(&before[b]);
@@ -327,6 +384,14 @@ fn reached(ways: &[Vec<u32>]) -> Vec<bool> {
         }
     }
     reached
+}
+
+/// The nearest block that every way from a block to the end passes; the number of blocks stands for the end. None where a block has no
+/// way to the end.
+pub fn all_post_dominators(graph: &Graph) -> Option<Vec<u32>> {
+    let ways: Vec<Vec<u32>> = graph.blocks.iter().map(|b| b.targets.to_vec()).collect();
+    let reached = reached(&ways);
+    post_dominators(&ways, &|b| reached[b], &|_| false)
 }
 
 /// The nearest block that every way from a block to the end passes; the number of blocks stands for the end. `None` where

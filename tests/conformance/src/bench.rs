@@ -24,12 +24,16 @@ const TOGETHER: usize = 12;
 /// Steps of the interpreter before a kernel is given up.
 const STEPS: u64 = 50_000_000;
 
+/// A place where the kernel counts on the lanes of a warp running in step.
+pub const IN_STEP: &str = "/* in step */";
+
 /// A whole kernel of the form `.entry k(.param .u64 in, .param .u64 out)`.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The name in reports.
     pub name: String,
-    /// The module.
+    /// The module. Where it has [`IN_STEP`], the interpreter, whose threads run one after another, gets a barrier of the
+    /// warp, and the device nothing.
     pub text: String,
     /// Blocks.
     pub grid: [u32; 3],
@@ -200,7 +204,9 @@ impl Bench {
             step_limit: STEPS,
             ..Default::default()
         };
-        let outcome = ptx_reference::run_with(&module, "k", &launch, &mut memory, options)
+        let ordered = case.text.replace(IN_STEP, "bar.warp.sync -1;");
+        let ordered = ptx::Module::parse(&ordered).map_err(|e| format!("parser: {e}"))?;
+        let outcome = ptx_reference::run_with(&ordered, "k", &launch, &mut memory, options)
             .map_err(|e| format!("interpreter: {e}"))?;
         if let Some(fault) = outcome.fault {
             return Err(format!("interpreter: {fault:?}"));

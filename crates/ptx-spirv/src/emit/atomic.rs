@@ -28,8 +28,11 @@ impl Emitter<'_> {
             .types()
             .next_back()
             .ok_or_else(|| EmitError::Invalid("atom without a type".into()))?;
-        if i.has(M::V8) || ty == M::B128 {
+        if i.has(M::V8) {
             return unsupported(i);
+        }
+        if ty == M::B128 {
+            return self.wide_atomic(i);
         }
         let first = usize::from(returns);
         let address = self.address(self.operand(i, first)?, memory::space_of(i))?;
@@ -308,7 +311,19 @@ impl Emitter<'_> {
         self.single_to_brain(s)
     }
 
-    /// atom.add of one f16 or bf16, atom.cas.b16: a compare-and-swap of the word around it.
+    /// The smaller or larger of two f16 or bf16 numbers given and returned as u16.
+    fn min_max_half(&mut self, x: Id, y: Id, half: bool, min: bool) -> Id {
+        if half {
+            let [x, y] = [x, y].map(|v| self.asm.op(Op::Bitcast, Type::F16, &[v]));
+            let m = self.min_max_float(Type::F16, x, y, min, false);
+            return self.asm.op(Op::Bitcast, Type::U16, &[m]);
+        }
+        let (x, y) = (self.brain_to_single(x), self.brain_to_single(y));
+        let m = self.min_max_float(Type::F32, x, y, min, false);
+        self.single_to_brain(m)
+    }
+
+    /// Addition, the smaller or the larger of one f16 or bf16, atom.cas.b16: a compare-and-swap of the word around it.
     fn atomic_half(
         &mut self,
         i: &Instruction,
@@ -318,8 +333,10 @@ impl Emitter<'_> {
         c: Option<Id>,
     ) -> Result<Id> {
         use Modifier as M;
-        let adds = matches!(ty, M::F16 | M::Bf16) && i.has(M::AddMod);
-        if !adds && c.is_none() && !i.has(M::ExchMod) {
+        let number = matches!(ty, M::F16 | M::Bf16);
+        let adds = number && i.has(M::AddMod);
+        let (min, max) = (number && i.has(M::MinMod), number && i.has(M::MaxMod));
+        if !adds && !min && !max && c.is_none() && !i.has(M::ExchMod) {
             return unsupported(i);
         }
         let wide = if a.space == Space::Shared {
@@ -346,6 +363,7 @@ impl Emitter<'_> {
             let h = e.asm.op(Op::UConvert, Type::U16, &[h]);
             let s = match c {
                 _ if adds => e.add_half(h, b, ty == M::F16),
+                _ if min || max => e.min_max_half(h, b, ty == M::F16, min),
                 // cas: b is what is compared, c the new value.
                 Some(c) => {
                     let same = e.asm.op(Op::IEqual, Type::Bool, &[h, b]);

@@ -472,7 +472,8 @@ impl Emitter<'_> {
             | Helper::Fetch { .. }
             | Helper::Sample { .. }
             | Helper::Gather
-            | Helper::CubeFace => self.write_texture_helper(helper, id),
+            | Helper::CubeFace
+            | Helper::CubeSlope => self.write_texture_helper(helper, id),
             _ => self.write_warp_helper(helper, id),
         }
     }

@@ -76,6 +76,13 @@ fn access_of(i: &Instruction) -> Access {
     }
 }
 
+/// Whether a load or store of a type is one of 128 bits that has to be atomic.
+fn is_wide_atomic(i: &Instruction, ty: ScalarType) -> bool {
+    use Modifier::*;
+    let ordered = |m: &Modifier| matches!(m, Relaxed | Acquire | Release);
+    ty == B128 && i.modifiers.iter().any(ordered)
+}
+
 /// Whether a kernel has shared memory, and local memory, whose generic addresses are a window.
 pub(super) fn windows(info: &KernelInfo) -> (bool, bool) {
     (
@@ -576,7 +583,11 @@ impl Emitter<'_> {
             space = Space::Const;
         }
         let address = self.address(a, space)?;
-        let v = self.load(address, whole, access);
+        let v = if is_wide_atomic(i, ty) {
+            self.locked(|e| e.load(address, whole, access))
+        } else {
+            self.load(address, whole, access)
+        };
         let signed = ty.is_signed();
         let parts = Self::elements(d);
         for (n, d) in parts.iter().enumerate() {
@@ -630,7 +641,14 @@ impl Emitter<'_> {
             self.asm.op(Op::CompositeConstruct, whole, &ids)
         };
         let address = self.address(a, space)?;
-        self.store(address, whole, id, access_of(i));
+        if is_wide_atomic(i, ty) {
+            self.locked(|e| {
+                e.store(address, whole, id, access_of(i));
+                id
+            });
+        } else {
+            self.store(address, whole, id, access_of(i));
+        }
         Ok(())
     }
 

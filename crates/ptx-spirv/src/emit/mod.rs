@@ -42,6 +42,7 @@ mod surface;
 mod texture;
 mod video;
 pub mod warp_state;
+mod wide_atomic;
 mod window;
 mod wmma;
 
@@ -107,6 +108,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) info: KernelInfo,
     /// The frame whose instruction is being emitted.
     frame: u32,
+    /// The block that is being emitted.
+    block: u32,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -123,6 +126,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) helpers: FxHashMap<Helper, Id>,
     pub(crate) helper_order: Vec<Helper>,
     pub(crate) state: Option<warp_state::State>,
+    /// The variables with the lanes that leave a branch each way.
+    active: FxHashMap<crate::active::Arm, Id>,
     pub(crate) matrix: matrix::Batch,
     definitions: lane_addresses::Definitions,
     /// What is known of other lanes, by the key of the lane.
@@ -191,6 +196,8 @@ pub(crate) enum Helper {
     Gather,
     /// Place on the face and face of a direction in a cube.
     CubeFace,
+    /// The change of the place on the face, of a direction and its change.
+    CubeSlope,
 }
 
 /// Writes the kernel and returns the module's words and what the runtime must know.
@@ -215,6 +222,7 @@ pub(crate) fn emit(
         graph,
         info,
         frame: 0,
+        block: 0,
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -226,6 +234,7 @@ pub(crate) fn emit(
         helpers: FxHashMap::default(),
         helper_order: Vec::new(),
         state: None,
+        active: FxHashMap::default(),
         matrix: matrix::Batch::default(),
         definitions: if rows {
             lane_addresses::Definitions::of(graph)
@@ -817,8 +826,13 @@ impl<'a> Emitter<'a> {
     fn block(&mut self, b: BlockId) -> std::result::Result<(), TranslateError> {
         let graph: &'a Graph<'a> = self.graph;
         let block = &graph.blocks[b.0 as usize];
+        self.block = b.0;
         self.matrix.start(graph, block, self.target);
+        let mut meetings = block.meetings.iter().peekable();
         for (at, step) in block.steps.iter().enumerate() {
+            while let Some(m) = meetings.next_if(|m| m.at as usize == at) {
+                self.meet_in_step(m);
+            }
             match *step {
                 Step::Copy { to, from } => {
                     let v = self.register(from);
@@ -852,6 +866,7 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
+        meetings.for_each(|m| self.meet_in_step(m));
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {
@@ -871,6 +886,7 @@ impl<'a> Emitter<'a> {
             }
         };
         self.conditions[b.0 as usize] = Some(id);
+        self.tell_lanes_apart(b.0, id);
         Ok(())
     }
 

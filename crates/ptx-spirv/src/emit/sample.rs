@@ -32,6 +32,7 @@ impl Emitter<'_> {
             Helper::Fetch { axes, explicit } => self.write_fetch(id, axes, explicit),
             Helper::Sample { axes } => self.write_sample(id, axes),
             Helper::Gather => self.write_gather(id),
+            Helper::CubeSlope => self.write_cube_slope(id),
             _ => self.write_cube_face(id),
         }
     }
@@ -497,31 +498,17 @@ impl Emitter<'_> {
     fn write_cube_face(&mut self, id: Id) {
         let (u, f) = (Type::U32, Type::F32);
         let p = self.asm.begin_function(id, TEXEL, &[f, f, f]);
-        let [x, y, z] = [p[0], p[1], p[2]];
-        let [ax, ay, az] = [x, y, z].map(|v| self.asm.glsl(GLOp::FAbs, f, &[v]));
-        let [nx, ny, nz] = [x, y, z].map(|v| self.asm.op(Op::FNegate, f, &[v]));
-        let nought = self.literal_f32(0.0);
-        let [px, py, pz] = [x, y, z].map(|v| self.test(Op::FOrdGreaterThanEqual, v, nought));
-        let (over_y, over_z) = (
-            self.test(Op::FOrdGreaterThanEqual, ax, ay),
-            self.test(Op::FOrdGreaterThanEqual, ax, az),
-        );
-        let is_x = self.test(Op::LogicalAnd, over_y, over_z);
-        let is_y = self.test(Op::FOrdGreaterThanEqual, ay, az);
-        let choose = |e: &mut Self, ty: Type, of_x: Id, of_y: Id, of_z: Id| {
-            let rest = e.pick(ty, is_y, of_y, of_z);
-            e.pick(ty, is_x, of_x, rest)
-        };
-        let (sx, sz) = (self.pick(f, px, nz, z), self.pick(f, pz, x, nx));
-        let s = choose(self, f, sx, x, sz);
-        let ty = self.pick(f, py, z, nz);
-        let t = choose(self, f, ny, ty, ny);
-        let m = choose(self, f, ax, ay, az);
-        let faces = [(px, 0), (py, 2), (pz, 4)].map(|(positive, first)| {
-            let (a, b) = (self.asm.u32(first), self.asm.u32(first + 1));
-            self.pick(u, positive, a, b)
-        });
-        let face = choose(self, u, faces[0], faces[1], faces[2]);
+        let side = self.cube_side([p[0], p[1], p[2]]);
+        let [s, t, m] = self.on_side(&side, [p[0], p[1], p[2]]);
+        let faces: Vec<Id> = [0, 2, 4]
+            .iter()
+            .zip(side.positive)
+            .map(|(&first, positive)| {
+                let (a, b) = (self.asm.u32(first), self.asm.u32(first + 1));
+                self.pick(u, positive, a, b)
+            })
+            .collect();
+        let face = self.of_side(&side, u, [faces[0], faces[1], faces[2]]);
         let (one, half) = (self.literal_f32(1.0), self.literal_f32(0.5));
         let [s, t] = [s, t].map(|v| {
             let v = self.real(Op::FDiv, v, m);
@@ -535,4 +522,71 @@ impl Emitter<'_> {
             .op(Op::CompositeConstruct, TEXEL, &[s, t, face, zero]);
         self.asm.void(Op::ReturnValue, &[place]);
     }
+
+    /// By how much the place on the face of a direction changes with the direction: of x, y, z and their derivatives the derivatives
+    /// of the two coordinates.
+    fn write_cube_slope(&mut self, id: Id) {
+        let f = Type::F32;
+        let p = self.asm.begin_function(id, TEXEL, &[f; 6]);
+        let side = self.cube_side([p[0], p[1], p[2]]);
+        let [s, t, m] = self.on_side(&side, [p[0], p[1], p[2]]);
+        let [ds, dt, dm] = self.on_side(&side, [p[3], p[4], p[5]]);
+        let half = self.literal_f32(0.5);
+        let square = self.real(Op::FMul, m, m);
+        let [s, t] = [(s, ds), (t, dt)].map(|(v, d)| {
+            let a = self.real(Op::FMul, d, m);
+            let b = self.real(Op::FMul, v, dm);
+            let v = self.real(Op::FSub, a, b);
+            let v = self.real(Op::FDiv, v, square);
+            let v = self.real(Op::FMul, v, half);
+            self.asm.op(Op::Bitcast, Type::U32, &[v])
+        });
+        let zero = self.asm.u32(0);
+        let slope = self
+            .asm
+            .op(Op::CompositeConstruct, TEXEL, &[s, t, zero, zero]);
+        self.asm.void(Op::ReturnValue, &[slope]);
+    }
+
+    /// The side of a cube that a direction points to.
+    fn cube_side(&mut self, direction: [Id; 3]) -> CubeSide {
+        let [x, y, z] = direction.map(|v| self.asm.glsl(GLOp::FAbs, Type::F32, &[v]));
+        let nought = self.literal_f32(0.0);
+        let positive = direction.map(|v| self.test(Op::FOrdGreaterThanEqual, v, nought));
+        let over_y = self.test(Op::FOrdGreaterThanEqual, x, y);
+        let over_z = self.test(Op::FOrdGreaterThanEqual, x, z);
+        CubeSide {
+            is_x: self.test(Op::LogicalAnd, over_y, over_z),
+            is_y: self.test(Op::FOrdGreaterThanEqual, y, z),
+            positive,
+        }
+    }
+
+    /// What belongs to the side's axis.
+    fn of_side(&mut self, side: &CubeSide, ty: Type, [x, y, z]: [Id; 3]) -> Id {
+        let rest = self.pick(ty, side.is_y, y, z);
+        self.pick(ty, side.is_x, x, rest)
+    }
+
+    /// The parts of a direction along the two axes of a side, and towards it.
+    fn on_side(&mut self, side: &CubeSide, [x, y, z]: [Id; 3]) -> [Id; 3] {
+        let f = Type::F32;
+        let [px, py, pz] = side.positive;
+        let [nx, ny, nz] = [x, y, z].map(|v| self.asm.op(Op::FNegate, f, &[v]));
+        let (sx, sz) = (self.pick(f, px, nz, z), self.pick(f, pz, x, nx));
+        let s = self.of_side(side, f, [sx, x, sz]);
+        let ty = self.pick(f, py, z, nz);
+        let t = self.of_side(side, f, [ny, ty, ny]);
+        let [x, y, z] =
+            [(px, x, nx), (py, y, ny), (pz, z, nz)].map(|(p, v, n)| self.pick(f, p, v, n));
+        let m = self.of_side(side, f, [x, y, z]);
+        [s, t, m]
+    }
+}
+
+/// A side of a cube, as conditions: by which axis, and in which direction of each.
+struct CubeSide {
+    is_x: Id,
+    is_y: Id,
+    positive: [Id; 3],
 }

@@ -4,6 +4,7 @@
 //! ballots of the half. Where warps yield, exchanges within a subgroup still are, and the others go through the warp state.
 
 use super::*;
+use crate::active::Lanes;
 use rspirv::spirv::{Capability, GLOp};
 
 /// Scope Subgroup.
@@ -18,17 +19,70 @@ impl Emitter<'_> {
             Opcode::Redux => self.redux(i),
             Opcode::Elect => self.elect_(i),
             _ => {
-                let yes = self.asm.constant(Type::Bool, 1);
-                let bits = self.native_ballot(yes);
-                let bits = if self.yields() {
-                    // The subgroup's own lanes: any set of lanes that run together will do.
-                    let first = self.subgroup_first();
-                    self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bits, first])
-                } else {
-                    bits
-                };
+                let bits = self.active_lanes();
                 self.set(self.operand(i, 0)?, Type::U32, bits)
             }
+        }
+    }
+
+    /// The lanes that have come to the current block together.
+    fn active_lanes(&mut self) -> Id {
+        let yes = self.asm.constant(Type::Bool, 1);
+        if !self.yields() {
+            return self.native_ballot(yes);
+        }
+        match self.graph.active.asked.get(&self.block) {
+            Some(&Lanes::Warp { by_rows }) => self.warp_ballot(yes, by_rows),
+            Some(Lanes::Of(arm)) => self.asm.op(Op::Load, Type::U32, &[self.active[arm]]),
+            None => self.near_ballot(yes),
+        }
+    }
+
+    /// A predicate of the lanes of the subgroup as bits of the warp.
+    fn near_ballot(&mut self, predicate: Id) -> Id {
+        let bits = self.native_ballot(predicate);
+        let first = self.subgroup_first();
+        self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bits, first])
+    }
+
+    /// A predicate of the whole warp as bits, which comes here together; with `by_rows` only where rows of threads are whole warps.
+    fn warp_ballot(&mut self, predicate: Id, by_rows: bool) -> Id {
+        self.count_meeting();
+        let full = |e: &mut Self| e.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
+        self.together_value(Type::U32, full, |e| {
+            if !by_rows {
+                return full(e);
+            }
+            let whole = e.whole_rows();
+            e.choose(whole, Type::U32, full, |e| e.near_ballot(predicate))
+        })
+    }
+
+    /// At the end of a block whose branch tells lanes apart that will ask who is there: keeps who goes which way.
+    pub(super) fn tell_lanes_apart(&mut self, block: u32, condition: Id) {
+        let Some(&branch) = self.graph.active.branches.get(&block) else {
+            return;
+        };
+        for arm in [true, false] {
+            if !branch.wanted[usize::from(arm)] {
+                continue;
+            }
+            let goes = if arm {
+                condition
+            } else {
+                self.asm.op(Op::LogicalNot, Type::Bool, &[condition])
+            };
+            let bits = match branch.lanes {
+                Lanes::Warp { by_rows } => self.warp_ballot(goes, by_rows),
+                Lanes::Of(outer) => {
+                    let mask = self.asm.op(Op::Load, Type::U32, &[self.active[&outer]]);
+                    self.count_meeting();
+                    self.call_helper(Helper::BallotMask, Type::U32, &[goes, mask])
+                }
+            };
+            let variable = self.asm.variable(Type::U32);
+            self.asm.void(Op::Store, &[variable, bits]);
+            self.active.insert((block, arm), variable);
         }
     }
 

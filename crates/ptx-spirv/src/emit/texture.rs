@@ -228,22 +228,16 @@ impl Emitter<'_> {
                 for (axis, to) in xyz.iter_mut().enumerate().take(count.into()) {
                     *to = self.value(&rest[axis], Type::F32)?;
                 }
+                let direction = xyz;
                 let mut layer = layer;
                 if geometry.cube {
-                    if gradient {
-                        return unsupported(i);
-                    }
-                    let six = self.asm.u32(6);
-                    let first = self.n(Op::IMul, layer, six);
-                    let place = self.call_helper(Helper::CubeFace, TEXEL, &xyz);
-                    let [s, t, face] = [0, 1, 2].map(|n| self.part(place, n));
-                    xyz = [self.as_single(s), self.as_single(t), xyz[2]];
-                    layer = self.n(Op::IAdd, first, face);
+                    (xyz, layer) = self.on_cube(xyz, layer);
                 }
                 let level = if explicit {
                     self.value(&i.operands[2], Type::F32)?
                 } else if gradient {
-                    self.gradient_level(handle, geometry.axes, &i.operands[2..4])?
+                    let direction = geometry.cube.then_some(direction);
+                    self.gradient_level(handle, geometry.axes, direction, &i.operands[2..4])?
                 } else {
                     self.literal_f32(0.0)
                 };
@@ -279,20 +273,47 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// The level of detail of two derivatives: the logarithm of the longer one in texels.
-    fn gradient_level(&mut self, handle: Id, axes: u8, derivatives: &[Operand]) -> Result<Id> {
+    /// The place on the face of a cube that a direction points to, and the layer that the face is.
+    fn on_cube(&mut self, direction: [Id; 3], layer: Id) -> ([Id; 3], Id) {
+        let six = self.asm.u32(6);
+        let first = self.n(Op::IMul, layer, six);
+        let place = self.call_helper(Helper::CubeFace, TEXEL, &direction);
+        let [s, t, face] = [0, 1, 2].map(|n| self.part(place, n));
+        let place = [self.as_single(s), self.as_single(t), direction[2]];
+        (place, self.n(Op::IAdd, first, face))
+    }
+
+    /// The level of detail of two derivatives: the logarithm of the longer one in texels. `direction`: of a cube, whose derivatives
+    /// are those of the direction.
+    fn gradient_level(
+        &mut self,
+        handle: Id,
+        axes: u8,
+        direction: Option<[Id; 3]>,
+        derivatives: &[Operand],
+    ) -> Result<Id> {
         let extent = self.descriptor_words(handle, offset::EXTENT);
         let mut squares = Vec::new();
         for derivative in derivatives {
             let parts = Self::elements(derivative);
-            if parts.len() < axes.into() {
+            let count = if direction.is_some() { 3 } else { axes.into() };
+            if parts.len() < count {
                 return Err(EmitError::Invalid("a derivative of too few axes".into()));
             }
+            let mut along = Vec::new();
+            for part in &parts[..count] {
+                along.push(self.value(part, Type::F32)?);
+            }
+            if let Some(direction) = direction {
+                let arguments = [&direction[..], &along].concat();
+                let slope = self.call_helper(Helper::CubeSlope, TEXEL, &arguments);
+                let [s, t] = [0, 1].map(|n| self.part(slope, n));
+                along = vec![self.as_single(s), self.as_single(t)];
+            }
             let mut sum = self.literal_f32(0.0);
-            for axis in 0..axes {
-                let size = self.part(extent, axis.into());
+            for (axis, d) in along.into_iter().enumerate() {
+                let size = self.part(extent, axis as u32);
                 let size = self.asm.op(Op::ConvertUToF, Type::F32, &[size]);
-                let d = self.value(&parts[usize::from(axis)], Type::F32)?;
                 let d = self.real(Op::FMul, d, size);
                 let square = self.real(Op::FMul, d, d);
                 sum = self.real(Op::FAdd, sum, square);
@@ -318,7 +339,7 @@ impl Emitter<'_> {
         let (Some(channel), Some(geometry)) = (channel, Geometry::of(i)) else {
             return unsupported(i);
         };
-        if geometry.axes != 2 || geometry.cube || i.operands.len() != 2 {
+        if geometry.axes != 2 || i.operands.len() != 2 {
             return unsupported(i);
         }
         let (handle, parts) = self.texture_operands(i, 1)?;
@@ -327,10 +348,19 @@ impl Emitter<'_> {
             true => (self.value(&parts[0], Type::U32)?, &parts[1..]),
             false => (zero, parts),
         };
-        let [Some(x), Some(y)] = [rest.first(), rest.get(1)] else {
+        let count = if geometry.cube { 3 } else { 2 };
+        if rest.len() < count {
             return Err(EmitError::Invalid("tld4 with too few coordinates".into()));
-        };
-        let (x, y) = (self.value(x, Type::F32)?, self.value(y, Type::F32)?);
+        }
+        let mut xyz = [zero; 3];
+        for (to, part) in xyz.iter_mut().zip(&rest[..count]) {
+            *to = self.value(part, Type::F32)?;
+        }
+        let mut layer = layer;
+        if geometry.cube {
+            (xyz, layer) = self.on_cube(xyz, layer);
+        }
+        let [x, y, _] = xyz;
         let channel = self.asm.u32(channel);
         let texel = self.call_helper(Helper::Gather, TEXEL, &[handle, x, y, layer, channel]);
         self.set_texel(self.operand(i, 0)?, texel)

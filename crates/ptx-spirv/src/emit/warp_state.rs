@@ -65,6 +65,8 @@ pub(crate) struct State {
     /// Whether the threads of the block come to all meetings together: a meeting is one yield then, and nothing is
     /// counted.
     together: Together,
+    /// Whether rows of threads are whole warps, once somebody has asked.
+    whole_rows: Option<Id>,
     /// Branches whose ways are padded to the same number of meetings.
     padded: FxHashSet<u32>,
     /// Meetings of the kernel's function so far, in the order of the text.
@@ -89,6 +91,7 @@ impl State {
                 Level::Block => Together::WholeRows(whole_rows(asm)),
                 _ => Together::Never,
             },
+            whole_rows: None,
             padded: if lockstep.level == Level::Block {
                 lockstep.padded
             } else {
@@ -346,6 +349,34 @@ impl Emitter<'_> {
         self.together(Self::yield_now, |e| {
             e.call_helper(Helper::WarpSync, Type::Void, &[]);
         });
+    }
+
+    /// Waits for the whole warp where it counts on running in step.
+    pub(crate) fn meet_in_step(&mut self, meeting: &graph::Meeting) {
+        self.count_meeting();
+        self.together(Self::yield_now, |e| {
+            let meet = |e: &mut Self| {
+                e.call_helper(Helper::WarpSync, Type::Void, &[]);
+            };
+            if !meeting.by_rows {
+                return meet(e);
+            }
+            // Where they are not, a part of a warp may be here.
+            let whole = e.whole_rows();
+            e.when(whole, meet);
+        });
+    }
+
+    /// Whether rows of threads are whole warps.
+    pub(super) fn whole_rows(&mut self) -> Id {
+        if let Some(whole) = self.warps().whole_rows {
+            return whole;
+        }
+        let whole = whole_rows(&mut self.asm);
+        if let Some(state) = &mut self.state {
+            state.whole_rows = Some(whole);
+        }
+        whole
     }
 
     /// The lane's subgroup within its warp.

@@ -4,6 +4,73 @@
 use super::*;
 
 impl Graph<'_> {
+    /// The blocks that are reached, in an order in which all ways from the entry lead forward but those back into loops, and for each block
+    /// the nearest one that all ways to it pass (`u32::MAX` where there are none).
+    pub fn dominators(&self) -> (Vec<u32>, Vec<u32>) {
+        let count = self.blocks.len();
+        let mut order = Vec::new();
+        let mut seen = vec![false; count];
+        let mut stack = vec![(0u32, 0)];
+        seen[0] = true;
+        while let Some((b, next)) = stack.pop() {
+            if let Some(&t) = self.blocks[b as usize].targets.get(next) {
+                stack.push((b, next + 1));
+                if !std::mem::replace(&mut seen[t as usize], true) {
+                    stack.push((t, 0));
+                }
+            } else {
+                order.push(b);
+            }
+        }
+        order.reverse();
+        let mut number = vec![u32::MAX; count];
+        for (n, &b) in order.iter().enumerate() {
+            number[b as usize] = n as u32;
+        }
+        let mut nearest = vec![u32::MAX; count];
+        nearest[0] = 0;
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &b in &order {
+                for &t in &self.blocks[b as usize].targets {
+                    if t == 0 {
+                        continue;
+                    }
+                    let old = nearest[t as usize];
+                    let mut common = b;
+                    if old != u32::MAX {
+                        let mut other = old;
+                        while common != other {
+                            while number[common as usize] > number[other as usize] {
+                                common = nearest[common as usize];
+                            }
+                            while number[other as usize] > number[common as usize] {
+                                other = nearest[other as usize];
+                            }
+                        }
+                    }
+                    if old != common {
+                        nearest[t as usize] = common;
+                        changed = true;
+                    }
+                }
+            }
+        }
+        (order, nearest)
+    }
+
+    /// By block: the blocks that lead to it.
+    pub fn predecessors(&self) -> Vec<Vec<u32>> {
+        let mut before = vec![Vec::new(); self.blocks.len()];
+        for (b, block) in self.blocks.iter().enumerate() {
+            for &t in &block.targets {
+                before[t as usize].push(b as u32);
+            }
+        }
+        before
+    }
+
     /// By register: the step that writes it, if there is just one.
     pub fn only_writers(&self) -> Vec<Option<Step>> {
         let mut writers: Vec<Option<Option<Step>>> = vec![None; self.registers.len()];

@@ -226,6 +226,58 @@ fn contended_words() {
 }
 
 #[test]
+fn words_of_128_bits() {
+    let registers = ".reg .b128 u<5>; .reg .pred q2;";
+    let own = |space: &str, cell: &str, place: &str| {
+        case(
+            &format!("128 bits of {space} memory"),
+            80,
+            &format!("{registers} .shared .align 16 .b8 s[1024];"),
+            &format!(
+                "{place} ld.global.v2.b64 {{w0, w1}}, [from]; mov.b128 u0, {{w0, w1}}; ld.global.v2.b64 {{w2, w3}}, [from+16]; mov.b128 u1, {{w2, w3}};\n\
+                 st{space}.b128 [{cell}], u0; atom{space}.exch.b128 u2, [{cell}], u1; mov.b128 {{w4, w5}}, u2; st.global.v2.b64 [to+16], {{w4, w5}};\n\
+                 atom.acq_rel.gpu{space}.cas.b128 u3, [{cell}], u1, u0; mov.b128 {{w4, w5}}, u3; st.global.v2.b64 [to+32], {{w4, w5}};\n\
+                 atom{space}.cas.b128 u4, [{cell}], u1, u1; mov.b128 {{w4, w5}}, u4; st.global.v2.b64 [to+48], {{w4, w5}};\n\
+                 mov.b128 u3, {{w0, w3}}; atom{space}.cas.b128 u4, [{cell}], u3, u1; ld.acquire.gpu{space}.b128 u4, [{cell}]; mov.b128 {{w4, w5}}, u4;\n\
+                 st.global.v2.b64 [to+64], {{w4, w5}};"
+            ),
+        )
+    };
+    let shared = "mov.u32 x, s; mad.lo.u32 x, tid, 16, x; cvt.u64.u32 a, x; cvta.shared.u64 a, a;";
+    let mut contended = case(
+        "contended 128 bits",
+        16,
+        registers,
+        // Both halves in one step, by compare and swap in a loop. The cell is the start of the output.
+        "ld.param.u64 a, [out]; cvt.u64.u32 b, tid; add.u64 b, b, 1;\n\
+         again: ld.relaxed.gpu.global.b128 u0, [a]; mov.b128 {w0, w1}, u0; add.u64 w2, w0, 1; mad.lo.u64 w3, w1, 1, b; mov.b128 u1, {w2, w3};\n\
+         atom.global.cas.b128 u2, [a], u0, u1; mov.b128 {w4, w5}, u2; setp.ne.u64 q, w4, w0; setp.ne.or.u64 q2, w5, w1, q; @q2 bra again;",
+    );
+    contended.grid = [5, 1, 1];
+    let exchanged = case(
+        "exchanged 128 bits",
+        16,
+        &format!("{registers} .shared .align 16 .b8 s[32];"),
+        // What each thread gets another has left; which is a matter of order, and the sum is not.
+        "mov.u32 x, s; setp.ne.u32 p, tid, 0; mov.u64 w0, 0; @!p st.shared.v2.b64 [x], {w0, w0}; @!p st.shared.v2.b64 [x+16], {w0, w0}; bar.sync 0;\n\
+         cvt.u64.u32 w1, tid; mul.lo.u64 w2, w1, 0x123456789; mov.b128 u0, {w1, w2}; atom.shared.exch.b128 u1, [x], u0; mov.b128 {w3, w4}, u1;\n\
+         mad.lo.u64 w5, w3, 0x123456789, 0; setp.ne.u64 q, w5, w4; selp.b64 w5, 1, 0, q; red.shared.add.u64 [x+16], w3; red.shared.add.u64 [x+24], w5; bar.sync 0;\n\
+         @p bra end; ld.shared.v2.b64 {w5, w6}, [x+16]; ld.shared.v2.b64 {w0, w1}, [x]; add.u64 w5, w5, w0; st.global.v2.b64 [to], {w5, w6};\nend:",
+    );
+    let cases = [
+        own(".global", "to", ""),
+        own("", "to", ""),
+        own(".shared", "x", shared),
+        own("", "a", &format!("{shared} /* of shared memory */")),
+        contended,
+        exchanged,
+    ];
+    isolated("atomic::words_of_128_bits", || {
+        Bench::open().kernels(&cases, known_differences("atomic::words_of_128_bits"));
+    });
+}
+
+#[test]
 fn barrier_objects() {
     let declarations = ".shared .align 8 .b64 m[2]; .shared .align 4 .b32 s[64];";
     let start = "mov.u32 x, s; shl.b32 y, tid, 2; add.u32 x, x, y; setp.ne.u32 p, tid, 0;\n@p bra ready;\nmbarrier.init.shared.b64 [m], 64; mbarrier.init.shared.b64 [m+8], 32;\nready: bar.sync 0;\n";

@@ -552,6 +552,22 @@ fn asynchronous_stores_and_reductions() {
             ),
         ));
     }
+    for ty in [
+        "min.f16", "max.f16", "min.bf16", "max.bf16", "min.s32", "max.u64",
+    ] {
+        cases.push(case(
+            &format!("cp.reduce.async.bulk.{ty} of any numbers to global memory"),
+            64,
+            shared,
+            &format!(
+                "{own} ld.global.v4.b32 {{r0, r1, r2, r3}}, [from]; ld.global.v4.b32 {{r4, r5, r6, r7}}, [from+16];\n\
+                 st.shared.v4.b32 [x], {{r0, r1, r2, r3}}; st.shared.v4.b32 [x+16], {{r6, r6, r0, r5}};\n\
+                 st.global.v4.b32 [to], {{r4, r5, r6, r7}}; st.global.v4.b32 [to+16], {{r2, r1, r3, r4}}; fence.proxy.async;\n\
+                 cp.reduce.async.bulk.global.shared::cta.bulk_group.{ty} [to], [x], 32;\n\
+                 cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;"
+            ),
+        ));
+    }
     let (begin, wait) = expecting(64 * 32);
     for ty in [
         "add.u32", "min.s32", "inc.u32", "and.b32", "xor.b32", "add.u64",

@@ -324,6 +324,47 @@ fn cubes_and_gathers() {
                 "{direction} and.b32 l, l, 1; tex.acube.v4.f32.f32 {{r0, r1, r2, r3}}, [t, {{l, x, y, z}}];"
             ),
         );
+        // The level nearest to that of the derivatives, whose logarithm need not be exact.
+        let levels = |layers: u32| {
+            let mut input = Input::new();
+            for linear in [false, true] {
+                let texture = input.add(FLOAT, [16, 16, 1], layers, 5);
+                texture.normalized_coordinates = true;
+                texture.linear = linear;
+                texture.level_clamp = [0.0, 9.0];
+            }
+            input
+        };
+        let changes =
+            "and.b32 l, l, 3; shl.b32 n, l, 23; add.u32 n, n, 0x3d400000; mov.b32 w, n;\n";
+        levels(6).run(
+            "tex.grad.cube",
+            &format!(
+                "{direction}{changes} tex.grad.cube.v4.f32.f32 {{r0, r1, r2, r3}}, [t, {{x, y, z, z}}], {{w, 0f3D800000, 0fBDC00000, w}}, {{0f3DA00000, 0f3CA00000, w, w}};"
+            ),
+        );
+        levels(12).run(
+            "tex.grad.acube",
+            &format!(
+                "{direction}{changes} and.b32 l, l, 1; tex.grad.acube.v4.f32.f32 {{r0, r1, r2, r3}}, [t, {{l, x, y, z}}], {{0f00000000, w, 0f00000000, w}}, {{0f3CA00000, w, w, w}};"
+            ),
+        );
+        let mut input = Input::new();
+        let texture = input.add(FLOAT, [4, 4, 1], 12, 1);
+        texture.normalized_coordinates = true;
+        input.run(
+            "tld4.acube",
+            &format!(
+                "{direction} and.b32 l, l, 1; tld4.g.acube.v4.f32.f32 {{r0, r1, r2, r3}}, [t, {{l, x, y, z}}];"
+            ),
+        );
+        let mut input = Input::new();
+        let texture = input.add(FLOAT, [5, 5, 1], 6, 1);
+        texture.normalized_coordinates = true;
+        input.run(
+            "tld4.cube",
+            &format!("{direction} tld4.r.cube.v4.f32.f32 {{r0, r1, r2, r3}}, [t, {{x, y, z, z}}];"),
+        );
         for (n, channel) in ["r", "g", "b", "a"].iter().enumerate() {
             let input = match n {
                 0 => textures([7, 5, 1], 1),

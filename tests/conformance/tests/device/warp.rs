@@ -1,7 +1,7 @@
 //! What the threads of a warp do together.
 
 use crate::known::known_differences;
-use conformance::{isolated, Bench, Case, Random};
+use conformance::{isolated, Bench, Case, Random, IN_STEP};
 
 /// A kernel of 96 threads: `a` and `b` are two input words of the thread, `d` and `e` its results, `lane` its lane.
 fn case(name: &str, shared: &str, text: &str) -> Case {
@@ -87,6 +87,157 @@ fn votes() -> Vec<Case> {
         ));
     }
     cases
+}
+
+/// Kernels that count on the lanes of a warp running in step, which PTX does not promise and hardware does as long as their ways do
+/// not part. `sum`, `at` are registers for addresses in `s`, 1 KiB of shared memory.
+fn in_step() -> Vec<Case> {
+    let shared = ".shared .align 16 .b8 s[1024]; .reg .b32 own, sum, at, w, w0, x, y, v<9>;";
+    let case = |name: &str, text: &str| {
+        // Words that nobody writes, and what lies in them, are part of the result.
+        let cleared = "mov.u32 sum, s; mad.lo.u32 own, tid, 8, sum; st.shared.v2.b32 [own], {tid, a}; bar.sync 0;";
+        case(name, shared, &format!("{cleared}\n{text}"))
+    };
+    let halving = |volatile: &str| {
+        let steps: String = [16, 8, 4, 2, 1]
+            .iter()
+            .map(|by| {
+                format!(
+                    "{IN_STEP} ld{volatile}.shared.u32 x, [at+{}]; ld{volatile}.shared.u32 y, [at]; \
+                     mad.lo.u32 x, x, 3, y; {IN_STEP} st{volatile}.shared.u32 [at], x;\n",
+                    by * 4
+                )
+            })
+            .collect();
+        format!("shl.b32 v0, tid, 2; add.u32 at, v0, sum; {steps} {IN_STEP} ld{volatile}.shared.u32 d, [sum];")
+    };
+    let first_warp = |text: &str| {
+        format!("setp.gt.u32 p, tid, 31; @p bra done;\n{text}\ndone: bar.sync 0; ld.shared.u32 e, [sum+20];")
+    };
+    vec![
+        // ggml's quantisation of one query: lanes 16 and above store what lanes 0 and 8 replace.
+        case(
+            "store over a store",
+            &format!(
+                "setp.gt.u32 p, tid, 31; @p bra done; shl.b32 v0, tid, 2; add.u32 at, v0, sum; st.shared.u32 [at], a;\n\
+                 {IN_STEP} and.b32 t0, tid, -9; setp.ne.u32 p, t0, 0; @p bra done;\n\
+                 and.b32 v3, tid, -8; add.u32 v4, v3, sum; st.shared.v2.b32 [v4+64], {{a, b}};\n\
+                 done: bar.sync 0; shl.b32 v1, lane, 2; add.u32 v2, v1, sum; ld.shared.u32 d, [v2];"
+            ),
+        ),
+        case("volatile sum of a warp", &first_warp(&halving(".volatile"))),
+        case("sum of a warp", &first_warp(&halving(""))),
+        // The address from memory: nothing is known of it.
+        case(
+            "volatile sum through an address from memory",
+            &format!(
+                "and.b32 t0, a, 31; shl.b32 t0, t0, 2; add.u32 at, t0, sum; setp.gt.u32 p, tid, 31; @p bra done;\n\
+                 ld.volatile.shared.u32 x, [at+64]; {IN_STEP} shl.b32 t1, lane, 2; add.u32 t1, t1, sum; xor.b32 t2, t1, 124;\n\
+                 st.volatile.shared.u32 [t2+64], x; {IN_STEP} ld.volatile.shared.u32 d, [t1+64];\ndone: bar.sync 0;"
+            ),
+        ),
+        // In every warp, and where some lanes have left.
+        case(
+            "lane to lane",
+            &format!(
+                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; setp.eq.u32 p, lane, 30; @p bra out;\n\
+                 shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} xor.b32 v3, v0, 64; add.u32 v4, w, v3;\n\
+                 ld.shared.u32 d, [v4]; {IN_STEP} st.shared.u32 [at], b; {IN_STEP} ld.shared.u32 e, [v4];\nout:"
+            ),
+        ),
+        // In a loop, and across its iterations.
+        case(
+            "in a loop",
+            &format!(
+                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; shl.b32 v0, lane, 2; add.u32 at, w, v0; mov.b32 t2, 0;\n\
+                 again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, w, v3; {IN_STEP} ld.shared.u32 x, [v4];\n\
+                 mad.lo.u32 a, a, 7, x; add.u32 t2, t2, 1; setp.lt.u32 q, t2, 5; @q bra again;\nmov.b32 d, a;"
+            ),
+        ),
+        // Where other parts of the kernel have lanes meet that are not all.
+        case(
+            "beside a part that meets",
+            &format!(
+                "setp.lt.u32 p, lane, 11; @!p bra rest; vote.sync.ballot.b32 e, p, 0x7ff;\n\
+                 rest: bar.sync 0; setp.gt.u32 p, tid, 31; @p bra done; shl.b32 v0, tid, 2; add.u32 at, v0, sum;\n\
+                 st.shared.u32 [at], a; {IN_STEP} and.b32 t0, tid, -9; setp.ne.u32 p, t0, 0; @p bra done;\n\
+                 and.b32 v3, tid, -8; add.u32 v4, v3, sum; st.shared.v2.b32 [v4+64], {{a, b}};\n\
+                 done: bar.sync 0; shl.b32 v1, lane, 2; add.u32 v2, v1, sum; ld.shared.u32 d, [v2];"
+            ),
+        ),
+        // Some lanes, then others.
+        case(
+            "parts of a warp",
+            &format!(
+                "shl.b32 v0, lane, 2; add.u32 at, v0, sum; setp.gt.u32 p, tid, 31; @p bra done;\n\
+                 setp.gt.u32 q, lane, 15; @q st.shared.u32 [at], a; {IN_STEP} @!q st.shared.u32 [at+32], b; {IN_STEP}\n\
+                 done: bar.sync 0; ld.shared.u32 d, [at];"
+            ),
+        ),
+    ]
+}
+
+/// Where rows of threads are no whole warps, a part of a warp comes where whole warps would: it waits for nobody.
+fn in_rows() -> Case {
+    let mut case = case(
+        "rows of 24",
+        ".shared .align 16 .b8 s[4096]; .reg .b32 x, y, at, s0, v<9>;",
+        "mov.u32 x, %tid.x; mov.u32 y, %tid.y; mad.lo.u32 v0, y, 24, x; mul.wide.u32 w0, v0, 8; add.u64 slot, to, w0; mov.u32 s0, s;\n\
+         setp.gt.u32 p, y, 1; @p bra done;\n\
+         shl.b32 v1, x, 2; mad.lo.u32 v2, y, 1024, v1; add.u32 at, v2, s0; st.shared.u32 [at], 5;\n\
+         and.b32 t1, x, -9; setp.ne.u32 q, t1, 0; @q bra done;\n\
+         and.b32 v3, x, -8; mad.lo.u32 v4, y, 1024, v3; add.u32 v5, v4, s0; st.shared.v2.b32 [v5+64], {5, 5};\n\
+         done: bar.sync 0; and.b32 v6, x, 15; mad.lo.u32 v7, v6, 4, s0; ld.shared.u32 d, [v7];",
+    );
+    case.block = [24, 4, 1];
+    case
+}
+
+/// `activemask` where lanes have parted: those that went the same way.
+fn active_lanes() -> Vec<Case> {
+    let odd = "and.b32 t0, lane, 1; setp.ne.u32 p, t0, 0; setp.lt.u32 q, lane, 21; setp.eq.u32 r, lane, 9;";
+    let mut cases: Vec<Case> = [
+        ("whole warp", "activemask.b32 d;"),
+        ("two ways", "@p bra one; activemask.b32 d; bra join;\none: activemask.b32 e;\njoin:"),
+        ("one way", "@!q bra join; activemask.b32 d;\njoin: bar.warp.sync -1; activemask.b32 e;"),
+        (
+            "ways of ways",
+            "@p bra one; @q bra two; activemask.b32 d; bra join;\ntwo: activemask.b32 d; activemask.b32 e; bra join;\n\
+             one: activemask.b32 e; @!q bra join; activemask.b32 d;\njoin:",
+        ),
+        ("after lanes have left", "@r bra out; activemask.b32 d; @p bra out; activemask.b32 e;\nout:"),
+        (
+            "after lanes have left in a way",
+            "@p bra join; @r bra out; activemask.b32 d; @q bra out; activemask.b32 e;\n\
+             join: shfl.sync.idx.b32 t1, a, 3, 0x1f, -1; add.u32 d, d, t1;\nout:",
+        ),
+        ("of one warp", "setp.gt.u32 r, tid, 31; @r bra join; activemask.b32 d; @p bra join; activemask.b32 e;\njoin: bar.sync 0;"),
+        ("exchange among them", "@p bra join; activemask.b32 d; shfl.sync.idx.b32 e, a, 30, 0x1f, d;\njoin:"),
+        ("by a predicate", "mov.b32 d, 7; @q activemask.b32 d;"),
+    ]
+    .map(|(name, text)| case(&format!("activemask {name}"), "", &format!("{odd}\n{text}")))
+    .into();
+    let mut last = cases[1].clone();
+    last.name += ", part of a warp";
+    last.block = [75, 1, 1];
+    cases.push(last);
+    cases
+}
+
+#[test]
+fn active_lanes_of_ways() {
+    isolated("warp::active_lanes_of_ways", || {
+        let known = known_differences("warp::active_lanes_of_ways");
+        Bench::open().kernels(&active_lanes(), known);
+    });
+}
+
+#[test]
+fn lanes_in_step() {
+    isolated("warp::lanes_in_step", || {
+        let cases = [in_step(), vec![in_rows()]].concat();
+        Bench::open().kernels(&cases, known_differences("warp::lanes_in_step"));
+    });
 }
 
 #[test]

@@ -79,25 +79,45 @@ fn locate(
     (x.floor() as i64, fraction)
 }
 
-/// The face of a cube that a direction points to, and where on it.
-fn cube_face([x, y, z]: [f32; 3]) -> (u32, [f32; 2]) {
-    let (face, m, s, t) = if x.abs() >= y.abs() && x.abs() >= z.abs() {
-        match x >= 0.0 {
-            true => (0, x.abs(), -z, -y),
-            false => (1, x.abs(), z, -y),
-        }
+/// The face of a cube that a direction points to.
+fn cube_face([x, y, z]: [f32; 3]) -> u32 {
+    let is_positive = |v: f32| v >= 0.0;
+    if x.abs() >= y.abs() && x.abs() >= z.abs() {
+        u32::from(!is_positive(x))
     } else if y.abs() >= z.abs() {
-        match y >= 0.0 {
-            true => (2, y.abs(), x, z),
-            false => (3, y.abs(), x, -z),
-        }
+        2 + u32::from(!is_positive(y))
     } else {
-        match z >= 0.0 {
-            true => (4, z.abs(), x, -y),
-            false => (5, z.abs(), -x, -y),
-        }
-    };
-    (face, [s, t].map(|v| (v / m + 1.0) * 0.5))
+        4 + u32::from(!is_positive(z))
+    }
+}
+
+/// What a direction has along the axes of a face, and towards it.
+fn on_face(face: u32, [x, y, z]: [f32; 3]) -> ([f32; 2], f32) {
+    match face {
+        0 => ([-z, -y], x),
+        1 => ([z, -y], -x),
+        2 => ([x, z], y),
+        3 => ([x, -z], -y),
+        4 => ([x, -y], z),
+        _ => ([-x, -y], -z),
+    }
+}
+
+/// The face of a cube that a direction points to, and where on it.
+fn cube_place(direction: [f32; 3]) -> (u32, [f32; 2]) {
+    let face = cube_face(direction);
+    let (place, m) = on_face(face, direction);
+    (face, place.map(|v| (v / m + 1.0) * 0.5))
+}
+
+/// By how much the place on the face changes with the direction: `(v / m + 1) / 2` by its parts.
+fn cube_slope(direction: [f32; 3], change: &[f32]) -> Vec<f32> {
+    let face = cube_face(direction);
+    let (place, m) = on_face(face, direction);
+    let (changes, dm) = on_face(face, [change[0], change[1], change[2]]);
+    let each = place.into_iter().zip(changes);
+    each.map(|(v, d)| (d * m - v * dm) / (m * m) * 0.5)
+        .collect()
 }
 
 /// A channel's bits as what is read.
@@ -197,12 +217,13 @@ impl Machine<'_, '_> {
             }
         } else {
             let mut point = self.singles(&rest[..sample.axes]);
-            let (mut layer, mut axes) = (layer, sample.axes);
+            let (mut layer, mut direction) = (layer, None);
             if sample.cube {
-                let (face, [s, t]) = cube_face([point[0], point[1], point[2]]);
+                let at = [point[0], point[1], point[2]];
+                let (face, [s, t]) = cube_place(at);
                 point = vec![s, t];
                 layer = layer.wrapping_mul(6).wrapping_add(face);
-                axes = 2;
+                direction = Some(at);
             }
             let layer = layer.min(texture.layers - 1);
             if let Some(channel) = sample.gather {
@@ -214,7 +235,11 @@ impl Machine<'_, '_> {
                     [level] => level,
                     _ => {
                         let length = |d: &[f32]| -> f32 {
-                            (0..axes)
+                            let d = match direction {
+                                Some(at) => cube_slope(at, d),
+                                None => d[..sample.axes].to_vec(),
+                            };
+                            (0..d.len())
                                 .map(|axis| (d[axis] * texture.extent[axis] as f32).powi(2))
                                 .fold(0.0, |a, b| a + b)
                         };

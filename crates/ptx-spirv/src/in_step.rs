@@ -1,0 +1,553 @@
+//! Where the lanes of a warp count on running in step.
+//!
+//! PTX promises no order between accesses of two lanes to shared memory with nothing between them that brings the lanes together.
+//! But the lanes of a warp run in step on the hardware as long as their ways do not part, and kernels count on it:
+//!
+//! ```text
+//! st.shared.u32 [tid * 4], x;          all lanes
+//! @first_of_eight st.shared.f32 [64 + tid / 8 * 4], y;    over what lanes 16 to 19 have stored
+//! ```
+//!
+//! Where a warp is made of several subgroups that run one after another ([`crate::Warps::Yield`]), the second store of the first
+//! subgroup comes before the first store of the third. This pass finds such pairs and makes the warp meet between them.
+//!
+//! A pair is two accesses to shared memory, one of them at least writes, and there is a way from the first to the second without a
+//! meeting. The warp meets if lanes of two subgroups are known to touch the same bytes: both addresses are
+//! the same for the warp up to a number that each lane has of its own ([`Form`]); where the accesses are volatile, by which old kernels
+//! say that they count on it, also if that is not known. Meetings are possible where a warp is together, which
+//! [`uniform::levels`] knows: before the second access, or where the branch is by which some lanes come to it.
+
+use crate::graph::{self, Graph, Place, Register, Step};
+use crate::uniform::{self, Level, Levels};
+use crate::ModuleLayout;
+use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// An access to shared memory.
+struct Access {
+    /// None: not known for every lane.
+    address: Option<Form>,
+    bytes: u32,
+    reads: bool,
+    writes: bool,
+    volatile: bool,
+}
+
+/// What a step is for this pass.
+enum Kind {
+    Access(u32),
+    /// The warp comes together.
+    Meeting,
+}
+
+/// A number that is the same for all lanes of a warp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Term {
+    /// `%tid.x / 32`.
+    Warp,
+    Special(SpecialRegister),
+    /// What the lanes have in common in a register.
+    Register(Register),
+}
+
+/// A value of 32 bits: a sum of multiples of what is the same for the warp, and a number for each lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Form {
+    terms: SmallVec<[(Term, u32); 3]>,
+    lanes: [u32; 32],
+}
+
+impl Form {
+    fn constant(v: u32) -> Self {
+        Self {
+            terms: SmallVec::new(),
+            lanes: [v; 32],
+        }
+    }
+
+    fn term(term: Term) -> Self {
+        Self {
+            terms: SmallVec::from_slice(&[(term, 1)]),
+            lanes: [0; 32],
+        }
+    }
+
+    fn as_constant(&self) -> Option<u32> {
+        let v = self.lanes[0];
+        (self.terms.is_empty() && self.lanes.iter().all(|l| *l == v)).then_some(v)
+    }
+
+    fn plus(&self, other: &Self, times: u32) -> Self {
+        let mut sum = self.clone();
+        for (l, o) in sum.lanes.iter_mut().zip(&other.lanes) {
+            *l = l.wrapping_add(o.wrapping_mul(times));
+        }
+        for &(term, factor) in &other.terms {
+            let factor = factor.wrapping_mul(times);
+            match sum.terms.iter_mut().find(|t| t.0 == term) {
+                Some(t) => t.1 = t.1.wrapping_add(factor),
+                None => sum.terms.push((term, factor)),
+            }
+        }
+        sum.terms.retain(|t| t.1 != 0);
+        sum.terms.sort_unstable();
+        sum
+    }
+
+    fn times(&self, by: u32) -> Self {
+        Self::constant(0).plus(self, by)
+    }
+
+    /// The number of low bits that no term has a part in.
+    fn low_bits(&self) -> u32 {
+        let each = self.terms.iter().map(|t| t.1.trailing_zeros());
+        each.min().unwrap_or(32)
+    }
+
+    /// The lanes' numbers changed by a function that does nothing to bits above those that no term has a part in; none if they
+    /// have any there.
+    fn low(&self, f: impl Fn(u32, usize) -> u32) -> Option<Self> {
+        let bits = self.low_bits();
+        let fits = bits == 32 || self.lanes.iter().all(|l| l >> bits == 0);
+        fits.then(|| {
+            let mut result = self.clone();
+            for (n, l) in result.lanes.iter_mut().enumerate() {
+                *l = f(*l, n);
+            }
+            result
+        })
+    }
+
+    /// Whether lanes of different subgroups touch the same bytes in two accesses. Warps other than the first of a row
+    /// are taken for it where the two differ in that.
+    fn meets(&self, bytes: u32, other: &Self, other_bytes: u32, width: usize) -> bool {
+        let same = |t: &&(Term, u32)| t.0 != Term::Warp;
+        if !self
+            .terms
+            .iter()
+            .filter(same)
+            .eq(other.terms.iter().filter(same))
+        {
+            return false;
+        }
+        self.lanes.iter().enumerate().any(|(i, a)| {
+            other.lanes.iter().enumerate().any(|(j, b)| {
+                i / width != j / width
+                    && (b.wrapping_sub(*a) < bytes || a.wrapping_sub(*b) < other_bytes)
+            })
+        })
+    }
+}
+
+/// Makes the warps of a kernel meet where lanes count on running in step. `width`: lanes of a subgroup.
+pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u32) {
+    let mut pass = Pass {
+        graph,
+        module,
+        layout,
+        width: width as usize,
+        constants: graph.constants(),
+        writers: None,
+        levels: None,
+        forms: FxHashMap::default(),
+        accesses: Vec::new(),
+        kinds: Vec::new(),
+    };
+    if !pass.collect() {
+        return;
+    }
+    let meetings = pass.place();
+    for (block, at, level) in meetings {
+        let block = &mut graph.blocks[block];
+        block.convergent = true;
+        let meeting = graph::Meeting {
+            at,
+            by_rows: level == Level::Warp,
+        };
+        let after = block.meetings.partition_point(|m| m.at < at);
+        block.meetings.insert(after, meeting);
+    }
+}
+
+struct Pass<'a, 'm> {
+    graph: &'a Graph<'m>,
+    module: &'a Module<'a>,
+    layout: &'a ModuleLayout,
+    width: usize,
+    constants: Vec<Option<u64>>,
+    writers: Option<Vec<Option<Step>>>,
+    levels: Option<Levels>,
+    /// None: not known, or being worked out.
+    forms: FxHashMap<Register, Option<Form>>,
+    accesses: Vec<Access>,
+    /// By block: steps that matter.
+    kinds: Vec<Vec<(u32, Kind)>>,
+}
+
+impl Pass<'_, '_> {
+    /// Finds the accesses. Whether there can be a pair.
+    fn collect(&mut self) -> bool {
+        let graph = self.graph;
+        let mut found = Vec::new();
+        for block in &graph.blocks {
+            let mut kinds = Vec::new();
+            for (at, step) in block.steps.iter().enumerate() {
+                let Step::Instruction {
+                    frame, statement, ..
+                } = *step
+                else {
+                    continue;
+                };
+                let i = graph.instruction(frame, statement);
+                if let Some(access) = access(i) {
+                    kinds.push((at as u32, Kind::Access(found.len() as u32)));
+                    found.push((frame, statement, access));
+                } else if self.comes_together(frame, i) {
+                    kinds.push((at as u32, Kind::Meeting));
+                }
+            }
+            self.kinds.push(kinds);
+        }
+        let any = |f: &dyn Fn(&Access) -> bool| found.iter().any(|(.., a)| f(a));
+        if found.len() < 2 || !any(&|a| a.writes) {
+            return false;
+        }
+        let touches = |b: usize| graph.blocks[b].convergent || !self.kinds[b].is_empty();
+        self.levels = uniform::levels(graph, self.module, self.layout, &touches);
+        if self.levels.is_none() {
+            return false;
+        }
+        self.writers = Some(graph.only_writers());
+        for (frame, statement, mut access) in found {
+            let i = graph.instruction(frame, statement);
+            let address = i
+                .operands
+                .iter()
+                .find(|o| matches!(o, Operand::Address { .. }));
+            access.address = address.and_then(|o| self.operand(frame, o));
+            self.accesses.push(access);
+        }
+        true
+    }
+
+    /// Whether the lanes of the warp have come together when the instruction is done.
+    fn comes_together(&self, frame: u32, i: &Instruction) -> bool {
+        match i.opcode {
+            Opcode::Bar | Opcode::Barrier => !i.has(Modifier::Arrive),
+            Opcode::Shfl => {
+                // Butterflies within a subgroup are none of the warp's.
+                let distance = match i.operands.get(2) {
+                    Some(Operand::Integer(v)) => Some(*v),
+                    Some(Operand::Register(r)) => {
+                        self.constants[self.graph.register(frame, *r) as usize]
+                    }
+                    _ => None,
+                };
+                !(i.has(Modifier::Bfly) && distance.is_some_and(|d| d < self.width as u64))
+            }
+            Opcode::Vote | Opcode::Match | Opcode::Redux | Opcode::Elect | Opcode::Ldmatrix => true,
+            _ => false,
+        }
+    }
+
+    fn level(&self, block: usize) -> Level {
+        let levels = self.levels.as_ref().expect("found before forms");
+        levels.blocks[block]
+    }
+
+    /// Where the warps have to meet: block, step before which, level of the block.
+    fn place(&self) -> Vec<(usize, u32, Level)> {
+        let count = self.graph.blocks.len();
+        let (order, dominators) = self.graph.dominators();
+        let words = self.accesses.len().div_ceil(64);
+        // Accesses since the last meeting, at each block's end.
+        let mut open: Vec<Vec<u64>> = vec![vec![0; words]; count];
+        let before = self.graph.predecessors();
+        let mut meetings: Vec<Vec<u32>> = vec![Vec::new(); count];
+        loop {
+            let mut changed = false;
+            let mut placed = false;
+            for &b in &order {
+                let b = b as usize;
+                let mut here = vec![0u64; words];
+                for &p in &before[b] {
+                    for (h, o) in here.iter_mut().zip(&open[p as usize]) {
+                        *h |= o;
+                    }
+                }
+                for (at, kind) in &self.kinds[b] {
+                    if meetings[b].contains(at) {
+                        here.fill(0);
+                    }
+                    let n = match kind {
+                        Kind::Meeting => {
+                            here.fill(0);
+                            continue;
+                        }
+                        Kind::Access(n) => *n as usize,
+                    };
+                    if self.meets_any(&here, n) {
+                        if self.level(b) < Level::Lane {
+                            meetings[b].push(*at);
+                            here.fill(0);
+                            placed = true;
+                        } else if let Some(d) = self.together_before(&dominators, b) {
+                            // What came since has no meeting possible in between.
+                            let common = here.iter().zip(&open[d]).map(|(h, o)| h & o);
+                            if self.meets_any(&common.collect::<Vec<_>>(), n) {
+                                meetings[d].push(self.graph.blocks[d].steps.len() as u32);
+                                open[d].fill(0);
+                                placed = true;
+                            }
+                        }
+                    }
+                    here[n / 64] |= 1 << (n % 64);
+                }
+                if meetings[b].contains(&(self.graph.blocks[b].steps.len() as u32)) {
+                    here.fill(0);
+                }
+                changed |= open[b] != here;
+                open[b] = here;
+            }
+            if placed {
+                // Fewer are open than were.
+                open.iter_mut().for_each(|o| o.fill(0));
+            } else if !changed {
+                break;
+            }
+        }
+        let each = meetings.into_iter().enumerate();
+        each.flat_map(|(b, at)| at.into_iter().map(move |at| (b, at)))
+            .map(|(b, at)| (b, at, self.level(b)))
+            .collect()
+    }
+
+    /// The nearest block that all ways to a block pass, and where a warp is together.
+    fn together_before(&self, dominators: &[u32], block: usize) -> Option<usize> {
+        let mut at = block;
+        while at != 0 {
+            at = dominators[at] as usize;
+            if self.level(at) < Level::Lane {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn meets_any(&self, open: &[u64], access: usize) -> bool {
+        let access = &self.accesses[access];
+        open.iter().enumerate().any(|(w, bits)| {
+            let mut bits = *bits;
+            while bits != 0 {
+                let other = &self.accesses[w * 64 + bits.trailing_zeros() as usize];
+                bits &= bits - 1;
+                if self.meet(other, access) {
+                    return true;
+                }
+            }
+            false
+        })
+    }
+
+    fn meet(&self, a: &Access, b: &Access) -> bool {
+        let one_writes = a.writes && (b.writes || b.reads) || a.reads && b.writes;
+        one_writes
+            && match (&a.address, &b.address) {
+                (Some(x), Some(y)) => x.meets(a.bytes, y, b.bytes, self.width),
+                _ => a.volatile && b.volatile,
+            }
+    }
+
+    fn register(&mut self, r: Register) -> Option<Form> {
+        if let Some(known) = self.forms.get(&r) {
+            return known.clone();
+        }
+        self.forms.insert(r, None);
+        let writer = self.writers.as_ref().expect("found before forms")[r as usize];
+        let form = match writer {
+            Some(Step::Constant { bits, .. }) => Some(Form::constant(bits as u32)),
+            Some(Step::Copy { from, .. }) => self.register(from),
+            Some(Step::Instruction {
+                frame, statement, ..
+            }) => self.instruction(frame, statement, r),
+            None => None,
+        };
+        let levels = self.levels.as_ref().expect("found before forms");
+        let alike = levels.registers[r as usize] < Level::Lane;
+        let form = form.or_else(|| alike.then(|| Form::term(Term::Register(r))));
+        self.forms.insert(r, form.clone());
+        form
+    }
+
+    fn operand(&mut self, frame: u32, o: &Operand) -> Option<Form> {
+        use SpecialRegister::*;
+        let (symbol, offset) = match o {
+            Operand::Integer(v) => return Some(Form::constant(*v as u32)),
+            Operand::Register(r) => return self.register(self.graph.register(frame, *r)),
+            Operand::Special(TidX) => {
+                let mut form = Form::term(Term::Warp).times(32);
+                form.lanes = std::array::from_fn(|n| n as u32);
+                return Some(form);
+            }
+            Operand::Special(Laneid) => {
+                let mut form = Form::constant(0);
+                form.lanes = std::array::from_fn(|n| n as u32);
+                return Some(form);
+            }
+            Operand::Special(
+                s @ (TidY | TidZ | NtidX | NtidY | NtidZ | CtaidX | CtaidY | CtaidZ | NctaidX
+                | NctaidY | NctaidZ | Warpid),
+            ) => return Some(Form::term(Term::Special(*s))),
+            Operand::Symbol { symbol, offset } => (*symbol, *offset),
+            Operand::Address { base, offset } => match base {
+                AddressBase::Symbol(symbol) => (*symbol, *offset),
+                AddressBase::Absolute => return Some(Form::constant(*offset as u32)),
+                AddressBase::Register(r) => {
+                    let base = self.register(self.graph.register(frame, *r))?;
+                    return Some(base.plus(&Form::constant(*offset as u32), 1));
+                }
+            },
+            _ => return None,
+        };
+        let at = match self.graph.place(self.module, self.layout, frame, symbol)? {
+            Place::Shared(at) => at,
+            Place::DynamicShared => self
+                .graph
+                .static_shared
+                .next_multiple_of(self.graph.dynamic_align.max(1)),
+            _ => return None,
+        };
+        Some(Form::constant(at.wrapping_add(offset as u32)))
+    }
+
+    fn instruction(&mut self, frame: u32, statement: u32, r: Register) -> Option<Form> {
+        use Modifier as M;
+        let graph = self.graph;
+        let i = graph.instruction(frame, statement);
+        let integer = i
+            .types()
+            .all(|t| matches!(t, M::B32 | M::B64 | M::U32 | M::U64 | M::S32 | M::S64));
+        let single = matches!(i.operands.first(), Some(Operand::Register(_)));
+        if !integer || !single || i.predicate.is_some() || i.has(M::Sat) || i.has(M::Hi) {
+            return None;
+        }
+        if !matches!(
+            i.opcode,
+            Opcode::Mov
+                | Opcode::Cvt
+                | Opcode::Cvta
+                | Opcode::Add
+                | Opcode::Sub
+                | Opcode::Mul
+                | Opcode::Mad
+                | Opcode::Shl
+                | Opcode::Shr
+                | Opcode::And
+                | Opcode::Or
+                | Opcode::Xor
+        ) {
+            return None;
+        }
+        let mut sources: SmallVec<[Form; 3]> = SmallVec::new();
+        for o in &i.operands[1..] {
+            sources.push(self.operand(frame, o)?);
+        }
+        // What the lanes have in common where an operation leaves no sum.
+        let common = |lanes: [u32; 32]| Form {
+            terms: SmallVec::from_slice(&[(Term::Register(r), 1)]),
+            lanes,
+        };
+        match (i.opcode, sources.as_slice()) {
+            (Opcode::Mov | Opcode::Cvt, [a]) => Some(a.clone()),
+            (Opcode::Cvta, [a]) if i.has(M::Shared) => Some(a.clone()),
+            (Opcode::Add, [a, b]) => Some(a.plus(b, 1)),
+            (Opcode::Sub, [a, b]) => Some(a.plus(b, !0)),
+            (Opcode::Mul, [a, b]) => product(a, b),
+            (Opcode::Mad, [a, b, c]) => Some(product(a, b)?.plus(c, 1)),
+            (Opcode::Shl, [a, by]) => {
+                let by = by.as_constant()?;
+                Some(a.times(1u32.checked_shl(by).unwrap_or(0)))
+            }
+            (Opcode::Shr, [a, by]) => {
+                let by = by.as_constant().filter(|by| *by < 32)?;
+                let lower = a.low(|l, _| l >> by)?;
+                if a.low_bits() < by {
+                    return Some(common(lower.lanes));
+                }
+                let terms = a.terms.iter().map(|&(t, f)| (t, f >> by)).collect();
+                Some(Form {
+                    terms,
+                    lanes: lower.lanes,
+                })
+            }
+            (Opcode::And, [a, b]) => {
+                let (a, by) = match (a.as_constant(), b.as_constant()) {
+                    (_, Some(by)) => (a, by),
+                    (Some(by), _) => (b, by),
+                    _ => return None,
+                };
+                let lower = a.low(|l, _| l & by)?;
+                let low = u32::MAX.checked_shr(32 - a.low_bits()).unwrap_or(0);
+                Some(if by & !low == 0 {
+                    Form {
+                        terms: SmallVec::new(),
+                        ..lower
+                    }
+                } else if by | low == u32::MAX {
+                    lower
+                } else {
+                    common(lower.lanes)
+                })
+            }
+            (Opcode::Or | Opcode::Xor, [a, b]) => {
+                let (a, b) = if b.terms.is_empty() { (a, b) } else { (b, a) };
+                let bits = a.low_bits();
+                let fits = bits == 32 || b.lanes.iter().all(|l| l >> bits == 0);
+                if !b.terms.is_empty() || !fits {
+                    return None;
+                }
+                a.low(|l, n| match i.opcode {
+                    Opcode::Or => l | b.lanes[n],
+                    _ => l ^ b.lanes[n],
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn product(a: &Form, b: &Form) -> Option<Form> {
+    match (a.as_constant(), b.as_constant()) {
+        (_, Some(by)) => Some(a.times(by)),
+        (Some(by), _) => Some(b.times(by)),
+        _ => None,
+    }
+}
+
+/// The access to shared memory that an instruction is, without its address.
+fn access(i: &Instruction) -> Option<Access> {
+    use Modifier as M;
+    let (reads, writes) = match i.opcode {
+        Opcode::Ld => (true, false),
+        Opcode::St => (false, true),
+        Opcode::Atom | Opcode::Red => (true, true),
+        _ => return None,
+    };
+    if !i
+        .modifiers
+        .iter()
+        .any(|m| matches!(m, M::Shared | M::SharedCta))
+    {
+        return None;
+    }
+    let size = i.types().next_back().and_then(|t| t.size()).unwrap_or(4);
+    Some(Access {
+        address: None,
+        bytes: size * u32::from(graph::vector_width(i)),
+        // One atomic operation beside another needs no order.
+        reads: reads && !writes,
+        writes,
+        volatile: i.has(M::Volatile),
+    })
+}
