@@ -167,12 +167,8 @@ impl GraphExec {
             }
         }
         self.check_memory(&plan)?;
-        let _launching = match plan.prints() {
-            true => Some(self.group.printf.launching(&self.group.vulkan)?),
-            false => None,
-        };
         plan.start_values(stream)?;
-        plan.run(stream)?;
+        plan.run(&self.group, stream)?;
         for node in &plan.nodes {
             match &node.operation {
                 Operation::Allocate(memory) => {
@@ -438,12 +434,9 @@ impl Plan {
         })
     }
 
-    /// Whether a kernel prints.
+    /// Whether a kernel prints, apart from those under conditions.
     fn prints(&self) -> bool {
         self.nodes.iter().any(|node| prints(&node.operation))
-            || self
-                .bodies()
-                .any(|bodies| bodies.plans.iter().any(Plan::prints))
     }
 
     fn bodies(&self) -> impl Iterator<Item = &Bodies> {
@@ -469,11 +462,19 @@ impl Plan {
     }
 
     /// Appends all segments to a stream. Waits for those before a conditional node.
-    fn run(&self, stream: &Arc<Stream>) -> Result {
+    fn run(&self, group: &StreamGroup, stream: &Arc<Stream>) -> Result {
+        let prints = self.prints();
         for segment in &self.segments {
             match segment {
-                Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
-                Segment::Conditional(bodies) => bodies.run(stream)?,
+                Segment::Recording(recording) => {
+                    // Not for longer: waiting for a condition prints.
+                    let _launching = match prints {
+                        true => Some(group.printf.launching(&group.vulkan)?),
+                        false => None,
+                    };
+                    stream.run(|vulkan| vulkan.replay(recording))?
+                }
+                Segment::Conditional(bodies) => bodies.run(group, stream)?,
                 Segment::Memory(batch) => batch.run(stream)?,
                 Segment::Call(call) => {
                     let call = call.clone();
@@ -563,13 +564,13 @@ impl Bodies {
         })
     }
 
-    fn run(&self, stream: &Arc<Stream>) -> Result {
+    fn run(&self, group: &StreamGroup, stream: &Arc<Stream>) -> Result {
         loop {
             stream.synchronize()?;
             let Some(index) = self.node.choice(self.node.value.get()?) else {
                 return Ok(());
             };
-            self.plans[index].run(stream)?;
+            self.plans[index].run(group, stream)?;
             if self.node.kind != Kind::While {
                 return Ok(());
             }
