@@ -99,8 +99,15 @@ impl Link {
         };
         // Whatever is wrong with names is the linker's to tell.
         let image = image.and_then(|text| {
-            let checked = Program::parse(text.clone()).and_then(|program| program.check_calls());
-            checked.map(|()| text)
+            let program = Program::parse(text.clone())?;
+            program.check_calls()?;
+            // Of a library that has only newer PTX beside machine code for the device, that was taken.
+            match program.module().header.target {
+                target if target > major * 10 + minor => {
+                    Ok(ptx::link::retarget(&text, major * 10 + minor)?)
+                }
+                _ => Ok(text),
+            }
         });
         let image = image.map_err(|error| match error.status {
             CUresult::INVALID_PTX => JitError::new(CUresult::INVALID_SOURCE, error.message),
