@@ -753,6 +753,111 @@ fn fill_node(graph: CUgraph, after: &[CUgraphNode], place: CUdeviceptr, value: u
     add_node(graph, after, &mut params(CUgraphNodeType::MEMSET, union))
 }
 
+const PRINTING: &CStr = c"
+.version 8.0
+.target sm_80
+.address_size 64
+.extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);
+.extern .func (.param .b32 result) vprintf(.param .b64 format, .param .b64 arguments);
+.global .align 1 .b8 text[9] = {116, 104, 101, 110, 32, 37, 100, 10, 0};
+// Prints *place, counts it down, and goes on until it is 0.
+.visible .entry countdown(.param .u64 place, .param .u64 handle) {
+    .local .align 8 .b8 arguments[8];
+    .reg .b32 %r<4>;
+    .reg .b64 %rd<5>;
+    ld.param.u64 %rd1, [place];
+    ld.param.u64 %rd2, [handle];
+    ld.global.u32 %r1, [%rd1];
+    st.local.u32 [arguments], %r1;
+    mov.u64 %rd3, arguments;
+    cvta.local.u64 %rd3, %rd3;
+    mov.u64 %rd4, text;
+    cvta.global.u64 %rd4, %rd4;
+    {
+        .param .b64 p0;
+        .param .b64 p1;
+        .param .b32 back;
+        st.param.b64 [p0], %rd4;
+        st.param.b64 [p1], %rd3;
+        call.uni (back), vprintf, (p0, p1);
+    }
+    sub.u32 %r1, %r1, 1;
+    st.global.u32 [%rd1], %r1;
+    {
+        .param .b64 p0;
+        .param .b32 p1;
+        st.param.b64 [p0], %rd2;
+        st.param.b32 [p1], %r1;
+        call.uni cudaGraphSetConditional, (p0, p1);
+    }
+    ret;
+}
+";
+
+/// What kernels before a condition and under it print is printed, and the launch, which waits for the condition, ends.
+#[test]
+fn kernels_print_under_conditions() {
+    if !common::is_child() {
+        let output = common::run_child("kernels_print_under_conditions", &[]);
+        for n in 1..=4 {
+            assert_eq!(
+                output.matches(&format!("then {n}\n")).count(),
+                1,
+                "{output}"
+            );
+        }
+        return;
+    }
+    start();
+    let (mut module, mut countdown) = (CUmodule::NULL, CUfunction::NULL);
+    ok!(cuModuleLoadData(&mut module, PRINTING.as_ptr().cast()));
+    ok!(cuModuleGetFunction(
+        &mut countdown,
+        module,
+        c"countdown".as_ptr()
+    ));
+    let place = zeroed(1);
+    ok!(cuMemsetD32_v2(place, 4, 1));
+    let whole = graph();
+    let (mut handle, mut context) = (0, CUcontext::NULL);
+    ok!(cuCtxGetCurrent(&mut context));
+    ok!(cuGraphConditionalHandleCreate(
+        &mut handle,
+        whole,
+        context,
+        0,
+        0
+    ));
+    let kernel = |graph| {
+        let mut arguments: [*mut c_void; 2] = [
+            std::ptr::from_ref(&place).cast_mut().cast(),
+            std::ptr::from_ref(&handle).cast_mut().cast(),
+        ];
+        let mut union = NONE;
+        union.kernel = CUDA_KERNEL_NODE_PARAMS {
+            func: countdown,
+            gridDimX: 1,
+            gridDimY: 1,
+            gridDimZ: 1,
+            blockDimX: 1,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: 0,
+            kernelParams: arguments.as_mut_ptr(),
+            extra: null_mut(),
+            kern: CUkernel::NULL,
+            ctx: CUcontext::NULL,
+        };
+        add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+    };
+    let first = kernel(whole);
+    let (_, bodies) = conditional(whole, &[first], handle, 1, 1);
+    kernel(bodies[0]);
+    run(instantiate(whole));
+    assert_eq!(read(place, 1), [0]);
+    ok!(cuCtxSynchronize());
+}
+
 #[test]
 fn conditions_decide_what_runs() {
     in_child("conditions_decide_what_runs", &[], || {

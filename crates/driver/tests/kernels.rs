@@ -666,6 +666,106 @@ fn linked_ptx_is_an_image() {
     });
 }
 
+/// Of a library with machine code for this device and PTX for newer ones alone, that PTX is linked: the image is for this device
+/// all the same.
+#[test]
+fn newer_ptx_is_linked_for_this_device() {
+    in_child("newer_ptx_is_linked_for_this_device", &[], || {
+        start();
+        let newer = c".version 8.8\n.target sm_121\n.address_size 64\n\
+            .visible .func (.param .b32 r) seven() { st.param.b32 [r], 7; ret; }";
+        let library = common::fatbin(&[
+            common::fatbin_entry(2, 90, 0x11, b"machine code", 0),
+            common::fatbin_entry(1, 121, 0x11, newer.to_bytes(), 0),
+        ]);
+        let user = c".version 8.0\n.target sm_80\n.address_size 64\n.extern .func (.param .b32 r) seven();\n\
+            .visible .entry ask(.param .u64 to) { .reg .b32 %r; .reg .b64 %a; ld.param.u64 %a, [to];\n\
+            { .param .b32 back; call.uni (back), seven, (); ld.param.b32 %r, [back]; } st.global.b32 [%a], %r; ret; }";
+        for with_user in [true, false] {
+            let mut link = CUlinkState::NULL;
+            let (mut image, mut size) = (null_mut(), 0);
+            let mut module = CUmodule::NULL;
+            ok!(cuLinkCreate_v2(0, null_mut(), null_mut(), &mut link));
+            let (kind, name) = (CUjitInputType::PTX, c"user.ptx".as_ptr());
+            let (none, options) = (null_mut(), null_mut());
+            let (data, length) = (user.as_ptr().cast_mut().cast(), user.count_bytes() + 1);
+            if with_user {
+                ok!(cuLinkAddData_v2(
+                    link, kind, data, length, name, 0, options, none
+                ));
+            }
+            let (kind, name) = (CUjitInputType::FATBINARY, c"library".as_ptr());
+            let data = library.as_ptr().cast_mut().cast();
+            ok!(cuLinkAddData_v2(
+                link,
+                kind,
+                data,
+                library.len(),
+                name,
+                0,
+                options,
+                none
+            ));
+            ok!(cuLinkComplete(link, &mut image, &mut size));
+            ok!(cuModuleLoadData(&mut module, image));
+            ok!(cuLinkDestroy(link));
+            if with_user {
+                let mut to = allocate(4);
+                let mut arguments = [argument(&mut to)];
+                let (ask, arguments) = (function(module, c"ask"), arguments.as_mut_ptr());
+                let stream = CUstream::NULL;
+                ok!(cuLaunchKernel(
+                    ask, 1, 1, 1, 1, 1, 1, 0, stream, arguments, none
+                ));
+                assert_eq!(read(to, 1), [7]);
+            }
+        }
+    });
+}
+
+/// A function that is declared with a result and defined without one, in another module: the result is undefined, the call is not.
+#[test]
+fn a_result_may_be_missing() {
+    in_child("a_result_may_be_missing", &[], || {
+        start();
+        let callee = c".version 8.0\n.target sm_80\n.address_size 64\n\
+            .visible .func put(.param .b64 to, .param .b32 value) { .reg .b32 %r; .reg .b64 %a;\n\
+            ld.param.u64 %a, [to]; ld.param.u32 %r, [value]; st.u32 [%a], %r; ret; }";
+        let caller = c".version 8.0\n.target sm_80\n.address_size 64\n\
+            .extern .func (.param .b32 status) put(.param .b64 to, .param .b32 value);\n\
+            .visible .entry ask(.param .u64 to) { .reg .b32 %r; .reg .b64 %a; ld.param.u64 %a, [to];\n\
+            { .param .b64 p0; .param .b32 p1; .param .b32 back; st.param.b64 [p0], %a; st.param.b32 [p1], 9;\n\
+            call.uni (back), put, (p0, p1); ld.param.b32 %r, [back]; } ret; }";
+        let mut link = CUlinkState::NULL;
+        let (mut image, mut size) = (null_mut(), 0);
+        let mut module = CUmodule::NULL;
+        ok!(cuLinkCreate_v2(0, null_mut(), null_mut(), &mut link));
+        for text in [caller, callee] {
+            ok!(cuLinkAddData_v2(
+                link,
+                CUjitInputType::PTX,
+                text.as_ptr().cast_mut().cast(),
+                text.count_bytes() + 1,
+                c"part".as_ptr(),
+                0,
+                null_mut(),
+                null_mut()
+            ));
+        }
+        ok!(cuLinkComplete(link, &mut image, &mut size));
+        ok!(cuModuleLoadData(&mut module, image));
+        ok!(cuLinkDestroy(link));
+        let mut to = allocate(4);
+        let mut arguments = [argument(&mut to)];
+        let (ask, arguments) = (function(module, c"ask"), arguments.as_mut_ptr());
+        let (stream, none) = (CUstream::NULL, null_mut());
+        ok!(cuLaunchKernel(
+            ask, 1, 1, 1, 1, 1, 1, 0, stream, arguments, none
+        ));
+        assert_eq!(read(to, 1), [9]);
+    });
+}
+
 #[test]
 fn kernels_print() {
     if common::is_child() {

@@ -142,32 +142,9 @@ fn without_a_vulkan_driver_there_is_no_device() {
     );
 }
 
-/// A fatbin with one entry: a kind (1 PTX, 2 machine code), flags, what is stored, and the size it is said to have.
+/// A fatbin with one entry for `sm_80`: a kind (1 PTX, 2 machine code), flags, what is stored, and the size it is said to have.
 fn fatbin(kind: u16, flags: u64, stored: &[u8], size: u64) -> Vec<u8> {
-    let padded = stored.len().next_multiple_of(8);
-    let mut bytes = 0xba55ed50u32.to_le_bytes().to_vec();
-    bytes.extend([1, 0, 16, 0]);
-    bytes.extend((64 + padded as u64).to_le_bytes());
-    bytes.extend(kind.to_le_bytes());
-    bytes.extend([1, 1]);
-    for word in [
-        64,
-        padded as u32,
-        0,
-        stored.len() as u32,
-        0,
-        4 | 8 << 16,
-        80,
-    ] {
-        bytes.extend(u32::to_le_bytes(word));
-    }
-    bytes.resize(16 + 40, 0);
-    bytes.extend(flags.to_le_bytes());
-    bytes.resize(16 + 56, 0);
-    bytes.extend(size.to_le_bytes());
-    bytes.extend(stored);
-    bytes.resize(16 + 64 + padded, 0);
-    bytes
+    common::fatbin(&[common::fatbin_entry(kind, 80, flags, stored, size)])
 }
 
 const PLAIN: u64 = 0x11;

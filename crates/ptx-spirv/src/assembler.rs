@@ -243,6 +243,16 @@ impl Assembler {
         self.capabilities.insert(capability as u32);
     }
 
+    /// A constant that is declared already.
+    pub fn known(&self, ty: Type, bits: u64) -> Option<Id> {
+        self.constants.get(&(ty, bits)).copied()
+    }
+
+    /// Whether a type is declared so far.
+    pub fn has_type(&self, ty: Type) -> bool {
+        self.types.contains_key(&ty)
+    }
+
     /// Declares an extension (once).
     pub fn extension(&mut self, name: &'static str) {
         self.extensions.insert(name);

@@ -775,7 +775,10 @@ impl<'m> Builder<'m, '_> {
         start: u32,
         after: u32,
     ) -> Result<(), TranslateError> {
-        if results.len() != function.results.len() || arguments.len() != function.parameters.len() {
+        // A module may declare that a function of another one has a result where it has none (Numba does so with C's `void`);
+        // linkers do not compare the two, and the result is undefined.
+        let gives = function.results.len() == results.len() || function.results.is_empty();
+        if !gives || arguments.len() != function.parameters.len() {
             return Err(self.invalid(
                 i.span,
                 format!(

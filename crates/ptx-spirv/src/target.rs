@@ -80,8 +80,15 @@ pub struct Target {
     pub denorm_flush_f32: bool,
     /// shaderRoundingModeRTEFloat32.
     pub rounding_rte_f32: bool,
+    /// shaderSignedZeroInfNanPreserveFloat16.
+    pub nan_preserve_f16: bool,
     /// shaderSignedZeroInfNanPreserveFloat32.
     pub nan_preserve_f32: bool,
+    /// shaderSignedZeroInfNanPreserveFloat64.
+    pub nan_preserve_f64: bool,
+    /// Whether the driver's compiler computes with constant zeros. Mesa's takes `x + 0` for `x` (also where `x` is -0), whatever the
+    /// modes say, and llvmpipe `x * 0` and `0 / x` for 0, `x / 0` for anything (seen in 25.0).
+    pub computes_with_zeros: bool,
     /// Whether GLSL.std.450 Fma rounds once.
     pub fused_fma: bool,
     /// Where `fused_fma` is false: whether single-precision fma made of double-precision arithmetic rounds once in every
@@ -137,7 +144,10 @@ impl Target {
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
             rounding_rte_f32: true,
+            nan_preserve_f16: true,
             nan_preserve_f32: true,
+            nan_preserve_f64: true,
+            computes_with_zeros: false,
             fused_fma: false,
             exact_fma: false,
             flush_explicitly: false,
@@ -169,7 +179,10 @@ impl Target {
             denorm_preserve_f64: true,
             denorm_flush_f32: true,
             rounding_rte_f32: true,
+            nan_preserve_f16: true,
             nan_preserve_f32: true,
+            nan_preserve_f64: true,
+            computes_with_zeros: false,
             fused_fma: true,
             exact_fma: true,
             flush_explicitly: true,
@@ -202,7 +215,10 @@ impl Target {
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
             rounding_rte_f32: false,
+            nan_preserve_f16: false,
             nan_preserve_f32: false,
+            nan_preserve_f64: false,
+            computes_with_zeros: true,
             fused_fma: true,
             exact_fma: true,
             flush_explicitly: true,
@@ -232,6 +248,7 @@ impl Target {
     /// An NVIDIA GPU under NVIDIA's driver: its matrix units work on PTX's fragments.
     pub fn nvidia() -> Self {
         Self {
+            computes_with_zeros: true,
             min_max_orders_zeros: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,

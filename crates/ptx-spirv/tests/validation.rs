@@ -106,9 +106,19 @@ const LACKS: &[Lack] = &[
         &[],
     ),
     (
-        "nan_preserve_f32",
-        |t| t.nan_preserve_f32 = false,
+        "nan_preserve_f16, nan_preserve_f32, nan_preserve_f64",
+        |t| {
+            t.nan_preserve_f16 = false;
+            t.nan_preserve_f32 = false;
+            t.nan_preserve_f64 = false;
+        },
         &[Capability::SignedZeroInfNanPreserve],
+        &[],
+    ),
+    (
+        "computes_with_zeros",
+        |t| t.computes_with_zeros = true,
+        &[],
         &[],
     ),
     ("flush_explicitly", |t| t.flush_explicitly = false, &[], &[]),

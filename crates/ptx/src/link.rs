@@ -190,6 +190,30 @@ fn definitions<'a>(parts: &[Part<'a>]) -> Result<FxHashMap<&'a str, (usize, Link
     Ok(defined)
 }
 
+/// The text with another target, for a device that is older than the text says (`sm_121` to `sm_90`).
+///
+/// # Errors
+/// Where it is no PTX.
+pub fn retarget(source: &str, target: u32) -> Result<String, ParseError> {
+    let mut cursor = Cursor {
+        text: source.as_bytes(),
+        pos: 0,
+    };
+    while cursor.next_byte() != 0 {
+        let start = cursor.pos;
+        item(&mut cursor).map_err(|fault| error(source, *fault))?;
+        let Some(rest) = source[start..cursor.pos].strip_prefix(".target") else {
+            continue;
+        };
+        let name = start + ".target".len() + (rest.len() - rest.trim_start().len());
+        let end = source[name..]
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .map_or(source.len(), |length| name + length);
+        return Ok(format!("{}sm_{target}{}", &source[..name], &source[end..]));
+    }
+    Ok(source.to_owned())
+}
+
 fn header(parts: &[Part]) -> String {
     let version = parts.iter().map(|part| part.header.version).max();
     let target = parts

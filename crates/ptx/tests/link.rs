@@ -1,6 +1,6 @@
 //! Several modules to one.
 
-use ptx::link::{link, LinkError};
+use ptx::link::{link, retarget, LinkError};
 use ptx::{Initial, Module};
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n";
@@ -141,4 +141,16 @@ fn errors_have_names() {
         .unwrap_err()
         .to_string()
         .starts_with("part1: line 4: "));
+}
+
+#[test]
+fn a_target_is_replaced_alone() {
+    let text = "// .target sm_1\n.version 8.8\n.target sm_121, debug\n.address_size 64\n.entry k() { ret; } // sm_121\n";
+    let other = retarget(text, 90).unwrap();
+    assert_eq!(other, text.replace("sm_121, debug", "sm_90, debug"));
+    assert_eq!(Module::parse(&other).unwrap().header.target, 90);
+    let arch = ".version 8.8 .target sm_121a .address_size 64";
+    let header = Module::parse(&retarget(arch, 90).unwrap()).unwrap().header;
+    assert_eq!((header.target, header.target_suffix), (90, None));
+    assert!(retarget(".version 8.0\n.entry", 90).is_err());
 }

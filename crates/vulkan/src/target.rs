@@ -57,7 +57,10 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.denorm_flush_f32 =
         on(facts.v12.shader_denorm_flush_to_zero_float32) && independence != Independence::NONE;
     target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);
+    target.computes_with_zeros = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
+    target.nan_preserve_f16 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float16);
     target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
+    target.nan_preserve_f64 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float64);
     // By instruction it costs several operations for each one, for numbers below 2^-126.
     target.flush_explicitly =
         std::env::var_os("VKCUDA_EXACT_FTZ").is_some_and(|value| value == "1");

@@ -168,10 +168,6 @@ impl GraphExec {
             }
         }
         self.check_memory(&plan)?;
-        let _launching = match plan.prints() {
-            true => Some(self.group.printf.launching(&self.group.vulkan)?),
-            false => None,
-        };
         plan.start_values(stream)?;
         // One cooperative launch at a time on a device, whether in a graph or not.
         let mut last_cooperative = match plan.cooperates() {
@@ -181,7 +177,7 @@ impl GraphExec {
         if let Some(Some(point)) = last_cooperative.as_deref() {
             stream.run(|vulkan| vulkan.wait(point))?;
         }
-        plan.run(stream)?;
+        plan.run(&self.group, stream)?;
         if let Some(last) = &mut last_cooperative {
             **last = Some(stream.vulkan.record_event(false).cuda()?);
         }
@@ -452,12 +448,9 @@ impl Plan {
         })
     }
 
-    /// Whether a kernel prints.
+    /// Whether a kernel prints, apart from those under conditions.
     fn prints(&self) -> bool {
         self.nodes.iter().any(|node| prints(&node.operation))
-            || self
-                .bodies()
-                .any(|bodies| bodies.plans.iter().any(Plan::prints))
     }
 
     /// Whether blocks of a kernel wait for each other.
@@ -492,11 +485,19 @@ impl Plan {
     }
 
     /// Appends all segments to a stream. Waits for those before a conditional node.
-    fn run(&self, stream: &Arc<Stream>) -> Result {
+    fn run(&self, group: &StreamGroup, stream: &Arc<Stream>) -> Result {
+        let prints = self.prints();
         for segment in &self.segments {
             match segment {
-                Segment::Recording(recording) => stream.run(|vulkan| vulkan.replay(recording))?,
-                Segment::Conditional(bodies) => bodies.run(stream)?,
+                Segment::Recording(recording) => {
+                    // Not for longer: waiting for a condition prints.
+                    let _launching = match prints {
+                        true => Some(group.printf.launching(&group.vulkan)?),
+                        false => None,
+                    };
+                    stream.run(|vulkan| vulkan.replay(recording))?
+                }
+                Segment::Conditional(bodies) => bodies.run(group, stream)?,
                 Segment::Memory(batch) => batch.run(stream)?,
                 Segment::Call(call) => {
                     let call = call.clone();
@@ -586,13 +587,13 @@ impl Bodies {
         })
     }
 
-    fn run(&self, stream: &Arc<Stream>) -> Result {
+    fn run(&self, group: &StreamGroup, stream: &Arc<Stream>) -> Result {
         loop {
             stream.synchronize()?;
             let Some(index) = self.node.choice(self.node.value.get()?) else {
                 return Ok(());
             };
-            self.plans[index].run(stream)?;
+            self.plans[index].run(group, stream)?;
             if self.node.kind != Kind::While {
                 return Ok(());
             }

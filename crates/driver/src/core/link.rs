@@ -101,7 +101,14 @@ impl Link {
         let image = image.and_then(|text| {
             let program = Program::parse(text)?.with_max_registers(self.options.max_registers);
             program.check_calls()?;
-            Ok(program.text_with_max_registers())
+            let text = program.text_with_max_registers();
+            // Of a library that has only newer PTX beside machine code for the device, that was taken.
+            match program.module().header.target {
+                target if target > major * 10 + minor => {
+                    Ok(ptx::link::retarget(&text, major * 10 + minor)?)
+                }
+                _ => Ok(text),
+            }
         });
         let image = image.map_err(|error| match error.status {
             CUresult::INVALID_PTX => JitError::new(CUresult::INVALID_SOURCE, error.message),

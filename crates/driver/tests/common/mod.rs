@@ -49,6 +49,42 @@ pub const ADD_PTX: &CStr = c"
 }
 ";
 
+/// An entry of a fatbin: a kind (1 PTX, 2 machine code), the device (`sm_`), flags, what is stored, and the size it is said to
+/// have.
+pub fn fatbin_entry(kind: u16, sm: u32, flags: u64, stored: &[u8], size: u64) -> Vec<u8> {
+    let padded = stored.len().next_multiple_of(8);
+    let mut bytes = kind.to_le_bytes().to_vec();
+    bytes.extend([1, 1]);
+    for word in [
+        64,
+        padded as u32,
+        0,
+        stored.len() as u32,
+        0,
+        4 | 8 << 16,
+        sm,
+    ] {
+        bytes.extend(u32::to_le_bytes(word));
+    }
+    bytes.resize(40, 0);
+    bytes.extend(flags.to_le_bytes());
+    bytes.resize(56, 0);
+    bytes.extend(size.to_le_bytes());
+    bytes.extend(stored);
+    bytes.resize(64 + padded, 0);
+    bytes
+}
+
+/// A fatbin of entries.
+pub fn fatbin(entries: &[Vec<u8>]) -> Vec<u8> {
+    let length: usize = entries.iter().map(Vec::len).sum();
+    let mut bytes = 0xba55ed50u32.to_le_bytes().to_vec();
+    bytes.extend([1, 0, 16, 0]);
+    bytes.extend((length as u64).to_le_bytes());
+    bytes.extend(entries.concat());
+    bytes
+}
+
 /// Set in a child process.
 const CHILD: &str = "VKCUDA_TEST_CHILD";
 

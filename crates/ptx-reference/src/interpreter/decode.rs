@@ -293,11 +293,12 @@ impl<'p, 'm> Decoder<'p, 'm> {
                 _ => u64::from(*bits),
             }),
             Operand::Double(bits) => Source::Constant(match ty.and_then(semantics::format_of) {
-                Some(format) => format.round(
+                // As it is: a NaN keeps its bits.
+                Some(format) if format != softfloat::F64 => format.round(
                     softfloat::F64.unpack(*bits),
                     softfloat::Rounding::NearestEven,
                 ),
-                None => *bits,
+                _ => *bits,
             }),
             Operand::Special(register) => Source::Special(*register),
             Operand::Symbol { symbol, offset } => {

@@ -501,7 +501,7 @@ impl Emitter<'_> {
             (M::F64, Type::F64) | (M::F32, Type::F32) => v,
             (M::F64, _) => self.asm.op(Op::FConvert, Type::F64, &[v]),
             (M::F32, _) => match directed {
-                None => self.asm.op(Op::FConvert, Type::F32, &[v]),
+                None => self.narrow(Type::F32, v),
                 Some(mode) => {
                     let zero = self.asm.constant(Type::F64, 0);
                     self.round_directed(v, zero, mode)
@@ -531,8 +531,7 @@ impl Emitter<'_> {
 
     /// A double in single precision, rounded to odd.
     pub(super) fn double_to_odd(&mut self, v: Id) -> Id {
-        // NoContraction: a compiler may otherwise take the way to single precision and back for nothing.
-        let r = self.exact(Op::FConvert, Type::F32, &[v]);
+        let r = self.narrow(Type::F32, v);
         let back = self.exact(Op::FConvert, Type::F64, &[r]);
         let error = self.exact(Op::FSub, Type::F64, &[v, back]);
         // Only the sign of the error matters: bring it to single precision without losing it.
@@ -637,7 +636,7 @@ impl Emitter<'_> {
         }
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
-        let id = self.exact(Op::FConvert, Type::F16, &[exact]);
+        let id = self.narrow(Type::F16, exact);
         let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
         let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
         let canonical = self.asm.constant(Type::U16, 0x7fff);

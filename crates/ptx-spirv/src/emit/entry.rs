@@ -435,10 +435,20 @@ impl Emitter<'_> {
             self.asm
                 .mode(main, ExecutionMode::RoundingModeRTE as u32, &[32]);
         }
-        if self.target.nan_preserve_f32 {
+        // Of the types that there are.
+        let has = |ty| self.asm.has_type(ty);
+        let widths = [
+            (16, self.target.nan_preserve_f16 && has(Type::F16)),
+            (32, self.target.nan_preserve_f32),
+            (64, self.target.nan_preserve_f64 && has(Type::F64)),
+        ];
+        for (width, _) in widths.into_iter().filter(|w| w.1) {
             self.asm.capability(Capability::SignedZeroInfNanPreserve);
-            self.asm
-                .mode(main, ExecutionMode::SignedZeroInfNanPreserve as u32, &[32]);
+            self.asm.mode(
+                main,
+                ExecutionMode::SignedZeroInfNanPreserve as u32,
+                &[width],
+            );
         }
         if self.subnormals == subnormal::Subnormals::ByShader {
             self.asm.capability(Capability::DenormFlushToZero);

@@ -4,6 +4,7 @@
 //! double precision: the rounded result is compared with the exact one and moved by one unit where it lies on the wrong
 //! side.
 
+use super::entry::Push;
 use super::*;
 use rspirv::spirv::{Decoration, GLOp};
 
@@ -42,6 +43,38 @@ impl Emitter<'_> {
         id
     }
 
+    /// A conversion to a narrower type, which rounds. Compilers take the way there and back for nothing otherwise
+    /// (Mesa's: a sum of single precision in double precision would then be rounded only where it is stored).
+    pub(crate) fn narrow(&mut self, ty: Type, value: Id) -> Id {
+        self.exact(Op::FConvert, ty, &[value])
+    }
+
+    /// An operand of arithmetic: a constant zero becomes one that the driver's compiler does not know, where it takes `x + 0` and
+    /// `x - -0` for `x` otherwise (-0 + 0 is 0), `x * 0` and `0 / x` for 0, and `x / 0` for anything. In a register that is written several times a constant is not seen.
+    /// `ty` may be the word of two halves or of bf16.
+    pub(crate) fn computable(&mut self, ty: Type, value: Id) -> Id {
+        let sign = 1 << (8 * ty.size() - 1);
+        let known = |e: &Self, bits| e.asm.known(ty, bits) == Some(value);
+        let minus = known(self, sign);
+        if self.target.computes_with_zeros || !(minus || known(self, 0)) {
+            return value;
+        }
+        let zero = self.push(Push::Zero);
+        let bits = Type::unsigned(ty.size());
+        let mut zero = match bits {
+            Type::U32 => zero,
+            _ => self.asm.op(Op::UConvert, bits, &[zero]),
+        };
+        if minus {
+            let sign = self.asm.constant(bits, sign);
+            zero = self.asm.op(Op::BitwiseOr, bits, &[zero, sign]);
+        }
+        match ty == bits {
+            true => zero,
+            false => self.asm.op(Op::Bitcast, ty, &[zero]),
+        }
+    }
+
     pub(super) fn float(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
         let d = self.operand(i, 0)?;
@@ -60,8 +93,16 @@ impl Emitter<'_> {
         let flush = ty == Type::F32 && self.flushes(i, bitwise);
         // rcp.approx.ftz.f64 and rsqrt.approx.ftz.f64 see and give the upper 32 bits alone.
         let gross = ty == Type::F64 && i.has(M::Approx) && i.has(M::Ftz);
+        let computes = matches!(
+            i.opcode,
+            Opcode::Add | Opcode::Sub | Opcode::Mul | Opcode::Fma | Opcode::Mad | Opcode::Div
+        );
         let read = |e: &mut Self, n: usize| -> Result<Id> {
             let id = e.value(e.operand(i, n)?, ty)?;
+            let id = match computes {
+                true => e.computable(ty, id),
+                false => id,
+            };
             Ok(match (flush, gross) {
                 (true, _) => e.flush(id),
                 (_, true) => e.upper_bits(id, true),
@@ -530,7 +571,7 @@ impl Emitter<'_> {
         } else {
             self.exact(Op::FAdd, Type::F64, &[product, c])
         };
-        let id = self.asm.op(Op::FConvert, Type::F32, &[id]);
+        let id = self.narrow(Type::F32, id);
         self.asm.void(Op::ReturnValue, &[id]);
     }
 
@@ -652,8 +693,7 @@ impl Emitter<'_> {
 
     /// `exact + error` (the error below a unit of `exact`) to single precision in a directed mode.
     pub(crate) fn round_directed(&mut self, exact: Id, error: Id, mode: Directed) -> Id {
-        // NoContraction: a compiler may otherwise take the way to single precision and back for nothing.
-        let r = self.exact(Op::FConvert, Type::F32, &[exact]);
+        let r = self.narrow(Type::F32, exact);
         let back = self.exact(Op::FConvert, Type::F64, &[r]);
         let zero = self.asm.constant(Type::F64, 0);
         let above = {

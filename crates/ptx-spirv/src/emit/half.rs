@@ -28,11 +28,20 @@ impl Emitter<'_> {
                 i.mnemonic()
             )));
         }
+        let computes = matches!(
+            i.opcode,
+            Opcode::Add | Opcode::Sub | Opcode::Mul | Opcode::Fma
+        );
+        let computable = |e: &mut Self, ty, value| match computes {
+            true => e.computable(ty, value),
+            false => value,
+        };
         if brain {
             if !packed {
                 let mut a = Vec::new();
                 for n in 0..sources {
-                    a.push(self.value(self.operand(i, n + 1)?, Type::U16)?);
+                    let bits = self.value(self.operand(i, n + 1)?, Type::U16)?;
+                    a.push(computable(self, Type::U16, bits));
                 }
                 let id = self.brain_operation(i, &a)?;
                 return self.set(d, Type::U16, id);
@@ -40,7 +49,8 @@ impl Emitter<'_> {
             let mut halves = Vec::new();
             let mut words = Vec::new();
             for n in 0..sources {
-                words.push(self.value(self.operand(i, n + 1)?, Type::U32)?);
+                let word = self.value(self.operand(i, n + 1)?, Type::U32)?;
+                words.push(computable(self, Type::U32, word));
             }
             for k in 0..2u32 {
                 let shift = self.asm.u32(16 * k);
@@ -63,9 +73,16 @@ impl Emitter<'_> {
             let o = self.operand(i, n + 1)?;
             a.push(if packed {
                 let w = self.value(o, Type::U32)?;
+                let w = computable(self, Type::U32, w);
                 self.asm.op(Op::Bitcast, vector, &[w])
             } else {
-                self.value(o, Type::F16)?
+                // Constants of half precision come by registers of bits.
+                let h = self.value(o, Type::F16)?;
+                let bits = self.value(o, Type::U16)?;
+                match computable(self, Type::U16, bits) {
+                    same if same == bits => h,
+                    zero => self.asm.op(Op::Bitcast, Type::F16, &[zero]),
+                }
             });
         }
         let flushed = i.has(M::Ftz) && self.target.flush_explicitly;
@@ -201,7 +218,7 @@ impl Emitter<'_> {
         self.each(packed, a, |e, x| {
             let v = e.asm.op(Op::FConvert, Type::F32, &[x[0]]);
             let v = e.asm.glsl(op, Type::F32, &[v]);
-            e.asm.op(Op::FConvert, Type::F16, &[v])
+            e.narrow(Type::F16, v)
         })
     }
 
@@ -211,7 +228,7 @@ impl Emitter<'_> {
         let p = self.exact(Op::FMul, Type::F32, &[a, b]);
         let (sum, error) = self.two_sum(Type::F32, p, c);
         let id = self.round_to_odd(Type::F32, sum, error);
-        self.asm.op(Op::FConvert, Type::F16, &[id])
+        self.narrow(Type::F16, id)
     }
 
     /// Two 16-bit values as one word, the first in the low half.

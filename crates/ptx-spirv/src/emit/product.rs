@@ -248,9 +248,7 @@ impl Emitter<'_> {
             Type::Vector(Scalar::F32, 2),
             &[low, high],
         );
-        let v = self
-            .asm
-            .op(Op::FConvert, Type::Vector(Scalar::F16, 2), &[v]);
+        let v = self.narrow(Type::Vector(Scalar::F16, 2), v);
         self.asm.op(Op::Bitcast, Type::U32, &[v])
     }
 
