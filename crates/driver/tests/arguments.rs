@@ -525,6 +525,76 @@ fn batches_are_checked() {
     });
 }
 
+unsafe extern "C" fn pause(_: *mut c_void) {
+    std::thread::sleep(std::time::Duration::from_millis(50));
+}
+
+#[test]
+fn sources_are_read_before_the_call_returns_where_that_is_asked_for() {
+    let name = "sources_are_read_before_the_call_returns_where_that_is_asked_for";
+    in_child(name, &[], || {
+        start();
+        let (stream, to) = (stream(), allocate(4));
+        let mut pinned = null_mut();
+        ok!(cuMemHostAlloc(&mut pinned, 4, 0));
+        let source = pinned.cast::<u32>();
+        let mut pageable = 0u32;
+        let location = CUmemLocation {
+            kind: CUmemLocationType::INVALID,
+            id: 0,
+        };
+        let mut attributes = CUmemcpyAttributes {
+            srcAccessOrder: 2,
+            srcLocHint: location,
+            dstLocHint: location,
+            flags: 0,
+        };
+        for round in 1..=2u32 {
+            let place = match round {
+                1 => source,
+                _ => std::ptr::from_mut(&mut pageable),
+            };
+            // SAFETY: host memory of this process.
+            unsafe { place.write(round) };
+            ok!(cuLaunchHostFunc(stream, Some(pause), null_mut()));
+            ok!(cuMemcpyWithAttributesAsync(
+                to,
+                place as u64,
+                4,
+                &mut attributes,
+                stream
+            ));
+            // SAFETY: as above.
+            unsafe { place.write(99) };
+            let mut value = 0u32;
+            ok!(cuMemcpyDtoHAsync_v2(
+                std::ptr::from_mut(&mut value).cast(),
+                to,
+                4,
+                stream
+            ));
+            ok!(cuStreamSynchronize(stream));
+            assert_eq!(value, round);
+        }
+        // Orders and flags are known ones.
+        for (order, flags, status) in [
+            (1, 1, CUresult::SUCCESS),
+            (1, 2, CUresult::INVALID_VALUE),
+            (0, 0, CUresult::INVALID_VALUE),
+            (4, 0, CUresult::INVALID_VALUE),
+        ] {
+            attributes.srcAccessOrder = order;
+            attributes.flags = flags;
+            // SAFETY: valid places.
+            let found = unsafe {
+                cuMemcpyWithAttributesAsync(to, pinned as u64, 4, &mut attributes, stream)
+            };
+            assert_eq!(found, status, "order {order}, flags {flags}");
+        }
+        ok!(cuStreamSynchronize(stream));
+    });
+}
+
 /// Registers that a kernel of the loaded module is said to take.
 fn registers(module: CUmodule) -> i32 {
     let (mut function, mut count) = (CUfunction::NULL, 0);

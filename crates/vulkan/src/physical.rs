@@ -297,11 +297,17 @@ impl PhysicalDevice {
     }
 
     /// Workgroups of one dispatch that surely run at the same time, with none that waits for another to end: one for each
-    /// multiprocessor, where the driver tells their number; on llvmpipe one for each of its threads. 1 where nothing is known.
-    /// Vulkan itself promises nothing of the kind.
+    /// multiprocessor, where the driver tells their number, and one for each two compute units of AMD, which share what one
+    /// workgroup may need; on llvmpipe one for each of its threads. 1 where nothing is known. Vulkan itself promises nothing of
+    /// the kind.
     pub fn resident_workgroups(&self) -> u32 {
+        const AMD: u32 = 0x1002;
         if !self.is_llvmpipe() {
-            return self.limits.multiprocessors.unwrap_or(1);
+            let units = self.limits.multiprocessors.unwrap_or(1);
+            return match self.vendor_id() {
+                AMD => (units / 2).max(1),
+                _ => units,
+            };
         }
         // llvmpipe hands the workgroups of a dispatch to its threads one by one when there are no more than threads. It has
         // one for each CPU of the process, or as many as this variable says, and none at all for a single one.

@@ -234,6 +234,45 @@ fn scratch_of_a_recording_is_its_own() {
 }
 
 #[test]
+fn workgroups_that_meet_are_no_more_than_run_at_once() {
+    let device = device();
+    let pipeline = pipeline(&device);
+    let memory = device.allocate(4096, MemoryKind::Device).unwrap();
+    let most = device.physical().resident_workgroups();
+    let meeting = |count| match affine(&pipeline, memory.address(), 1, 1) {
+        Node::Launch {
+            pipeline,
+            parameters,
+            module,
+            printf,
+            ..
+        } => Node::Launch {
+            pipeline,
+            grid: [count, 1, 1],
+            parameters,
+            module,
+            printf,
+            resident: true,
+        },
+        other => other,
+    };
+    let recording = device.record(vec![meeting(most)]).unwrap();
+    assert!(matches!(
+        device.record(vec![meeting(most + 1)]),
+        Err(Error::InvalidArgument(_))
+    ));
+    assert!(matches!(
+        recording.set(0, meeting(most + 1)),
+        Err(Error::InvalidArgument(_))
+    ));
+    // What was refused has changed nothing.
+    let stream = device.create_stream().unwrap();
+    stream.fill(memory.address(), 0, 4, 1024).unwrap();
+    stream.replay(&recording).unwrap();
+    assert_eq!(word(&stream, memory.address()), 1);
+}
+
+#[test]
 fn a_recording_outlives_its_handles_while_it_runs() {
     let device = device();
     let stream = device.create_stream().unwrap();

@@ -1,8 +1,12 @@
-//! Copies in batches. The operations of a batch may run in any order; here they run in that of the arrays.
+//! Copies in batches. The operations of a batch may run in any order; here they run in that of the arrays, and sources are read in
+//! stream order, but for host memory that the device does not reach, which is read by the call. Where they are to be read before the
+//! call returns, it waits.
 
 use super::copy::{cuMemcpy3DWithAttributesAsync, cuMemcpyAsync};
 use super::managed::batch_stream;
 use crate::boundary::{Accept, In, Out, Result};
+use crate::core::pointer;
+use crate::core::stream::Stream;
 use cuda_abi::*;
 
 /// `failed` gets the index of the copy that is wrong.
@@ -12,6 +16,7 @@ fn copies(
     sizes: In<usize>,
     count: usize,
     stream: CUstream,
+    waits: bool,
     failed: &mut usize,
 ) -> Result {
     if count == 0 {
@@ -25,27 +30,47 @@ fn copies(
         }
         cuMemcpyAsync(dsts.at(index)?, srcs.at(index)?, sizes.at(index)?, stream)?;
     }
-    Ok(())
+    let mut sources = srcs.all(count)?.into_iter();
+    match waits && sources.any(is_read_later) {
+        true => Stream::from_handle(stream)?.synchronize(),
+        false => Ok(()),
+    }
 }
 
-/// The attributes say when sources are read, at the latest in stream order, which is when they are, and where memory may
-/// be.
+/// Whether a copy in a stream reads this memory when its turn comes.
+fn is_read_later(address: CUdeviceptr) -> bool {
+    pointer::find(address).is_some()
+}
+
+/// What a copy's attributes ask for beside hints: whether its source is to be read before the call returns.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for an unknown order or unknown flags.
+pub(super) fn reads_during_call(order: i32, flags: u32) -> Result<bool> {
+    const PREFER_OVERLAP_WITH_COMPUTE: u32 = 1;
+    match (order, flags & !PREFER_OVERLAP_WITH_COMPUTE) {
+        (1 | 3, 0) => Ok(false),
+        (2, 0) => Ok(true),
+        _ => Err(CUresult::INVALID_VALUE),
+    }
+}
+
+/// The attributes of a batch: whether a source is to be read before the call returns.
 fn attributes(
     list: In<CUmemcpyAttributes>,
     indices: In<usize>,
     number: usize,
     count: usize,
-) -> Result {
+) -> Result<bool> {
     let starts = indices.all(number)?;
     let ascending = starts.windows(2).all(|pair| pair[0] < pair[1]);
-    let known = list
-        .all(number)?
-        .iter()
-        .all(|attributes| matches!(attributes.srcAccessOrder, 1..=3));
-    match starts.first() == Some(&0) && number <= count && ascending && known {
-        true => Ok(()),
-        false => Err(CUresult::INVALID_VALUE),
+    if starts.first() != Some(&0) || number > count || !ascending {
+        return Err(CUresult::INVALID_VALUE);
     }
+    list.all(number)?
+        .iter()
+        .map(|attributes| reads_during_call(attributes.srcAccessOrder, attributes.flags))
+        .try_fold(false, |any, waits| Ok(any | waits?))
 }
 
 pub fn cuMemcpyBatchAsync(
@@ -62,7 +87,7 @@ pub fn cuMemcpyBatchAsync(
     // SIZE_MAX stands for an error of no single copy.
     let mut failed = usize::MAX;
     let result = attributes(attribute_list, attribute_indices, num_attributes, count)
-        .and_then(|()| copies(dsts, srcs, sizes, count, stream, &mut failed));
+        .and_then(|waits| copies(dsts, srcs, sizes, count, stream, waits, &mut failed));
     if result.is_err() {
         fail_index.set_if(failed);
     }
@@ -79,8 +104,8 @@ pub fn cuMemcpyBatchAsync_v2(
     num_attributes: usize,
     stream: CUstream,
 ) -> Result {
-    attributes(attribute_list, attribute_indices, num_attributes, count)?;
-    copies(dsts, srcs, sizes, count, stream, &mut 0)
+    let waits = attributes(attribute_list, attribute_indices, num_attributes, count)?;
+    copies(dsts, srcs, sizes, count, stream, waits, &mut 0)
 }
 
 pub fn cuMemcpyWithAttributesAsync(
@@ -90,10 +115,13 @@ pub fn cuMemcpyWithAttributesAsync(
     attributes: In<CUmemcpyAttributes>,
     stream: CUstream,
 ) -> Result {
-    if !matches!(attributes.get()?.srcAccessOrder, 1..=3) {
-        return Err(CUresult::INVALID_VALUE);
+    let attributes = attributes.get()?;
+    let waits = reads_during_call(attributes.srcAccessOrder, attributes.flags)?;
+    cuMemcpyAsync(dst, src, size, stream)?;
+    match waits && is_read_later(src) {
+        true => Stream::from_handle(stream)?.synchronize(),
+        false => Ok(()),
     }
-    cuMemcpyAsync(dst, src, size, stream)
 }
 
 /// `failed` gets the index of the copy that is wrong.

@@ -1,5 +1,6 @@
 //! Copies.
 
+use super::batch::reads_during_call;
 use crate::boundary::{In, Result};
 use crate::core::array::Array;
 use crate::core::context::{open_states, Context, State};
@@ -722,9 +723,6 @@ fn batch_sides(op: &CUDA_MEMCPY3D_BATCH_OP) -> Result<(Rows, Rows, [usize; 3])> 
         })
     };
     let extent = op.extent;
-    if !matches!(op.srcAccessOrder, 1..=3) {
-        return Err(CUresult::INVALID_VALUE);
-    }
     Ok((
         side(&op.dst)?,
         side(&op.src)?,
@@ -740,6 +738,12 @@ pub fn cuMemcpy3DWithAttributesAsync(
     if flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    let (destination, source, size) = batch_sides(&op.get()?)?;
-    rows(stream, destination, source, size, false)
+    let op = op.get()?;
+    let waits = reads_during_call(op.srcAccessOrder, op.flags)?;
+    let (destination, source, size) = batch_sides(&op)?;
+    rows(stream, destination, source, size, false)?;
+    match waits {
+        true => Stream::from_handle(stream)?.synchronize(),
+        false => Ok(()),
+    }
 }

@@ -156,6 +156,61 @@ probes! {
         go!(cuMemcpyWithAttributesAsync(b, a, 16, &[9u32, 0, 0, 0, 0, 0], s));
         go!(cuMemcpyWithAttributesAsync(b, a, 16, &attributes, NULL));
     };
+    "batch/copies-3d" => || {
+        context();
+        let (a, b, s) = (alloc(256), alloc(256), stream(1));
+        must!(cuMemsetD32_v2(a, 5, 64));
+        // A pointer: address, elements of a row, rows of a slice, a place as a hint.
+        let pointer = |address: u64| {
+            let mut operand: cuda_abi::CUmemcpy3DOperand = zeroed();
+            operand.kind = cuda_abi::CUmemcpy3DOperandType(1);
+            operand.op.ptr.ptr = address;
+            (operand.op.ptr.rowLength, operand.op.ptr.layerHeight) = (16, 2);
+            operand
+        };
+        let copy = |change: &dyn Fn(&mut cuda_abi::CUDA_MEMCPY3D_BATCH_OP)| {
+            let mut op: cuda_abi::CUDA_MEMCPY3D_BATCH_OP = zeroed();
+            (op.src, op.dst) = (pointer(a), pointer(b));
+            (op.extent.width, op.extent.height, op.extent.depth) = (8, 2, 1);
+            op.srcAccessOrder = 1;
+            change(&mut op);
+            op
+        };
+        let good = copy(&|_| ());
+        let mut failed = 77usize;
+        go!(cuMemcpy3DBatchAsync(1, &good, &mut failed, 0, s));
+        go!(cuStreamSynchronize(s));
+        show!(peek(b), peek(b + 4), peek(b + 8), peek(b + 16), peek(b + 24));
+        go!(cuMemcpy3DBatchAsync_v2(1, &good, 0, s));
+        go!(cuMemcpy3DBatchAsync_v2(2, &[good, good], 0, s));
+        go!(cuMemcpy3DBatchAsync_v2(0, &good, 0, s));
+        go!(cuMemcpy3DBatchAsync_v2(1, &good, 1, s));
+        go!(cuMemcpy3DBatchAsync_v2(1, NULL, 0, s));
+        go!(cuMemcpy3DBatchAsync_v2(1, &good, 0, NULL));
+        go!(cuMemcpy3DBatchAsync_v2(1, &good, 0, LEGACY));
+        go!(cuMemcpy3DBatchAsync_v2(1, &good, 0, PER_THREAD));
+        let mut wrong = |what: &str, change: &dyn Fn(&mut cuda_abi::CUDA_MEMCPY3D_BATCH_OP)| {
+            let ops = [good, copy(change)];
+            failed = 77;
+            let code = crate::api::call("cuMemcpy3DBatchAsync", &[2, ops.as_ptr() as u64, std::ptr::from_mut(&mut failed) as u64, 0, s]);
+            crate::api::line(what, &format!("{} {failed}", crate::api::status(code)));
+        };
+        wrong("width 0", &|op| op.extent.width = 0);
+        wrong("height 0", &|op| op.extent.height = 0);
+        wrong("depth 0", &|op| op.extent.depth = 0);
+        wrong("order 0", &|op| op.srcAccessOrder = 0);
+        wrong("order 9", &|op| op.srcAccessOrder = 9);
+        wrong("flags 1", &|op| op.flags = 1);
+        wrong("flags 8", &|op| op.flags = 8);
+        wrong("operand 0", &|op| op.src.kind.0 = 0);
+        wrong("operand 9", &|op| op.dst.kind.0 = 9);
+        wrong("no address", &|op| op.dst.op.ptr.ptr = 0);
+        wrong("rows too short", &|op| op.src.op.ptr.rowLength = 4);
+        wrong("rows of no length", &|op| op.src.op.ptr.rowLength = 0);
+        wrong("slices of no height", &|op| op.src.op.ptr.layerHeight = 0);
+        wrong("past the end", &|op| op.extent.height = 100);
+        go!(cuStreamSynchronize(s));
+    };
     "pool/by-location" => || {
         context();
         let (mut standard, mut pool, mut own) = (0u64, 0u64, 0u64);
