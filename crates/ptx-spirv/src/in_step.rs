@@ -592,3 +592,69 @@ fn access(i: &Instruction) -> Option<Access> {
         volatile: i.has(M::Volatile),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many meetings a kernel gets, with subgroups of 8.
+    fn meetings(body: &str) -> usize {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 8 .b8 table[4096];\n\
+             .entry k(.param .u64 p) {{ .reg .b64 %d<4>; .reg .b32 %r<16>; .reg .pred %p<4>;\n\
+             mov.u32 %r0, table; mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 2; add.u32 %r3, %r0, %r2; xor.b32 %r4, %r3, 64;\n\
+             and.b32 %r5, %r1, -9; setp.ne.u32 %p0, %r5, 0;\n{body}\nret; }}"
+        );
+        let module = Module::parse(&text).expect("PTX");
+        let layout = ModuleLayout::new(&module).expect("a layout");
+        let kernel = module.function("k").expect("the kernel");
+        let mut graph = graph::build(&module, &layout, kernel).expect("a graph");
+        order(&mut graph, &module, &layout, 8);
+        graph.blocks.iter().map(|b| b.meetings.len()).sum()
+    }
+
+    #[test]
+    fn lanes_of_their_own_need_no_meeting() {
+        for body in [
+            // What the lane itself has stored, what lies elsewhere, what the same subgroup has stored.
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3];",
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+2048];",
+            "st.shared.u32 [%r3], %r1; xor.b32 %r7, %r2, 4; add.u32 %r8, %r7, %r0; ld.shared.u32 %r6, [%r8];",
+            // Barriers.
+            "st.shared.u32 [%r3], %r1; bar.sync 0; ld.shared.u32 %r6, [%r3+64];",
+            "st.shared.u32 [%r3], %r1; bar.warp.sync -1; ld.shared.u32 %r6, [%r3+64];",
+            // Loads only, atomic operations only.
+            "ld.shared.u32 %r6, [%r3]; ld.shared.u32 %r7, [%r3+64];",
+            "red.shared.add.u32 [%r0], 1; red.shared.add.u32 [%r0], 2;",
+            // Nothing is known of the second address.
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3]; shl.b32 %r7, %r6, 2; ld.shared.u32 %r8, [%r7];",
+        ] {
+            assert_eq!(meetings(body), 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn lanes_of_others_need_one() {
+        for body in [
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+64];",
+            "ld.shared.u32 %r6, [%r3+64]; st.shared.u32 [%r3], %r6;",
+            "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+4], %r1;",
+            // One for several stores, and for several loads.
+            "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+512], %r1; ld.shared.u32 %r6, [%r3+64]; ld.shared.u32 %r7, [%r3+600];",
+            // At the branch.
+            "st.shared.u32 [%r3], %r1; @%p0 bra end; st.shared.u32 [%r0+72], %r1;\nend:",
+            "ld.volatile.shared.u32 %r6, [%r3]; ld.volatile.shared.u32 %r7, [%r6]; st.volatile.shared.u32 [%r7], %r1;",
+        ] {
+            assert_eq!(meetings(body), 1, "{body}");
+        }
+    }
+
+    /// Both accesses where only some lanes are: nobody could meet.
+    #[test]
+    fn a_part_of_a_warp_does_not_meet() {
+        let body = "@%p0 bra end; st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+32];\nend:";
+        // Without a barrier behind it, the others have as good as left.
+        assert_eq!(meetings(body), 1);
+        assert_eq!(meetings(&format!("{body} bar.sync 0;")), 0);
+    }
+}
