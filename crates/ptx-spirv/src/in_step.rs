@@ -26,11 +26,17 @@ use smallvec::SmallVec;
 
 /// An access to shared memory.
 struct Access {
+    /// Frame and statement.
+    instruction: (u32, u32),
     /// None: not known for every lane.
     address: Option<Form>,
+    /// The same for addresses with the same terms, but for the warp's.
+    class: u32,
+    /// Where the lanes' numbers begin and end.
+    bounds: (u32, u32),
     bytes: u32,
-    reads: bool,
     writes: bool,
+    atomic: bool,
     volatile: bool,
 }
 
@@ -118,45 +124,37 @@ impl Form {
             result
         })
     }
-
-    /// Whether lanes of different subgroups touch the same bytes in two accesses. Warps other than the first of a row
-    /// are taken for it where the two differ in that.
-    fn meets(&self, bytes: u32, other: &Self, other_bytes: u32, width: usize) -> bool {
-        let same = |t: &&(Term, u32)| t.0 != Term::Warp;
-        if !self
-            .terms
-            .iter()
-            .filter(same)
-            .eq(other.terms.iter().filter(same))
-        {
-            return false;
-        }
-        self.lanes.iter().enumerate().any(|(i, a)| {
-            other.lanes.iter().enumerate().any(|(j, b)| {
-                i / width != j / width
-                    && (b.wrapping_sub(*a) < bytes || a.wrapping_sub(*b) < other_bytes)
-            })
-        })
-    }
 }
 
 /// Makes the warps of a kernel meet where lanes count on running in step. `width`: lanes of a subgroup.
 pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u32) {
+    if !graph.any(|i| access(i).is_some_and(|a| a.writes)) {
+        return;
+    }
+    let writers = graph.only_writers();
     let mut pass = Pass {
         graph,
         module,
         layout,
         width: width as usize,
-        constants: graph.constants(),
-        writers: None,
+        constants: graph.constants_of(&writers),
+        writers,
         levels: None,
         forms: FxHashMap::default(),
         accesses: Vec::new(),
+        writing: Vec::new(),
         kinds: Vec::new(),
     };
-    if !pass.collect() {
+    pass.collect();
+    pass.find_addresses();
+    // Most kernels have no such pair, wherever warps are together.
+    if !pass.accesses.iter().any(|a| a.volatile) && pass.place().is_empty() {
         return;
     }
+    if !pass.find_levels() {
+        return;
+    }
+    pass.find_addresses();
     let meetings = pass.place();
     for (block, at, level) in meetings {
         let block = &mut graph.blocks[block];
@@ -176,18 +174,20 @@ struct Pass<'a, 'm> {
     layout: &'a ModuleLayout,
     width: usize,
     constants: Vec<Option<u64>>,
-    writers: Option<Vec<Option<Step>>>,
+    writers: Vec<Option<Step>>,
     levels: Option<Levels>,
     /// None: not known, or being worked out.
     forms: FxHashMap<Register, Option<Form>>,
     accesses: Vec<Access>,
+    /// The accesses that write, as bits.
+    writing: Vec<u64>,
     /// By block: steps that matter.
     kinds: Vec<Vec<(u32, Kind)>>,
 }
 
 impl Pass<'_, '_> {
-    /// Finds the accesses. Whether there can be a pair.
-    fn collect(&mut self) -> bool {
+    /// Finds the accesses.
+    fn collect(&mut self) {
         let graph = self.graph;
         let mut found = Vec::new();
         for block in &graph.blocks {
@@ -200,35 +200,55 @@ impl Pass<'_, '_> {
                     continue;
                 };
                 let i = graph.instruction(frame, statement);
-                if let Some(access) = access(i) {
+                if let Some(mut access) = access(i) {
+                    access.instruction = (frame, statement);
                     kinds.push((at as u32, Kind::Access(found.len() as u32)));
-                    found.push((frame, statement, access));
+                    found.push(access);
                 } else if self.comes_together(frame, i) {
                     kinds.push((at as u32, Kind::Meeting));
                 }
             }
             self.kinds.push(kinds);
         }
-        let any = |f: &dyn Fn(&Access) -> bool| found.iter().any(|(.., a)| f(a));
-        if found.len() < 2 || !any(&|a| a.writes) {
-            return false;
+        self.accesses = found;
+        self.writing = vec![0; self.accesses.len().div_ceil(64)];
+        for (n, access) in self.accesses.iter().enumerate() {
+            if access.writes {
+                self.writing[n / 64] |= 1 << (n % 64);
+            }
         }
-        let touches = |b: usize| graph.blocks[b].convergent || !self.kinds[b].is_empty();
-        self.levels = uniform::levels(graph, self.module, self.layout, &touches);
-        if self.levels.is_none() {
-            return false;
+    }
+
+    /// Finds out who is together where. False if that is not known.
+    fn find_levels(&mut self) -> bool {
+        let touches = |b: usize| self.graph.blocks[b].convergent || !self.kinds[b].is_empty();
+        self.levels = uniform::levels(self.graph, self.module, self.layout, &touches);
+        self.levels.is_some()
+    }
+
+    /// Works out the addresses. Before levels are known, each register that nothing is known of counts as the same for the warp.
+    fn find_addresses(&mut self) {
+        self.forms.clear();
+        let mut classes: FxHashMap<Vec<(Term, u32)>, u32> = FxHashMap::default();
+        for n in 0..self.accesses.len() {
+            let (frame, statement) = self.accesses[n].instruction;
+            let i = self.graph.instruction(frame, statement);
+            let is_address = |o: &&Operand| matches!(o, Operand::Address { .. });
+            let address = i.operands.iter().find(is_address);
+            let address = address.and_then(|o| self.operand(frame, o));
+            let access = &mut self.accesses[n];
+            if let Some(form) = &address {
+                let terms = form.terms.iter().filter(|t| t.0 != Term::Warp);
+                let count = classes.len() as u32;
+                access.class = *classes.entry(terms.copied().collect()).or_insert(count);
+                let (least, most) = (form.lanes.iter().min(), form.lanes.iter().max());
+                access.bounds = (
+                    least.copied().unwrap_or(0),
+                    most.copied().unwrap_or(0).saturating_add(access.bytes),
+                );
+            }
+            access.address = address;
         }
-        self.writers = Some(graph.only_writers());
-        for (frame, statement, mut access) in found {
-            let i = graph.instruction(frame, statement);
-            let address = i
-                .operands
-                .iter()
-                .find(|o| matches!(o, Operand::Address { .. }));
-            access.address = address.and_then(|o| self.operand(frame, o));
-            self.accesses.push(access);
-        }
-        true
     }
 
     /// Whether the lanes of the warp have come together when the instruction is done.
@@ -251,9 +271,10 @@ impl Pass<'_, '_> {
         }
     }
 
+    /// Who comes to a block; all of a block of threads before levels are known.
     fn level(&self, block: usize) -> Level {
-        let levels = self.levels.as_ref().expect("found before forms");
-        levels.blocks[block]
+        let levels = self.levels.as_ref();
+        levels.map_or(Level::Block, |l| l.blocks[block])
     }
 
     /// Where the warps have to meet: block, step before which, level of the block.
@@ -287,6 +308,10 @@ impl Pass<'_, '_> {
                         }
                         Kind::Access(n) => *n as usize,
                     };
+                    let access = &self.accesses[n];
+                    if access.address.is_none() && !access.volatile {
+                        continue;
+                    }
                     if self.meets_any(&here, n) {
                         if self.level(b) < Level::Lane {
                             meetings[b].push(*at);
@@ -335,28 +360,45 @@ impl Pass<'_, '_> {
         None
     }
 
+    /// Whether the warp has to meet before an access, of those that are open.
     fn meets_any(&self, open: &[u64], access: usize) -> bool {
         let access = &self.accesses[access];
-        open.iter().enumerate().any(|(w, bits)| {
-            let mut bits = *bits;
-            while bits != 0 {
-                let other = &self.accesses[w * 64 + bits.trailing_zeros() as usize];
-                bits &= bits - 1;
-                if self.meet(other, access) {
-                    return true;
+        open.iter()
+            .zip(&self.writing)
+            .enumerate()
+            .any(|(w, (open, writing))| {
+                let mut bits = if access.writes { *open } else { open & writing };
+                while bits != 0 {
+                    let other = &self.accesses[w * 64 + bits.trailing_zeros() as usize];
+                    bits &= bits - 1;
+                    if self.meet(other, access) {
+                        return true;
+                    }
                 }
-            }
-            false
-        })
+                false
+            })
     }
 
+    /// Whether lanes of different subgroups touch the same bytes in two accesses. Warps other than the first of a row
+    /// are taken for it where the two differ in that.
     fn meet(&self, a: &Access, b: &Access) -> bool {
-        let one_writes = a.writes && (b.writes || b.reads) || a.reads && b.writes;
-        one_writes
-            && match (&a.address, &b.address) {
-                (Some(x), Some(y)) => x.meets(a.bytes, y, b.bytes, self.width),
-                _ => a.volatile && b.volatile,
-            }
+        // One atomic operation beside another needs no order.
+        if a.atomic && b.atomic {
+            return false;
+        }
+        let (Some(x), Some(y)) = (&a.address, &b.address) else {
+            return a.volatile && b.volatile;
+        };
+        if a.class != b.class || a.bounds.1 <= b.bounds.0 || b.bounds.1 <= a.bounds.0 {
+            return false;
+        }
+        let width = self.width;
+        x.lanes.iter().enumerate().any(|(i, p)| {
+            y.lanes.iter().enumerate().any(|(j, q)| {
+                i / width != j / width
+                    && (q.wrapping_sub(*p) < a.bytes || p.wrapping_sub(*q) < b.bytes)
+            })
+        })
     }
 
     fn register(&mut self, r: Register) -> Option<Form> {
@@ -364,8 +406,7 @@ impl Pass<'_, '_> {
             return known.clone();
         }
         self.forms.insert(r, None);
-        let writer = self.writers.as_ref().expect("found before forms")[r as usize];
-        let form = match writer {
+        let form = match self.writers[r as usize] {
             Some(Step::Constant { bits, .. }) => Some(Form::constant(bits as u32)),
             Some(Step::Copy { from, .. }) => self.register(from),
             Some(Step::Instruction {
@@ -373,8 +414,8 @@ impl Pass<'_, '_> {
             }) => self.instruction(frame, statement, r),
             None => None,
         };
-        let levels = self.levels.as_ref().expect("found before forms");
-        let alike = levels.registers[r as usize] < Level::Lane;
+        let levels = self.levels.as_ref();
+        let alike = levels.is_none_or(|l| l.registers[r as usize] < Level::Lane);
         let form = form.or_else(|| alike.then(|| Form::term(Term::Register(r))));
         self.forms.insert(r, form.clone());
         form
@@ -528,12 +569,10 @@ fn product(a: &Form, b: &Form) -> Option<Form> {
 /// The access to shared memory that an instruction is, without its address.
 fn access(i: &Instruction) -> Option<Access> {
     use Modifier as M;
-    let (reads, writes) = match i.opcode {
-        Opcode::Ld => (true, false),
-        Opcode::St => (false, true),
-        Opcode::Atom | Opcode::Red => (true, true),
-        _ => return None,
-    };
+    let atomic = matches!(i.opcode, Opcode::Atom | Opcode::Red);
+    if !atomic && !matches!(i.opcode, Opcode::Ld | Opcode::St) {
+        return None;
+    }
     if !i
         .modifiers
         .iter()
@@ -543,11 +582,79 @@ fn access(i: &Instruction) -> Option<Access> {
     }
     let size = i.types().next_back().and_then(|t| t.size()).unwrap_or(4);
     Some(Access {
+        instruction: (0, 0),
         address: None,
+        class: 0,
+        bounds: (0, 0),
         bytes: size * u32::from(graph::vector_width(i)),
-        // One atomic operation beside another needs no order.
-        reads: reads && !writes,
-        writes,
+        writes: i.opcode != Opcode::Ld,
+        atomic,
         volatile: i.has(M::Volatile),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many meetings a kernel gets, with subgroups of 8.
+    fn meetings(body: &str) -> usize {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 8 .b8 table[4096];\n\
+             .entry k(.param .u64 p) {{ .reg .b64 %d<4>; .reg .b32 %r<16>; .reg .pred %p<4>;\n\
+             mov.u32 %r0, table; mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 2; add.u32 %r3, %r0, %r2; xor.b32 %r4, %r3, 64;\n\
+             and.b32 %r5, %r1, -9; setp.ne.u32 %p0, %r5, 0;\n{body}\nret; }}"
+        );
+        let module = Module::parse(&text).expect("PTX");
+        let layout = ModuleLayout::new(&module).expect("a layout");
+        let kernel = module.function("k").expect("the kernel");
+        let mut graph = graph::build(&module, &layout, kernel).expect("a graph");
+        order(&mut graph, &module, &layout, 8);
+        graph.blocks.iter().map(|b| b.meetings.len()).sum()
+    }
+
+    #[test]
+    fn lanes_of_their_own_need_no_meeting() {
+        for body in [
+            // What the lane itself has stored, what lies elsewhere, what the same subgroup has stored.
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3];",
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+2048];",
+            "st.shared.u32 [%r3], %r1; xor.b32 %r7, %r2, 4; add.u32 %r8, %r7, %r0; ld.shared.u32 %r6, [%r8];",
+            // Barriers.
+            "st.shared.u32 [%r3], %r1; bar.sync 0; ld.shared.u32 %r6, [%r3+64];",
+            "st.shared.u32 [%r3], %r1; bar.warp.sync -1; ld.shared.u32 %r6, [%r3+64];",
+            // Loads only, atomic operations only.
+            "ld.shared.u32 %r6, [%r3]; ld.shared.u32 %r7, [%r3+64];",
+            "red.shared.add.u32 [%r0], 1; red.shared.add.u32 [%r0], 2;",
+            // Nothing is known of the second address.
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3]; shl.b32 %r7, %r6, 2; ld.shared.u32 %r8, [%r7];",
+        ] {
+            assert_eq!(meetings(body), 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn lanes_of_others_need_one() {
+        for body in [
+            "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+64];",
+            "ld.shared.u32 %r6, [%r3+64]; st.shared.u32 [%r3], %r6;",
+            "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+4], %r1;",
+            // One for several stores, and for several loads.
+            "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+512], %r1; ld.shared.u32 %r6, [%r3+64]; ld.shared.u32 %r7, [%r3+600];",
+            // At the branch.
+            "st.shared.u32 [%r3], %r1; @%p0 bra end; st.shared.u32 [%r0+72], %r1;\nend:",
+            "ld.volatile.shared.u32 %r6, [%r3]; ld.volatile.shared.u32 %r7, [%r6]; st.volatile.shared.u32 [%r7], %r1;",
+        ] {
+            assert_eq!(meetings(body), 1, "{body}");
+        }
+    }
+
+    /// Both accesses where only some lanes are: nobody could meet.
+    #[test]
+    fn a_part_of_a_warp_does_not_meet() {
+        let body = "@%p0 bra end; st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3+32];\nend:";
+        // Without a barrier behind it, the others have as good as left.
+        assert_eq!(meetings(body), 1);
+        assert_eq!(meetings(&format!("{body} bar.sync 0;")), 0);
+    }
 }

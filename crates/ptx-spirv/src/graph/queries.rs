@@ -98,10 +98,15 @@ impl Graph<'_> {
 
     /// By register: the integer that it is all the time, because a move of it is all that writes it.
     pub fn constants(&self) -> Vec<Option<u64>> {
-        let integer = |writer: Option<Step>| {
+        self.constants_of(&self.only_writers())
+    }
+
+    /// The same, of what [`Self::only_writers`] gave.
+    pub fn constants_of(&self, writers: &[Option<Step>]) -> Vec<Option<u64>> {
+        let integer = |writer: &Option<Step>| {
             let Some(Step::Instruction {
                 frame, statement, ..
-            }) = writer
+            }) = *writer
             else {
                 return None;
             };
@@ -111,7 +116,7 @@ impl Graph<'_> {
                 _ => None,
             }
         };
-        self.only_writers().into_iter().map(integer).collect()
+        writers.iter().map(integer).collect()
     }
 
     /// By register: how many places write it, and read it.

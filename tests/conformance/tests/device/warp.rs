@@ -165,6 +165,24 @@ fn in_step() -> Vec<Case> {
                  done: bar.sync 0; shl.b32 v1, lane, 2; add.u32 v2, v1, sum; ld.shared.u32 d, [v2];"
             ),
         ),
+        // Some lanes, where the others have no more meetings before them.
+        case(
+            "the rest of a warp",
+            &format!(
+                "setp.lt.u32 p, lane, 13; @p bra out; shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum;\n\
+                 shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} ld.shared.u32 d, [at+-32]; {IN_STEP}\n\
+                 st.shared.u32 [at], b; {IN_STEP} xor.b32 v3, v0, 32; add.u32 v4, w, v3; ld.shared.u32 e, [v4];\nout:"
+            ),
+        ),
+        case(
+            "fewer and fewer in a loop",
+            &format!(
+                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; shl.b32 v0, lane, 2; add.u32 at, w, v0; mov.b32 t2, 0;\n\
+                 and.b32 v6, lane, 7; again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, w, v3; {IN_STEP}\n\
+                 ld.shared.u32 x, [v4]; mad.lo.u32 a, a, 7, x; mov.b32 d, a; st.global.v2.b32 [slot], {{d, e}};\n\
+                 setp.ge.u32 q, t2, v6; @q ret; add.u32 t2, t2, 1; bra again;"
+            ),
+        ),
         // Some lanes, then others.
         case(
             "parts of a warp",
