@@ -766,6 +766,59 @@ fn a_result_may_be_missing() {
     });
 }
 
+/// The group of the grid as Numba has it: functions of the device runtime, whose own definitions, on system calls, are not taken.
+#[test]
+fn the_device_runtime_synchronises_grids() {
+    in_child("the_device_runtime_synchronises_grids", &[], || {
+        start();
+        let text = c".version 8.0\n.target sm_80\n.address_size 64\n\
+            .extern .func (.param .b64 handle) cudaCGGetIntrinsicHandle(.param .b32 scope);\n\
+            .extern .func __cuda_syscall_any;\n\
+            .visible .func (.param .b32 status) cudaCGSynchronize(.param .b64 handle, .param .b32 flags)\n\
+            { call __cuda_syscall_any; st.param.b32 [status], 1; ret; }\n\
+            .visible .entry meet(.param .u64 to, .param .u64 seen) {\n\
+            .reg .b32 %x, %n, %r, %round; .reg .b64 %to, %seen, %i, %h; .reg .pred %p;\n\
+            ld.param.u64 %to, [to]; ld.param.u64 %seen, [seen]; mov.u32 %x, %ctaid.x; mov.u32 %n, %nctaid.x; mov.u32 %round, 0;\n\
+            { .param .b32 p0; .param .b64 r0; st.param.b32 [p0], 1; call.uni (r0), cudaCGGetIntrinsicHandle, (p0); ld.param.b64 %h, [r0]; }\n\
+            AGAIN: atom.global.add.u32 %r, [%to], 1;\n\
+            { .param .b64 p0; .param .b32 p1; .param .b32 r0; st.param.b64 [p0], %h; st.param.b32 [p1], 0;\n\
+            call.uni (r0), cudaCGSynchronize, (p0, p1); ld.param.b32 %r, [r0]; }\n\
+            mad.lo.u32 %n, %round, %n, %x; mul.wide.u32 %i, %n, 4; add.u64 %i, %i, %seen; ld.volatile.global.u32 %x, [%to];\n\
+            add.u32 %x, %x, %r; st.global.u32 [%i], %x; mov.u32 %x, %ctaid.x; mov.u32 %n, %nctaid.x;\n\
+            { .param .b64 p0; .param .b32 p1; .param .b32 r0; st.param.b64 [p0], %h; st.param.b32 [p1], 0;\n\
+            call.uni (r0), cudaCGSynchronize, (p0, p1); }\n\
+            add.u32 %round, %round, 1; setp.lt.u32 %p, %round, 3; @%p bra AGAIN; ret; }";
+        let mut module = CUmodule::NULL;
+        ok!(cuModuleLoadData(&mut module, text.as_ptr().cast()));
+        let meet = function(module, c"meet");
+        // As many blocks as surely run at once; on GPUs of which that is not known, one.
+        let (mut blocks, mut to, mut seen) = (0, allocate(4), allocate(24));
+        ok!(cuDeviceGetAttribute(
+            &mut blocks,
+            CUdevice_attribute::MULTIPROCESSOR_COUNT,
+            0
+        ));
+        let stream = CUstream::NULL;
+        let mut arguments = [argument(&mut to), argument(&mut seen)];
+        let arguments = arguments.as_mut_ptr();
+        for blocks in [1, 2.min(blocks as u32)] {
+            ok!(cuMemsetD32_v2(to, 0, 1));
+            // SAFETY: the kernel takes two addresses.
+            let status = unsafe {
+                cuLaunchCooperativeKernel(meet, blocks, 1, 1, 32, 1, 1, 0, stream, arguments)
+            };
+            match status {
+                CUresult::COOPERATIVE_LAUNCH_TOO_LARGE if blocks > 1 => continue,
+                status => assert_eq!(status, CUresult::SUCCESS),
+            }
+            let all = 32 * blocks;
+            let expected = (0..3).flat_map(|round| (0..blocks).map(move |_| (round + 1) * all));
+            let words: Vec<u32> = expected.collect();
+            assert_eq!(read(seen, words.len() as u32 as _), words);
+        }
+    });
+}
+
 #[test]
 fn kernels_print() {
     if common::is_child() {

@@ -7,7 +7,7 @@
 //! A predicated instruction without side effects stays where it is (the emitter selects between old and new value); one
 //! with side effects gets a block of its own behind a branch.
 
-mod heap;
+mod provided;
 mod queries;
 
 use crate::TranslateError;
@@ -301,8 +301,11 @@ const MOST_CANDIDATES: usize = 128;
 pub const SYSTEM_CALLS: &[&str] = &[
     "vprintf",
     "__assertfail",
-    "malloc", // heap.rs
+    // graph/provided.rs
+    "malloc",
     "free",
+    "cudaCGGetIntrinsicHandle",
+    "cudaCGSynchronize",
     "cudaGraphSetConditional",
 ];
 
@@ -408,11 +411,7 @@ impl<'m> Builder<'m, '_> {
         if let Some(body) = self.bodies.get(&*function.name) {
             return Ok(body.clone());
         }
-        let module = if heap::is_of_heap(function) {
-            heap::module()
-        } else {
-            self.module
-        };
+        let module = provided::module_of(function).unwrap_or(self.module);
         let body =
             Rc::new(
                 module
@@ -741,8 +740,10 @@ impl<'m> Builder<'m, '_> {
         let body = self.graph.frames[frame as usize].body.clone();
         let name = body.symbols[symbol.0 as usize].name.clone();
         let module = self.module;
-        let function = module.function(&name).filter(|f| f.body.is_some());
-        let Some(function) = function.or_else(|| heap::function(&name)) else {
+        let function = provided::overriding(&name)
+            .or_else(|| module.function(&name).filter(|f| f.body.is_some()))
+            .or_else(|| provided::function(&name));
+        let Some(function) = function else {
             if !SYSTEM_CALLS.contains(&&*name) {
                 let why = if is_system_call(&name) {
                     "a kernel that launches kernels"
