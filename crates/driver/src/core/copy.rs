@@ -76,7 +76,11 @@ pub fn place(vulkan: &vulkan::Device, address: u64, named: Named) -> Result<Plac
     if address == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    if named != Named::Host && vulkan.find(address).is_some() {
+    // Addresses are of one space: CUDA takes the device's where a call names the host, too.
+    if vulkan
+        .find(address)
+        .is_some_and(|found| named != Named::Host || found.alone)
+    {
         return Ok(Place::Device(address));
     }
     let pointer = address as usize;

@@ -35,6 +35,7 @@ pub fn find(address: u64) -> Option<Known> {
                 size: mapped.size,
                 kind: MemoryKind::Device,
                 host: None,
+                alone: false,
             },
             address,
         });

@@ -129,6 +129,9 @@ pub(crate) struct Block {
     mappable: u64,
     /// Anonymous memory that was imported; unmapped after the Vulkan objects are gone.
     region: Option<Region>,
+    /// The process's own addresses of these numbers, which nothing else of the process gets while the block lives: so an address
+    /// alone says that it is the device's, as all of CUDA's do.
+    shadow: Option<Region>,
     /// Its addresses are this device's alone.
     pub(super) entered: Option<super::apart::Entered>,
 }
@@ -211,6 +214,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            shadow: None,
             entered: None,
         };
         match shape {
@@ -238,10 +242,12 @@ impl Block {
                 block.address
             )));
         }
+        block.cast_shadow();
         tracing::debug!(
             address = format_args!("{:#x}", block.address),
             size = block.size,
             ?kind,
+            alone = block.is_alone(),
             ?shape,
             buffers = block.pieces.len(),
             "memory block"
@@ -269,6 +275,7 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            shadow: None,
             entered: None,
         };
         let largest = limits.memory_allocation.min(limits.buffer_size) & !(alignment - 1);
@@ -278,7 +285,21 @@ impl Block {
             largest
         };
         block.import(start as *mut u8, piece)?;
+        block.cast_shadow();
         Ok(block)
+    }
+
+    /// Takes the block's addresses out of the process's own, where the device's are others than the host's and they are free.
+    fn cast_shadow(&mut self) {
+        let same = self.host.is_some_and(|host| host as u64 == self.address);
+        if !same && !self.raw.physical.is_llvmpipe() {
+            self.shadow = Region::reserve_at(self.address, self.size as usize);
+        }
+    }
+
+    /// Whether nothing else in the process has addresses of the same numbers.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.shadow.is_some()
     }
 
     /// Addresses without memory, from a multiple of `alignment` on: the block, and the offset in it where they begin.
@@ -300,13 +321,16 @@ impl Block {
             host: None,
             mappable: 0,
             region: None,
+            shadow: None,
             entered: None,
         };
         let offset = if on_host {
             block.reserve_on_host(alignment, wanted)?;
             0
         } else {
-            block.reserve_sparse(size, alignment)?
+            let offset = block.reserve_sparse(size, alignment)?;
+            block.cast_shadow();
+            offset
         };
         tracing::debug!(
             address = format_args!("{:#x}", block.address + offset),

@@ -83,6 +83,8 @@ pub struct Found {
     pub kind: MemoryKind,
     /// The host pointer of `base`, where it is mapped.
     pub host: Option<*mut u8>,
+    /// Whether the process has nothing else at addresses of the same numbers, so that they cannot be the host's.
+    pub alone: bool,
 }
 
 /// Device memory with an address.
@@ -199,6 +201,7 @@ impl Entry {
             size: self.size,
             kind: self.kind,
             host: self.host(),
+            alone: self.block.is_alone(),
         }
     }
 

@@ -140,9 +140,9 @@ fn in_step() -> Vec<Case> {
         case(
             "lane to lane",
             &format!(
-                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; setp.eq.u32 p, lane, 30; @p bra out;\n\
+                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; setp.eq.u32 p, lane, 30; @p bra gone;\n\
                  shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} xor.b32 v3, v0, 64; add.u32 v4, w, v3;\n\
-                 ld.shared.u32 d, [v4]; {IN_STEP} st.shared.u32 [at], b; {IN_STEP} ld.shared.u32 e, [v4];\nout:"
+                 ld.shared.u32 d, [v4]; {IN_STEP} st.shared.u32 [at], b; {IN_STEP} ld.shared.u32 e, [v4];\ngone:"
             ),
         ),
         // In a loop, and across its iterations.
@@ -169,9 +169,9 @@ fn in_step() -> Vec<Case> {
         case(
             "the rest of a warp",
             &format!(
-                "setp.lt.u32 p, lane, 13; @p bra out; shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum;\n\
+                "setp.lt.u32 p, lane, 13; @p bra gone; shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum;\n\
                  shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} ld.shared.u32 d, [at+-32]; {IN_STEP}\n\
-                 st.shared.u32 [at], b; {IN_STEP} xor.b32 v3, v0, 32; add.u32 v4, w, v3; ld.shared.u32 e, [v4];\nout:"
+                 st.shared.u32 [at], b; {IN_STEP} xor.b32 v3, v0, 32; add.u32 v4, w, v3; ld.shared.u32 e, [v4];\ngone:"
             ),
         ),
         case(
@@ -223,11 +223,11 @@ fn active_lanes() -> Vec<Case> {
             "@p bra one; @q bra two; activemask.b32 d; bra join;\ntwo: activemask.b32 d; activemask.b32 e; bra join;\n\
              one: activemask.b32 e; @!q bra join; activemask.b32 d;\njoin:",
         ),
-        ("after lanes have left", "@r bra out; activemask.b32 d; @p bra out; activemask.b32 e;\nout:"),
+        ("after lanes have left", "@r bra gone; activemask.b32 d; @p bra gone; activemask.b32 e;\ngone:"),
         (
             "after lanes have left in a way",
-            "@p bra join; @r bra out; activemask.b32 d; @q bra out; activemask.b32 e;\n\
-             join: shfl.sync.idx.b32 t1, a, 3, 0x1f, -1; add.u32 d, d, t1;\nout:",
+            "@p bra join; @r bra gone; activemask.b32 d; @q bra gone; activemask.b32 e;\n\
+             join: shfl.sync.idx.b32 t1, a, 3, 0x1f, -1; add.u32 d, d, t1;\ngone:",
         ),
         ("of one warp", "setp.gt.u32 r, tid, 31; @r bra join; activemask.b32 d; @p bra join; activemask.b32 e;\njoin: bar.sync 0;"),
         ("exchange among them", "@p bra join; activemask.b32 d; shfl.sync.idx.b32 e, a, 30, 0x1f, d;\njoin:"),
