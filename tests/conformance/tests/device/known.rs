@@ -33,18 +33,6 @@ const KNOWN: &[Known] = &[
         reason: "NVIDIA's compilers move a lane's loads in front of its stores to other addresses, volatile ones, too",
     },
     Known {
-        device: CUDA,
-        test: "warp::lanes_in_step",
-        form: "volatile sum of a warp",
-        reason: "NVIDIA's compilers move a lane's loads in front of its stores to other addresses, volatile ones, too",
-    },
-    Known {
-        device: CUDA,
-        test: "warp::lanes_in_step",
-        form: "sum of a warp",
-        reason: "NVIDIA's compilers move a lane's loads in front of its stores to other addresses, volatile ones, too",
-    },
-    Known {
         device: VULKAN,
         test: "float::approximate_functions",
         form: "lg2.approx.f32",

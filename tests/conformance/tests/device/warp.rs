@@ -92,7 +92,7 @@ fn votes() -> Vec<Case> {
 /// Kernels that count on the lanes of a warp running in step, which PTX does not promise and hardware does as long as their ways do
 /// not part. `sum`, `at` are registers for addresses in `s`, 1 KiB of shared memory.
 fn in_step() -> Vec<Case> {
-    let shared = ".shared .align 16 .b8 s[1024]; .reg .b32 own, sum, at, w, w0, x, y, v<9>;";
+    let shared = ".shared .align 16 .b8 s[1024]; .reg .b32 own, sum, at, part, first, x, y, v<9>;";
     let case = |name: &str, text: &str| {
         // Words that nobody writes, and what lies in them, are part of the result.
         let cleared = "mov.u32 sum, s; mad.lo.u32 own, tid, 8, sum; st.shared.v2.b32 [own], {tid, a}; bar.sync 0;";
@@ -140,8 +140,8 @@ fn in_step() -> Vec<Case> {
         case(
             "lane to lane",
             &format!(
-                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; setp.eq.u32 p, lane, 30; @p bra gone;\n\
-                 shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} xor.b32 v3, v0, 64; add.u32 v4, w, v3;\n\
+                "shr.u32 v5, tid, 5; shl.b32 first, v5, 7; add.u32 part, first, sum; setp.eq.u32 p, lane, 30; @p bra gone;\n\
+                 shl.b32 v0, lane, 2; add.u32 at, part, v0; st.shared.u32 [at], a; {IN_STEP} xor.b32 v3, v0, 64; add.u32 v4, part, v3;\n\
                  ld.shared.u32 d, [v4]; {IN_STEP} st.shared.u32 [at], b; {IN_STEP} ld.shared.u32 e, [v4];\ngone:"
             ),
         ),
@@ -149,8 +149,8 @@ fn in_step() -> Vec<Case> {
         case(
             "in a loop",
             &format!(
-                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; shl.b32 v0, lane, 2; add.u32 at, w, v0; mov.b32 t2, 0;\n\
-                 again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, w, v3; {IN_STEP} ld.shared.u32 x, [v4];\n\
+                "shr.u32 v5, tid, 5; shl.b32 first, v5, 7; add.u32 part, first, sum; shl.b32 v0, lane, 2; add.u32 at, part, v0; mov.b32 t2, 0;\n\
+                 again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, part, v3; {IN_STEP} ld.shared.u32 x, [v4];\n\
                  mad.lo.u32 a, a, 7, x; add.u32 t2, t2, 1; setp.lt.u32 q, t2, 5; @q bra again;\nmov.b32 d, a;"
             ),
         ),
@@ -169,16 +169,16 @@ fn in_step() -> Vec<Case> {
         case(
             "the rest of a warp",
             &format!(
-                "setp.lt.u32 p, lane, 13; @p bra gone; shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum;\n\
-                 shl.b32 v0, lane, 2; add.u32 at, w, v0; st.shared.u32 [at], a; {IN_STEP} ld.shared.u32 d, [at+-32]; {IN_STEP}\n\
-                 st.shared.u32 [at], b; {IN_STEP} xor.b32 v3, v0, 32; add.u32 v4, w, v3; ld.shared.u32 e, [v4];\ngone:"
+                "setp.lt.u32 p, lane, 13; @p bra gone; shr.u32 v5, tid, 5; shl.b32 first, v5, 7; add.u32 part, first, sum;\n\
+                 shl.b32 v0, lane, 2; add.u32 at, part, v0; st.shared.u32 [at], a; {IN_STEP} ld.shared.u32 d, [at+-32]; {IN_STEP}\n\
+                 st.shared.u32 [at], b; {IN_STEP} xor.b32 v3, v0, 32; add.u32 v4, part, v3; ld.shared.u32 e, [v4];\ngone:"
             ),
         ),
         case(
             "fewer and fewer in a loop",
             &format!(
-                "shr.u32 v5, tid, 5; shl.b32 w0, v5, 7; add.u32 w, w0, sum; shl.b32 v0, lane, 2; add.u32 at, w, v0; mov.b32 t2, 0;\n\
-                 and.b32 v6, lane, 7; again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, w, v3; {IN_STEP}\n\
+                "shr.u32 v5, tid, 5; shl.b32 first, v5, 7; add.u32 part, first, sum; shl.b32 v0, lane, 2; add.u32 at, part, v0; mov.b32 t2, 0;\n\
+                 and.b32 v6, lane, 7; again: {IN_STEP} st.shared.u32 [at], a; xor.b32 v3, v0, 96; add.u32 v4, part, v3; {IN_STEP}\n\
                  ld.shared.u32 x, [v4]; mad.lo.u32 a, a, 7, x; mov.b32 d, a; st.global.v2.b32 [slot], {{d, e}};\n\
                  setp.ge.u32 q, t2, v6; @q ret; add.u32 t2, t2, 1; bra again;"
             ),
