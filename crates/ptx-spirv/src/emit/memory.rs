@@ -44,6 +44,8 @@ pub(crate) struct Address {
     pub(crate) id: Id,
 }
 
+/// SPIR-V's scope Workgroup.
+const WORKGROUP_SCOPE: u32 = 2;
 /// SPIR-V's scope Device, and the memory operands by which a store reaches it and a load comes from it.
 const DEVICE_SCOPE: u32 = 1;
 const MAKE_AVAILABLE: u32 = 0x8;
@@ -224,6 +226,14 @@ impl Emitter<'_> {
         }
         match a.space {
             Space::Shared => {
+                if let Some(single) = self.shared_in_one_piece(ty, access) {
+                    let pointer = self.shared_pointer(a.id, single);
+                    let (scope, relaxed) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(0));
+                    let id = self
+                        .asm
+                        .op(Op::AtomicLoad, single, &[pointer, scope, relaxed]);
+                    return self.cast(Value { id, ty: single }, ty);
+                }
                 let pointer = self.shared_pointer(a.id, ty);
                 let mask = if access.volatile { 0x21 } else { 0x20 };
                 self.asm.op(Op::Load, ty, &[pointer, mask])
@@ -271,6 +281,14 @@ impl Emitter<'_> {
         }
         match a.space {
             Space::Shared => {
+                if let Some(single) = self.shared_in_one_piece(ty, access) {
+                    let id = self.cast(Value { id: value, ty }, single);
+                    let pointer = self.shared_pointer(a.id, single);
+                    let (scope, relaxed) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(0));
+                    self.asm
+                        .void(Op::AtomicStore, &[pointer, scope, relaxed, id]);
+                    return;
+                }
                 let pointer = self.shared_pointer(a.id, ty);
                 let mask = if access.volatile { 0x21 } else { 0x20 };
                 self.asm.void(Op::Store, &[pointer, value, mask]);
@@ -399,6 +417,19 @@ impl Emitter<'_> {
         match ty.size() {
             4 => Some(Type::U32),
             8 if self.target.atomic_i64 => Some(Type::U64),
+            _ => None,
+        }
+    }
+
+    /// The type of the one atomic access that a volatile access to shared memory is. Drivers' compilers (NVIDIA's 580) move
+    /// volatile loads in front of stores to other addresses, which reductions of a warp without barriers count on not to happen.
+    fn shared_in_one_piece(&self, ty: Type, access: Access) -> Option<Type> {
+        if !access.volatile || self.yields() || access.align != 0 {
+            return None;
+        }
+        match ty.size() {
+            4 => Some(Type::U32),
+            8 if self.target.shared_atomic_i64 => Some(Type::U64),
             _ => None,
         }
     }
