@@ -628,4 +628,27 @@ mod tests {
         assert!(Graph::from_handle(graph.handle()).is_err());
         clone.destroy();
     }
+
+    #[test]
+    fn roots_are_kept_the_latest_first() {
+        let graph = Graph::create();
+        let a = graph.add(Operation::Empty, &[]).unwrap();
+        let b = graph.add(Operation::Empty, &[]).unwrap();
+        let c = graph.add(Operation::Empty, &[a]).unwrap();
+        assert_eq!(graph.roots(), [b, a]);
+        graph.add_edge(b, a).unwrap();
+        assert_eq!(graph.roots(), [b]);
+        assert_eq!(graph.edges(), [(a, c), (b, a)]);
+        graph.remove_edge(b, a).unwrap();
+        assert_eq!(graph.roots(), [a, b]);
+        let clone = graph.duplicate().unwrap();
+        let originals: Vec<_> = (clone.roots().into_iter())
+            .map(|root| Node::from_handle(root).unwrap().cloned_from)
+            .collect();
+        assert_eq!(originals, [a, b]);
+        graph.remove(a);
+        assert_eq!(graph.roots(), [c, b]);
+        graph.destroy();
+        clone.destroy();
+    }
 }
