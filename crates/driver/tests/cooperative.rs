@@ -230,9 +230,17 @@ fn blocks_meet_in_graphs() {
         ok!(cuGraphAddKernelNode_v2(&mut third, own, null(), 0, &params));
         ok!(cuGraphKernelNodeCopyAttributes(third, made));
         assert!(is_cooperative(third));
-        // Too many blocks are told when the graph is instantiated.
+        // Too many blocks are refused by a node that is cooperative; where it becomes that later, when the graph is
+        // instantiated.
         params.gridDimX = 1 << 20;
-        ok!(cuGraphKernelNodeSetParams_v2(third, &params));
+        fails!(
+            cuGraphKernelNodeSetParams_v2(third, &params),
+            COOPERATIVE_LAUNCH_TOO_LARGE
+        );
+        let _ = instantiate(own);
+        let mut large = CUgraphNode::NULL;
+        ok!(cuGraphAddKernelNode_v2(&mut large, own, null(), 0, &params));
+        ok!(cuGraphKernelNodeCopyAttributes(large, made));
         let mut none = CUgraphExec::NULL;
         fails!(
             cuGraphInstantiateWithFlags(&mut none, own, 0),

@@ -618,10 +618,7 @@ fn copies_go_in_batches() {
         assert_eq!(unsafe { *(address as *const [u32; 16]) }, [77; 16]);
         ok!(cuMemFreeAsync(address, stream));
         here.id = 100;
-        fails!(
-            cuMemGetMemPool(&mut pool, &mut here, pinned),
-            INVALID_DEVICE
-        );
+        fails!(cuMemGetMemPool(&mut pool, &mut here, pinned), INVALID_VALUE);
     });
 }
 

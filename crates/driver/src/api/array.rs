@@ -48,6 +48,7 @@ pub fn cuArray3DGetDescriptor_v2(
 }
 
 pub fn cuArrayDestroy(array: CUarray) -> Result {
+    capture::refuse_unsafe_call()?;
     Array::destroy(array)
 }
 
@@ -73,6 +74,7 @@ pub fn cuMipmappedArrayGetLevel(
 }
 
 pub fn cuMipmappedArrayDestroy(array: CUmipmappedArray) -> Result {
+    capture::refuse_unsafe_call()?;
     MipmappedArray::destroy(array)
 }
 

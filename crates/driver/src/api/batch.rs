@@ -9,6 +9,18 @@ use crate::core::pointer;
 use crate::core::stream::Stream;
 use cuda_abi::*;
 
+/// Checks a stream for a batch of copies, which cannot be captured. Unlike other calls of that kind, this one leaves the capture as
+/// it is.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`.
+fn copying_stream(stream: CUstream) -> Result {
+    match batch_stream(stream)?.capture.is_active() {
+        true => Err(CUresult::STREAM_CAPTURE_UNSUPPORTED),
+        false => Ok(()),
+    }
+}
+
 /// `failed` gets the index of the copy that is wrong.
 fn copies(
     dsts: In<CUdeviceptr>,
@@ -22,7 +34,7 @@ fn copies(
     if count == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    batch_stream(stream)?;
+    copying_stream(stream)?;
     for index in 0..count {
         *failed = index;
         if sizes.at(index)? == 0 {
@@ -135,7 +147,7 @@ fn copies_3d(
     if num_ops == 0 || flags != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
-    batch_stream(stream)?;
+    copying_stream(stream)?;
     for index in 0..num_ops {
         *failed = index;
         let op = ops.at(index)?;

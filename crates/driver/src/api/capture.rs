@@ -1,6 +1,6 @@
 //! Stream capture.
 
-use crate::boundary::{In, Out, Result};
+use crate::boundary::{Accept, In, Out, Result};
 use crate::core::capture;
 use crate::core::graph::Graph;
 use crate::core::platform::platform;
@@ -87,13 +87,17 @@ pub fn cuStreamGetCaptureInfo_v2(
     dependencies_out: Out<*const CUgraphNode>,
     num_dependencies_out: Out<usize>,
 ) -> Result {
-    if let Some(info) = info(stream, status_out)? {
-        id_out.set_if(info.id);
-        graph_out.set_if(info.graph);
-        dependencies_out.set_if(info.dependencies);
-        num_dependencies_out.set_if(info.count);
-    }
-    Ok(())
+    // SAFETY: null asks for nothing.
+    let edge_data = unsafe { Out::accept(std::ptr::null_mut()) };
+    cuStreamGetCaptureInfo_v3(
+        stream,
+        status_out,
+        id_out,
+        graph_out,
+        dependencies_out,
+        edge_data,
+        num_dependencies_out,
+    )
 }
 
 pub fn cuStreamGetCaptureInfo_v3(
@@ -106,6 +110,10 @@ pub fn cuStreamGetCaptureInfo_v3(
     num_dependencies_out: Out<usize>,
 ) -> Result {
     if let Some(info) = info(stream, status_out)? {
+        // The list of dependencies alone would not say all.
+        if info.has_data && edge_data_out.is_null() && !dependencies_out.is_null() {
+            return Err(CUresult::LOSSY_QUERY);
+        }
         id_out.set_if(info.id);
         graph_out.set_if(info.graph);
         dependencies_out.set_if(info.dependencies);
@@ -121,13 +129,9 @@ pub fn cuStreamUpdateCaptureDependencies(
     num_dependencies: usize,
     flags: u32,
 ) -> Result {
-    if flags & !CU_STREAM_SET_CAPTURE_DEPENDENCIES != 0 {
-        return Err(CUresult::INVALID_VALUE);
-    }
-    let nodes = dependencies.all(num_dependencies)?;
-    Stream::from_handle(stream)?
-        .capture
-        .update(&nodes, flags & CU_STREAM_SET_CAPTURE_DEPENDENCIES != 0)
+    // SAFETY: null stands for plain edges.
+    let plain = unsafe { In::accept(std::ptr::null()) };
+    cuStreamUpdateCaptureDependencies_v2(stream, dependencies, plain, num_dependencies, flags)
 }
 
 pub fn cuStreamUpdateCaptureDependencies_v2(
@@ -138,7 +142,18 @@ pub fn cuStreamUpdateCaptureDependencies_v2(
     flags: u32,
 ) -> Result {
     super::graph::plain_edges(dependency_data, num_dependencies)?;
-    cuStreamUpdateCaptureDependencies(stream, dependencies, num_dependencies, flags)
+    if flags & !CU_STREAM_SET_CAPTURE_DEPENDENCIES != 0 {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let nodes = dependencies.all(num_dependencies)?;
+    let data = match dependency_data.is_null() {
+        true => Vec::new(),
+        false => dependency_data.all(num_dependencies)?,
+    };
+    let replace = flags & CU_STREAM_SET_CAPTURE_DEPENDENCIES != 0;
+    Stream::from_handle(stream)?
+        .capture
+        .update(&nodes, &data, replace)
 }
 
 pub fn cuThreadExchangeStreamCaptureMode(mode: Out<CUstreamCaptureMode>) -> Result {

@@ -188,7 +188,8 @@ pub fn cuCtxGetSharedMemConfig(config: Out<CUsharedconfig>) -> Result {
 /// The bank size is fixed since compute capability 5.0: the call checks its argument and changes nothing.
 pub fn cuCtxSetSharedMemConfig(config: CUsharedconfig) -> Result {
     config.name().ok_or(CUresult::INVALID_VALUE)?;
-    stack::current().map(|_| ())
+    stack::current()?;
+    capture::refuse_unsafe_call()
 }
 
 pub fn cuCtxGetApiVersion(ctx: CUcontext, version: Out<u32>) -> Result {

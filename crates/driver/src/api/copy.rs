@@ -222,6 +222,14 @@ fn between(
     Ok(())
 }
 
+/// The context that a side of a copy names; none is the current one.
+fn given_state(context: CUcontext) -> Result<Arc<State>> {
+    match context {
+        CUcontext::NULL => stack::state(),
+        _ => Context::from_handle(context)?.state(),
+    }
+}
+
 fn peer_bytes(
     stream: CUstream,
     dst: (CUdeviceptr, CUcontext),
@@ -229,12 +237,7 @@ fn peer_bytes(
     byte_count: usize,
     serialized: bool,
 ) -> Result {
-    // No context is the current one.
-    let state = |context: CUcontext| match context {
-        CUcontext::NULL => stack::state(),
-        _ => Context::from_handle(context)?.state(),
-    };
-    let (to, from) = (state(dst.1)?, state(src.1)?);
+    let (to, from) = (given_state(dst.1)?, given_state(src.1)?);
     let copy = match byte_count {
         0 => None,
         _ => Some(Copy::linear(
@@ -550,7 +553,7 @@ fn without_contexts(copy: &CUDA_MEMCPY3D_PEER) -> CUDA_MEMCPY3D {
 /// The context of a side. That of an array is its own, whichever is given.
 fn side_state(kind: CUmemorytype, context: CUcontext, array: CUarray) -> Result<Arc<State>> {
     if kind != CUmemorytype::ARRAY {
-        return Context::from_handle(context)?.state();
+        return given_state(context);
     }
     array_state(&*Array::from_handle(array)?)
 }

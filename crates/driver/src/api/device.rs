@@ -1,6 +1,7 @@
 //! Device management.
 
 use crate::boundary::{In, Out, Result};
+use crate::core::capture;
 use crate::core::platform::{device, platform};
 use crate::core::pool::POOLS;
 use crate::core::registry::Registry;
@@ -168,6 +169,7 @@ pub fn cuDeviceSetMemPool(dev: CUdevice, pool: CUmemoryPool) -> Result {
         true => return Err(CUresult::INVALID_VALUE),
         false => POOLS.get(pool.0)?,
     };
+    capture::refuse_unsafe_call()?;
     if pool.device.ordinal != device.ordinal || pool.kind != vulkan::MemoryKind::Device {
         return Err(CUresult::INVALID_VALUE);
     }

@@ -81,10 +81,8 @@ pub fn cuGraphGetRootNodes(
     root_nodes: Out<CUgraphNode>,
     num_root_nodes: Out<usize>,
 ) -> Result {
-    let nodes = Graph::from_handle(graph)?.nodes();
-    let roots = nodes.iter().filter(|node| node.dependencies().is_empty());
-    let handles: Vec<_> = roots.map(|node| node.handle()).collect();
-    list(&handles, CUgraphNode::NULL, root_nodes, num_root_nodes)
+    let roots = Graph::from_handle(graph)?.roots();
+    list(&roots, CUgraphNode::NULL, root_nodes, num_root_nodes)
 }
 
 pub fn cuGraphGetEdges(

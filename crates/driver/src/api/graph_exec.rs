@@ -13,7 +13,12 @@ fn instantiate(graph_exec: Out<CUgraphExec>, graph: CUgraph, flags: u64) -> Resu
     graph_exec.required()?;
     let state = stack::healthy()?;
     capture::refuse_unsafe_call()?;
-    graph_exec.set(GraphExec::instantiate(&state, &*Graph::from_handle(graph)?, flags)?.handle())
+    let graph = Graph::from_handle(graph)?;
+    // A node's graph runs as a part of the node's alone.
+    if graph.is_owned() {
+        return Err(CUresult::NOT_SUPPORTED);
+    }
+    graph_exec.set(GraphExec::instantiate(&state, &graph, flags)?.handle())
 }
 
 /// An upload needs a stream, which only `cuGraphInstantiateWithParams` takes.

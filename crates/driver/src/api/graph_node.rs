@@ -35,8 +35,7 @@ pub(super) fn set(node: CUgraphNode, operation: Operation) -> Result {
     if node.operation().node_type() != operation.node_type() {
         return Err(CUresult::INVALID_VALUE);
     }
-    node.set_operation(operation);
-    Ok(())
+    node.set_operation(operation)
 }
 
 /// The launch that a kernel node's parameters describe.
@@ -60,9 +59,12 @@ pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
     }
     // SAFETY: by the API's contract these are what `cuLaunchKernel` takes.
     let (arguments, extra) = unsafe { (In::accept(params.kernelParams), In::accept(params.extra)) };
-    let parameters = launch::pack(&function, arguments, extra)?;
+    let parameters = launch::pack(&function, arguments, extra).map_err(|error| match error {
+        CUresult::LAUNCH_OUT_OF_RESOURCES => CUresult::INVALID_VALUE,
+        other => other,
+    })?;
     Ok(Operation::Launch(Launch {
-        packed: !params.extra.is_null(),
+        packed: launch::packed(extra)?,
         ..launch::node(&function, shape, &parameters, Blocks::Apart)
     }))
 }
@@ -165,6 +167,7 @@ pub fn cuGraphKernelNodeGetParams_v2(
 /// A launch as the structure that describes it.
 pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE_PARAMS {
     let (arguments, none) = (node.arguments(launch), std::ptr::null_mut());
+    let packed = launch.packed.is_some();
     CUDA_KERNEL_NODE_PARAMS {
         func: launch.function.handle(),
         gridDimX: launch.grid[0],
@@ -174,8 +177,8 @@ pub(super) fn described_launch(node: &Node, launch: &Launch) -> CUDA_KERNEL_NODE
         blockDimY: launch.block[1],
         blockDimZ: launch.block[2],
         sharedMemBytes: launch.dynamic_shared,
-        kernelParams: if launch.packed { none } else { arguments },
-        extra: if launch.packed { arguments } else { none },
+        kernelParams: if packed { none } else { arguments },
+        extra: if packed { arguments } else { none },
         kern: CUkernel::NULL,
         ctx: launch.function.code.streams.context,
     }
@@ -418,6 +421,9 @@ pub fn cuGraphAddChildGraphNode(
     let child = Graph::from_handle(child_graph)?;
     if child_graph == graph {
         return Err(CUresult::INVALID_VALUE);
+    }
+    if child.is_owned() {
+        return Err(CUresult::NOT_SUPPORTED);
     }
     add(graph_node, graph, dependencies, num_dependencies, || {
         self::child(&child)

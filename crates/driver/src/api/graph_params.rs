@@ -35,7 +35,11 @@ fn operation(node_params: Out<CUgraphNodeParams>, graph: Option<CUgraph>) -> Res
                 params.memset.ctx,
             ),
             T::HOST => graph_node::host(In::accept(&raw const params.host)),
-            T::GRAPH => graph_node::child(&*Graph::from_handle(params.graph)?),
+            // A new node, or new parameters for one.
+            T::GRAPH => match (Graph::from_handle(params.graph)?, graph) {
+                (child, Some(_)) if child.is_owned() => Err(CUresult::NOT_SUPPORTED),
+                (child, _) => graph_node::child(&child),
+            },
             T::EMPTY => Ok(Operation::Empty),
             T::BATCH_MEM_OP => memory_operation::batch(In::accept(&raw const params.memOp)),
             T::WAIT_EVENT => graph_event::wait(params.event),
@@ -103,12 +107,12 @@ pub fn cuGraphAddNode_v2(
 
 pub use cuGraphAddNode_v2 as cuGraphAddNode_v3;
 
-/// Only kernels, copies, fills and calls have parameters that can be replaced in a graph.
+/// Child graphs and memory cannot be replaced in a graph; an empty node stays one.
 pub fn cuGraphNodeSetParams(node: CUgraphNode, node_params: Out<CUgraphNodeParams>) -> Result {
     let operation = operation(node_params, None)?;
     if matches!(
         operation,
-        Operation::Child(_) | Operation::Empty | Operation::Allocate(_) | Operation::Free(_)
+        Operation::Child(_) | Operation::Allocate(_) | Operation::Free(_)
     ) {
         return Err(CUresult::INVALID_VALUE);
     }

@@ -8,6 +8,7 @@ use crate::core::{capture, platform, stack};
 use cuda_abi::*;
 use std::ffi::c_void;
 use std::ops::Range;
+use std::sync::Arc;
 use vulkan::MemoryKind;
 
 /// Finds the managed memory that a range lies in.
@@ -231,16 +232,16 @@ pub fn cuMemRangeGetAttributes(
     })
 }
 
-/// Checks a stream for a batch: it is not the legacy stream, nor does it capture.
+/// A stream for a batch: it is not the legacy stream.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`.
-pub(super) fn batch_stream(stream: CUstream) -> Result {
+/// `CUDA_ERROR_INVALID_VALUE`.
+pub(super) fn batch_stream(stream: CUstream) -> Result<Arc<Stream>> {
     let stream = Stream::from_handle(stream)?;
-    if stream.kind == Kind::Legacy {
-        return Err(CUresult::INVALID_VALUE);
+    match stream.kind {
+        Kind::Legacy => Err(CUresult::INVALID_VALUE),
+        _ => Ok(stream),
     }
-    stream.refuse_while_capturing()
 }
 
 /// Checks that every range is of managed memory, which is where host and device both reach it.
@@ -263,13 +264,15 @@ pub fn cuMemPrefetchBatchAsync(
 ) -> Result {
     let locations = locations.all(num_locations)?;
     let firsts = location_indices.all(num_locations)?;
-    batch_stream(stream)?;
+    batch_stream(stream)?.refuse_while_capturing()?;
     all_managed(dptrs, sizes, count, flags)?;
-    let ascending = firsts.windows(2).all(|pair| pair[0] < pair[1]);
+    // Of locations that begin at the same range the last one counts.
+    let ascending = firsts.windows(2).all(|pair| pair[0] <= pair[1]);
     if firsts.first() != Some(&0) || !ascending || firsts.last() >= Some(&count) {
         return Err(CUresult::INVALID_VALUE);
     }
-    let places: Vec<CUmemLocation> = locations.into_iter().map(checked).collect::<Result<_>>()?;
+    let places: Result<Vec<CUmemLocation>> = locations.into_iter().map(checked).collect();
+    let places = places.map_err(|_| CUresult::INVALID_VALUE)?;
     for index in 0..count {
         // The last location whose first range is not behind this one.
         let place = firsts.partition_point(|&first| first <= index) - 1;
@@ -289,6 +292,6 @@ pub fn cuMemDiscardBatchAsync(
     flags: u64,
     stream: CUstream,
 ) -> Result {
-    batch_stream(stream)?;
+    batch_stream(stream)?.refuse_while_capturing()?;
     all_managed(dptrs, sizes, count, flags)
 }

@@ -1,6 +1,7 @@
 //! Module management.
 
 use crate::boundary::{In, Out, Result};
+use crate::core::capture;
 use crate::core::image::Image;
 use crate::core::jit::JitOptions;
 use crate::core::module::{self, Module};
@@ -64,6 +65,7 @@ pub fn cuModuleUnload(handle: CUmodule) -> Result {
     if module.is_library {
         return Err(CUresult::NOT_PERMITTED);
     }
+    capture::refuse_unsafe_call()?;
     module.unload();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Unified addressing.
 
 use crate::boundary::{In, Result};
+use crate::core::capture;
 use crate::core::platform::platform;
 use crate::core::pointer::{find, unknown, Value};
 use cuda_abi::*;
@@ -78,6 +79,7 @@ pub fn cuPointerSetAttribute(
         return Err(CUresult::INVALID_VALUE);
     }
     find(dptr).ok_or(CUresult::INVALID_VALUE)?;
+    capture::refuse_unsafe_call()?;
     match attribute {
         CUpointer_attribute::SYNC_MEMOPS => Ok(()),
         _ => Err(CUresult::INVALID_VALUE),

@@ -125,6 +125,7 @@ pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) 
 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
     let pool = from_handle(pool)?;
+    capture::refuse_unsafe_call()?;
     if [pool.device.default_pool(), pool.device.managed_pool()]
         .iter()
         .any(|default| Arc::ptr_eq(&pool, default))
@@ -149,6 +150,7 @@ pub fn cuMemPoolSetAttribute(
     value: *mut c_void,
 ) -> Result {
     let pool = from_handle(pool)?;
+    capture::refuse_unsafe_call()?;
     let (_, long) = pool.attribute(attribute)?;
     if value.is_null() {
         return Err(CUresult::INVALID_VALUE);
@@ -168,7 +170,9 @@ pub fn cuMemPoolGetAttribute(
     attribute: CUmemPool_attribute,
     value: *mut c_void,
 ) -> Result {
-    let (found, long) = from_handle(pool)?.attribute(attribute)?;
+    let pool = from_handle(pool)?;
+    capture::refuse_unsafe_call()?;
+    let (found, long) = pool.attribute(attribute)?;
     if value.is_null() {
         return Err(CUresult::INVALID_VALUE);
     }
@@ -187,6 +191,7 @@ pub fn cuMemPoolSetAccess(pool: CUmemoryPool, map: In<CUmemAccessDesc>, count: u
     if count == 0 {
         return Err(CUresult::INVALID_VALUE);
     }
+    capture::refuse_unsafe_call()?;
     for wanted in map.all(count)? {
         let is_device = wanted.location.kind == CUmemLocationType::DEVICE;
         if is_device {
@@ -253,6 +258,20 @@ fn located(
     }
 }
 
+/// [`located`] for the calls that find or set a place's pool.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for an unknown kind of place.
+fn place_of_pool(
+    location: CUmemLocation,
+    kind: CUmemAllocationType,
+) -> Result<(&'static Device, MemoryKind)> {
+    match location.kind.name() {
+        None => Err(CUresult::NOT_SUPPORTED),
+        Some(_) => located(location, kind).map_err(|_| CUresult::INVALID_VALUE),
+    }
+}
+
 /// Whether the host has a NUMA node, as Linux tells; node 0 it always has.
 fn has_numa_node(node: i32) -> bool {
     let known = || std::path::Path::new(&format!("/sys/devices/system/node/node{node}")).exists();
@@ -264,7 +283,7 @@ pub fn cuMemGetDefaultMemPool(
     location: In<CUmemLocation>,
     kind: CUmemAllocationType,
 ) -> Result {
-    let (device, kind) = located(location.get()?, kind)?;
+    let (device, kind) = place_of_pool(location.get()?, kind)?;
     pool_out.set(match kind {
         MemoryKind::Device => device.default_pool().handle(),
         _ => device.managed_pool().handle(),
@@ -277,7 +296,7 @@ pub fn cuMemGetMemPool(
     location: In<CUmemLocation>,
     kind: CUmemAllocationType,
 ) -> Result {
-    let (device, kind) = located(location.get()?, kind)?;
+    let (device, kind) = place_of_pool(location.get()?, kind)?;
     pool.set(match kind {
         MemoryKind::Device => device.pool().handle(),
         _ => device.managed_pool().handle(),
@@ -289,7 +308,10 @@ pub fn cuMemSetMemPool(
     kind: CUmemAllocationType,
     pool: CUmemoryPool,
 ) -> Result {
-    let (device, kind) = located(location.get()?, kind)?;
+    let (device, kind) = place_of_pool(location.get()?, kind)?;
+    if from_handle(pool)?.kind != kind {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let replaceable = kind == MemoryKind::Device;
     if !replaceable && pool != device.managed_pool().handle() {
         tracing::warn!("cuMemSetMemPool: only the pool of device memory can be replaced");

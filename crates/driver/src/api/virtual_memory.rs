@@ -88,8 +88,12 @@ pub fn cuMemGetAccess(flags: Out<u64>, location: In<CUmemLocation>, ptr: CUdevic
     let location = location.get()?;
     let place = virtual_memory::find(ptr).ok_or(CUresult::INVALID_VALUE)?;
     let mapped = place.mapped.ok_or(CUresult::INVALID_VALUE)?;
-    if location.kind != CUmemLocationType::DEVICE {
-        return Err(CUresult::INVALID_VALUE);
+    use CUmemLocationType as L;
+    match location.kind {
+        L::DEVICE => {}
+        // The host does not reach memory of a device.
+        L::HOST | L::HOST_NUMA => return flags.set(CUmemAccess_flags::NONE.0.into()),
+        _ => return Err(CUresult::INVALID_DEVICE),
     }
     let own = crate::core::platform::device(location.id)?.ordinal == place.device.ordinal;
     flags.set(match own {

@@ -90,9 +90,11 @@ struct Member {
     capture: Arc<Capture>,
     /// What the next node depends on.
     dependencies: Vec<CUgraphNode>,
+    /// The data of edges to these that are more than plain.
+    edge_data: Vec<(CUgraphNode, CUgraphEdgeData)>,
     /// The same, at a place that stays until the next call: what `cuStreamGetCaptureInfo` points to.
     reported: Box<[CUgraphNode]>,
-    /// The data of these edges, which are all plain.
+    /// The data of these edges.
     reported_edges: Box<[CUgraphEdgeData]>,
 }
 
@@ -110,6 +112,8 @@ pub struct Info {
     pub edges: *const CUgraphEdgeData,
     /// How many.
     pub count: usize,
+    /// Whether an edge is more than plain, so that its data cannot be left out.
+    pub has_data: bool,
 }
 
 impl StreamCapture {
@@ -130,7 +134,11 @@ impl StreamCapture {
         let mut member = self.member.lock();
         let member = member.as_mut()?;
         member.reported = member.dependencies.clone().into();
-        member.reported_edges = vec![CUgraphEdgeData::default(); member.reported.len()].into();
+        let data = |node: &CUgraphNode| {
+            let given = member.edge_data.iter().find(|(of, _)| of == node);
+            given.map_or(CUgraphEdgeData::default(), |&(_, data)| data)
+        };
+        member.reported_edges = member.reported.iter().map(data).collect();
         let valid = member.capture.check().is_ok();
         Some(Info {
             status: if valid {
@@ -146,22 +154,28 @@ impl StreamCapture {
                 false => member.reported_edges.as_ptr(),
             },
             count: member.reported.len(),
+            has_data: !member.edge_data.is_empty(),
         })
     }
 
-    /// `cuStreamUpdateCaptureDependencies`: adds to or replaces what the next node depends on.
+    /// `cuStreamUpdateCaptureDependencies`: adds to or replaces what the next node depends on. `data` has an element for each
+    /// edge, or none where all are plain.
     ///
     /// # Errors
     /// `CUDA_ERROR_ILLEGAL_STATE` where the stream does not capture; `CUDA_ERROR_INVALID_VALUE` for nodes of another graph.
-    pub fn update(&self, nodes: &[CUgraphNode], replace: bool) -> Result {
+    pub fn update(&self, nodes: &[CUgraphNode], data: &[CUgraphEdgeData], replace: bool) -> Result {
         let mut member = self.member.lock();
         let member = member.as_mut().ok_or(CUresult::ILLEGAL_STATE)?;
         member.capture.check()?;
         member.capture.graph.check_nodes(nodes)?;
         if replace {
             member.dependencies.clear();
+            member.edge_data.clear();
         }
         join(&mut member.dependencies, nodes);
+        let data = nodes.iter().copied().zip(data.iter().copied());
+        let more = data.filter(|(_, data)| *data != CUgraphEdgeData::default());
+        member.edge_data.extend(more);
         Ok(())
     }
 
@@ -255,6 +269,7 @@ pub fn begin(
     stream.capture.set(Some(Member {
         capture,
         dependencies,
+        edge_data: Vec::new(),
         reported: Box::default(),
         reported_edges: Box::default(),
     }));
@@ -316,6 +331,7 @@ pub fn add(stream: &Stream, operation: Operation) -> Result<CUgraphNode> {
     member.capture.check()?;
     let node = member.capture.graph.add(operation, &member.dependencies)?;
     member.dependencies = vec![node];
+    member.edge_data.clear();
     Ok(node)
 }
 
@@ -384,6 +400,7 @@ pub fn wait_event(stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> R
             *member = Some(Member {
                 capture,
                 dependencies: nodes,
+                edge_data: Vec::new(),
                 reported: Box::default(),
                 reported_edges: Box::default(),
             });

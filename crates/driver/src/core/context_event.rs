@@ -10,18 +10,21 @@ use std::sync::Arc;
 use vulkan::EventPoint;
 
 /// Every stream of the context.
-///
-/// # Errors
-/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` where one captures, whose capture ends by that.
-fn streams(state: &State) -> Result<Vec<Arc<Stream>>> {
+fn streams(state: &State) -> Vec<Arc<Stream>> {
     let mut streams = STREAMS.all();
     streams.retain(|stream| stream.group.context_id == state.context_id);
     streams.extend(state.per_thread.read().values().cloned());
     streams.push(state.legacy.clone());
-    for stream in &streams {
-        stream.refuse_while_capturing()?;
-    }
-    Ok(streams)
+    streams
+}
+
+/// Refuses a call that is about all streams where one of them captures; its capture is invalid then.
+///
+/// # Errors
+/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`.
+fn refuse_while_capturing(state: &State) -> Result {
+    let streams = streams(state);
+    (streams.iter()).try_for_each(|stream| stream.refuse_while_capturing())
 }
 
 /// Makes an event mark all work that the context has so far.
@@ -32,16 +35,17 @@ pub fn record(state: &State, event: &Event) -> Result {
     if event.group.context_id != state.context_id {
         return Err(CUresult::INVALID_HANDLE);
     }
+    refuse_while_capturing(state)?;
     event.set_mark(Mark::Point(end(state, event.is_timed())?));
     Ok(())
 }
 
-/// The end of all work that the context has so far.
+/// The end of all work that the context has so far, whether or not a stream captures what comes now.
 ///
 /// # Errors
-/// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED`, sticky errors.
+/// Sticky errors.
 pub fn end(state: &State, timed: bool) -> Result<EventPoint> {
-    let streams = streams(state)?;
+    let streams = streams(state);
     // A stream that waits for all others.
     let end = state.streams.open.take_stream()?;
     let joined = streams
@@ -60,7 +64,7 @@ pub fn end(state: &State, timed: bool) -> Result<EventPoint> {
 /// # Errors
 /// `CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED` where a stream or the event captures, sticky errors.
 pub fn wait(state: &State, event: &Event) -> Result {
-    streams(state)?;
+    refuse_while_capturing(state)?;
     match event.mark() {
         Mark::None => Ok(()),
         Mark::Captured(capture, _) => {
@@ -71,12 +75,12 @@ pub fn wait(state: &State, event: &Event) -> Result {
     }
 }
 
-/// The same for a point.
+/// The same for a point, whether or not a stream captures.
 ///
 /// # Errors
-/// As [`wait`].
+/// Those of [`Stream::run`].
 pub fn wait_for(state: &State, point: &EventPoint) -> Result {
-    let streams = streams(state)?;
+    let streams = streams(state);
     state.streams.all_wait(point);
     streams
         .iter()

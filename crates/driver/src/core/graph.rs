@@ -6,6 +6,7 @@ use crate::core::capture::NodeSet;
 use crate::core::conditional::Value;
 use crate::core::graph_exec::GraphExec;
 use crate::core::graph_memory;
+use crate::core::launch::check_resident;
 use crate::core::operation::{Launch, Operation};
 use crate::core::registry::Registry;
 use crate::core::user_object::Reference;
@@ -27,6 +28,8 @@ pub struct Graph {
     pub id: u32,
     /// In the order they were added.
     nodes: Mutex<Vec<Arc<Node>>>,
+    /// What waits for nothing, the latest to do so first.
+    roots: Mutex<Vec<CUgraphNode>>,
     /// What it keeps alive.
     pub user_objects: Mutex<Vec<Reference>>,
     /// The values of its conditional nodes.
@@ -82,9 +85,18 @@ impl Node {
     }
 
     /// Makes it do something else of the same type. A cooperative launch stays one.
-    pub fn set_operation(&self, mut operation: Operation) {
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE`.
+    pub fn set_operation(&self, mut operation: Operation) -> Result {
         let mut own = self.operation.lock();
         operation.keep_blocks(&own);
+        match &operation {
+            Operation::Launch(launch) if operation.cooperates() => {
+                check_resident(&launch.function, launch.grid)?
+            }
+            _ => {}
+        }
         // Who reads a node's parameters, changes some and sets them has the list that was read, and may set it elsewhere, too.
         let mut arguments = self.arguments.lock();
         let kept = match (&operation, &mut *arguments) {
@@ -96,6 +108,7 @@ impl Node {
         }
         drop(arguments);
         *own = operation;
+        Ok(())
     }
 
     /// Sets an attribute of a kernel node.
@@ -169,18 +182,26 @@ impl Arguments {
         });
         let packed: Vec<u128> = words.collect();
         let base = packed.as_ptr() as usize;
-        let size = Box::new(launch.parameters.len());
+        let given = launch.packed.map(|packed| packed.bytes);
+        let size = Box::new(given.unwrap_or(launch.parameters.len()));
+        let buffer = [CU_LAUNCH_PARAM_BUFFER_POINTER, base];
+        let bytes = [
+            CU_LAUNCH_PARAM_BUFFER_SIZE,
+            std::ptr::from_ref(&*size) as usize,
+        ];
         let offsets = launch.function.parameters.iter();
         Self {
             pointers: match launch.packed {
-                true => vec![
-                    CU_LAUNCH_PARAM_BUFFER_POINTER,
-                    base,
-                    CU_LAUNCH_PARAM_BUFFER_SIZE,
-                    std::ptr::from_ref(&*size) as usize,
-                    CU_LAUNCH_PARAM_END,
-                ],
-                false => offsets.map(|&(offset, _)| base + offset as usize).collect(),
+                Some(packed) => {
+                    let pairs = match packed.size_first {
+                        true => [bytes, buffer],
+                        false => [buffer, bytes],
+                    };
+                    let mut list = pairs.concat();
+                    list.push(CU_LAUNCH_PARAM_END);
+                    list
+                }
+                None => offsets.map(|&(offset, _)| base + offset as usize).collect(),
             },
             packed,
             size,
@@ -243,6 +264,7 @@ impl Graph {
         let graph = Arc::new(Self {
             id: new_id(),
             nodes: Mutex::default(),
+            roots: Mutex::default(),
             user_objects: Mutex::default(),
             values: Mutex::default(),
             is_body,
@@ -270,6 +292,23 @@ impl Graph {
     /// Its nodes in the order they were added.
     pub fn nodes(&self) -> Vec<Arc<Node>> {
         self.nodes.lock().clone()
+    }
+
+    /// The nodes that wait for nothing, the latest to do so first.
+    pub fn roots(&self) -> Vec<CUgraphNode> {
+        self.roots.lock().clone()
+    }
+
+    /// Notes whether a node waits for anything.
+    fn note_root(&self, node: CUgraphNode, is_root: bool) {
+        let mut roots = self.roots.lock();
+        match roots.iter().position(|&root| root == node) {
+            Some(place) if !is_root => {
+                roots.remove(place);
+            }
+            None if is_root => roots.insert(0, node),
+            _ => {}
+        }
     }
 
     /// Whether it allocates or frees memory. Such a graph cannot be copied, loses no node or edge, and has one instance at a
@@ -367,19 +406,23 @@ impl Graph {
         });
         let handle = CUgraphNode(NODES.insert(node.clone()));
         self.nodes.lock().push(node);
+        self.note_root(handle, dependencies.is_empty());
         Ok(handle)
     }
 
-    /// The edges as pairs: the second waits for the first.
+    /// The edges as pairs: the second waits for the first. They come by the first, in the order in which nodes were added.
     pub fn edges(&self) -> Vec<(CUgraphNode, CUgraphNode)> {
         let nodes = self.nodes();
+        let mut targets: FxHashMap<CUgraphNode, Vec<CUgraphNode>> = FxHashMap::default();
+        for node in &nodes {
+            for from in node.dependencies() {
+                targets.entry(from).or_default().push(node.handle());
+            }
+        }
         nodes
             .iter()
-            .flat_map(|node| {
-                node.dependencies()
-                    .into_iter()
-                    .map(|from| (from, node.handle()))
-            })
+            .filter_map(|node| targets.remove_entry(&node.handle()))
+            .flat_map(|(from, targets)| targets.into_iter().map(move |to| (from, to)))
             .collect()
     }
 
@@ -398,6 +441,7 @@ impl Graph {
             return Err(CUresult::INVALID_VALUE);
         }
         dependencies.push(from);
+        self.note_root(to, false);
         Ok(())
     }
 
@@ -412,6 +456,7 @@ impl Graph {
         let before = dependencies.len();
         dependencies.retain(|&node| node != from);
         if dependencies.len() < before {
+            self.note_root(to, dependencies.is_empty());
             Ok(())
         } else {
             Err(CUresult::INVALID_VALUE)
@@ -422,8 +467,14 @@ impl Graph {
     pub fn remove(&self, handle: CUgraphNode) {
         let mut nodes = self.nodes.lock();
         nodes.retain(|node| node.handle() != handle);
+        self.note_root(handle, false);
         for node in &*nodes {
-            node.dependencies.lock().retain(|&from| from != handle);
+            let mut dependencies = node.dependencies.lock();
+            let before = dependencies.len();
+            dependencies.retain(|&from| from != handle);
+            if dependencies.len() < before {
+                self.note_root(node.handle(), dependencies.is_empty());
+            }
         }
         drop(nodes);
         if let Ok(node) = NODES.remove(handle.0) {
@@ -507,6 +558,7 @@ impl Graph {
             *Node::from_handle(copy)?.attributes.lock() = attributes;
             clones.insert(node.handle(), copy);
         }
+        *clone.roots.lock() = self.roots().iter().map(|root| clones[root]).collect();
         Ok(clone)
     }
 
@@ -531,6 +583,7 @@ impl Graph {
     pub fn end_nodes(&self) {
         let objects = std::mem::take(&mut *self.user_objects.lock());
         drop(objects);
+        self.roots.lock().clear();
         for node in std::mem::take(&mut *self.nodes.lock()) {
             let _ = NODES.remove(Registry::handle(&node));
             for child in node.operation().graphs() {
@@ -573,6 +626,29 @@ mod tests {
         graph.destroy();
         assert!(Node::from_handle(b).is_err());
         assert!(Graph::from_handle(graph.handle()).is_err());
+        clone.destroy();
+    }
+
+    #[test]
+    fn roots_are_kept_the_latest_first() {
+        let graph = Graph::create();
+        let a = graph.add(Operation::Empty, &[]).unwrap();
+        let b = graph.add(Operation::Empty, &[]).unwrap();
+        let c = graph.add(Operation::Empty, &[a]).unwrap();
+        assert_eq!(graph.roots(), [b, a]);
+        graph.add_edge(b, a).unwrap();
+        assert_eq!(graph.roots(), [b]);
+        assert_eq!(graph.edges(), [(a, c), (b, a)]);
+        graph.remove_edge(b, a).unwrap();
+        assert_eq!(graph.roots(), [a, b]);
+        let clone = graph.duplicate().unwrap();
+        let originals: Vec<_> = (clone.roots().into_iter())
+            .map(|root| Node::from_handle(root).unwrap().cloned_from)
+            .collect();
+        assert_eq!(originals, [a, b]);
+        graph.remove(a);
+        assert_eq!(graph.roots(), [c, b]);
+        graph.destroy();
         clone.destroy();
     }
 }

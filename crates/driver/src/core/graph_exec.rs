@@ -279,6 +279,9 @@ impl GraphExec {
                     kind(&old.source) == kind(&new.source)
                         && kind(&old.destination) == kind(&new.destination)
                 }
+                (Operation::Memory(old), Operation::Memory(new)) => {
+                    old.given.len() == new.given.len()
+                }
                 _ => true,
             };
         if !fits {

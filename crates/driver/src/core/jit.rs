@@ -89,10 +89,11 @@ impl JitOptions {
         read.info = buffer(O::INFO_LOG_BUFFER, O::INFO_LOG_BUFFER_SIZE_BYTES);
         read.error = buffer(O::ERROR_LOG_BUFFER, O::ERROR_LOG_BUFFER_SIZE_BYTES);
         read.wall_time = value(O::WALL_TIME).map(|(index, _)| index);
-        // An `unsigned int`, of which 0 is no limit.
-        read.max_registers = value(O::MAX_REGISTERS)
-            .map(|(_, most)| most as u32)
-            .filter(|&most| most > 0);
+        // An `unsigned int`.
+        read.max_registers = value(O::MAX_REGISTERS).map(|(_, most)| most as u32);
+        if read.max_registers == Some(0) {
+            return Err(CUresult::INVALID_VALUE);
+        }
         if let Some(unknown) = options.iter().find(|option| option.name().is_none()) {
             tracing::warn!("{unknown:?} is no option of the compiler's that is known");
             return Err(CUresult::INVALID_VALUE);

@@ -49,8 +49,53 @@ impl Shape {
 /// The parameter block of a launch: usually short, so without an allocation.
 pub type Parameters = SmallVec<[u8; 512]>;
 
-/// Packs a kernel's arguments: `kernelParams` holds a pointer to each; `extra` a list that ends in 0 with a pointer to all
-/// of them packed (1) and one to their size (2).
+/// How arguments were given as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Bytes of them; what a kernel takes beyond these is 0.
+    pub bytes: usize,
+    /// Whether the list has their size before their place.
+    pub size_first: bool,
+}
+
+/// Reads the list that `extra` takes: where the arguments are (0 where it does not say), and how they are given. It ends in 0, and
+/// has a pointer to all of them packed (1) and one to their size (2).
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for another key.
+fn packed_list(extra: Pointers) -> Result<(usize, Packed)> {
+    let (mut buffer, mut size, mut size_first) = (0usize, None, false);
+    for index in (0..).step_by(2) {
+        let value = match extra.at(index)? as usize {
+            CU_LAUNCH_PARAM_END => break,
+            key => (key, extra.at(index + 1)? as usize),
+        };
+        match value {
+            (CU_LAUNCH_PARAM_BUFFER_POINTER, pointer) => buffer = pointer,
+            (CU_LAUNCH_PARAM_BUFFER_SIZE, pointer) if pointer != 0 => {
+                // SAFETY: by the API's contract this entry points to a size_t.
+                size = Some(unsafe { (pointer as *const usize).read_unaligned() });
+                size_first = buffer == 0;
+            }
+            _ => return Err(CUresult::INVALID_VALUE),
+        }
+    }
+    let bytes = size.unwrap_or(0);
+    Ok((buffer, Packed { bytes, size_first }))
+}
+
+/// How a list gives arguments; `None` where there is no list.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for what is no such list.
+pub fn packed(extra: Pointers) -> Result<Option<Packed>> {
+    match extra.is_null() {
+        true => Ok(None),
+        false => packed_list(extra).map(|(_, packed)| Some(packed)),
+    }
+}
+
+/// Packs a kernel's arguments: `kernelParams` holds a pointer to each; `extra` a list that gives all of them packed.
 ///
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE` where neither or both are given, or too little is; `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES` for
@@ -61,22 +106,7 @@ pub fn pack(function: &Function, kernel_params: Pointers, extra: Pointers) -> Re
         if !kernel_params.is_null() {
             return Err(CUresult::INVALID_VALUE);
         }
-        let (mut buffer, mut size) = (0usize, None);
-        for index in (0..).step_by(2) {
-            let value = match extra.at(index)? as usize {
-                CU_LAUNCH_PARAM_END => break,
-                key => (key, extra.at(index + 1)? as usize),
-            };
-            match value {
-                (CU_LAUNCH_PARAM_BUFFER_POINTER, pointer) => buffer = pointer,
-                (CU_LAUNCH_PARAM_BUFFER_SIZE, pointer) if pointer != 0 => {
-                    // SAFETY: by the API's contract this entry points to a size_t.
-                    size = Some(unsafe { (pointer as *const usize).read_unaligned() });
-                }
-                _ => return Err(CUresult::INVALID_VALUE),
-            }
-        }
-        let size = size.unwrap_or(0);
+        let (buffer, Packed { bytes: size, .. }) = packed_list(extra)?;
         if size == 0 && !packed.is_empty()
             || size > 0 && buffer == 0
             || size > MAX_PARAMETERS as usize
@@ -121,7 +151,8 @@ pub fn launch(
         .and_then(|()| pack(function, kernel_params, extra));
     // A launch that is wrong in itself ends a capture.
     let parameters = parameters.inspect_err(|_| stream.capture.invalidate())?;
-    launch_packed(stream, function, shape, &parameters)
+    let arguments = (&*parameters, Some(extra));
+    run(stream, function, shape, arguments, Blocks::Apart)
 }
 
 /// The same with a parameter block.
@@ -135,23 +166,26 @@ pub fn launch_packed(
     parameters: &[u8],
 ) -> Result {
     shape.check()?;
-    if function.code.context_id != stream.group.context_id {
-        return Err(CUresult::INVALID_HANDLE);
-    }
-    run(stream, function, shape, parameters, Blocks::Apart)
+    run(stream, function, shape, (parameters, None), Blocks::Apart)
 }
 
-/// Appends a launch to a stream, or to the graph that the stream captures.
+/// Appends a launch to a stream, or to the graph that the stream captures, whose node tells how the arguments were given.
 fn run(
     stream: &Arc<Stream>,
     function: &Arc<Function>,
     shape: Shape,
-    parameters: &[u8],
+    (parameters, extra): (&[u8], Option<Pointers>),
     blocks: Blocks,
 ) -> Result {
+    if function.code.context_id != stream.group.context_id {
+        return Err(CUresult::INVALID_HANDLE);
+    }
     if stream.capture.is_active() {
-        let node = Operation::Launch(node(function, shape, parameters, blocks));
-        return capture::add(stream, node).map(|_| ());
+        let launch = Launch {
+            packed: extra.map(packed).transpose()?.flatten(),
+            ..node(function, shape, parameters, blocks)
+        };
+        return capture::add(stream, Operation::Launch(launch)).map(|_| ());
     }
     operation::launch(
         stream,
@@ -172,7 +206,7 @@ pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8], blocks: B
         block: shape.block,
         dynamic_shared: shape.dynamic_shared,
         parameters: parameters.to_vec(),
-        packed: false,
+        packed: None,
         blocks,
     }
 }
@@ -193,11 +227,9 @@ pub fn cooperative(
         .check()
         .and_then(|()| pack(function, kernel_params, extra))
         .inspect_err(|_| stream.capture.invalidate())?;
-    check_resident(function, shape.grid)?;
-    if function.code.context_id != stream.group.context_id {
-        return Err(CUresult::INVALID_HANDLE);
-    }
-    run(stream, function, shape, &parameters, Blocks::Together)
+    check_resident(function, shape.grid).inspect_err(|_| stream.capture.invalidate())?;
+    let arguments = (&*parameters, Some(extra));
+    run(stream, function, shape, arguments, Blocks::Together)
 }
 
 /// Checks that the blocks of a grid can all run at once, as far as is known

@@ -8,6 +8,7 @@ use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
+use crate::core::launch::Packed;
 use crate::core::memory_operation::Batch;
 use crate::core::platform;
 use crate::core::status::IntoCuda;
@@ -58,8 +59,8 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// The parameter block.
     pub parameters: Vec<u8>,
-    /// Whether a node's parameters gave it as a whole, by `extra`: so they are read back.
-    pub packed: bool,
+    /// How it was given as a whole, by `extra`: so a node's parameters are read back.
+    pub packed: Option<Packed>,
     /// Whether its blocks wait for each other.
     pub blocks: Blocks,
 }

@@ -173,12 +173,14 @@ pub fn unknown(attribute: CUpointer_attribute) -> Option<Value> {
         | A::RANGE_SIZE
         | A::BUFFER_ID => Value::Long(0),
         A::MEMPOOL_HANDLE | A::ALLOWED_HANDLE_TYPES => Value::Long(0),
+        A::MAPPING_BASE_ADDR | A::MAPPING_SIZE | A::MEMORY_BLOCK_ID => Value::Long(0),
         A::MEMORY_TYPE | A::SYNC_MEMOPS | A::ACCESS_FLAGS => Value::Int(0),
         A::DEVICE_ORDINAL => Value::Int(CU_DEVICE_INVALID),
         A::IS_MANAGED
         | A::IS_LEGACY_CUDA_IPC_CAPABLE
         | A::MAPPED
-        | A::IS_GPU_DIRECT_RDMA_CAPABLE => Value::Bool(false),
+        | A::IS_GPU_DIRECT_RDMA_CAPABLE
+        | A::IS_HW_DECOMPRESS_CAPABLE => Value::Bool(false),
         _ => return None,
     })
 }

@@ -13,7 +13,6 @@ use crate::core::status::IntoCuda;
 use cuda_abi::*;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Included};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use vulkan::{Backing, Mapping, Reservation, GRANULARITY};
@@ -263,7 +262,7 @@ pub fn free(address: u64, size: u64) -> Result {
 /// # Errors
 /// `CUDA_ERROR_INVALID_VALUE`; `CUDA_ERROR_NOT_SUPPORTED` for a part of memory, as on NVIDIA, and for memory of another device.
 pub fn map(address: u64, size: u64, offset: u64, memory: Arc<Memory>) -> Result {
-    if size == 0 || (size | offset | address) % GRANULARITY != 0 {
+    if size == 0 || (size | address) % GRANULARITY != 0 {
         return Err(CUresult::INVALID_VALUE);
     }
     if size != memory.backing.size() || offset != 0 {
@@ -277,7 +276,7 @@ pub fn map(address: u64, size: u64, offset: u64, memory: Arc<Memory>) -> Result 
         .next_back()
         .ok_or(CUresult::INVALID_VALUE)?;
     let inside = end <= base + range.size && (address - base) % GRANULARITY == 0;
-    if !inside || range.touches(address, end) {
+    if !inside || range.touched(address, end).next().is_some() {
         return Err(CUresult::INVALID_VALUE);
     }
     if memory.device.ordinal != range.device.ordinal {
@@ -298,20 +297,15 @@ pub fn map(address: u64, size: u64, offset: u64, memory: Arc<Memory>) -> Result 
     Ok(())
 }
 
-/// `cuMemUnmap`: whole mappings that lie close together; reserved addresses without any stay as they are.
+/// `cuMemUnmap`: the whole mappings of a range; addresses without any stay as they are, and so does what lies behind the
+/// reservation.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` for another range.
+/// `CUDA_ERROR_INVALID_VALUE` for a range of nothing, that begins in no reservation, or has a part of a mapping.
 pub fn unmap(address: u64, size: u64) -> Result {
     wait_for(address)?;
     let mut ranges = RANGES.write();
-    let end = address.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
-    let is_empty = holding(&ranges, address)
-        .is_some_and(|(base, range)| end <= base + range.size && !range.touches(address, end));
-    if is_empty && size > 0 && (size | address) % GRANULARITY == 0 {
-        return Ok(());
-    }
-    let (range, parts) = exactly(&mut ranges, address, size)?;
+    let (range, parts) = whole(&mut ranges, address, size)?;
     for part in parts {
         range.parts.remove(&part);
     }
@@ -321,7 +315,8 @@ pub fn unmap(address: u64, size: u64) -> Result {
 /// `cuMemSetAccess`.
 ///
 /// # Errors
-/// `CUDA_ERROR_INVALID_VALUE` unless the range is whole mappings that lie close together, and for a device that there is not;
+/// `CUDA_ERROR_INVALID_VALUE` unless the range is whole mappings, the first at its begin and the last at its end, and for a
+/// device that there is not;
 /// `CUDA_ERROR_NOT_SUPPORTED` for the host or another device than the memory's, and where memory cannot have a second address.
 pub fn set_access(address: u64, size: u64, wanted: &[CUmemAccessDesc]) -> Result {
     if wanted.is_empty() {
@@ -334,7 +329,7 @@ pub fn set_access(address: u64, size: u64, wanted: &[CUmemAccessDesc]) -> Result
         use CUmemLocationType as L;
         let device = match wanted.location.kind {
             L::DEVICE => platform::device(wanted.location.id),
-            L::HOST | L::HOST_NUMA | L::HOST_NUMA_CURRENT => {
+            L::HOST | L::HOST_NUMA => {
                 tracing::warn!("cuMemSetAccess: the host does not reach memory of a device");
                 return Err(CUresult::NOT_SUPPORTED);
             }
@@ -356,7 +351,11 @@ pub fn set_access(address: u64, size: u64, wanted: &[CUmemAccessDesc]) -> Result
         wait_for(address)?;
     }
     let mut ranges = RANGES.write();
-    let (range, parts) = exactly(&mut ranges, address, size)?;
+    let (range, parts) = whole(&mut ranges, address, size)?;
+    let last = parts.last().map(|last| last + range.parts[last].size);
+    if parts.first() != Some(&address) || last != address.checked_add(size) {
+        return Err(CUresult::INVALID_VALUE);
+    }
     let Some(flags) = flags else {
         return Ok(());
     };
@@ -397,26 +396,28 @@ fn wait_for(address: u64) -> Result {
     Ok(())
 }
 
-/// The reservation that holds a range of whole mappings without gaps, and where each begins.
-fn exactly(
+/// The reservation that a range begins in, and where each mapping in the range begins.
+///
+/// # Errors
+/// `CUDA_ERROR_INVALID_VALUE` for a range of nothing, that begins in no reservation, or has a part of a mapping.
+fn whole(
     ranges: &mut BTreeMap<u64, Range>,
     address: u64,
     size: u64,
 ) -> Result<(&mut Range, Vec<u64>)> {
     let end = address.checked_add(size).ok_or(CUresult::INVALID_VALUE)?;
-    let (_, range) = ranges
+    let (&base, range) = ranges
         .range_mut(..=address)
         .next_back()
         .ok_or(CUresult::INVALID_VALUE)?;
-    let (mut parts, mut covered) = (Vec::new(), address);
-    while covered < end {
-        let part = range.parts.get(&covered).ok_or(CUresult::INVALID_VALUE)?;
-        parts.push(covered);
-        covered += part.size;
-    }
-    if covered != end || parts.is_empty() {
+    let inside = |&(start, part): &(u64, &Part)| address <= start && start + part.size <= end;
+    let mut touched = range.touched(address, end);
+    if size == 0 || address - base >= range.size || !touched.all(|part| inside(&part)) {
         return Err(CUresult::INVALID_VALUE);
     }
+    drop(touched);
+    let parts = range.touched(address, end).map(|(start, _)| start);
+    let parts = parts.collect();
     Ok((range, parts))
 }
 
@@ -427,14 +428,11 @@ impl Range {
         (address - base < part.size).then_some((base, part))
     }
 
-    /// Whether something is mapped between two addresses.
-    fn touches(&self, start: u64, end: u64) -> bool {
-        self.part(start).is_some()
-            || self
-                .parts
-                .range((Included(start), Excluded(end)))
-                .next()
-                .is_some()
+    /// What is mapped between two addresses, in part at least.
+    fn touched(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Part)> {
+        let first = self.part(start).map_or(start, |(first, _)| first);
+        let parts = self.parts.range(first..end.max(first));
+        parts.map(|(&start, part)| (start, part))
     }
 }
 
