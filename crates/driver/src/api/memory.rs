@@ -169,7 +169,15 @@ pub fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: u32) -> Re
         return Err(CUresult::INVALID_VALUE);
     }
     // SAFETY: by the API's contract the memory stays mapped until it is unregistered.
-    unsafe { state.memory.register(pointer as usize, size, flags) }
+    let registered = unsafe { state.memory.register(pointer as usize, size, flags) };
+    registered.map_err(|status| match status {
+        // What drivers say of pages that nobody may write to: the device attribute is 0 there.
+        CUresult::OUT_OF_MEMORY if !written => {
+            tracing::warn!("cuMemHostRegister: the Vulkan driver does not import read-only memory");
+            CUresult::NOT_SUPPORTED
+        }
+        status => status,
+    })
 }
 
 pub use cuMemHostRegister_v2 as cuMemHostRegister;
