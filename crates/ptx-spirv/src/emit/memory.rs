@@ -44,8 +44,10 @@ pub(crate) struct Address {
     pub(crate) id: Id,
 }
 
-/// SPIR-V's scope Workgroup.
+/// SPIR-V's scope Workgroup, and Acquire and Release for its memory.
 const WORKGROUP_SCOPE: u32 = 2;
+const ACQUIRE: u32 = 0x102;
+const RELEASE: u32 = 0x104;
 /// SPIR-V's scope Device, and the memory operands by which a store reaches it and a load comes from it.
 const DEVICE_SCOPE: u32 = 1;
 const MAKE_AVAILABLE: u32 = 0x8;
@@ -228,10 +230,10 @@ impl Emitter<'_> {
             Space::Shared => {
                 if let Some(single) = self.shared_in_one_piece(ty, access) {
                     let pointer = self.shared_pointer(a.id, single);
-                    let (scope, relaxed) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(0));
+                    let (scope, order) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(ACQUIRE));
                     let id = self
                         .asm
-                        .op(Op::AtomicLoad, single, &[pointer, scope, relaxed]);
+                        .op(Op::AtomicLoad, single, &[pointer, scope, order]);
                     return self.cast(Value { id, ty: single }, ty);
                 }
                 let pointer = self.shared_pointer(a.id, ty);
@@ -284,9 +286,8 @@ impl Emitter<'_> {
                 if let Some(single) = self.shared_in_one_piece(ty, access) {
                     let id = self.cast(Value { id: value, ty }, single);
                     let pointer = self.shared_pointer(a.id, single);
-                    let (scope, relaxed) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(0));
-                    self.asm
-                        .void(Op::AtomicStore, &[pointer, scope, relaxed, id]);
+                    let (scope, order) = (self.asm.u32(WORKGROUP_SCOPE), self.asm.u32(RELEASE));
+                    self.asm.void(Op::AtomicStore, &[pointer, scope, order, id]);
                     return;
                 }
                 let pointer = self.shared_pointer(a.id, ty);
@@ -422,7 +423,8 @@ impl Emitter<'_> {
     }
 
     /// The type of the one atomic access that a volatile access to shared memory is. Drivers' compilers (NVIDIA's 580) move
-    /// volatile loads in front of stores to other addresses, which reductions of a warp without barriers count on not to happen.
+    /// volatile and relaxed loads in front of stores to other addresses, which reductions of a warp without barriers count on not
+    /// to happen: so these acquire and release.
     fn shared_in_one_piece(&self, ty: Type, access: Access) -> Option<Type> {
         if !access.volatile || self.yields() || access.align != 0 {
             return None;
