@@ -179,6 +179,20 @@ fn counters_are_hidden_where_shared_memory_is_in_scratch_on_nvidia() {
 }
 
 #[test]
+fn volatile_accesses_of_eight_bytes_are_atomic() {
+    let mut target = Target::subgroup32();
+    target.maximal_reconvergence = false;
+    for space in ["global", "shared"] {
+        let place = if space == "shared" { "words" } else { "%rd0" };
+        let body = format!(
+            ".shared .align 8 .b8 words[64];\nld.volatile.{space}.u64 %rd1, [{place}];\nst.volatile.{space}.v2.u32 [{place}], {{%r0, %r0}};"
+        );
+        let t = translate(&kernel(&body), "k", &target).expect("volatile accesses");
+        validate("a volatile access of eight bytes", &t.spirv);
+    }
+}
+
+#[test]
 fn clusters_of_several_blocks_are_refused_by_name() {
     let with = |size: &str| {
         kernel("mov.u32 %r0, %tid.x;").replace(

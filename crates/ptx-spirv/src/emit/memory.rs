@@ -411,27 +411,31 @@ impl Emitter<'_> {
 
     /// The type of the one atomic access that a coherent access of this type is: CUDA's vectors of eight bytes are read and
     /// written in one piece, which programs count on (a flag and its value, side by side).
-    fn in_one_piece(&self, ty: Type, access: Access) -> Option<Type> {
-        if !access.volatile || !access.coherent || self.yields() || access.align != 0 {
+    fn in_one_piece(&mut self, ty: Type, access: Access) -> Option<Type> {
+        if !access.coherent {
             return None;
         }
-        match ty.size() {
-            4 => Some(Type::U32),
-            8 if self.target.atomic_i64 => Some(Type::U64),
-            _ => None,
-        }
+        self.atomic_type(ty, access, self.target.atomic_i64)
     }
 
     /// The type of the one atomic access that a volatile access to shared memory is. Drivers' compilers (NVIDIA's 580) move
     /// volatile and relaxed loads in front of stores to other addresses, which reductions of a warp without barriers count on not
     /// to happen: so these acquire and release.
-    fn shared_in_one_piece(&self, ty: Type, access: Access) -> Option<Type> {
+    fn shared_in_one_piece(&mut self, ty: Type, access: Access) -> Option<Type> {
+        self.atomic_type(ty, access, self.target.shared_atomic_i64)
+    }
+
+    /// The type of the atomic access that a volatile access of this type is on a GPU, where there is one.
+    fn atomic_type(&mut self, ty: Type, access: Access, wide: bool) -> Option<Type> {
         if !access.volatile || self.yields() || access.align != 0 {
             return None;
         }
         match ty.size() {
             4 => Some(Type::U32),
-            8 if self.target.shared_atomic_i64 => Some(Type::U64),
+            8 if wide => {
+                self.asm.capability(Capability::Int64Atomics);
+                Some(Type::U64)
+            }
             _ => None,
         }
     }
