@@ -12,8 +12,6 @@ use std::ffi::{c_char, c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Calls an exported function and checks that it succeeds.
-/// Calls an exported function and checks the error it gives.
 /// Initialises CUDA and makes device 0's primary context current.
 fn primary() -> CUcontext {
     let mut context = CUcontext::NULL;

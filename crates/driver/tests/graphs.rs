@@ -712,6 +712,26 @@ const CONDITIONAL: &CStr = c"
 }
 ";
 
+/// Adds a node that runs a kernel with one thread.
+fn add_thread(function: CUfunction, graph: CUgraph, arguments: &mut [*mut c_void]) -> CUgraphNode {
+    let mut union = NONE;
+    union.kernel = CUDA_KERNEL_NODE_PARAMS {
+        func: function,
+        gridDimX: 1,
+        gridDimY: 1,
+        gridDimZ: 1,
+        blockDimX: 1,
+        blockDimY: 1,
+        blockDimZ: 1,
+        sharedMemBytes: 0,
+        kernelParams: arguments.as_mut_ptr(),
+        extra: null_mut(),
+        kern: CUkernel::NULL,
+        ctx: CUcontext::NULL,
+    };
+    add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+}
+
 fn conditional(
     graph: CUgraph,
     after: &[CUgraphNode],
@@ -830,22 +850,7 @@ fn kernels_print_under_conditions() {
             std::ptr::from_ref(&place).cast_mut().cast(),
             std::ptr::from_ref(&handle).cast_mut().cast(),
         ];
-        let mut union = NONE;
-        union.kernel = CUDA_KERNEL_NODE_PARAMS {
-            func: countdown,
-            gridDimX: 1,
-            gridDimY: 1,
-            gridDimZ: 1,
-            blockDimX: 1,
-            blockDimY: 1,
-            blockDimZ: 1,
-            sharedMemBytes: 0,
-            kernelParams: arguments.as_mut_ptr(),
-            extra: null_mut(),
-            kern: CUkernel::NULL,
-            ctx: CUcontext::NULL,
-        };
-        add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+        add_thread(countdown, graph, &mut arguments)
     };
     let first = kernel(whole);
     let (_, bodies) = conditional(whole, &[first], handle, 1, 1);
@@ -893,22 +898,7 @@ fn conditions_decide_what_runs() {
                 std::ptr::from_ref(&handle).cast_mut().cast(),
                 std::ptr::from_ref(&limit).cast_mut().cast(),
             ];
-            let mut union = NONE;
-            union.kernel = CUDA_KERNEL_NODE_PARAMS {
-                func: count,
-                gridDimX: 1,
-                gridDimY: 1,
-                gridDimZ: 1,
-                blockDimX: 1,
-                blockDimY: 1,
-                blockDimZ: 1,
-                sharedMemBytes: 0,
-                kernelParams: arguments.as_mut_ptr(),
-                extra: null_mut(),
-                kern: CUkernel::NULL,
-                ctx: CUcontext::NULL,
-            };
-            add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+            add_thread(count, graph, &mut arguments)
         };
         // while (place[0] += 3 < 20); then switch by the other value; then if by the last, which is 0.
         let (looped, bodies) = conditional(whole, &[], again, 1, 1);
