@@ -149,13 +149,28 @@ fn copies_3d(
     }
     copying_stream(stream)?;
     for index in 0..num_ops {
-        *failed = index;
         let op = ops.at(index)?;
+        if [&op.src, &op.dst].into_iter().any(is_nowhere) {
+            *failed = usize::MAX;
+            return Err(CUresult::INVALID_VALUE);
+        }
+        *failed = index;
+        let extent = op.extent;
+        if extent.width == 0 || extent.height == 0 || extent.depth == 0 {
+            return Err(CUresult::INVALID_VALUE);
+        }
         // SAFETY: the reference outlives the call.
         let op = unsafe { In::accept(&raw const op) };
         cuMemcpy3DWithAttributesAsync(op, 0, stream)?;
     }
+    *failed = usize::MAX;
     Ok(())
+}
+
+/// Whether an operand is a null pointer, which NVIDIA's driver finds before it looks at the copies one by one.
+fn is_nowhere(operand: &CUmemcpy3DOperand) -> bool {
+    // SAFETY: the kind says which part of the union is there.
+    operand.kind == CUmemcpy3DOperandType::POINTER && unsafe { operand.op.ptr.ptr } == 0
 }
 
 pub fn cuMemcpy3DBatchAsync(
@@ -167,9 +182,7 @@ pub fn cuMemcpy3DBatchAsync(
 ) -> Result {
     let mut failed = usize::MAX;
     let result = copies_3d(num_ops, ops, flags, stream, &mut failed);
-    if result.is_err() {
-        fail_index.set_if(failed);
-    }
+    fail_index.set_if(failed);
     result
 }
 
