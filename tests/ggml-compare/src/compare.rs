@@ -4,13 +4,14 @@
 //! ggml's own backend tests. Two runs agree when
 //!
 //! * every logit is a finite number,
-//! * the mean of the errors is within the bound, and no position is over ten times the bound, and
+//! * the mean of the errors is within the bound, and no position is over fifteen times the bound, and
 //! * both name the same most likely token wherever the reference is sure: where its first choice leads its second by more
 //!   than twice the root mean square error which the bound allows.
 //!
 //! The bounds come from ggml's own backends: with the models of `tests/model`, its Vulkan backend differs from its CPU
 //! backend by 1.4e-5 in the mean and 2.0e-4 at the worst position (16-bit floats), 2.7e-4 and 2.0e-3 (Q4_K_M); its CPU
-//! backend without flash attention from itself by 2.5e-4 and 2.6e-3 (Q4_K_M). The quantised model differs from the one
+//! backend without flash attention from itself by 2.5e-4 and 2.6e-3 (Q4_K_M). Under NVIDIA's own driver its CUDA backend differs
+//! from the CPU's by 6.4e-4 and 1.05e-2 (Q4_K_M, an H100), which is why a position may be over ten times. The quantised model differs from the one
 //! of 16-bit floats by 1.4e-2 and 7.1e-1: that is more than either bound.
 
 use std::fmt;
@@ -25,7 +26,7 @@ pub const BOUND_FLOAT: f64 = 1e-4;
 /// Bound of the mean error for a quantised model: backends round activations to eight bits in blocks of different size.
 pub const BOUND_QUANTISED: f64 = 1e-3;
 /// How many times the bound the error of a single position may be.
-pub const POSITION: f64 = 10.0;
+pub const POSITION: f64 = 15.0;
 
 /// What to compare.
 #[derive(clap::Args)]
@@ -35,7 +36,7 @@ pub struct Options {
     /// Logits to judge.
     candidate: PathBuf,
     /// Largest mean of the normalised mean square errors [default: 1e-3 for a quantised model, else 1e-4]; no position
-    /// may be over ten times this.
+    /// may be over fifteen times this.
     #[arg(long)]
     bound: Option<f64>,
     /// Damage the candidate first, by this relative error at one position in the middle: shows that a difference is found.
@@ -54,7 +55,7 @@ pub struct Verdict {
     mean: f64,
     /// Positions with a NaN or an infinity in the candidate.
     not_finite: usize,
-    /// Positions whose error is over ten times the bound.
+    /// Positions whose error is over fifteen times the bound.
     over: usize,
     /// Positions where the reference is sure of its choice.
     sure: usize,
@@ -248,9 +249,9 @@ mod tests {
     #[test]
     fn the_bound_of_a_position_is_sharp() {
         // One of nine positions: its error shared among all stays below the bound of the mean only up to nine times it.
-        for (factor, agrees) in [(0.89, true), (1.01, false)] {
+        for (factor, agrees) in [(0.89, true), (1.51, false)] {
             let mut other = record();
-            perturb(&mut other, factor * 1e-3f32.sqrt());
+            perturb(&mut other, f32::sqrt(factor * 1e-3));
             let verdict = compare(&record(), &other, 1e-4).unwrap();
             assert_eq!(verdict.agrees(), agrees, "{verdict}");
             assert_eq!(verdict.worst.1, 4);
