@@ -5,26 +5,11 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_char, c_void, CStr};
 use std::ptr::{null, null_mut};
-
-/// Makes device 0's primary context current.
-fn start() -> CUcontext {
-    let mut context = CUcontext::NULL;
-    ok!(cuInit(0));
-    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
-    ok!(cuCtxSetCurrent(context));
-    context
-}
-
-fn allocate(size: usize) -> CUdeviceptr {
-    let mut address = 0;
-    ok!(cuMemAlloc_v2(&mut address, size));
-    address
-}
 
 fn stream() -> CUstream {
     let mut stream = CUstream::NULL;
@@ -45,7 +30,7 @@ fn kernel() -> CUfunction {
 #[test]
 fn captures_end_at_calls_that_they_forbid() {
     in_child("captures_end_at_calls_that_they_forbid", &[], || {
-        let context = start();
+        let context = primary();
         let address = allocate(64);
         let (mut managed, mut pool, mut array) = (0, CUmemoryPool::NULL, CUarray::NULL);
         ok!(cuMemAllocManaged(&mut managed, 64, CU_MEM_ATTACH_GLOBAL));
@@ -184,7 +169,7 @@ fn options_of_the_compiler_are_checked() {
     in_child("options_of_the_compiler_are_checked", &[], || {
         use CUjit_option as O;
         let (good, bad) = (CUresult::SUCCESS, CUresult::INVALID_VALUE);
-        start();
+        primary();
         assert_eq!(load(&[(O::OPTIMIZATION_LEVEL, 4)]), good);
         assert_eq!(load(&[(O::CACHE_MODE, 2)]), good);
         assert_eq!(load(&[(O::CACHE_MODE, 3)]), bad);
@@ -214,7 +199,7 @@ fn options_of_the_compiler_are_checked() {
 #[test]
 fn null_is_no_function_and_no_pool() {
     in_child("null_is_no_function_and_no_pool", &[], || {
-        start();
+        primary();
         let mut name = null();
         fails!(cuFuncGetName(&mut name, CUfunction::NULL), INVALID_VALUE);
         let mut used = 0u64;
@@ -260,7 +245,7 @@ fn what_has_no_name_is_not_found() {
             ));
             assert!(function.is_null());
         }
-        start();
+        primary();
         // A place that is too short gets what fits.
         let mut text = [9 as c_char; 16];
         fails!(cuDeviceGetPCIBusId(text.as_mut_ptr(), 12, 0), INVALID_VALUE);
@@ -293,7 +278,7 @@ fn what_has_no_name_is_not_found() {
 #[test]
 fn streams_refuse_what_is_not_theirs() {
     in_child("streams_refuse_what_is_not_theirs", &[], || {
-        let context = start();
+        let context = primary();
         let (stream, mut event, mut graph) = (stream(), CUevent::NULL, CUgraph::NULL);
         ok!(cuEventCreate(&mut event, 0));
         ok!(cuEventRecord(event, stream));
@@ -356,7 +341,7 @@ fn streams_refuse_what_is_not_theirs() {
 #[test]
 fn nodes_keep_their_graphs_and_arguments() {
     in_child("nodes_keep_their_graphs_and_arguments", &[], || {
-        start();
+        primary();
         let (mut whole, mut part, mut node) = (CUgraph::NULL, CUgraph::NULL, CUgraphNode::NULL);
         ok!(cuGraphCreate(&mut whole, 0));
         ok!(cuGraphCreate(&mut part, 0));
@@ -450,7 +435,7 @@ fn nodes_keep_their_graphs_and_arguments() {
 #[test]
 fn batches_are_checked() {
     in_child("batches_are_checked", &[], || {
-        start();
+        primary();
         let (stream, mut managed) = (stream(), 0);
         ok!(cuMemAllocManaged(&mut managed, 8192, CU_MEM_ATTACH_GLOBAL));
         let (mut ranges, mut sizes) = ([managed, managed + 4096], [4096usize; 2]);
@@ -533,7 +518,7 @@ unsafe extern "C" fn pause(_: *mut c_void) {
 fn sources_are_read_before_the_call_returns_where_that_is_asked_for() {
     let name = "sources_are_read_before_the_call_returns_where_that_is_asked_for";
     in_child(name, &[], || {
-        start();
+        primary();
         let (stream, to) = (stream(), allocate(4));
         let mut pinned = null_mut();
         ok!(cuMemHostAlloc(&mut pinned, 4, 0));
@@ -610,7 +595,7 @@ fn registers(module: CUmodule) -> i32 {
 #[test]
 fn a_limit_of_registers_is_told() {
     in_child("a_limit_of_registers_is_told", &[], || {
-        start();
+        primary();
         let (mut module, text) = (CUmodule::NULL, common::ADD_PTX);
         ok!(cuModuleLoadData(&mut module, text.as_ptr().cast()));
         let without = registers(module);

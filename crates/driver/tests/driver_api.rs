@@ -5,27 +5,12 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_char, c_void, CStr};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Initialises CUDA and makes device 0's primary context current.
-fn primary() -> CUcontext {
-    let mut context = CUcontext::NULL;
-    ok!(cuInit(0));
-    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
-    ok!(cuCtxSetCurrent(context));
-    context
-}
-
-fn allocate(size: usize) -> CUdeviceptr {
-    let mut address = 0;
-    ok!(cuMemAlloc_v2(&mut address, size));
-    address
-}
 
 fn read(address: CUdeviceptr, size: usize) -> Vec<u8> {
     let mut bytes = vec![0xee; size];

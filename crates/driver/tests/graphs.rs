@@ -84,14 +84,8 @@ fn params(kind: CUgraphNodeType, params: CUgraphNodeParamsUnion) -> CUgraphNodeP
 
 const NONE: CUgraphNodeParamsUnion = CUgraphNodeParamsUnion { reserved1: [0; 29] };
 
-/// Adds `step` to the number at `place`. The arguments are copied when the node is made.
-fn with_kernel<R>(
-    function: CUfunction,
-    mut place: CUdeviceptr,
-    mut step: u32,
-    body: impl FnOnce(&mut CUgraphNodeParams) -> R,
-) -> R {
-    let mut arguments: [*mut c_void; 2] = [(&raw mut place).cast(), (&raw mut step).cast()];
+/// Parameters of a node that runs a kernel with one thread.
+fn one_thread(function: CUfunction, arguments: &mut [*mut c_void]) -> CUgraphNodeParams {
     let mut union = NONE;
     union.kernel = CUDA_KERNEL_NODE_PARAMS {
         func: function,
@@ -107,7 +101,18 @@ fn with_kernel<R>(
         kern: CUkernel::NULL,
         ctx: CUcontext::NULL,
     };
-    body(&mut params(CUgraphNodeType::KERNEL, union))
+    params(CUgraphNodeType::KERNEL, union)
+}
+
+/// Adds `step` to the number at `place`. The arguments are copied when the node is made.
+fn with_kernel<R>(
+    function: CUfunction,
+    mut place: CUdeviceptr,
+    mut step: u32,
+    body: impl FnOnce(&mut CUgraphNodeParams) -> R,
+) -> R {
+    let mut arguments: [*mut c_void; 2] = [(&raw mut place).cast(), (&raw mut step).cast()];
+    body(&mut one_thread(function, &mut arguments))
 }
 
 fn add_node(
@@ -714,22 +719,7 @@ const CONDITIONAL: &CStr = c"
 
 /// Adds a node that runs a kernel with one thread.
 fn add_thread(function: CUfunction, graph: CUgraph, arguments: &mut [*mut c_void]) -> CUgraphNode {
-    let mut union = NONE;
-    union.kernel = CUDA_KERNEL_NODE_PARAMS {
-        func: function,
-        gridDimX: 1,
-        gridDimY: 1,
-        gridDimZ: 1,
-        blockDimX: 1,
-        blockDimY: 1,
-        blockDimZ: 1,
-        sharedMemBytes: 0,
-        kernelParams: arguments.as_mut_ptr(),
-        extra: null_mut(),
-        kern: CUkernel::NULL,
-        ctx: CUcontext::NULL,
-    };
-    add_node(graph, &[], &mut params(CUgraphNodeType::KERNEL, union))
+    add_node(graph, &[], &mut one_thread(function, arguments))
 }
 
 fn conditional(

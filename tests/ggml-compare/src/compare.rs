@@ -11,8 +11,8 @@
 //! The bounds come from ggml's own backends: with the models of `tests/model`, its Vulkan backend differs from its CPU
 //! backend by 1.4e-5 in the mean and 2.0e-4 at the worst position (16-bit floats), 2.7e-4 and 2.0e-3 (Q4_K_M); its CPU
 //! backend without flash attention from itself by 2.5e-4 and 2.6e-3 (Q4_K_M). Under NVIDIA's own driver its CUDA backend differs
-//! from the CPU's by 6.4e-4 and 1.05e-2 (Q4_K_M, an H100), which is why a position may be over ten times. The quantised model differs from the one
-//! of 16-bit floats by 1.4e-2 and 7.1e-1: that is more than either bound.
+//! from the CPU's by 6.4e-4 and 1.05e-2 (Q4_K_M, an H100), which is why a position may be over ten times. The quantised
+//! model differs from the one of 16-bit floats by 1.4e-2 and 7.1e-1: that is more than either bound.
 
 use std::fmt;
 use std::path::PathBuf;

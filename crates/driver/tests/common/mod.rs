@@ -18,6 +18,8 @@ macro_rules! fails {
     };
 }
 
+use cuda::exports::*;
+use cuda_abi::*;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -83,6 +85,22 @@ pub fn fatbin(entries: &[Vec<u8>]) -> Vec<u8> {
     bytes.extend((length as u64).to_le_bytes());
     bytes.extend(entries.concat());
     bytes
+}
+
+/// Initialises CUDA and makes device 0's primary context current.
+pub fn primary() -> CUcontext {
+    let mut context = CUcontext::NULL;
+    ok!(cuInit(0));
+    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
+    ok!(cuCtxSetCurrent(context));
+    context
+}
+
+/// Device memory of some bytes.
+pub fn allocate(size: usize) -> CUdeviceptr {
+    let mut address = 0;
+    ok!(cuMemAlloc_v2(&mut address, size));
+    address
 }
 
 /// Set in a child process.
