@@ -74,6 +74,7 @@ pub enum Role {
 #[allow(missing_docs)]
 pub enum Component {
     U32,
+    U8,
     S8,
     S32,
     F16,
@@ -85,6 +86,7 @@ impl Component {
     pub const fn ty(self) -> Type {
         match self {
             Component::U32 => Type::U32,
+            Component::U8 => Type::U8,
             Component::S8 => Type::S8,
             Component::S32 => Type::S32,
             Component::F16 => Type::F16,

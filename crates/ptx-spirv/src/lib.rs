@@ -10,17 +10,18 @@ mod emit;
 pub mod graph;
 mod in_step;
 pub mod layout;
+mod pressure;
 pub mod provenance;
 pub mod target;
 pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
-pub use target::{MatrixUnits, SharedMemory, Target, Warps};
+pub use target::{MatrixMemory, MatrixShape, MatrixUnits, SharedMemory, Target, Warps};
 
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 24;
+pub const REVISION: u32 = 26;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -62,6 +63,8 @@ pub struct KernelInfo {
     pub dynamic_shared_align: u32,
     /// Whether shared memory lives in the scratch slice (else in Vulkan workgroup memory, specialisation constant 4).
     pub shared_in_scratch: bool,
+    /// Workgroup memory, behind shared memory, through which each warp's fragments of matrices go, bytes.
+    pub matrix_slot_bytes: u32,
     /// Local memory of a thread, bytes.
     pub local_bytes: u32,
     /// Whether local memory lives in the scratch slice.
@@ -102,6 +105,7 @@ impl KernelInfo {
             static_shared: 0,
             dynamic_shared_align: 1,
             shared_in_scratch: false,
+            matrix_slot_bytes: 0,
             local_bytes: 0,
             local_in_scratch: false,
             warp_state: false,
@@ -164,6 +168,16 @@ impl KernelInfo {
                 .next_multiple_of(self.dynamic_shared_align.max(1))
                 + dynamic
         }
+    }
+
+    /// Workgroup memory of a block of this many threads, bytes: specialisation constant 4. A multiple of 16, 16 at least.
+    pub fn workgroup_memory(&self, threads: u32, dynamic: u32) -> u32 {
+        let shared = if self.shared_in_scratch {
+            0
+        } else {
+            self.total_shared(dynamic).next_multiple_of(16)
+        };
+        (shared + threads.div_ceil(32) * self.matrix_slot_bytes).max(16)
     }
 
     /// Offset of local memory in the slice.
@@ -279,7 +293,7 @@ pub fn translate(
         offset
     });
     let shared_in_scratch = emit::shared_in_scratch(target, graph.static_shared);
-    let info = KernelInfo {
+    let mut info = KernelInfo {
         name: kernel.to_owned(),
         parameters: offsets
             .iter()
@@ -297,6 +311,7 @@ pub fn translate(
         static_shared: graph.static_shared,
         dynamic_shared_align: graph.dynamic_align.max(1),
         shared_in_scratch,
+        matrix_slot_bytes: 0,
         local_bytes: graph.local_bytes,
         local_in_scratch: graph.local_bytes > 0 && target.shared_memory == SharedMemory::Scratch,
         warp_state: false,
@@ -328,6 +343,7 @@ pub fn translate(
             .sum::<u32>()
             .clamp(16, 255),
     };
+    info.matrix_slot_bytes = emit::matrix_slot_bytes(target, &info, &graph);
     let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;
     // What the emitter makes of doubles on its own account (fma without a fused one) is found in the words.
     const CAPABILITY_FLOAT64: [u32; 2] = [2 << 16 | 17, 10];

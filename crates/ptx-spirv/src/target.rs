@@ -44,6 +44,8 @@ pub struct MatrixUnits {
     /// Matrices of bytes are matrices of words, reinterpreted. No specification allows that (OpBitcast keeps the number of
     /// columns), but some compilers do it, and otherwise take words apart and put them together again, byte by byte.
     pub byte_words: bool,
+    /// Products for which the former are not set, and whose fragments go through workgroup memory.
+    pub memory: MatrixMemory,
 }
 
 impl MatrixUnits {
@@ -53,6 +55,48 @@ impl MatrixUnits {
         half_k8: true,
         byte_k32: true,
         byte_words: false,
+        memory: MatrixMemory::NONE,
+    };
+}
+
+/// The shape of a product of cooperative matrices: A has `m` rows, B `n` columns, and `k` is what they have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct MatrixShape {
+    pub m: u8,
+    pub n: u8,
+    pub k: u8,
+}
+
+impl MatrixShape {
+    /// M, N and K.
+    pub const fn new(m: u8, n: u8, k: u8) -> Self {
+        Self { m, n, k }
+    }
+}
+
+/// The products of `mma.sync` that are made of cooperative matrices which are loaded from workgroup memory, where the lanes
+/// put their fragments, and stored there for them. By the specification that is right whatever a lane holds of such a
+/// matrix. 8x8, 8x16, 16x8 and 16x16 rows and columns can be used, with 16 elements of k in half precision, 16 or 32 of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MatrixMemory {
+    /// Half precision into sums of single precision; also those into half precision, unless there is `half`.
+    pub half_single: Option<MatrixShape>,
+    /// Half precision into sums of half precision.
+    pub half: Option<MatrixShape>,
+    /// Signed bytes into sums of 32 bits.
+    pub signed: Option<MatrixShape>,
+    /// Unsigned bytes into sums of 32 bits.
+    pub unsigned: Option<MatrixShape>,
+}
+
+impl MatrixMemory {
+    /// None of them.
+    pub const NONE: Self = Self {
+        half_single: None,
+        half: None,
+        signed: None,
+        unsigned: None,
     };
 }
 
@@ -115,6 +159,9 @@ pub struct Target {
     pub min_max_orders_zeros: bool,
     /// Which products of matrices the device does itself.
     pub matrix_units: MatrixUnits,
+    /// Words of registers that a lane has, where the driver's compiler takes too long to find out which values are in memory
+    /// when there are more (Mesa's for Intel); 0 elsewhere.
+    pub registers: u32,
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
     /// memory.
     pub inline_parameters: u32,
@@ -160,6 +207,7 @@ impl Target {
             exact_sqrt: true,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            registers: 0,
             inline_parameters: INLINE,
             partial_barriers: false,
             opaque_counters: false,
@@ -195,6 +243,7 @@ impl Target {
             exact_sqrt: false,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            registers: 0,
             inline_parameters: INLINE,
             partial_barriers: false,
             opaque_counters: false,
@@ -231,6 +280,7 @@ impl Target {
             exact_sqrt: false,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
+            registers: 0,
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             partial_barriers: false,
             opaque_counters: false,
@@ -241,6 +291,26 @@ impl Target {
     pub fn subgroup64() -> Self {
         Self {
             warps: Warps::Subgroup64,
+            ..Self::subgroup32()
+        }
+    }
+
+    /// An Intel GPU of the second Xe generation (Lunar Lake, Battlemage) under Mesa's driver.
+    pub fn xe2() -> Self {
+        let bytes = Some(MatrixShape::new(8, 16, 32));
+        Self {
+            workgroup_memory: 128 << 10,
+            registers: 64,
+            flush_explicitly: false,
+            matrix_units: MatrixUnits {
+                memory: MatrixMemory {
+                    half_single: Some(MatrixShape::new(8, 16, 16)),
+                    half: None,
+                    signed: bytes,
+                    unsigned: bytes,
+                },
+                ..MatrixUnits::default()
+            },
             ..Self::subgroup32()
         }
     }
@@ -262,7 +332,7 @@ impl Target {
     }
 
     /// Names of the kinds of device that every kernel is translated and validated for. [`Target::profile`] also knows
-    /// `nvidia`, whose cooperative matrices old validators do not know.
+    /// `nvidia` and `xe2`, whose cooperative matrices old validators do not know.
     pub const PROFILES: [&'static str; 4] =
         ["lavapipe", "subgroup32", "subgroup32-minimal", "subgroup64"];
 
@@ -274,6 +344,7 @@ impl Target {
             "subgroup32-minimal" => Self::subgroup32_minimal(),
             "subgroup64" => Self::subgroup64(),
             "nvidia" => Self::nvidia(),
+            "xe2" => Self::xe2(),
             _ => return None,
         })
     }

@@ -135,7 +135,7 @@ impl Emitter<'_> {
                     let v = self.asm.op(Op::Bitcast, part, &[word]);
                     id = self.asm.op(Op::CompositeInsert, ty, &[v, id, at]);
                 }
-                Component::F16 | Component::S8 => {
+                Component::F16 | Component::S8 | Component::U8 => {
                     let scalar = part.scalar().expect("components are scalars");
                     let vector = Type::Vector(scalar, each as u8);
                     let v = self.asm.op(Op::Bitcast, vector, &[word]);

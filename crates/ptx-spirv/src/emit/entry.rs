@@ -185,6 +185,7 @@ impl Emitter<'_> {
             self.asm.void(Op::Return, &[]);
             self.label(stay);
         }
+        self.make_homes();
         if self.info.local_bytes > 0 && !self.info.local_in_scratch {
             self.make_local(self.info.local_bytes);
         }

@@ -12,6 +12,7 @@
 //! so a lane's result needs A's words from the four lanes of its own quad and B's from the eight lanes of two others.
 
 use super::cooperative::{Form, Product};
+use super::cooperative_memory::{self, Tiling};
 use super::entry::Push;
 use super::ldmatrix::Rows;
 use super::product::Element;
@@ -61,6 +62,17 @@ pub(crate) struct Batch {
     counts: Option<Rc<Vec<(u32, u32)>>>,
     /// Cooperative matrices, by the words they are made of.
     pub(super) matrices: FxHashMap<(Matrix, Vec<Option<Id>>), Id>,
+    /// Products through workgroup memory.
+    pub(super) memory: cooperative_memory::State,
+}
+
+/// How the device's matrix units do a product.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// On matrices made of registers.
+    Registers(Product),
+    /// On matrices that go through workgroup memory.
+    Memory(Tiling),
 }
 
 /// What is wanted of a register that ldmatrix loads.
@@ -84,11 +96,21 @@ impl Batch {
 
     /// Looks through a block for products whose B was loaded as matrices, and for others whose B words can be published
     /// together: no other meeting of the warp lies between, and no register of a later one's B is written.
-    pub(super) fn start(&mut self, graph: &Graph, block: &Block, target: &Target) {
+    pub(super) fn start(
+        &mut self,
+        graph: &Graph,
+        block: &Block,
+        target: &Target,
+        through_memory: bool,
+    ) {
         *self = Batch {
             counts: self.counts.take(),
+            memory: std::mem::take(&mut self.memory),
             ..Batch::default()
         };
+        if through_memory {
+            self.memory.start(graph, block);
+        }
         if !matches!(target.warps, Warps::Yield { .. }) {
             return;
         }
@@ -226,6 +248,51 @@ pub(super) struct Fragments {
     pub(super) eight_t: Id,
 }
 
+/// What of a product decides how matrix units do it, if its elements and sums are of kinds that some have.
+pub(super) fn form(
+    element: Element,
+    shape: Option<Modifier>,
+    d: ScalarType,
+    c: ScalarType,
+) -> Option<Form> {
+    use Modifier as M;
+    let (component, sum) = match (element, d) {
+        (Element::Half, M::F16) => (Component::F16, Component::F16),
+        (Element::Half, M::F32) => (Component::F16, Component::F32),
+        (Element::Byte { a_signed, b_signed }, M::S32) if a_signed == b_signed => match a_signed {
+            true => (Component::S8, Component::S32),
+            false => (Component::U8, Component::S32),
+        },
+        _ => return None,
+    };
+    let form = Form {
+        component,
+        sum,
+        shape: shape?,
+    };
+    (c == d).then_some(form)
+}
+
+/// The shape among an instruction's modifiers.
+fn shape_of(i: &Instruction) -> Option<Modifier> {
+    i.modifiers
+        .iter()
+        .copied()
+        .find(|m| m.text().starts_with('m') && m.text().contains('k'))
+}
+
+/// The form of mma's products; that of the dense ones of mma.sp.
+pub(super) fn form_of(i: &Instruction) -> Option<Form> {
+    let types: Vec<ScalarType> = i.types().collect();
+    let [d, a, b, c] = types[..] else { return None };
+    let element = Element::of(i, a, b)?;
+    let shape = match is_sparse(i) {
+        true => super::sparse::dense_shape(i, element).map(|s| s.0),
+        false => shape_of(i),
+    };
+    form(element, shape, d, c).filter(|_| !i.has(Modifier::Satfinite))
+}
+
 impl Emitter<'_> {
     pub(super) fn matrix(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
@@ -313,11 +380,7 @@ impl Emitter<'_> {
         let Some(element) = Element::of(i, at, bt) else {
             return unsupported(i);
         };
-        let shape = i
-            .modifiers
-            .iter()
-            .copied()
-            .find(|m| m.text().starts_with('m') && m.text().contains('k'));
+        let shape = shape_of(i);
         // Rows and elements of k; half precision in m8n8k4 is four products at once, and laid out in its own way.
         let (m, k) = match (element, shape) {
             (Element::Double, Some(M::M8n8k4)) => (8, 4),
@@ -357,8 +420,7 @@ impl Emitter<'_> {
                 i.mnemonic()
             )));
         }
-        let cooperative = self.cooperative(element, shape, dt, ct);
-        if let Some(product) = cooperative.filter(|_| !i.has(M::Satfinite)) {
+        if let Some(way) = form_of(i).and_then(|form| self.way(form)) {
             let words = |e: &mut Self, of: &[Operand], ty| {
                 of.iter()
                     .map(|o| e.value(o, ty))
@@ -367,6 +429,10 @@ impl Emitter<'_> {
             let sum = if dt == M::F32 { Type::F32 } else { Type::U32 };
             let a = words(self, a, Type::U32)?;
             let b = words(self, b, Type::U32)?;
+            let product = match way {
+                Way::Registers(product) => product,
+                Way::Memory(tiling) => return self.memory_mma(tiling, (&a, &b), c, d),
+            };
             let c = words(self, c, sum)?;
             let words = self.cooperative_product(product, &a, &b, &c);
             for (d, w) in d.iter().zip(words) {
@@ -478,32 +544,23 @@ impl Emitter<'_> {
     }
 
     /// How the device's own matrix units do a product, where they do.
-    pub(super) fn cooperative(
-        &self,
-        element: Element,
-        shape: Option<Modifier>,
-        d: ScalarType,
-        c: ScalarType,
-    ) -> Option<Product> {
-        use Modifier as M;
-        let (component, sum) = match (element, d) {
-            (Element::Half, M::F16) => (Component::F16, Component::F16),
-            (Element::Half, M::F32) => (Component::F16, Component::F32),
-            (
-                Element::Byte {
-                    a_signed: true,
-                    b_signed: true,
-                },
-                M::S32,
-            ) => (Component::S8, Component::S32),
-            _ => return None,
-        };
-        let form = Form {
-            component,
-            sum,
-            shape: shape?,
-        };
-        Product::of(form, &self.target.matrix_units).filter(|_| c == d)
+    pub(super) fn way(&self, form: Form) -> Option<Way> {
+        let units = &self.target.matrix_units;
+        if let Some(product) = Product::of(form, units) {
+            return Some(Way::Registers(product));
+        }
+        if self.info.matrix_slot_bytes == 0 {
+            return None;
+        }
+        Tiling::of(form, &units.memory).map(Way::Memory)
+    }
+
+    /// The product of PTX fragments on the device's matrix units, as words; gives D's.
+    pub(super) fn unit_product(&mut self, way: Way, a: &[Id], b: &[Id], c: &[Id]) -> Vec<Id> {
+        match way {
+            Way::Registers(product) => self.cooperative_product(product, a, b, c),
+            Way::Memory(tiling) => self.memory_words(tiling, a, b, c),
+        }
     }
 
     /// Where a lane's products come from: the first invocation of its quad for A, and 8 * (lane % 4) for B.
@@ -708,7 +765,7 @@ impl Emitter<'_> {
         elements
     }
 
-    fn new_elements(&mut self, element: Element, w: Id) -> Vec<Id> {
+    pub(super) fn new_elements(&mut self, element: Element, w: Id) -> Vec<Id> {
         match element {
             Element::Half => {
                 let v = self.asm.op(Op::Bitcast, Type::Vector(Scalar::F16, 2), &[w]);

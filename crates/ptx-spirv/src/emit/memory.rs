@@ -473,7 +473,6 @@ impl Emitter<'_> {
 
     /// A pointer into workgroup memory, through the view of the type.
     pub(crate) fn shared_pointer(&mut self, offset: Id, ty: Type) -> Id {
-        let view = self.shared_view(ty);
         let shift = self.asm.u32(ty.size().trailing_zeros());
         let index = if ty.size() == 1 {
             offset
@@ -481,6 +480,12 @@ impl Emitter<'_> {
             self.asm
                 .op(Op::ShiftRightLogical, Type::U32, &[offset, shift])
         };
+        self.shared_element(ty, index)
+    }
+
+    /// A pointer into workgroup memory, by an index in the view of the type.
+    pub(super) fn shared_element(&mut self, ty: Type, index: Id) -> Id {
+        let view = self.shared_view(ty);
         let pointee = self.asm.ty(ty);
         let pointer = self.asm.pointer(StorageClass::Workgroup, pointee);
         let zero = self.asm.u32(0);

@@ -18,10 +18,12 @@ mod call;
 mod compare;
 mod convert;
 mod cooperative;
+mod cooperative_memory;
 mod double;
 mod entry;
 mod float;
 mod half;
+mod home;
 mod integer;
 mod lane_addresses;
 mod ldmatrix;
@@ -48,6 +50,7 @@ mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::pressure;
 use crate::provenance::Provenance;
 use crate::target::{SharedMemory, Target, Warps};
 use crate::{KernelInfo, ModuleLayout, TranslateError};
@@ -67,6 +70,7 @@ pub(crate) enum EmitError {
 pub(crate) use barrier::{
     COUNTER_BYTES as BARRIER_COUNTER_BYTES, PARTIAL_BYTES as PARTIAL_BARRIER_BYTES,
 };
+pub(crate) use cooperative_memory::slot_bytes as matrix_slot_bytes;
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
 pub(crate) use stack::STACK_BYTES;
 
@@ -96,6 +100,11 @@ enum Storage {
         pointer: Option<Id>,
         known: Option<(u32, Value)>,
     },
+    /// Words of the thread's memory; and its value where it is at hand: the epoch, the step of the block, and the value.
+    Memory {
+        word: u32,
+        known: Option<(u32, usize, Value)>,
+    },
 }
 
 /// Translation of one kernel.
@@ -108,8 +117,12 @@ pub(crate) struct Emitter<'a> {
     pub(crate) info: KernelInfo,
     /// The frame whose instruction is being emitted.
     frame: u32,
-    /// The block that is being emitted.
+    /// The block that is being emitted, and its step.
     block: u32,
+    step: usize,
+    /// The array of the registers that are kept in memory.
+    homes: home::Array,
+    zeros: home::Zeros,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -209,7 +222,8 @@ pub(crate) fn emit(
     info: KernelInfo,
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
-    let storage = place_registers(graph, structured);
+    let mut storage = place_registers(graph, structured);
+    let homes = home::place(graph, target, &mut storage);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
@@ -223,6 +237,9 @@ pub(crate) fn emit(
         info,
         frame: 0,
         block: 0,
+        step: 0,
+        homes,
+        zeros: home::Zeros::default(),
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -455,6 +472,21 @@ impl<'a> Emitter<'a> {
                 known: Some((epoch, v)),
                 ..
             } if epoch == self.epoch => v,
+            Storage::Memory { word, known } => {
+                let v = match known {
+                    Some((epoch, at, v))
+                        if epoch == self.epoch && self.step <= at + pressure::AT_HAND =>
+                    {
+                        v
+                    }
+                    _ => self.load_home(word, ty),
+                };
+                self.storage[r as usize] = Storage::Memory {
+                    word,
+                    known: Some((self.epoch, self.step, v)),
+                };
+                v
+            }
             Storage::Ssa(None) => {
                 // Read but never written on any path that leads here.
                 let id = self.undefined(ty);
@@ -492,8 +524,16 @@ impl<'a> Emitter<'a> {
                 }
             }
         };
+        self.computed(v);
         match self.storage[r as usize] {
             Storage::Ssa(_) => self.storage[r as usize] = Storage::Ssa(Some(v)),
+            Storage::Memory { word, .. } => {
+                self.store_home(word, v, ty);
+                self.storage[r as usize] = Storage::Memory {
+                    word,
+                    known: Some((self.epoch, self.step, v)),
+                };
+            }
             Storage::Variable { pointer, .. } => {
                 let pointer = pointer.unwrap_or_else(|| self.asm.variable(ty));
                 let id = self.cast(v, ty);
@@ -827,12 +867,15 @@ impl<'a> Emitter<'a> {
         let graph: &'a Graph<'a> = self.graph;
         let block = &graph.blocks[b.0 as usize];
         self.block = b.0;
-        self.matrix.start(graph, block, self.target);
+        let through_memory = self.info.matrix_slot_bytes > 0;
+        self.matrix.start(graph, block, self.target, through_memory);
         let mut meetings = block.meetings.iter().peekable();
         for (at, step) in block.steps.iter().enumerate() {
             while let Some(m) = meetings.next_if(|m| m.at as usize == at) {
                 self.meet_in_step(m);
             }
+            self.step = at;
+            self.settle_sums(step);
             match *step {
                 Step::Copy { to, from } => {
                     let v = self.register(from);
@@ -866,7 +909,11 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
+        self.step = block.steps.len();
         meetings.for_each(|m| self.meet_in_step(m));
+        self.settle_block_sums(block.condition.map(|c| match c {
+            Condition::Predicate { register, .. } | Condition::Equal { register, .. } => register,
+        }));
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {

@@ -12,13 +12,30 @@
 //! metadata of bytes and nibbles  row g + 8h in lane 2f + h, or 2n + h for half n of k
 //! ```
 
-use super::matrix::{BSource, Fragments};
+use super::matrix::{form_of, BSource, Fragments};
 use super::product::Element;
 use super::*;
 
 /// Whether a product is one of a sparse A.
 pub(super) fn is_sparse(i: &Instruction) -> bool {
     i.has(Modifier::Sp) || i.has(Modifier::SpOrdered)
+}
+
+/// The shape of the dense products that make one, and how many there are.
+pub(super) fn dense_shape(i: &Instruction, element: Element) -> Option<(Modifier, usize)> {
+    use Modifier as M;
+    let has = |shape| i.has(shape);
+    Some(match element {
+        Element::Half | Element::Brain if has(M::M16n8k16) => (M::M16n8k16, 1),
+        Element::Half | Element::Brain if has(M::M16n8k32) => (M::M16n8k16, 2),
+        Element::Tf32 if has(M::M16n8k8) => (M::M16n8k8, 1),
+        Element::Tf32 if has(M::M16n8k16) => (M::M16n8k8, 2),
+        Element::Byte { .. } if has(M::M16n8k32) => (M::M16n8k32, 1),
+        Element::Byte { .. } | Element::Quarter { .. } if has(M::M16n8k64) => (M::M16n8k32, 2),
+        Element::Nibble { .. } if has(M::M16n8k64) => (M::M16n8k64, 1),
+        Element::Nibble { .. } if has(M::M16n8k128) => (M::M16n8k64, 2),
+        _ => return None,
+    })
 }
 
 impl Emitter<'_> {
@@ -34,18 +51,8 @@ impl Emitter<'_> {
         let Some(element) = Element::of(i, at, bt) else {
             return unsupported(i);
         };
-        let has = |shape| i.has(shape);
-        // The dense shape, and how many such products.
-        let (dense, steps) = match element {
-            Element::Half | Element::Brain if has(M::M16n8k16) => (M::M16n8k16, 1),
-            Element::Half | Element::Brain if has(M::M16n8k32) => (M::M16n8k16, 2),
-            Element::Tf32 if has(M::M16n8k8) => (M::M16n8k8, 1),
-            Element::Tf32 if has(M::M16n8k16) => (M::M16n8k8, 2),
-            Element::Byte { .. } if has(M::M16n8k32) => (M::M16n8k32, 1),
-            Element::Byte { .. } | Element::Quarter { .. } if has(M::M16n8k64) => (M::M16n8k32, 2),
-            Element::Nibble { .. } if has(M::M16n8k64) => (M::M16n8k64, 1),
-            Element::Nibble { .. } if has(M::M16n8k128) => (M::M16n8k64, 2),
-            _ => return unsupported(i),
+        let Some((_, steps)) = dense_shape(i, element) else {
+            return unsupported(i);
         };
         let wide = matches!(element, Element::Half | Element::Brain | Element::Tf32);
         let selectors = match (wide, steps) {
@@ -93,15 +100,14 @@ impl Emitter<'_> {
 
         let d = Self::elements(self.operand(i, 0)?).to_vec();
         let c = Self::elements(self.operand(i, 3)?).to_vec();
-        let cooperative = self.cooperative(element, Some(dense), dt, ct);
-        if let Some(product) = cooperative.filter(|_| !i.has(M::Satfinite)) {
+        if let Some(way) = form_of(i).and_then(|form| self.way(form)) {
             let sum = if dt == M::F32 { Type::F32 } else { Type::U32 };
             let mut sums = c
                 .iter()
                 .map(|o| self.value(o, sum))
                 .collect::<Result<Vec<Id>>>()?;
             for (a, b) in dense_a.iter().zip(&dense_b) {
-                sums = self.cooperative_product(product, a, b, &sums);
+                sums = self.unit_product(way, a, b, &sums);
             }
             if d.len() != sums.len() {
                 return wrong("the wrong number of registers");

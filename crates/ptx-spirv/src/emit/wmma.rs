@@ -12,6 +12,7 @@
 //!
 //! Registers beyond the elements (half precision always has eight) repeat the first ones.
 
+use super::cooperative::Form;
 use super::matrix::{BSource, Fragments};
 use super::memory::{Access, Address, Space};
 use super::product::Element;
@@ -87,6 +88,26 @@ fn per_register(ty: ScalarType) -> u32 {
         Modifier::S4 | Modifier::U4 => 8,
         t => (4 / t.size().unwrap_or(4)).max(1),
     }
+}
+
+/// The form of the products of tiles.
+fn tile_form(element: Element) -> Option<Form> {
+    use Modifier as M;
+    let sum = if element.is_integer() { M::S32 } else { M::F32 };
+    matrix::form(element, Some(M::M16n8k16), sum, sum)
+}
+
+/// The form of the products that make one of wmma.mma, where it is cut into such tiles.
+pub(super) fn form_of(i: &Instruction) -> Option<Form> {
+    let shape = Shape::of(i)?;
+    let types: Vec<ScalarType> = i.types().collect();
+    let (a, b) = match types[..] {
+        [_, a, b, _] => (a, b),
+        [_, _] => (Modifier::F16, Modifier::F16),
+        _ => return None,
+    };
+    let tiles = shape.k == 16 && shape.halves() == 2 && !i.has(Modifier::Satfinite);
+    tile_form(Element::of(i, a, b)?).filter(|_| tiles)
 }
 
 impl Emitter<'_> {
@@ -386,11 +407,7 @@ impl Emitter<'_> {
             .map(|o| self.value(o, word))
             .collect::<Result<Vec<_>>>()?;
         let device = if shape.k == 16 && shape.halves() == 2 && !saturated {
-            let (shape, sum) = (
-                Some(M::M16n8k16),
-                if element.is_integer() { M::S32 } else { M::F32 },
-            );
-            self.cooperative(element, shape, sum, sum)
+            tile_form(element).and_then(|form| self.way(form))
         } else {
             None
         };
@@ -404,11 +421,11 @@ impl Emitter<'_> {
         for tile in 0..(row_tiles * column_tiles) as usize {
             let (row, column) = if row_tiles > 1 { (tile, 0) } else { (0, tile) };
             let (halves, groups) = (halves as usize, groups as usize);
-            if let Some(product) = device {
+            if let Some(way) = device {
                 let a = &row_ids[row * halves * groups..(row + 1) * halves * groups];
                 let b = &column_ids[column * groups..(column + 1) * groups];
                 let sums = &mut sums[tile * 2 * halves..(tile + 1) * 2 * halves];
-                let words = self.cooperative_product(product, a, b, sums);
+                let words = self.unit_product(way, a, b, sums);
                 sums.copy_from_slice(&words);
                 continue;
             }

@@ -119,6 +119,46 @@ impl Graph<'_> {
         writers.iter().map(integer).collect()
     }
 
+    /// The registers that an operand has.
+    pub fn registers_of(&self, frame: u32, o: &Operand) -> Vec<Register> {
+        let mut all = Vec::new();
+        operand_registers(o, &mut |r| all.push(self.register(frame, r)));
+        all
+    }
+
+    /// The registers that a step reads and those that it writes; what a predicate keeps is read, too.
+    pub fn accesses(&self, step: &Step) -> (Vec<Register>, Vec<Register>) {
+        match *step {
+            Step::Copy { to, from } => (vec![from], vec![to]),
+            Step::Constant { to, .. } => (vec![], vec![to]),
+            Step::Instruction {
+                frame,
+                statement,
+                unpredicated,
+            } => {
+                let i = self.instruction(frame, statement);
+                let n = destinations(i).max(usize::from(i.opcode == Opcode::Call));
+                let (mut reads, mut writes) = (Vec::new(), Vec::new());
+                if let Some(p) = i.predicate {
+                    reads.push(self.register(frame, p.register));
+                }
+                for (k, o) in i.operands.iter().enumerate() {
+                    let registers = self.registers_of(frame, o);
+                    // A destination may be one of memory.
+                    if k >= n || matches!(o, Operand::Address { .. }) {
+                        reads.extend(registers);
+                        continue;
+                    }
+                    if i.predicate.is_some() && !unpredicated {
+                        reads.extend(&registers);
+                    }
+                    writes.extend(registers);
+                }
+                (reads, writes)
+            }
+        }
+    }
+
     /// By register: how many places write it, and read it.
     pub fn counts(&self) -> Vec<(u32, u32)> {
         let mut counts = vec![(0, 0); self.registers.len()];

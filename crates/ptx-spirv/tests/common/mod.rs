@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use ptx_spirv::{ModuleLayout, Target, TranslateError, Translated};
+use ptx_spirv::{MatrixMemory, MatrixShape, ModuleLayout, Target, TranslateError, Translated};
 use rspirv::binary::{Consumer, ParseAction};
 use rspirv::dr::{Instruction, ModuleHeader};
 use rspirv::spirv::{Capability, Op};
@@ -90,7 +90,24 @@ pub fn validated_profiles() -> Vec<(&'static str, Target)> {
         ("subgroup32", Target::subgroup32()),
         ("subgroup64", Target::subgroup64()),
         ("nvidia", Target::nvidia()),
+        ("xe2", Target::xe2()),
+        ("16x16", through_memory(16, 16, 16)),
+        ("8x8", through_memory(8, 8, 32)),
+        ("16x8", through_memory(16, 8, 16)),
     ]
+}
+
+/// A device whose matrices have this many rows and columns, and bytes of this k.
+pub fn through_memory(rows: u8, columns: u8, bytes: u8) -> Target {
+    let mut target = Target::subgroup32();
+    let shape = |k| Some(MatrixShape::new(rows, columns, k));
+    target.matrix_units.memory = MatrixMemory {
+        half_single: shape(16),
+        half: shape(16).filter(|_| rows == 16),
+        signed: shape(bytes),
+        unsigned: shape(bytes),
+    };
+    target
 }
 
 /// Panics with the validator's words unless it accepts the module.

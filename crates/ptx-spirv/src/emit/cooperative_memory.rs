@@ -1,0 +1,986 @@
+//! mma.sync on cooperative matrices whose elements go through workgroup memory (SPV_KHR_cooperative_matrix).
+//!
+//! Which elements of a cooperative matrix a lane holds is the driver's own affair, but not where they lie in memory. So the
+//! lanes of a warp store their words into a slot of workgroup memory, from which A, B and C are loaded as matrices, and D is
+//! stored there, from which the lanes load theirs. A product may take the elements of k in any order, and rows and columns,
+//! too, as long as D's are taken back in the same: so a lane's words lie side by side. With g = lane / 4, t = lane % 4, and
+//! the words as `emit/matrix.rs` numbers them:
+//!
+//! ```text
+//! A  row 8h + g (where transposed 2g + h):         words h + 2q of the lanes 4g + t, by t and then q
+//! B  column g (of 16: 4 (g/2) + g%2):              words q of the lanes 4g + t, likewise
+//! D  row 8h + g:                                   elements 2h, 2h + 1 of the lanes 4g + t
+//!    where transposed, of column 2t + c:           elements c, c + 2 of the lanes 4g + t, by g
+//! ```
+//!
+//! Shapes of 8x16 do the transposed product, which has 8 rows and 16 columns. Of shapes with 16 columns otherwise
+//! half is not used.
+//!
+//! The same words are stored once in a block. D stays a matrix until an instruction reads one of its registers, or the
+//! block ends: in between it is C of other products.
+//!
+//! Between the stores into a slot and the loads, and between loads and the next stores, there is a barrier of the
+//! subgroup; all lanes have to be there, as `mma.sync` has it anyway. There is one slot for each warp, because other
+//! addresses are other registers to compilers, which compute each once for a whole block.
+
+use super::cooperative::Form;
+use super::matrix::Way;
+use super::product::Element;
+use super::*;
+use crate::assembler::{Component, Matrix, Role};
+use crate::graph::Block;
+use crate::{KernelInfo, MatrixShape, SharedMemory};
+use std::rc::Rc;
+
+/// Bytes of a place in a slot: of B. A and D take two, D of 16x16 four.
+const PLACE: u32 = 256;
+
+/// Places of a slot.
+const PLACES: u32 = 4;
+
+/// Bytes of workgroup memory of a warp.
+const SLOT_BYTES: u32 = PLACE * PLACES;
+
+/// Sums that are read back together, where their words go to the thread's memory.
+const FINISHED: usize = 2;
+
+/// For how many products a matrix is kept for another one that uses the same words; where there are few registers.
+const KEPT_FOR: u32 = 16;
+const KEPT_FOR_WITH_FEW: u32 = 2;
+
+/// Scope Subgroup; and AcquireRelease of workgroup memory, made available and visible.
+const SUBGROUP: u32 = 3;
+const SEMANTICS: u32 = 0x6108;
+/// Memory operand NonPrivatePointer.
+const NON_PRIVATE: u32 = 0x20;
+/// Layouts of matrices in memory.
+const ROW_MAJOR: u32 = 0;
+const COLUMN_MAJOR: u32 = 1;
+
+/// A product as the device does it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Tiling {
+    /// Elements of A and B.
+    component: Component,
+    /// Elements of the device's C and D.
+    sum: Component,
+    /// Sums are half precision in PTX and single precision in the device.
+    narrow: bool,
+    shape: MatrixShape,
+    /// Words of B that PTX has.
+    groups: usize,
+    /// Words of B of one product of the device, and how many of them make one of PTX's.
+    depth: usize,
+    steps: usize,
+}
+
+/// What is loaded as matrices: the words of a lane.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Fragment {
+    A(Vec<Id>),
+    B(Vec<Id>),
+    C(Vec<Id>),
+}
+
+/// How a lane's place in a slot comes of its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Lane {
+    /// Of none: the start of the slot.
+    Start,
+    /// lane
+    Linear,
+    /// 8g + t
+    Rows,
+    /// lane + 8 (lane / 8)
+    Columns,
+    /// 2 lane
+    Wide,
+    /// 16t + g
+    Across,
+}
+
+/// Sums that are matrices.
+struct Sum {
+    tiling: Tiling,
+    matrices: Vec<Id>,
+    /// A later product of the block takes them as C.
+    continues: bool,
+}
+
+/// What is known about products through memory in the block that is being emitted.
+#[derive(Default)]
+pub(super) struct State {
+    /// The matrices of words, and the product that used them last.
+    loaded: FxHashMap<(Tiling, Fragment), (Vec<Id>, u32)>,
+    /// Products of the block so far.
+    products: u32,
+    /// The first bytes of the lanes' places, in units of some bytes.
+    bases: FxHashMap<(Lane, u32), Id>,
+    /// The 0 in them, where there are few registers.
+    zero: Id,
+    /// Whether the slot has been loaded from since the last barrier.
+    busy: bool,
+    sums: Vec<Sum>,
+    /// Those of them that no product takes any more and whose words go to memory.
+    finished: Vec<usize>,
+    /// Registers whose value is a word of a sum.
+    pending: FxHashMap<Register, (usize, usize)>,
+    /// Steps whose D is C of a later product of the block.
+    continues: FxHashSet<usize>,
+    /// Registers that some block reads before it writes them. Once asked for.
+    exposed: Option<Rc<Vec<bool>>>,
+    /// Where the slots start, in units of some bytes: constants of the module.
+    starts: FxHashMap<u32, Id>,
+}
+
+impl State {
+    /// Forgets what was of the block before, and finds out which sums go on in this one.
+    pub(super) fn start(&mut self, graph: &Graph, block: &Block) {
+        let exposed = self
+            .exposed
+            .take()
+            .unwrap_or_else(|| Rc::new(exposed(graph)));
+        *self = State {
+            // What other blocks loaded.
+            busy: true,
+            continues: continuing(graph, block),
+            exposed: Some(exposed),
+            starts: std::mem::take(&mut self.starts),
+            ..State::default()
+        };
+    }
+}
+
+/// Of each register, whether some block reads it before it writes it.
+fn exposed(graph: &Graph) -> Vec<bool> {
+    let mut exposed = vec![false; graph.registers.len()];
+    for block in &graph.blocks {
+        let mut written: FxHashSet<Register> = FxHashSet::default();
+        let mut read = |written: &FxHashSet<Register>, r: Register| {
+            exposed[r as usize] |= !written.contains(&r);
+        };
+        for step in &block.steps {
+            let (reads, writes) = graph.accesses(step);
+            reads.into_iter().for_each(|r| read(&written, r));
+            written.extend(writes);
+        }
+        match block.condition {
+            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
+                read(&written, register);
+            }
+            None => {}
+        }
+    }
+    exposed
+}
+
+/// The steps of products whose D is C of a later one.
+fn continuing(graph: &Graph, block: &Block) -> FxHashSet<usize> {
+    let mut made: FxHashMap<Register, usize> = FxHashMap::default();
+    let mut continues = FxHashSet::default();
+    for (at, step) in block.steps.iter().enumerate() {
+        if let Step::Instruction {
+            frame, statement, ..
+        } = *step
+        {
+            let i = graph.instruction(frame, statement);
+            if i.opcode == Opcode::Mma {
+                if let Some(c) = i.operands.get(3) {
+                    let c = graph.registers_of(frame, c);
+                    continues.extend(c.iter().filter_map(|r| made.get(r)));
+                }
+                if let Some(d) = i.operands.first() {
+                    let d = graph.registers_of(frame, d);
+                    made.extend(d.into_iter().map(|r| (r, at)));
+                }
+                continue;
+            }
+        }
+        for r in graph.accesses(step).1 {
+            made.remove(&r);
+        }
+    }
+    continues
+}
+
+/// Bytes of workgroup memory that each warp of a kernel needs for its products; 0 where none goes through memory.
+pub(crate) fn slot_bytes(target: &Target, info: &KernelInfo, graph: &Graph) -> u32 {
+    let memory = &target.matrix_units.memory;
+    let shared = if info.shared_in_scratch {
+        0
+    } else {
+        info.static_shared
+    };
+    // How many warps there will be, and how much dynamic memory, is not known here.
+    let fits = shared + SLOT_BYTES <= target.workgroup_memory;
+    let possible = target.warps == Warps::Subgroup32
+        && target.shared_memory == SharedMemory::ExplicitLayout
+        && *memory != crate::MatrixMemory::NONE
+        && fits
+        && graph.any(|i| {
+            let form = match i.opcode {
+                Opcode::Mma => matrix::form_of(i),
+                Opcode::Wmma => wmma::form_of(i),
+                _ => None,
+            };
+            form.is_some_and(|form| Tiling::of(form, memory).is_some())
+        });
+    if possible {
+        SLOT_BYTES
+    } else {
+        0
+    }
+}
+
+impl Tiling {
+    /// The device's way for a form, if it has one.
+    pub(super) fn of(form: Form, memory: &crate::MatrixMemory) -> Option<Self> {
+        use Modifier as M;
+        let narrow =
+            (form.component, form.sum) == (Component::F16, Component::F16) && memory.half.is_none();
+        let (shape, sum) = match (form.component, form.sum) {
+            (Component::F16, _) if narrow => (memory.half_single?, Component::F32),
+            (Component::F16, Component::F16) => (memory.half?, Component::F16),
+            (Component::F16, Component::F32) => (memory.half_single?, Component::F32),
+            (Component::S8, _) => (memory.signed?, Component::S32),
+            (Component::U8, _) => (memory.unsigned?, Component::U32),
+            _ => return None,
+        };
+        let groups = match (form.component, form.shape) {
+            (Component::F16, M::M16n8k8) => 1,
+            (Component::F16, M::M16n8k16) => 2,
+            (Component::S8 | Component::U8, M::M16n8k16) => 1,
+            (Component::S8 | Component::U8, M::M16n8k32) => 2,
+            _ => return None,
+        };
+        let per_group = 16 / form.component.ty().size();
+        let depth = u32::from(shape.k) / per_group;
+        let possible = matches!((shape.m, shape.n), (8 | 16, 8 | 16))
+            && matches!(depth, 1 | 2)
+            && u32::from(shape.k) % per_group == 0
+            && !((shape.m, shape.n) == (8, 16) && sum == Component::F16);
+        possible.then_some(Self {
+            component: form.component,
+            sum,
+            narrow,
+            shape,
+            groups,
+            depth: depth as usize,
+            steps: groups.div_ceil(depth as usize),
+        })
+    }
+
+    /// Whether the product is the transposed one.
+    fn transposed(&self) -> bool {
+        (self.shape.m, self.shape.n) == (8, 16)
+    }
+
+    fn matrix(&self, role: Role) -> Matrix {
+        let MatrixShape { m, n, k } = self.shape;
+        let (component, rows, columns) = match role {
+            Role::A => (self.component, m, k),
+            Role::B => (self.component, k, n),
+            Role::Accumulator => (self.sum, m, n),
+        };
+        Matrix {
+            component,
+            rows: rows.into(),
+            columns: columns.into(),
+            role,
+        }
+    }
+
+    /// Matrices of PTX's 16 rows.
+    fn tiles(&self) -> u32 {
+        let rows = if self.transposed() {
+            self.shape.n
+        } else {
+            self.shape.m
+        };
+        16 / u32::from(rows)
+    }
+
+    /// Bytes of a row of A, and of a column of B, of one product.
+    fn line(&self) -> u32 {
+        16 * self.depth as u32
+    }
+
+    /// Bytes of a row of the device's D.
+    fn sum_line(&self) -> u32 {
+        u32::from(self.shape.n) * self.sum.ty().size()
+    }
+
+    /// Places of a slot that a fragment takes.
+    fn places(&self, of: &Fragment) -> u32 {
+        match of {
+            Fragment::A(_) => 2,
+            Fragment::B(_) if self.shape.n == 16 && !self.transposed() => 2,
+            Fragment::B(_) => 1,
+            Fragment::C(_) => self.sum_places(),
+        }
+    }
+
+    fn sum_places(&self) -> u32 {
+        let rows = if self.transposed() { 8 } else { 16 };
+        (rows * self.sum_line()).div_ceil(PLACE)
+    }
+
+    /// Where a lane's words of a sum lie: by vectors of two words (or words, of half precision), the elements of PTX's D.
+    fn sum_parts(&self) -> (Lane, [(u32, [usize; 2]); 2]) {
+        match (self.transposed(), self.shape.n) {
+            (true, _) => (Lane::Across, [(0, [0, 2]), (8, [1, 3])]),
+            (_, 8) => (Lane::Linear, [(0, [0, 1]), (32, [2, 3])]),
+            _ => (Lane::Wide, [(0, [0, 1]), (64, [2, 3])]),
+        }
+    }
+}
+
+impl Emitter<'_> {
+    /// mma of operands whose sums are of this type; D's registers become words of a sum that is a matrix.
+    pub(super) fn memory_mma(
+        &mut self,
+        tiling: Tiling,
+        (a, b): (&[Id], &[Id]),
+        c: &[Operand],
+        d: &[Operand],
+    ) -> Result<()> {
+        let sums = match self.pending_sum(tiling, c) {
+            Some(matrices) => Ok(matrices),
+            None => {
+                let mut pending: Vec<usize> = Vec::new();
+                for o in c {
+                    pending.extend(self.pending_of(o).map(|(sum, _)| sum));
+                }
+                self.read_back(&pending);
+                let mut words = Vec::new();
+                let mut zero = true;
+                for o in c {
+                    zero &= self.is_zero_operand(o);
+                    words.push(self.value(o, Type::U32)?);
+                }
+                match zero {
+                    true => Ok(self.zero_sum(tiling)),
+                    false => Err(words),
+                }
+            }
+        };
+        let matrices = self.memory_product(tiling, a, b, sums);
+        let at = self.matrix.at;
+        let continues = self.matrix.memory.continues.contains(&at);
+        let state = &mut self.matrix.memory;
+        let sum = state.sums.len();
+        state.sums.push(Sum {
+            tiling,
+            matrices,
+            continues,
+        });
+        if self.predicate.is_none() {
+            let mut home = false;
+            for (word, o) in d.iter().enumerate() {
+                if let Operand::Register(r) = o {
+                    let r = self.virtual_register(*r);
+                    self.matrix.memory.pending.insert(r, (sum, word));
+                    home |= matches!(self.storage[r as usize], Storage::Memory { .. });
+                }
+            }
+            if home && !continues {
+                let finished = &mut self.matrix.memory.finished;
+                finished.push(sum);
+                if finished.len() >= FINISHED {
+                    let finished = std::mem::take(finished);
+                    self.read_back(&finished);
+                }
+            }
+            return Ok(());
+        }
+        let words = self.words_of_sums(&[sum]).remove(0);
+        for (o, &w) in d.iter().zip(&words) {
+            self.set(o, Type::U32, w)?;
+        }
+        Ok(())
+    }
+
+    /// The product of PTX fragments, as words; gives D's, of 32 bits.
+    pub(super) fn memory_words(&mut self, tiling: Tiling, a: &[Id], b: &[Id], c: &[Id]) -> Vec<Id> {
+        let single = !tiling.narrow && tiling.sum == Component::F32;
+        let words = |e: &mut Self, from: &[Id], to: Type| -> Vec<Id> {
+            let ty = if single && to == Type::U32 {
+                Type::F32
+            } else {
+                Type::U32
+            };
+            from.iter()
+                .map(|&id| e.cast(Value { id, ty }, to))
+                .collect()
+        };
+        let c = words(self, c, Type::U32);
+        let matrices = self.memory_product(tiling, a, b, Err(c));
+        let sum = self.matrix.memory.sums.len();
+        self.matrix.memory.sums.push(Sum {
+            tiling,
+            matrices,
+            continues: false,
+        });
+        let d = self.words_of_sums(&[sum]).remove(0);
+        if single {
+            words(self, &d, Type::F32)
+        } else {
+            d
+        }
+    }
+
+    /// Settles what a step needs before it is emitted: words of sums that it reads are loaded.
+    pub(super) fn settle_sums(&mut self, step: &Step) {
+        if self.matrix.memory.pending.is_empty() {
+            return;
+        }
+        let graph = self.graph;
+        let (mut reads, mut writes) = graph.accesses(step);
+        if let Step::Instruction {
+            frame, statement, ..
+        } = *step
+        {
+            let i = graph.instruction(frame, statement);
+            if i.predicate.is_none() && self.is_memory_mma(i) {
+                // C and D are the product's own affair.
+                let c = i.operands.get(3).map(|c| graph.registers_of(frame, c));
+                let c = c.unwrap_or_default();
+                reads.retain(|r| !c.contains(r));
+                writes.clear();
+            }
+        }
+        let state = &self.matrix.memory;
+        let mut wanted: Vec<usize> = reads
+            .iter()
+            .filter_map(|r| state.pending.get(r).map(|p| p.0))
+            .collect();
+        if !wanted.is_empty() {
+            // Those that no product takes are wanted soon, too.
+            wanted.extend(
+                state
+                    .pending
+                    .values()
+                    .map(|p| p.0)
+                    .filter(|&s| !state.sums[s].continues),
+            );
+            self.read_back(&wanted);
+        }
+        for r in writes {
+            self.matrix.memory.pending.remove(&r);
+        }
+    }
+
+    /// Loads the words of sums that other blocks read, at the end of one.
+    pub(super) fn settle_block_sums(&mut self, condition: Option<Register>) {
+        let state = &mut self.matrix.memory;
+        if state.pending.is_empty() {
+            return;
+        }
+        let exposed = state.exposed.clone().expect("found when the block began");
+        state
+            .pending
+            .retain(|&r, _| exposed[r as usize] || condition == Some(r));
+        let wanted: Vec<usize> = state.pending.values().map(|p| p.0).collect();
+        self.read_back(&wanted);
+    }
+
+    /// Whether [`Emitter::memory_mma`] does an instruction.
+    fn is_memory_mma(&self, i: &Instruction) -> bool {
+        let dense = i.opcode == Opcode::Mma && !sparse::is_sparse(i);
+        let form = if dense { matrix::form_of(i) } else { None };
+        matches!(form.and_then(|form| self.way(form)), Some(Way::Memory(_)))
+    }
+
+    fn pending_of(&self, o: &Operand) -> Option<(usize, usize)> {
+        let Operand::Register(r) = o else { return None };
+        let r = self.virtual_register(*r);
+        self.matrix.memory.pending.get(&r).copied()
+    }
+
+    /// The matrices that operands are the words of, if they are all of one sum.
+    fn pending_sum(&self, tiling: Tiling, c: &[Operand]) -> Option<Vec<Id>> {
+        let (sum, _) = self.pending_of(c.first()?)?;
+        let all = c
+            .iter()
+            .enumerate()
+            .all(|(n, o)| self.pending_of(o) == Some((sum, n)));
+        let sum = &self.matrix.memory.sums[sum];
+        (all && sum.tiling == tiling).then(|| sum.matrices.clone())
+    }
+
+    /// Whether an operand is known to be all zeros.
+    fn is_zero_operand(&mut self, o: &Operand) -> bool {
+        let Operand::Register(r) = o else {
+            return Self::literal(o) == Some(0);
+        };
+        let v = self.register(self.virtual_register(*r));
+        self.asm.known(v.ty, 0) == Some(v.id)
+    }
+
+    fn zero_sum(&mut self, tiling: Tiling) -> Vec<Id> {
+        let zero = self
+            .asm
+            .null(Type::Matrix(tiling.matrix(Role::Accumulator)));
+        vec![zero; tiling.tiles() as usize]
+    }
+
+    /// Makes words of sums the values of the registers that wait for them.
+    fn read_back(&mut self, sums: &[usize]) {
+        let wanted: FxHashSet<usize> = self.matrix.memory.pending.values().map(|p| p.0).collect();
+        let mut sums: Vec<usize> = sums
+            .iter()
+            .copied()
+            .filter(|s| wanted.contains(s))
+            .collect();
+        sums.sort_unstable();
+        sums.dedup();
+        if sums.is_empty() {
+            return;
+        }
+        let words = self.words_of_sums(&sums);
+        let state = &mut self.matrix.memory;
+        let mut set: Vec<(Register, Id)> = Vec::new();
+        state.pending.retain(|&r, &mut (sum, word)| {
+            let Ok(n) = sums.binary_search(&sum) else {
+                return true;
+            };
+            set.push((r, words[n][word]));
+            false
+        });
+        // The same words every time.
+        set.sort_unstable();
+        let predicate = self.predicate.take();
+        for (r, id) in set {
+            self.set_register(r, Value { id, ty: Type::U32 });
+        }
+        self.predicate = predicate;
+    }
+
+    /// The product of A and B added to sums, which are matrices or words.
+    fn memory_product(
+        &mut self,
+        tiling: Tiling,
+        a: &[Id],
+        b: &[Id],
+        c: std::result::Result<Vec<Id>, Vec<Id>>,
+    ) -> Vec<Id> {
+        let (a, b) = (Fragment::A(a.to_vec()), Fragment::B(b.to_vec()));
+        let mut fragments = vec![a, b];
+        let mut sums = match c {
+            Ok(matrices) => matrices,
+            Err(words) => {
+                fragments.push(Fragment::C(words));
+                Vec::new()
+            }
+        };
+        let mut matrices = self.matrices_of(tiling, fragments);
+        if sums.is_empty() {
+            sums = matrices.pop().expect("C was asked for");
+        }
+        let (a, b) = (&matrices[0], &matrices[1]);
+        let ty = Type::Matrix(tiling.matrix(Role::Accumulator));
+        for step in 0..tiling.steps {
+            for (tile, sum) in sums.iter_mut().enumerate() {
+                let rows = a[step * tiling.tiles() as usize + tile];
+                let (x, y) = match tiling.transposed() {
+                    true => (b[step], rows),
+                    false => (rows, b[step]),
+                };
+                let mut operands = vec![x, y, *sum];
+                if tiling.component == Component::S8 {
+                    // CooperativeMatrixOperands: A, B, C and the result are signed.
+                    operands.push(0xf);
+                }
+                *sum = self.asm.op(Op::CooperativeMatrixMulAddKHR, ty, &operands);
+            }
+        }
+        sums
+    }
+
+    /// The matrices of fragments: A and C by tile (A first by step), B by step.
+    fn matrices_of(&mut self, tiling: Tiling, fragments: Vec<Fragment>) -> Vec<Vec<Id>> {
+        let kept_for = match self.target.registers {
+            0 => KEPT_FOR,
+            _ => KEPT_FOR_WITH_FEW,
+        };
+        let state = &mut self.matrix.memory;
+        state.products += 1;
+        let now = state.products;
+        let missing: Vec<Fragment> = fragments
+            .iter()
+            .filter(|f| {
+                let key = (tiling, (*f).clone());
+                let found = state.loaded.get(&key);
+                found.is_none_or(|f| now - f.1 > kept_for)
+            })
+            .cloned()
+            .collect();
+        let mut rest = &missing[..];
+        while !rest.is_empty() {
+            let trip = self.trip(rest.iter().map(|f| tiling.places(f)));
+            let (fragments, later) = rest.split_at(trip.len());
+            rest = later;
+            for (f, &at) in fragments.iter().zip(&trip) {
+                self.store_fragment(tiling, f, at);
+            }
+            self.matrix_barrier();
+            for (f, at) in fragments.iter().zip(trip) {
+                let ids = self.load_fragment(tiling, f, at);
+                let loaded = &mut self.matrix.memory.loaded;
+                loaded.insert((tiling, f.clone()), (ids, now));
+            }
+            self.matrix.memory.busy = true;
+        }
+        fragments
+            .into_iter()
+            .map(|f| {
+                let found = self.matrix.memory.loaded.get_mut(&(tiling, f));
+                let found = found.expect("loaded by now");
+                found.1 = now;
+                found.0.clone()
+            })
+            .collect()
+    }
+
+    /// The words of sums, as the lanes have them.
+    fn words_of_sums(&mut self, sums: &[usize]) -> Vec<Vec<Id>> {
+        let mut all = Vec::new();
+        let mut rest = sums;
+        while !rest.is_empty() {
+            let state = &self.matrix.memory;
+            let places: Vec<u32> = rest
+                .iter()
+                .map(|&sum| state.sums[sum].tiling.sum_places())
+                .collect();
+            let trip = self.trip(places.into_iter());
+            let (now, later) = rest.split_at(trip.len());
+            rest = later;
+            for (&sum, &at) in now.iter().zip(&trip) {
+                let sum = &self.matrix.memory.sums[sum];
+                let (tiling, matrices) = (sum.tiling, sum.matrices.clone());
+                self.store_sum(tiling, &matrices, at);
+            }
+            self.matrix_barrier();
+            for (&sum, at) in now.iter().zip(trip) {
+                let tiling = self.matrix.memory.sums[sum].tiling;
+                let words = self.load_sum(tiling, at);
+                // A product that adds to these words adds to the matrices.
+                let state = &mut self.matrix.memory;
+                let key = (tiling, Fragment::C(words.clone()));
+                let matrices = state.sums[sum].matrices.clone();
+                state.loaded.insert(key, (matrices, state.products));
+                all.push(words);
+            }
+            self.matrix.memory.busy = true;
+        }
+        all
+    }
+
+    /// Where in the slot the next fragments lie, in bytes: of as many of them as fit. Nobody loads from it any more.
+    fn trip(&mut self, places: impl Iterator<Item = u32>) -> Vec<u32> {
+        if self.matrix.memory.busy {
+            self.matrix_barrier();
+        }
+        let mut next = 0;
+        let mut all = Vec::new();
+        for count in places {
+            if next + count > PLACES {
+                break;
+            }
+            all.push(next * PLACE);
+            next += count;
+        }
+        assert!(!all.is_empty(), "every fragment fits into a slot");
+        all
+    }
+
+    fn matrix_barrier(&mut self) {
+        let (scope, semantics) = (self.asm.u32(SUBGROUP), self.asm.u32(SEMANTICS));
+        self.asm
+            .void(Op::ControlBarrier, &[scope, scope, semantics]);
+        self.matrix.memory.busy = false;
+    }
+
+    /// Stores a lane's words of a fragment from a byte of the slot on.
+    fn store_fragment(&mut self, tiling: Tiling, fragment: &Fragment, at: u32) {
+        let zero = self.asm.u32(0);
+        let depth = tiling.depth;
+        match fragment {
+            Fragment::A(words) => {
+                let (lane, other) = match tiling.transposed() {
+                    true => (Lane::Rows, 4),
+                    false => (Lane::Linear, 32),
+                };
+                for step in 0..tiling.steps {
+                    for h in 0..2 {
+                        let words: Vec<Id> = (step * depth..(step + 1) * depth)
+                            .map(|q| match q < tiling.groups {
+                                true => words[h + 2 * q],
+                                false => zero,
+                            })
+                            .collect();
+                        let at = at + step as u32 * 16 * tiling.line();
+                        self.store_words(&words, lane, at, h as u32 * other);
+                    }
+                }
+            }
+            Fragment::B(words) => {
+                let wide = tiling.shape.n == 16 && !tiling.transposed();
+                let (lane, columns) = match wide {
+                    true => (Lane::Columns, 16),
+                    false => (Lane::Linear, 8),
+                };
+                for step in 0..tiling.steps {
+                    let words: Vec<Id> = (step * depth..(step + 1) * depth)
+                        .map(|q| match q < tiling.groups {
+                            true => words[q],
+                            false => zero,
+                        })
+                        .collect();
+                    let at = at + step as u32 * columns * tiling.line();
+                    self.store_words(&words, lane, at, 0);
+                }
+            }
+            Fragment::C(words) => {
+                let (lane, parts) = tiling.sum_parts();
+                let words: Vec<Id> = match tiling.narrow {
+                    true => words
+                        .iter()
+                        .flat_map(|&w| self.new_elements(Element::Half, w))
+                        .collect::<Vec<Id>>()
+                        .into_iter()
+                        .map(|id| self.cast(Value { id, ty: Type::F32 }, Type::U32))
+                        .collect(),
+                    false => words.clone(),
+                };
+                for (h, (unit, elements)) in parts.into_iter().enumerate() {
+                    match tiling.sum {
+                        Component::F16 => self.store_words(&[words[h]], lane, at, unit),
+                        _ => {
+                            self.store_words(&elements.map(|e| words[e]), lane, at, unit);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Loads the matrices of a fragment from a byte of the slot on.
+    fn load_fragment(&mut self, tiling: Tiling, fragment: &Fragment, at: u32) -> Vec<Id> {
+        let line = tiling.line();
+        let (rows, columns, tile) = match tiling.transposed() {
+            true => (Role::B, Role::A, tiling.shape.n),
+            false => (Role::A, Role::B, tiling.shape.m),
+        };
+        // What is rows of PTX's A lies as such; they are columns of the device's B where transposed.
+        let layout = |role| match role {
+            Role::B => COLUMN_MAJOR,
+            _ => ROW_MAJOR,
+        };
+        let steps = tiling.steps as u32;
+        match fragment {
+            Fragment::A(_) => (0..steps * tiling.tiles())
+                .map(|n| {
+                    let at = at + n * u32::from(tile) * line;
+                    self.load_matrix(tiling.matrix(rows), at, layout(rows), line)
+                })
+                .collect(),
+            Fragment::B(_) => {
+                let count = if columns == Role::B {
+                    u32::from(tiling.shape.n)
+                } else {
+                    8
+                };
+                (0..steps)
+                    .map(|n| {
+                        let at = at + n * count * line;
+                        self.load_matrix(tiling.matrix(columns), at, layout(columns), line)
+                    })
+                    .collect()
+            }
+            Fragment::C(_) => {
+                let matrix = tiling.matrix(Role::Accumulator);
+                let line = tiling.sum_line();
+                (0..tiling.tiles())
+                    .map(|n| self.load_matrix(matrix, at + n * matrix.rows * line, ROW_MAJOR, line))
+                    .collect()
+            }
+        }
+    }
+
+    fn store_sum(&mut self, tiling: Tiling, matrices: &[Id], at: u32) {
+        let matrix = tiling.matrix(Role::Accumulator);
+        let line = tiling.sum_line();
+        for (n, &id) in matrices.iter().enumerate() {
+            let pointer = self.matrix_pointer(at + n as u32 * matrix.rows * line);
+            let (layout, stride) = (self.asm.u32(ROW_MAJOR), self.asm.u32(line / 4));
+            self.asm.void(
+                Op::CooperativeMatrixStoreKHR,
+                &[pointer, id, layout, stride, NON_PRIVATE],
+            );
+        }
+    }
+
+    /// A lane's words of D.
+    fn load_sum(&mut self, tiling: Tiling, at: u32) -> Vec<Id> {
+        let (lane, parts) = tiling.sum_parts();
+        if tiling.sum == Component::F16 {
+            return parts
+                .into_iter()
+                .map(|(unit, _)| self.load_words(1, lane, at, unit)[0])
+                .collect();
+        }
+        let mut words = [0; 4];
+        for (unit, elements) in parts {
+            let found = self.load_words(2, lane, at, unit);
+            for (e, id) in elements.into_iter().zip(found) {
+                words[e] = id;
+            }
+        }
+        if !tiling.narrow {
+            return words.to_vec();
+        }
+        let [a, b, c, d] = words.map(|id| self.cast(Value { id, ty: Type::U32 }, Type::F32));
+        vec![self.pack_singles(a, b), self.pack_singles(c, d)]
+    }
+
+    fn load_matrix(&mut self, matrix: Matrix, at: u32, layout: u32, line: u32) -> Id {
+        let pointer = self.matrix_pointer(at);
+        let (layout, stride) = (self.asm.u32(layout), self.asm.u32(line / 4));
+        self.asm.op(
+            Op::CooperativeMatrixLoadKHR,
+            Type::Matrix(matrix),
+            &[pointer, layout, stride, NON_PRIVATE],
+        )
+    }
+
+    /// A pointer to a word of the slot, by bytes.
+    fn matrix_pointer(&mut self, at: u32) -> Id {
+        let base = self.place_of_lane(Lane::Start, 4);
+        let index = self.offset(base, Type::U32, i64::from(at / 4));
+        self.shared_element(Type::U32, index)
+    }
+
+    /// Stores one or two words at a lane's place, and some units of as many words behind it.
+    fn store_words(&mut self, words: &[Id], lane: Lane, at: u32, unit: u32) {
+        let (ty, value) = match words {
+            [one] => (Type::U32, *one),
+            _ => {
+                let ty = Type::Vector(Scalar::U32, 2);
+                (ty, self.asm.op(Op::CompositeConstruct, ty, words))
+            }
+        };
+        let pointer = self.lane_pointer(ty, lane, at, unit);
+        self.asm.void(Op::Store, &[pointer, value, NON_PRIVATE]);
+    }
+
+    /// Loads what [`Emitter::store_words`] stores.
+    fn load_words(&mut self, count: u32, lane: Lane, at: u32, unit: u32) -> Vec<Id> {
+        let ty = match count {
+            1 => Type::U32,
+            _ => Type::Vector(Scalar::U32, 2),
+        };
+        let pointer = self.lane_pointer(ty, lane, at, unit);
+        let v = self.asm.op(Op::Load, ty, &[pointer, NON_PRIVATE]);
+        match count {
+            1 => vec![v],
+            _ => (0..2)
+                .map(|n| self.asm.op(Op::CompositeExtract, Type::U32, &[v, n]))
+                .collect(),
+        }
+    }
+
+    fn lane_pointer(&mut self, ty: Type, lane: Lane, at: u32, unit: u32) -> Id {
+        let size = ty.size();
+        let base = self.place_of_lane(lane, size);
+        let index = self.offset(base, Type::U32, i64::from(at / size + unit));
+        self.shared_element(ty, index)
+    }
+
+    /// The index of a lane's place in workgroup memory, in units of so many bytes.
+    fn place_of_lane(&mut self, lane: Lane, size: u32) -> Id {
+        // Few registers are not for addresses.
+        if self.target.registers != 0 {
+            let zero = self.unknown_zero();
+            if self.matrix.memory.zero != zero {
+                self.matrix.memory.zero = zero;
+                self.matrix.memory.bases.clear();
+            }
+        }
+        if let Some(&id) = self.matrix.memory.bases.get(&(lane, size)) {
+            return id;
+        }
+        let id = match lane {
+            Lane::Start => {
+                let start = self.start_of_slots(size);
+                let bytes = self.asm.u32(SLOT_BYTES / size);
+                let warp = self.entry.warp;
+                let own = self.asm.op(Op::IMul, Type::U32, &[warp, bytes]);
+                let id = self.asm.op(Op::IAdd, Type::U32, &[own, start]);
+                match self.target.registers {
+                    0 => id,
+                    _ => {
+                        let zero = self.matrix.memory.zero;
+                        self.asm.op(Op::IAdd, Type::U32, &[id, zero])
+                    }
+                }
+            }
+            _ => {
+                let start = self.place_of_lane(Lane::Start, size);
+                let own = self.lane_units(lane);
+                self.asm.op(Op::IAdd, Type::U32, &[start, own])
+            }
+        };
+        self.matrix.memory.bases.insert((lane, size), id);
+        id
+    }
+
+    fn lane_units(&mut self, of: Lane) -> Id {
+        let lane = self.entry.lane;
+        let constant = |e: &mut Self, op, n| {
+            let n = e.asm.u32(n);
+            e.asm.op(op, Type::U32, &[lane, n])
+        };
+        match of {
+            Lane::Start | Lane::Linear => lane,
+            Lane::Wide => constant(self, Op::ShiftLeftLogical, 1),
+            Lane::Rows => {
+                // 4g + t and 4g.
+                let quad = constant(self, Op::BitwiseAnd, 28);
+                self.asm.op(Op::IAdd, Type::U32, &[lane, quad])
+            }
+            Lane::Columns => {
+                let eight = constant(self, Op::BitwiseAnd, 24);
+                self.asm.op(Op::IAdd, Type::U32, &[lane, eight])
+            }
+            Lane::Across => {
+                let g = constant(self, Op::ShiftRightLogical, 2);
+                let t = constant(self, Op::BitwiseAnd, 3);
+                let four = self.asm.u32(4);
+                let t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, four]);
+                self.asm.op(Op::IAdd, Type::U32, &[t, g])
+            }
+        }
+    }
+
+    /// Where the slots of all warps start, in units of so many bytes: they are the last of workgroup memory.
+    fn start_of_slots(&mut self, size: u32) -> Id {
+        if let Some(&id) = self.matrix.memory.starts.get(&size) {
+            return id;
+        }
+        let (threads, all) = (
+            self.asm.spec_constant(0, 32),
+            self.asm.spec_constant(4, 16 + SLOT_BYTES),
+        );
+        let [per_thread, size_id] = [SLOT_BYTES / 32, size].map(|n| self.asm.u32(n));
+        let slots = self
+            .asm
+            .spec_operation(Op::IMul, Type::U32, &[threads, per_thread]);
+        let start = self.asm.spec_operation(Op::ISub, Type::U32, &[all, slots]);
+        let start = self
+            .asm
+            .spec_operation(Op::UDiv, Type::U32, &[start, size_id]);
+        self.matrix.memory.starts.insert(size, start);
+        start
+    }
+}
