@@ -145,7 +145,7 @@ impl Compiler {
             .required_subgroup_size_stages
             .contains(vk::ShaderStageFlags::COMPUTE);
         let subgroups = (v13.min_subgroup_size, v13.max_subgroup_size);
-        let target = vulkan::target_of_compiler(&instance, physical)
+        let target = vulkan::target_of_compiler(&entry, &instance, physical)
             .map_err(|missing| anyhow::anyhow!("{name} lacks {missing}"))?;
 
         let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
@@ -224,19 +224,12 @@ impl Compiler {
     ) -> anyhow::Result<Statistics> {
         let info = &kernel.info;
         let threads = block.iter().product::<u32>();
-        let shared = if info.shared_in_scratch {
-            16
-        } else {
-            info.total_shared(dynamic_shared)
-                .next_multiple_of(16)
-                .max(16)
-        };
         let constants = [
             threads.next_multiple_of(info.subgroup_size.max(32)),
             block[0],
             block[1],
             block[2],
-            shared,
+            info.workgroup_memory(threads, dynamic_shared),
         ];
         let entries: [vk::SpecializationMapEntry; 5] = std::array::from_fn(|n| {
             vk::SpecializationMapEntry::default()

@@ -7,7 +7,7 @@
 use crate::error::Error;
 use crate::{kernels, probe, Device, PhysicalDevice};
 use ash::{khr, vk};
-use ptx_spirv::{MatrixUnits, Target};
+use ptx_spirv::{MatrixMemory, MatrixShape, MatrixUnits, Target};
 use std::sync::Arc;
 
 /// One shape: how PTX and Vulkan write it.
@@ -81,6 +81,28 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
+/// The shapes that only go through memory.
+const UNSIGNED: [Shape; 2] = [
+    Shape {
+        form: "m16n8k32.row.col.s32.u8.u8.s32",
+        k: 32,
+        registers: (4, 2, 4),
+        single: false,
+        component: vk::ComponentTypeKHR::UINT8,
+        sum: vk::ComponentTypeKHR::UINT32,
+        unit: |units| &mut units.byte_k32,
+    },
+    Shape {
+        form: "m16n8k16.row.col.s32.u8.u8.s32",
+        k: 32,
+        registers: (2, 1, 4),
+        single: false,
+        component: vk::ComponentTypeKHR::UINT8,
+        sum: vk::ComponentTypeKHR::UINT32,
+        unit: |units| &mut units.byte_k32,
+    },
+];
+
 /// Words of a lane in the test's memory: A, B, C, and D with the plain and with the device's own product.
 const LANE_WORDS: usize = 32;
 
@@ -109,7 +131,45 @@ pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
         }
         units.byte_words = works;
     }
+    units.memory = measure_memory(device)?;
     Ok(units)
+}
+
+/// The products through workgroup memory that the device lists, where its driver gains by them, and that give what plain
+/// arithmetic gives: of whole numbers, whose sums are exact in every order.
+fn measure_memory(device: &Arc<Device>) -> Result<MatrixMemory, Error> {
+    let physical = device.physical();
+    if physical.features.cooperative_matrix.cooperative_matrix == vk::FALSE {
+        return Ok(MatrixMemory::NONE);
+    }
+    let instance = &physical.instance;
+    let driver = vk::DriverId::from_raw(physical.driver().id);
+    let mut memory = through_memory(instance.entry(), &instance.vk, physical.handle, driver);
+    for shape in SHAPES.iter().chain(&UNSIGNED) {
+        let mut one = MatrixMemory::NONE;
+        let (all, one_field) = (field(&mut memory, shape), field(&mut one, shape));
+        let Some(tried) = *all else { continue };
+        *one_field = Some(tried);
+        let with = MatrixUnits {
+            memory: one,
+            ..MatrixUnits::default()
+        };
+        let name = format!("memory {tried:?} {}", shape.form);
+        if !kernels::cached_probe(device, &name, |device| agrees(device, shape, with))? {
+            *field(&mut memory, shape) = None;
+        }
+    }
+    Ok(memory)
+}
+
+/// The shape of the device by which a product goes through memory.
+fn field<'a>(memory: &'a mut MatrixMemory, shape: &Shape) -> &'a mut Option<MatrixShape> {
+    match shape.component {
+        vk::ComponentTypeKHR::UINT8 => &mut memory.unsigned,
+        vk::ComponentTypeKHR::SINT8 => &mut memory.signed,
+        _ if shape.single || memory.half.is_none() => &mut memory.half_single,
+        _ => &mut memory.half,
+    }
 }
 
 /// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes. Others are not asked: what a
@@ -127,16 +187,91 @@ fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::C
         return Vec::new();
     }
     let instance = &physical.instance;
-    let functions = khr::cooperative_matrix::Instance::new(instance.entry(), &instance.vk);
+    properties(instance.entry(), &instance.vk, physical.handle)
+        .iter()
+        .filter(|p| p.size == (16, 8))
+        .map(|p| (p.k, p.element, p.sum))
+        .collect()
+}
+
+/// What VK_KHR_cooperative_matrix lists for subgroups, where A and B, and C and the result, have the same elements, and
+/// sums do not saturate. The device must have the extension.
+fn properties(
+    entry: &ash::Entry,
+    instance: &ash::Instance,
+    physical: vk::PhysicalDevice,
+) -> Vec<Listed> {
+    let functions = khr::cooperative_matrix::Instance::new(entry, instance);
     // SAFETY: the handle comes from this instance, and the device has the extension.
-    let all =
-        unsafe { functions.get_physical_device_cooperative_matrix_properties(physical.handle) };
+    let all = unsafe { functions.get_physical_device_cooperative_matrix_properties(physical) };
     all.unwrap_or_default()
         .iter()
-        .filter(|p| p.scope == vk::ScopeKHR::SUBGROUP && (p.m_size, p.n_size) == (16, 8))
-        .filter(|p| p.a_type == p.b_type && p.c_type == p.result_type)
-        .map(|p| (p.k_size, p.a_type, p.c_type))
+        .filter(|p| {
+            p.scope == vk::ScopeKHR::SUBGROUP
+                && p.a_type == p.b_type
+                && p.c_type == p.result_type
+                && p.saturating_accumulation == vk::FALSE
+        })
+        .map(|p| Listed {
+            size: (p.m_size, p.n_size),
+            k: p.k_size,
+            element: p.a_type,
+            sum: p.c_type,
+        })
         .collect()
+}
+
+/// A product that a device lists.
+struct Listed {
+    /// M and N.
+    size: (u32, u32),
+    k: u32,
+    /// Of A and B.
+    element: vk::ComponentTypeKHR,
+    /// Of C and the result.
+    sum: vk::ComponentTypeKHR,
+}
+
+/// The products that a device lists and that go through workgroup memory where its driver is one that gains by it. The
+/// device must have VK_KHR_cooperative_matrix.
+pub(crate) fn through_memory(
+    entry: &ash::Entry,
+    instance: &ash::Instance,
+    physical: vk::PhysicalDevice,
+    driver: vk::DriverId,
+) -> MatrixMemory {
+    if !gains(driver) {
+        return MatrixMemory::NONE;
+    }
+    let all = properties(entry, instance, physical);
+    use vk::ComponentTypeKHR as T;
+    let find = |element: T, sum: T, depths: &[u32]| {
+        // The first depth that there is, and the shape of which the least is lost.
+        const SIZES: [(u32, u32); 4] = [(16, 8), (8, 16), (8, 8), (16, 16)];
+        depths.iter().find_map(|&k| {
+            SIZES.iter().find_map(|&size| {
+                all.iter()
+                    .any(|p| (p.size, p.k, p.element, p.sum) == (size, k, element, sum))
+                    .then(|| MatrixShape::new(size.0 as u8, size.1 as u8, k as u8))
+            })
+        })
+    };
+    MatrixMemory {
+        half_single: find(T::FLOAT16, T::FLOAT32, &[16]),
+        half: find(T::FLOAT16, T::FLOAT16, &[16]).filter(|s| (s.m, s.n) != (8, 16)),
+        signed: find(T::SINT8, T::SINT32, &[32, 16]),
+        unsigned: find(T::UINT8, T::UINT32, &[32, 16]),
+    }
+}
+
+/// Whether kernels gain by products through workgroup memory under a driver.
+///
+/// Mesa's for Intel compiles flash attention and products of quantised matrices in a fraction of the time, with fewer
+/// instructions and spills; some it did not compile at all. RADV, whose registers hold what plain arithmetic fetches,
+/// expects most of them to take longer, although there are fewer instructions: it has shapes of 16 columns alone, of which
+/// half is lost. (The numbers are in `docs/benchmarks.md`.) On NVIDIA's GPUs fragments stay in registers.
+fn gains(driver: vk::DriverId) -> bool {
+    driver == vk::DriverId::INTEL_OPEN_SOURCE_MESA
 }
 
 /// Whether a shape on cooperative matrices gives what plain arithmetic gives.
@@ -174,7 +309,8 @@ fn fragments(shape: &Shape) -> Vec<u8> {
     let mut words = vec![0u32; 32 * LANE_WORDS];
     for lane in words.chunks_exact_mut(LANE_WORDS) {
         for (n, word) in lane[..a + b + c].iter_mut().enumerate() {
-            *word = if shape.component == vk::ComponentTypeKHR::SINT8 {
+            let bytes = [vk::ComponentTypeKHR::SINT8, vk::ComponentTypeKHR::UINT8];
+            *word = if bytes.contains(&shape.component) {
                 next()
             } else if n >= a + b && shape.single {
                 ((next() % 100) as f32).to_bits()

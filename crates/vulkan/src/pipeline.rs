@@ -123,18 +123,14 @@ impl Pipeline {
         let threads = check_block(raw, info, block)?;
         let total_shared = info.total_shared(dynamic_shared);
         let limits = raw.physical.limits();
-        if !info.shared_in_scratch && total_shared > limits.shared_memory {
+        let workgroup_memory = info.workgroup_memory(threads, dynamic_shared);
+        if workgroup_memory > limits.shared_memory.max(16) {
             return Err(Error::OutOfResources(format!(
-                "{}: {total_shared} bytes of shared memory, the device has {}",
+                "{}: {workgroup_memory} bytes of shared memory, the device has {}",
                 info.name, limits.shared_memory
             )));
         }
         let workgroup = threads.next_multiple_of(info.subgroup_size.max(32));
-        let workgroup_memory = if info.shared_in_scratch {
-            16
-        } else {
-            total_shared.next_multiple_of(16).max(16)
-        };
         let constants = [workgroup, block[0], block[1], block[2], workgroup_memory];
         let ready = module
             .ahead

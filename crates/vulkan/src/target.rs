@@ -5,6 +5,7 @@
 //! worse than none.
 
 use crate::features::{Extensions, Features};
+use crate::matrices;
 use crate::operations::{self, FusedFma};
 use crate::physical::Subgroup;
 use ash::vk;
@@ -43,6 +44,11 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         .push_constants
         .min(256)
         .saturating_sub(ptx_spirv::PUSH_CONSTANT_BYTES);
+    // 128 registers of 32 bytes, or on the second Xe generation, whose subgroups have 16 invocations at least, of 64.
+    target.registers = match facts.driver_id {
+        vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 * facts.subgroup.min.clamp(8, 16),
+        _ => 0,
+    };
     // Tried on NVIDIA's GPUs alone.
     target.partial_barriers = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.opaque_counters = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
@@ -83,6 +89,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
 /// # Errors
 /// What is missing, in words.
 pub fn of_compiler(
+    entry: &ash::Entry,
     instance: &ash::Instance,
     physical: vk::PhysicalDevice,
 ) -> Result<Target, String> {
@@ -111,6 +118,10 @@ pub fn of_compiler(
         v12: &v12,
     })?;
     target.fused_fma |= operations::of(v12.driver_id).fma == FusedFma::Unknown;
+    if features.cooperative_matrix.cooperative_matrix == vk::TRUE {
+        target.matrix_units.memory =
+            matrices::through_memory(entry, instance, physical, v12.driver_id);
+    }
     Ok(target)
 }
 

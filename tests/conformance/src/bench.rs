@@ -95,9 +95,32 @@ struct Times {
 /// A form's name, and what differed.
 type NamedResult = (String, Result<(), String>);
 
+/// The shapes that `VKCUDA_MATRIX_MEMORY` says.
+fn matrix_memory(text: &str) -> Option<ptx_spirv::MatrixMemory> {
+    let mut parts = text.split(',');
+    let (m, n) = parts.next()?.split_once('x')?;
+    let (m, n) = (m.parse().ok()?, n.parse().ok()?);
+    let mut shape = || {
+        Some(ptx_spirv::MatrixShape::new(
+            m,
+            n,
+            parts.next()?.parse().ok()?,
+        ))
+    };
+    let (half, bytes) = (shape()?, shape()?);
+    Some(ptx_spirv::MatrixMemory {
+        half_single: Some(half),
+        half: Some(half).filter(|_| m == 16),
+        signed: Some(bytes),
+        unsigned: Some(bytes),
+    })
+}
+
 impl Bench {
     /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device
     /// of that library. `VKCUDA_PARTIAL_BARRIERS=1` has the translator make barriers of a part of the block on GPUs.
+    /// `VKCUDA_MATRIX_MEMORY=16x8,16,32` has products of matrices go through workgroup memory in shapes of 16x8, with 16
+    /// elements of k in half precision and 32 of bytes, which the device must have.
     ///
     /// # Panics
     /// Without one.
@@ -107,6 +130,18 @@ impl Bench {
             target: None,
             times: Mutex::default(),
         };
+        if let Ok(shape) = std::env::var("VKCUDA_MATRIX_MEMORY") {
+            let memory = matrix_memory(&shape)
+                .unwrap_or_else(|| panic!("VKCUDA_MATRIX_MEMORY={shape} is not like 16x8,16,32"));
+            if bench.translates() {
+                return bench.with(|target| {
+                    target.matrix_units = ptx_spirv::MatrixUnits {
+                        memory,
+                        ..ptx_spirv::MatrixUnits::default()
+                    };
+                });
+            }
+        }
         let partial = std::env::var_os("VKCUDA_PARTIAL_BARRIERS").is_some_and(|v| v == "1");
         if partial && bench.translates() {
             return bench.with(|target| target.partial_barriers = true);

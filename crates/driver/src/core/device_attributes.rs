@@ -22,15 +22,22 @@ pub const REGISTERS_PER_MULTIPROCESSOR: u32 = 65536;
 /// How long a reservation of addresses programs expect to get, bytes: ggml takes one of 32 GiB for each of its pools, and gives
 /// up where it does not get it.
 pub const USUAL_RESERVATION: u64 = 32 << 30;
+/// Workgroup memory that is left to products of matrices on devices where they go through it, bytes. (Programs choose
+/// the largest tiles that fit; those that leave no room would be multiplied by plain arithmetic.)
+const ROOM_FOR_MATRICES: u32 = 8 << 10;
+
 /// Shared memory of a multiprocessor that each block takes for the system, bytes.
 pub const RESERVED_SHARED_MEMORY: u32 = 1024;
 
 impl Device {
-    /// Shared memory of a block with opting in, bytes: the device's real limit; 64 KiB on CPU devices, where shared memory
-    /// is ordinary memory.
+    /// Shared memory of a block with opting in, bytes: the device's real limit, less what eight warps need for products of
+    /// matrices where those go through workgroup memory; 64 KiB on CPU devices, where shared memory is ordinary memory.
     pub fn shared_memory_optin(&self) -> u32 {
         let limit = match self.physical.kind() {
             DeviceKind::Cpu => 64 << 10,
+            _ if self.physical.target().registers > 0 => {
+                self.physical.limits().shared_memory - ROOM_FOR_MATRICES
+            }
             _ => self.physical.limits().shared_memory,
         };
         settings()

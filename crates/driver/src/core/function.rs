@@ -22,6 +22,17 @@ use vulkan::{Pipeline, Shader};
 /// Every function by handle.
 pub static FUNCTIONS: Registry<Function> = Registry::new();
 
+/// What a kernel is translated into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// For the device as it is.
+    Usual,
+    /// With shared memory in scratch memory, for launches that need more than the device has.
+    SharedInScratch,
+    /// Without products of matrices through workgroup memory, for launches whose shared memory leaves no room for them.
+    MatricesByArithmetic,
+}
+
 type ShaderSlot = OnceLock<std::result::Result<Arc<Shader>, JitError>>;
 
 /// A launch as `cuFuncSetBlockShape`, `cuParamSetv` and the like describe it.
@@ -54,9 +65,8 @@ pub struct Function {
     cluster_policy: AtomicI32,
     /// What the functions of before CUDA 4 set.
     pub legacy: Mutex<Legacy>,
-    shader: ShaderSlot,
-    /// The kernel with shared memory in scratch memory, for launches that need more than the device has.
-    large_shader: ShaderSlot,
+    /// By [`Variant`].
+    shaders: [ShaderSlot; 3],
 }
 
 impl Function {
@@ -81,8 +91,7 @@ impl Function {
             non_portable_cluster: AtomicI32::new(0),
             cluster_policy: AtomicI32::new(0),
             legacy: Mutex::default(),
-            shader: OnceLock::new(),
-            large_shader: OnceLock::new(),
+            shaders: Default::default(),
         });
         FUNCTIONS.insert(function.clone());
         function
@@ -131,14 +140,9 @@ impl Function {
         self.name.to_str().unwrap_or_default()
     }
 
-    fn translated(&self, large: bool) -> Result<&Arc<Shader>> {
-        let slot = if large {
-            &self.large_shader
-        } else {
-            &self.shader
-        };
-        let shader = slot.get_or_init(|| {
-            let shader = self.code.shader(self.text(), large);
+    fn translated(&self, variant: Variant) -> Result<&Arc<Shader>> {
+        let shader = self.shaders[variant as usize].get_or_init(|| {
+            let shader = self.code.shader(self.text(), variant);
             if let Err(error) = &shader {
                 tracing::error!("kernel {} cannot be had: {error}", self.text());
             }
@@ -152,12 +156,12 @@ impl Function {
     /// # Errors
     /// Those of the translator.
     pub fn info(&self) -> Result<&KernelInfo> {
-        Ok(self.translated(false)?.info())
+        Ok(self.translated(Variant::Usual)?.info())
     }
 
     /// Whether it is translated already.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.shader.get(), Some(Ok(_)))
+        matches!(self.shaders[Variant::Usual as usize].get(), Some(Ok(_)))
     }
 
     /// The pipeline for a block and an amount of dynamic shared memory.
@@ -166,7 +170,7 @@ impl Function {
     /// `CUDA_ERROR_INVALID_VALUE` for a block or an amount of shared memory that the kernel was not set up for;
     /// `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; those of the translator and of the Vulkan driver.
     pub fn pipeline(&self, block: [u32; 3], dynamic_shared: u32) -> Result<Arc<Pipeline>> {
-        let mut shader = self.translated(false)?;
+        let mut shader = self.translated(Variant::Usual)?;
         let info = shader.info();
         let limit = self.max_dynamic_shared(info);
         if i64::from(dynamic_shared) > i64::from(limit) {
@@ -196,7 +200,11 @@ impl Function {
             && !info.shared_in_scratch
             && info.total_shared(dynamic_shared) > target.workgroup_memory
         {
-            shader = self.translated(true)?;
+            shader = self.translated(Variant::SharedInScratch)?;
+        } else if info.matrix_slot_bytes > 0
+            && info.workgroup_memory(threads as u32, dynamic_shared) > target.workgroup_memory
+        {
+            shader = self.translated(Variant::MatricesByArithmetic)?;
         }
         let pipeline = shader.pipeline(block, dynamic_shared).cuda();
         crate::core::platform::close_at_exit();

@@ -2,7 +2,7 @@
 
 use crate::boundary::Result;
 use crate::core::context::State;
-use crate::core::function::{self, Function};
+use crate::core::function::{self, Function, Variant};
 use crate::core::jit::JitError;
 use crate::core::program::Program;
 use crate::core::registry::Registry;
@@ -10,7 +10,7 @@ use crate::core::status::{status, IntoCuda};
 use crate::core::stream::StreamGroup;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{RelocationTarget, SharedMemory, Target};
+use ptx_spirv::{MatrixMemory, RelocationTarget, SharedMemory, Target};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -177,11 +177,13 @@ impl Code {
         Ok(Some(allocation))
     }
 
-    /// The device as the translator sees it, with shared memory where the device has it or in scratch memory.
-    pub fn target(&self, shared_in_scratch: bool) -> Target {
+    /// The device as the translator sees it for a variant of a kernel.
+    pub fn target(&self, variant: Variant) -> Target {
         let mut target = self.vulkan.target().clone();
-        if shared_in_scratch {
-            target.shared_memory = SharedMemory::Scratch;
+        match variant {
+            Variant::Usual => {}
+            Variant::SharedInScratch => target.shared_memory = SharedMemory::Scratch,
+            Variant::MatricesByArithmetic => target.matrix_units.memory = MatrixMemory::NONE,
         }
         target
     }
@@ -193,11 +195,9 @@ impl Code {
     pub fn shader(
         &self,
         kernel: &str,
-        shared_in_scratch: bool,
+        variant: Variant,
     ) -> std::result::Result<Arc<vulkan::Shader>, JitError> {
-        let translated = self
-            .program
-            .translate(kernel, &self.target(shared_in_scratch))?;
+        let translated = self.program.translate(kernel, &self.target(variant))?;
         self.vulkan
             .create_shader(&translated)
             .map_err(|error| JitError::new(status(&error), format!("{kernel}: {error}")))

@@ -71,7 +71,10 @@ pub fn max_active_blocks(
         return Ok(0);
     }
     let dynamic = dynamic_shared as u32;
-    let blocks = multiprocessor(function).resident(threads, info.total_shared(dynamic));
+    let blocks = multiprocessor(function).resident(
+        threads,
+        info.total_shared(dynamic) + threads.div_ceil(32) * info.matrix_slot_bytes,
+    );
     // Programs launch a kernel that waits for its grid with as many blocks as they are told fit.
     Ok(match info.grid_workspace_offset {
         Some(_) => blocks.min(function.code.device.cooperative_blocks().max(1)),
