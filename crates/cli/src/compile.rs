@@ -440,6 +440,13 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 if number <= arguments.skip || number % arguments.every != 0 {
                     continue;
                 }
+                let mut target = target.clone();
+                if let (Some(&[x, y, z]), true) = (
+                    arguments.block.as_deref(),
+                    target.rows != ptx_spirv::Rows::Any,
+                ) {
+                    target.rows = ptx_spirv::Rows::of([x, y, z]);
+                }
                 let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
                     Ok(kernel) => kernel,
                     Err(error) => {

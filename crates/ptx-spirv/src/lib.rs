@@ -15,12 +15,12 @@ pub mod target;
 pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
-pub use target::{MatrixUnits, SharedMemory, Target, Warps};
+pub use target::{MatrixUnits, Rows, SharedMemory, Target, Warps};
 
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 24;
+pub const REVISION: u32 = 28;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -82,6 +82,8 @@ pub struct KernelInfo {
     pub uses_printf: bool,
     /// Whether the kernel calls `malloc` or `free`: the heap's address is in the fault record ([`HEAP_ADDRESS_OFFSET`]).
     pub uses_heap: bool,
+    /// Whether the translation is for blocks with [`Target::rows`] alone: those with other rows need another.
+    pub rows_matter: bool,
     /// PTX ISA version times ten (`CU_FUNC_ATTRIBUTE_PTX_VERSION` counts the target, see `target`).
     pub ptx_version: u32,
     /// The target of the PTX, `90` of `sm_90`.
@@ -112,6 +114,7 @@ impl KernelInfo {
             subgroup_size: 0,
             uses_printf: false,
             uses_heap: false,
+            rows_matter: false,
             ptx_version: 80,
             target: 90,
             registers: 16,
@@ -318,6 +321,7 @@ pub fn translate(
         },
         uses_printf: false,
         uses_heap: graph.uses_heap(),
+        rows_matter: false,
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),
         target: module.header.target,
         registers: graph.frames[0]

@@ -29,6 +29,28 @@ pub enum SharedMemory {
     Scratch,
 }
 
+/// Rows of a block's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Rows {
+    /// Nothing is known.
+    Any,
+    /// Whole warps: `%ntid.x` is a multiple of 32, or `%ntid.y` and `%ntid.z` are 1.
+    WholeWarps,
+    /// One warp: `%ntid.x` is 32, and `%tid.x` the lane.
+    OneWarp,
+}
+
+impl Rows {
+    /// Of a block's shape.
+    pub fn of(block: [u32; 3]) -> Self {
+        match block {
+            [32, ..] => Self::OneWarp,
+            [x, y, z] if x % 32 == 0 || y * z == 1 => Self::WholeWarps,
+            _ => Self::Any,
+        }
+    }
+}
+
 /// The shapes of `mma.sync` that the device does on cooperative matrices made of the lanes' registers.
 ///
 /// Which elements of a cooperative matrix a lane holds is the driver's own affair: each of these is set only after a test
@@ -44,6 +66,8 @@ pub struct MatrixUnits {
     /// Matrices of bytes are matrices of words, reinterpreted. No specification allows that (OpBitcast keeps the number of
     /// columns), but some compilers do it, and otherwise take words apart and put them together again, byte by byte.
     pub byte_words: bool,
+    /// The same for matrices of half precision, in 16x8x16: words are not moved into place one by one.
+    pub half_words: bool,
 }
 
 impl MatrixUnits {
@@ -53,6 +77,7 @@ impl MatrixUnits {
         half_k8: true,
         byte_k32: true,
         byte_words: false,
+        half_words: false,
     };
 }
 
@@ -113,6 +138,8 @@ pub struct Target {
     pub exact_sqrt: bool,
     /// Whether NMin and NMax take -0 for less than +0, in single precision.
     pub min_max_orders_zeros: bool,
+    /// Whether conversions from single to half precision make 0x7fff of every NaN, as PTX says.
+    pub canonical_half_nan: bool,
     /// Which products of matrices the device does itself.
     pub matrix_units: MatrixUnits,
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
@@ -125,6 +152,9 @@ pub struct Target {
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
     /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
     pub opaque_counters: bool,
+    /// What the blocks that the translation is for are known to have; `KernelInfo::rows_matter` says whether that made a
+    /// difference.
+    pub rows: Rows,
 }
 
 /// Bytes behind the push constants where a device has 256 of them, as all drivers of desktop GPUs do.
@@ -159,10 +189,12 @@ impl Target {
             memory_model: true,
             exact_sqrt: true,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
             partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::Any,
         }
     }
 
@@ -194,10 +226,12 @@ impl Target {
             memory_model: true,
             exact_sqrt: false,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
             partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::WholeWarps,
         }
     }
 
@@ -230,10 +264,12 @@ impl Target {
             memory_model: true,
             exact_sqrt: false,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::Any,
         }
     }
 
@@ -250,6 +286,7 @@ impl Target {
         Self {
             computes_with_zeros: true,
             min_max_orders_zeros: true,
+            canonical_half_nan: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
             denorm_preserve_f32: false,

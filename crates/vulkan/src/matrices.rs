@@ -109,10 +109,23 @@ pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
         }
         units.byte_words = works;
     }
+    if units.half_k16 && reinterprets_words(device.physical()) {
+        let mut with = units;
+        with.half_words = true;
+        let mut works = true;
+        let halves = SHAPES
+            .iter()
+            .filter(|shape| shape.k == 16 && shape.component == vk::ComponentTypeKHR::FLOAT16);
+        for shape in halves {
+            let name = format!("words {}", shape.form);
+            works &= kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
+        }
+        units.half_words = works;
+    }
     Ok(units)
 }
 
-/// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes. Others are not asked: what a
+/// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes or halves. Others are not asked: what a
 /// compiler makes of a module that no specification allows cannot be known before.
 fn reinterprets_words(physical: &PhysicalDevice) -> bool {
     const NVIDIA: i32 = vk::DriverId::NVIDIA_PROPRIETARY.as_raw();

@@ -5,14 +5,14 @@ use crate::core::context::Context;
 use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
 use crate::core::jit::JitError;
 use crate::core::kernel;
-use crate::core::module::Code;
+use crate::core::module::{Code, Variant};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use crate::settings::settings;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{KernelInfo, SharedMemory};
+use ptx_spirv::{KernelInfo, Rows, SharedMemory};
 use smallvec::SmallVec;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -54,9 +54,8 @@ pub struct Function {
     cluster_policy: AtomicI32,
     /// What the functions of before CUDA 4 set.
     pub legacy: Mutex<Legacy>,
-    shader: ShaderSlot,
-    /// The kernel with shared memory in scratch memory, for launches that need more than the device has.
-    large_shader: ShaderSlot,
+    /// Its translations, by [`Variant`].
+    shaders: [ShaderSlot; 4],
 }
 
 impl Function {
@@ -81,8 +80,7 @@ impl Function {
             non_portable_cluster: AtomicI32::new(0),
             cluster_policy: AtomicI32::new(0),
             legacy: Mutex::default(),
-            shader: OnceLock::new(),
-            large_shader: OnceLock::new(),
+            shaders: Default::default(),
         });
         FUNCTIONS.insert(function.clone());
         function
@@ -131,14 +129,9 @@ impl Function {
         self.name.to_str().unwrap_or_default()
     }
 
-    fn translated(&self, large: bool) -> Result<&Arc<Shader>> {
-        let slot = if large {
-            &self.large_shader
-        } else {
-            &self.shader
-        };
-        let shader = slot.get_or_init(|| {
-            let shader = self.code.shader(self.text(), large);
+    fn translated(&self, variant: Variant) -> Result<&Arc<Shader>> {
+        let shader = self.shaders[variant as usize].get_or_init(|| {
+            let shader = self.code.shader(self.text(), variant);
             if let Err(error) = &shader {
                 tracing::error!("kernel {} cannot be had: {error}", self.text());
             }
@@ -147,17 +140,39 @@ impl Function {
         shader.as_ref().map_err(|error| error.status)
     }
 
+    /// The translations that there are already, but for that with shared memory in scratch memory.
+    fn at_hand(&self) -> impl Iterator<Item = &Arc<Shader>> {
+        let variants = [Variant::Usual, Variant::OneWarpRows, Variant::AnyRows];
+        let slots = variants.map(|v| self.shaders[v as usize].get());
+        slots.into_iter().flatten().filter_map(|s| s.as_ref().ok())
+    }
+
+    /// The translation for a block.
+    fn translated_for(&self, block: [u32; 3]) -> Result<&Arc<Shader>> {
+        if let Some(shader) = self.at_hand().find(|shader| !shader.info().rows_matter) {
+            return Ok(shader);
+        }
+        let known = self.code.vulkan.target().rows != Rows::Any;
+        self.translated(match Rows::of(block) {
+            Rows::OneWarp if known => Variant::OneWarpRows,
+            Rows::Any if known => Variant::AnyRows,
+            _ => Variant::Usual,
+        })
+    }
+
     /// What the translator says about the kernel. Translates it at the first call.
     ///
     /// # Errors
     /// Those of the translator.
     pub fn info(&self) -> Result<&KernelInfo> {
-        Ok(self.translated(false)?.info())
+        let at_hand = self.at_hand().next();
+        let shader = at_hand.map_or_else(|| self.translated(Variant::Usual), Ok)?;
+        Ok(shader.info())
     }
 
     /// Whether it is translated already.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.shader.get(), Some(Ok(_)))
+        self.at_hand().next().is_some()
     }
 
     /// The pipeline for a block and an amount of dynamic shared memory.
@@ -166,7 +181,7 @@ impl Function {
     /// `CUDA_ERROR_INVALID_VALUE` for a block or an amount of shared memory that the kernel was not set up for;
     /// `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; those of the translator and of the Vulkan driver.
     pub fn pipeline(&self, block: [u32; 3], dynamic_shared: u32) -> Result<Arc<Pipeline>> {
-        let mut shader = self.translated(false)?;
+        let mut shader = self.translated_for(block)?;
         let info = shader.info();
         let limit = self.max_dynamic_shared(info);
         if i64::from(dynamic_shared) > i64::from(limit) {
@@ -196,7 +211,7 @@ impl Function {
             && !info.shared_in_scratch
             && info.total_shared(dynamic_shared) > target.workgroup_memory
         {
-            shader = self.translated(true)?;
+            shader = self.translated(Variant::LargeShared)?;
         }
         let pipeline = shader.pipeline(block, dynamic_shared).cuda();
         crate::core::platform::close_at_exit();

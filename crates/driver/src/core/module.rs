@@ -10,7 +10,7 @@ use crate::core::status::{status, IntoCuda};
 use crate::core::stream::StreamGroup;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{RelocationTarget, SharedMemory, Target};
+use ptx_spirv::{RelocationTarget, Rows, SharedMemory, Target};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -123,6 +123,19 @@ impl Module {
     }
 }
 
+/// Translations of one kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// For most launches.
+    Usual,
+    /// With shared memory in scratch memory, for launches that need more than the device has.
+    LargeShared,
+    /// For blocks whose rows of threads are one warp ([`Rows::OneWarp`]).
+    OneWarpRows,
+    /// For blocks whose rows of threads are no whole warps ([`Rows::Any`]).
+    AnyRows,
+}
+
 impl Code {
     /// The address of the module buffer, 0 for a module without variables.
     ///
@@ -177,11 +190,14 @@ impl Code {
         Ok(Some(allocation))
     }
 
-    /// The device as the translator sees it, with shared memory where the device has it or in scratch memory.
-    pub fn target(&self, shared_in_scratch: bool) -> Target {
+    /// The device as the translator sees it, for one of a kernel's translations.
+    pub fn target(&self, variant: Variant) -> Target {
         let mut target = self.vulkan.target().clone();
-        if shared_in_scratch {
-            target.shared_memory = SharedMemory::Scratch;
+        match variant {
+            Variant::Usual => {}
+            Variant::LargeShared => target.shared_memory = SharedMemory::Scratch,
+            Variant::OneWarpRows => target.rows = Rows::OneWarp,
+            Variant::AnyRows => target.rows = Rows::Any,
         }
         target
     }
@@ -193,11 +209,9 @@ impl Code {
     pub fn shader(
         &self,
         kernel: &str,
-        shared_in_scratch: bool,
+        variant: Variant,
     ) -> std::result::Result<Arc<vulkan::Shader>, JitError> {
-        let translated = self
-            .program
-            .translate(kernel, &self.target(shared_in_scratch))?;
+        let translated = self.program.translate(kernel, &self.target(variant))?;
         self.vulkan
             .create_shader(&translated)
             .map_err(|error| JitError::new(status(&error), format!("{kernel}: {error}")))

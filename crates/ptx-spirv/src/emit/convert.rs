@@ -637,10 +637,12 @@ impl Emitter<'_> {
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
         let id = self.narrow(Type::F16, exact);
-        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
-        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
-        let canonical = self.asm.constant(Type::U16, 0x7fff);
-        let bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        let mut bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        if !self.target.canonical_half_nan {
+            let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+            let canonical = self.asm.constant(Type::U16, 0x7fff);
+            bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        }
         Ok(if i.has(M::Satfinite) {
             self.finite16(bits, 0x7c00, 0x7bff)
         } else {

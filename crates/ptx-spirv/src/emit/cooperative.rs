@@ -98,6 +98,12 @@ impl Emitter<'_> {
         words
     }
 
+    /// Keeps a matrix for products of its words.
+    pub(super) fn keep_matrix(&mut self, matrix: Matrix, words: &[Id], id: Id) {
+        let key = words.iter().map(|&w| Some(w)).collect();
+        self.matrix.matrices.insert((matrix, key), id);
+    }
+
     /// A matrix of a lane's words (zeros where there is none). The same words make one matrix in a block.
     fn matrix_of(&mut self, matrix: Matrix, words: &[Option<Id>]) -> Id {
         let key = (matrix, words.to_vec());
@@ -105,10 +111,20 @@ impl Emitter<'_> {
             return id;
         }
         let ty = Type::Matrix(matrix);
-        if matrix.component == Component::S8 && self.target.matrix_units.byte_words {
+        let units = &self.target.matrix_units;
+        let in_word = match (matrix.component, matrix.role, matrix.rows, matrix.columns) {
+            (Component::S8, ..) if units.byte_words => 4,
+            (Component::F16, Role::A, _, 16) | (Component::F16, Role::B, 16, _)
+                if units.half_words =>
+            {
+                2
+            }
+            _ => 1,
+        };
+        if in_word > 1 {
             let (rows, columns) = match matrix.role {
-                Role::A => (matrix.rows, matrix.columns / 4),
-                _ => (matrix.rows / 4, matrix.columns),
+                Role::A => (matrix.rows, matrix.columns / in_word),
+                _ => (matrix.rows / in_word, matrix.columns),
             };
             let of_words = Matrix {
                 component: Component::U32,

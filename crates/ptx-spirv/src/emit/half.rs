@@ -233,6 +233,11 @@ impl Emitter<'_> {
 
     /// Two 16-bit values as one word, the first in the low half.
     pub(crate) fn pack16(&mut self, low: Id, high: Id) -> Id {
+        if !self.yields() {
+            let pair = Type::Vector(Scalar::U16, 2);
+            let v = self.asm.op(Op::CompositeConstruct, pair, &[low, high]);
+            return self.asm.op(Op::Bitcast, Type::U32, &[v]);
+        }
         let low = self.asm.op(Op::UConvert, Type::U32, &[low]);
         let high = self.asm.op(Op::UConvert, Type::U32, &[high]);
         let bits = self.asm.u32(16);

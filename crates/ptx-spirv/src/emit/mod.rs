@@ -27,6 +27,7 @@ mod lane_addresses;
 mod ldmatrix;
 mod local;
 mod matrix;
+mod matrix_rows;
 mod mbarrier;
 mod memory;
 mod moves;
@@ -130,8 +131,10 @@ pub(crate) struct Emitter<'a> {
     active: FxHashMap<crate::active::Arm, Id>,
     pub(crate) matrix: matrix::Batch,
     definitions: lane_addresses::Definitions,
-    /// What is known of other lanes, by the key of the lane.
-    lanes: FxHashMap<u32, lane_addresses::Lane>,
+    /// What is known of other lanes.
+    lanes: lane_addresses::Lanes,
+    /// Sums of a value and a constant, of 32 bits.
+    sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
     provenance: Option<Provenance>,
     pub(crate) subnormals: subnormal::Subnormals,
@@ -241,7 +244,8 @@ pub(crate) fn emit(
         } else {
             lane_addresses::Definitions::default()
         },
-        lanes: FxHashMap::default(),
+        lanes: lane_addresses::Lanes::default(),
+        sums: FxHashMap::default(),
         provenance,
         subnormals,
         preserve_subnormals,
