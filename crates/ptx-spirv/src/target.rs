@@ -68,6 +68,9 @@ pub struct MatrixUnits {
     pub byte_words: bool,
     /// The same for matrices of half precision, in 16x8x16: words are not moved into place one by one.
     pub half_words: bool,
+    /// Whether a 16x8 matrix of sums in half precision becomes a B with the same numbers in other lanes
+    /// (SPV_NV_cooperative_matrix2): each 8x8 of it transposed, as `ldmatrix.trans` does.
+    pub transposes: bool,
 }
 
 impl MatrixUnits {
@@ -78,6 +81,7 @@ impl MatrixUnits {
         byte_k32: true,
         byte_words: false,
         half_words: false,
+        transposes: false,
     };
 }
 

@@ -39,7 +39,7 @@ impl Emitter<'_> {
                     let a = self.value(self.operand(i, n)?, Type::F32)?;
                     halves.push(self.narrow_single(i, a, element)?);
                 }
-                let id = self.pack16(halves[0], halves[1]);
+                let id = self.pack_for(d, halves[0], halves[1]);
                 return self.set(d, Type::U32, id);
             }
             (M::F16x2, M::E4m3x2 | M::E5m2x2) => {
@@ -637,11 +637,12 @@ impl Emitter<'_> {
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
         let id = self.narrow(Type::F16, exact);
-        let mut bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
-        if !self.target.canonical_half_nan {
-            let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
-            let canonical = self.asm.constant(Type::U16, 0x7fff);
-            bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        let canonical = self.asm.constant(Type::U16, 0x7fff);
+        let bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        if self.target.canonical_half_nan && directed.is_none() && !i.has(M::Satfinite) {
+            self.halves_of.insert(bits, a);
         }
         Ok(if i.has(M::Satfinite) {
             self.finite16(bits, 0x7c00, 0x7bff)

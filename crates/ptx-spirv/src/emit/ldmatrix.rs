@@ -128,6 +128,9 @@ impl Emitter<'_> {
                 return Ok(());
             }
         }
+        // Rows are read as they are, and the matrices transposed afterwards.
+        let exchanged = load && transposed && self.target.matrix_units.transposes;
+        let transposed = transposed && !exchanged;
         let (g, t) = self.quad();
         let (one, two) = (self.asm.u32(1), self.asm.u32(2));
         let within = if transposed { (g, one) } else { (t, two) };
@@ -188,6 +191,17 @@ impl Emitter<'_> {
         };
         let space = memory::Space::Shared;
         let at: Vec<Address> = at.into_iter().map(|id| Address { space, id }).collect();
+        if exchanged {
+            let words: Vec<Id> = at
+                .into_iter()
+                .map(|at| self.load(at, Type::U32, Access::default()))
+                .collect();
+            let words = self.transposed(&words);
+            for (part, word) in parts.iter().zip(words) {
+                self.set(part, Type::U32, word)?;
+            }
+            return Ok(());
+        }
         for (m, part) in parts.iter().enumerate() {
             match (load, transposed) {
                 (true, false) => {

@@ -203,15 +203,7 @@ impl Emitter<'_> {
             ty,
             &[pointer, layout, stride, NON_PRIVATE_POINTER],
         );
-        let pair = Type::Vector(Scalar::F16, 2);
-        let words: Vec<Id> = (0..rows * columns)
-            .map(|word| {
-                let halves = [2 * word, 2 * word + 1]
-                    .map(|n| self.asm.op(Op::CompositeExtract, Type::F16, &[id, n]));
-                let v = self.asm.op(Op::CompositeConstruct, pair, &halves);
-                self.asm.op(Op::Bitcast, Type::U32, &[v])
-            })
-            .collect();
+        let words = self.half_words(id, rows * columns);
         // A product of these words takes the matrix as it is.
         self.keep_matrix(matrix, &words, id);
         // B has its words one after the other, A those of a row together.

@@ -133,6 +133,10 @@ pub(crate) struct Emitter<'a> {
     definitions: lane_addresses::Definitions,
     /// What is known of other lanes.
     lanes: lane_addresses::Lanes,
+    /// Halves, as bits, and the single-precision numbers that were rounded to them.
+    halves_of: FxHashMap<Id, Id>,
+    /// [`Graph::leaves_registers`]
+    leaves_registers: Vec<bool>,
     /// Sums of a value and a constant, of 32 bits.
     sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
@@ -245,6 +249,8 @@ pub(crate) fn emit(
             lane_addresses::Definitions::default()
         },
         lanes: lane_addresses::Lanes::default(),
+        halves_of: FxHashMap::default(),
+        leaves_registers: graph.leaves_registers(),
         sums: FxHashMap::default(),
         provenance,
         subnormals,

@@ -96,6 +96,36 @@ impl Graph<'_> {
         writers.into_iter().map(Option::flatten).collect()
     }
 
+    /// By register: whether nothing reads it but stores to memory and products of matrices.
+    pub fn leaves_registers(&self) -> Vec<bool> {
+        let mut leaves = vec![true; self.registers.len()];
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            match *step {
+                Step::Copy { from, .. } => leaves[from as usize] = false,
+                Step::Constant { .. } => {}
+                Step::Instruction {
+                    frame, statement, ..
+                } => {
+                    let i = self.instruction(frame, statement);
+                    let ends = match i.opcode {
+                        Opcode::Mma => true,
+                        Opcode::St => !i.has(Modifier::Param) && !i.has(Modifier::ParamFunc),
+                        _ => false,
+                    };
+                    if ends {
+                        continue;
+                    }
+                    for o in i.operands.iter().skip(destinations(i)) {
+                        operand_registers(o, &mut |r| {
+                            leaves[self.register(frame, r) as usize] = false;
+                        });
+                    }
+                }
+            }
+        }
+        leaves
+    }
+
     /// By register: the integer that it is all the time, because a move of it is all that writes it.
     pub fn constants(&self) -> Vec<Option<u64>> {
         self.constants_of(&self.only_writers())
