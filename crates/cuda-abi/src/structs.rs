@@ -232,6 +232,10 @@ pub struct CUDA_TEXTURE_DESC {
     pub reserved: [i32; 12],
 }
 
+/// `CU_TRSA_OVERRIDE_FORMAT`: a reference takes its format from its array.
+pub const CU_TRSA_OVERRIDE_FORMAT: u32 = 1;
+/// `CU_PARAM_TR_DEFAULT`: the only unit of `cuParamSetTexRef`.
+pub const CU_PARAM_TR_DEFAULT: i32 = -1;
 /// `CU_TRSF_READ_AS_INTEGER`: integers stay integers.
 pub const CU_TRSF_READ_AS_INTEGER: u32 = 1;
 /// `CU_TRSF_NORMALIZED_COORDINATES`: coordinates run from 0 to 1.

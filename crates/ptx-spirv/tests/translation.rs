@@ -14,7 +14,7 @@ fn refusal(body: &str, target: &Target) -> TranslateError {
 fn an_unsupported_instruction_is_named_with_kernel_and_line() {
     for (profile, target) in profiles() {
         let e = refusal(
-            "mov.u32 %r0, 1;\nsured.p.add.1d.b32.trap [%rd0, {%r0}], %r0;",
+            "mov.u32 %r0, 1;\nmultimem.red.relaxed.gpu.global.add.u32 [%rd0], %r0;",
             &target,
         );
         let TranslateError::Unsupported { kernel, line, what } = &e else {
@@ -22,12 +22,12 @@ fn an_unsupported_instruction_is_named_with_kernel_and_line() {
         };
         assert_eq!((kernel.as_str(), *line), ("k", 9), "{profile}");
         assert!(
-            what.starts_with("sured.p.add.1d.b32.trap"),
+            what.starts_with("multimem.red.relaxed.gpu.global.add.u32"),
             "{profile}: {what}"
         );
         let shown = e.to_string();
         assert!(
-            shown.starts_with("k: line 9: unsupported: sured.p"),
+            shown.starts_with("k: line 9: unsupported: multimem.red"),
             "{shown}"
         );
     }

@@ -145,6 +145,7 @@ spelled! {
         Ms2d = "2dms", Ams2d = "a2dms", Level = "level", Grad = "grad", Base = "base", TrapMod = "trap", Zero = "zero",
         P = "p", Width = "width", Height = "height", Depth = "depth", ChannelDataType = "channel_data_type",
         ChannelOrder = "channel_order", NormalizedCoords = "normalized_coords", FilterMode = "filter_mode",
+        ForceUnnormalizedCoords = "force_unnormalized_coords",
         AddrMode0 = "addr_mode_0", AddrMode1 = "addr_mode_1", AddrMode2 = "addr_mode_2", ArraySize = "array_size",
         NumMipmapLevels = "num_mipmap_levels", NumSamples = "num_samples", Samplerref = "samplerref",
         Surfref = "surfref", Texref = "texref", G = "g",
@@ -448,6 +449,26 @@ pub enum Linkage {
     Common,
 }
 
+/// What a variable of an opaque type refers to (PTX ISA, "Texture Sampler and Surface Types").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpaqueKind {
+    /// `.texref`
+    Texture,
+    /// `.samplerref`
+    Sampler,
+    /// `.surfref`
+    Surface,
+}
+
+/// A variable's opaque type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opaque {
+    /// What it refers to.
+    pub kind: OpaqueKind,
+    /// The fields of its initialiser, `filter_mode = linear`, as written.
+    pub fields: Vec<(Box<str>, Box<str>)>,
+}
+
 /// A variable or parameter declaration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
@@ -459,6 +480,8 @@ pub struct Variable {
     pub linkage: Linkage,
     /// The element type; `None` for `.texref`, `.samplerref`, `.surfref`.
     pub element: Option<ScalarType>,
+    /// What a variable without an element type refers to. It is a handle of eight bytes.
+    pub opaque: Option<Opaque>,
     /// The declared alignment in bytes, at least the natural one.
     pub align: u32,
     /// The size in bytes; 0 for an array without a length (`.extern .shared .align 16 .b8 s[];`).
@@ -556,6 +579,8 @@ pub struct Header {
     pub target: u32,
     /// The letter after the number: `a` of `sm_90a`.
     pub target_suffix: Option<char>,
+    /// `.target texmode_independent`: textures are read through samplers of their own.
+    pub independent_textures: bool,
     /// `.address_size`: 64 or 32.
     pub address_size: u32,
 }

@@ -45,6 +45,31 @@ pub struct Case {
     pub input: Vec<u8>,
     /// What `out` points to at the start.
     pub output: Vec<u8>,
+    /// What the module's texture and surface references are bound to.
+    pub references: Vec<Reference>,
+}
+
+/// A texture or surface reference of a module.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// Its name.
+    pub name: String,
+    /// Where the input has the handle of its descriptor.
+    pub handle: usize,
+    /// The descriptor, with addresses from the first texel.
+    pub descriptor: texture::Descriptor,
+    /// Where the texels begin in the input.
+    pub texels: usize,
+    /// What it is read through.
+    pub geometry: crate::textures::Geometry,
+}
+
+impl Reference {
+    /// The handle, which the input has.
+    pub(crate) fn handle_in(&self, input: &[u8]) -> u64 {
+        let bytes = &input[self.handle..self.handle + 8];
+        u64::from_le_bytes(bytes.try_into().expect("8 bytes"))
+    }
 }
 
 /// What a place of the output of each thread is.
@@ -194,6 +219,9 @@ impl Bench {
         let mut memory = Memory::new();
         memory.insert(buffers.input, data.clone());
         memory.insert(buffers.output, case.output.clone());
+        for reference in &case.references {
+            memory.place_symbol(&reference.name, reference.handle_in(&data));
+        }
         let launch = ptx_reference::Launch {
             grid: case.grid,
             block: case.block,
@@ -540,6 +568,7 @@ impl Bench {
             dynamic_shared: 0,
             input,
             output: vec![0; results * COUNT * 8],
+            references: Vec::new(),
         };
         let (got, expected) = self.run(side, &case, &|_, _| ())?;
         let words = |bytes: &[u8]| -> Vec<u64> {

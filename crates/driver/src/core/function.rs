@@ -5,7 +5,7 @@ use crate::core::context::Context;
 use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
 use crate::core::jit::JitError;
 use crate::core::kernel;
-use crate::core::module::Code;
+use crate::core::module::{Code, References};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
@@ -153,6 +153,17 @@ impl Function {
     /// Those of the translator.
     pub fn info(&self) -> Result<&KernelInfo> {
         Ok(self.translated(false)?.info())
+    }
+
+    /// What the texture and surface references that it uses are bound to now.
+    ///
+    /// # Errors
+    /// Those of the translator; those of [`Code::bind`].
+    pub fn bind(&self) -> Result<References> {
+        match self.code.has_references {
+            true => self.code.bind(&self.info()?.references),
+            false => Ok(References::new()),
+        }
     }
 
     /// Whether it is translated already.

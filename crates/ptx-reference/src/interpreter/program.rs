@@ -113,6 +113,17 @@ pub struct Sample {
     pub gradient: bool,
     /// The channel that tld4 gathers.
     pub gather: Option<usize>,
+    /// Results are half precision, in two words or four registers.
+    pub half: Option<Half>,
+}
+
+/// Half-precision results of a texture read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// One in each register.
+    Single,
+    /// Two in each register.
+    Packed,
 }
 
 /// The form of a surface access.
@@ -122,6 +133,8 @@ pub struct Surface {
     pub layered: bool,
     /// Bytes of an element.
     pub bytes: u32,
+    /// `.p`: the surface's format says what elements are, and the first coordinate counts texels.
+    pub formatted: bool,
     /// `.trap`, `.clamp` or `.zero`.
     pub outside: M,
     /// Of sured.
@@ -177,11 +190,21 @@ pub enum Action {
     Sample {
         sample: Sample,
         handle: Source,
+        /// A sampler of its own.
+        sampler: Option<Source>,
+        /// What is added to the indices of texels.
+        offset: Sources,
         targets: Targets,
         /// Layer (where there are layers), then the coordinates.
         coordinates: Sources,
         /// Level of detail, or two derivatives.
         detail: Sources,
+    },
+    /// istypep: the texture's, sampler's or surface's handle.
+    IsType {
+        class: M,
+        handle: Source,
+        target: Target,
     },
     /// txq and suq.
     TextureQuery {
@@ -190,7 +213,7 @@ pub enum Action {
         level: Option<Source>,
         target: Target,
     },
-    /// suld.b and sust.b.
+    /// suld.b, sust and sured.
     Surface {
         surface: Surface,
         handle: Source,

@@ -303,10 +303,28 @@ impl Machine<'_, '_> {
             Action::Sample {
                 sample,
                 handle,
+                sampler,
+                offset,
                 targets,
                 coordinates,
                 detail,
-            } => self.sample(instruction, *sample, *handle, targets, coordinates, detail)?,
+            } => self.sample(
+                instruction,
+                *sample,
+                (*handle, *sampler),
+                targets,
+                coordinates,
+                (detail, offset),
+            )?,
+            Action::IsType {
+                class,
+                handle,
+                target,
+            } => {
+                let found = self.descriptor(instruction, *handle)?.class;
+                let is = texture::is_class(found, *class);
+                self.thread.write(*target, is.into(), 1, false);
+            }
             Action::TextureQuery {
                 what,
                 handle,

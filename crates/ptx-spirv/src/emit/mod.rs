@@ -143,6 +143,15 @@ pub(crate) struct Emitter<'a> {
     flushed_as: FxHashMap<Id, (u32, Id)>,
 }
 
+/// What a read of a texture takes behind its other parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct More {
+    /// A sampler's handle.
+    pub(crate) sampler: bool,
+    /// x, y and z in texels, to be added.
+    pub(crate) offset: bool,
+}
+
 /// Functions of the shader that kernels call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Helper {
@@ -186,14 +195,23 @@ pub(crate) enum Helper {
         axes: u8,
         /// With a level.
         explicit: bool,
+        /// What else it takes.
+        more: More,
     },
     /// A sample: handle, x, y, z, layer, level of detail.
     Sample {
         /// Coordinates that are used.
         axes: u8,
+        /// What else it takes.
+        more: More,
     },
     /// A channel of four texels: handle, x, y, layer, channel.
-    Gather,
+    Gather {
+        /// What else it takes.
+        more: More,
+    },
+    /// The texel that four numbers are in a surface's format, from its first byte on: handle, numbers.
+    PackTexel,
     /// Place on the face and face of a direction in a cube.
     CubeFace,
     /// The change of the place on the face, of a direction and its change.
@@ -946,7 +964,7 @@ impl<'a> Emitter<'a> {
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
             Mbarrier => self.mbarrier(i),
-            Tex | Tld4 | Txq | Suq => self.texture(i),
+            Tex | Tld4 | Txq | Suq | Istypep => self.texture(i),
             Suld | Sust | Sured => self.surface(i),
             Alloca | Stacksave | Stackrestore => self.stack(i),
             // A cluster is one block, whose rank is 0.

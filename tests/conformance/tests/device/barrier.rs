@@ -28,6 +28,7 @@ fn case(name: &str, threads: u32, text: &str) -> Case {
         dynamic_shared: 0,
         input: vec![0; 16],
         output: vec![0xee; 4 * threads as usize],
+        references: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod integer;
 mod known;
 mod matrix;
 mod memory;
+mod reference;
 mod texture;
 mod video;
 mod warp;
