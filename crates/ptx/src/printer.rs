@@ -482,10 +482,18 @@ impl<'a> Printer<'a> {
                 };
             }
         }
+        let mut parts = instruction.parts.iter().flat_map(|parts| parts.iter());
         for operand in operands {
             self.out.push_str(separator);
             separator = ", ";
+            let part = parts.next().copied().unwrap_or_default();
+            if part.negated {
+                self.out.push('-');
+            }
             self.operand(operand);
+            if let Some(selector) = part.selector {
+                write(&mut self.out, format_args!(".{selector}"));
+            }
         }
         self.out.push_str(";\n");
     }

@@ -490,7 +490,15 @@ impl Program {
     }
 
     /// The index of an opcode with its modifiers.
-    pub(super) fn form(&mut self, opcode: O, modifiers: &SmallVec<[M; 6]>) -> u32 {
+    pub(super) fn form(&mut self, i: &ptx::Instruction) -> u32 {
+        let (opcode, modifiers) = (i.opcode, &i.modifiers);
+        if let Some(parts) = i.parts.as_deref() {
+            self.forms.push(Form {
+                parts: *parts,
+                ..Form::new(opcode, modifiers)
+            });
+            return self.forms.len() as u32 - 1;
+        }
         if let Some(&index) = self.form_index.get(&(opcode, modifiers.clone())) {
             return index;
         }
