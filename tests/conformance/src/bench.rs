@@ -122,21 +122,16 @@ type NamedResult = (String, Result<(), String>);
 
 impl Bench {
     /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device
-    /// of that library. `VKCUDA_PARTIAL_BARRIERS=1` has the translator make barriers of a part of the block on GPUs.
+    /// of that library.
     ///
     /// # Panics
     /// Without one.
     pub fn open() -> Bench {
-        let bench = Bench {
+        Bench {
             side: Side::open(),
             target: None,
             times: Mutex::default(),
-        };
-        let partial = std::env::var_os("VKCUDA_PARTIAL_BARRIERS").is_some_and(|v| v == "1");
-        if partial && bench.translates() {
-            return bench.with(|target| target.partial_barriers = true);
         }
-        bench
     }
 
     /// [`Bench::open`], with `.ftz` exact in every kernel, as `VKCUDA_EXACT_FTZ=1` has it.

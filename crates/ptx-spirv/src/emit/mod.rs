@@ -72,9 +72,10 @@ pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
-/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device.
+/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device: where a warp is a
+/// subgroup.
 pub(crate) fn has_partial_barriers(target: &Target, graph: &Graph) -> bool {
-    target.partial_barriers && target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
+    target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
 }
 
 /// Loop control: the CUDA compiler has unrolled what is worth it, and a driver that does so again makes loops larger than
