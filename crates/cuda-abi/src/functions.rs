@@ -650,11 +650,11 @@ macro_rules! driver_functions {
             ready cuSurfObjectGetResourceDesc 5000 cuSurfObjectGetResourceDesc (resource: *mut CUDA_RESOURCE_DESC, surf_object: CUsurfObject);
             ready cuSurfRefGetArray 3000 cuSurfRefGetArray (array: *mut CUarray, surf_ref: CUsurfref);
             ready cuSurfRefSetArray 3000 cuSurfRefSetArray (surf_ref: CUsurfref, array: CUarray, flags: u32);
-            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeIm2col 12000 cuTensorMapEncodeIm2col;
-            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeIm2colWide 12080 cuTensorMapEncodeIm2colWide;
-            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapEncodeTiled 12000 cuTensorMapEncodeTiled;
-            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapReplaceAddress 12000 cuTensorMapReplaceAddress;
-            (refused NOT_SUPPORTED "tensor maps need bulk copies by the tensor memory accelerator, which no kernel here can make") cuTensorMapSetAllocationClass 13050 cuTensorMapSetAllocationClass;
+            (refused NOT_SUPPORTED "copies by tensor maps are in tiled mode alone") cuTensorMapEncodeIm2col 12000 cuTensorMapEncodeIm2col;
+            (refused NOT_SUPPORTED "copies by tensor maps are in tiled mode alone") cuTensorMapEncodeIm2colWide 12080 cuTensorMapEncodeIm2colWide;
+            ready cuTensorMapEncodeTiled 12000 cuTensorMapEncodeTiled (tensor_map: *mut CUtensorMap, data_type: u32, rank: u32, global_address: *mut c_void, global_dim: *const u64, global_strides: *const u64, box_dim: *const u32, element_strides: *const u32, interleave: u32, swizzle: u32, l2_promotion: u32, oob_fill: u32);
+            ready cuTensorMapReplaceAddress 12000 cuTensorMapReplaceAddress (tensor_map: *mut CUtensorMap, global_address: *mut c_void);
+            (refused NOT_SUPPORTED "memory is of one class here") cuTensorMapSetAllocationClass 13050 cuTensorMapSetAllocationClass;
             ready cuTexObjectCreate 5000 cuTexObjectCreate (tex_object: *mut CUtexObject, resource: *const CUDA_RESOURCE_DESC, texture: *const CUDA_TEXTURE_DESC, view: *const CUDA_RESOURCE_VIEW_DESC);
             ready cuTexObjectDestroy 5000 cuTexObjectDestroy (tex_object: CUtexObject);
             ready cuTexObjectGetResourceDesc 5000 cuTexObjectGetResourceDesc (resource: *mut CUDA_RESOURCE_DESC, tex_object: CUtexObject);

@@ -215,6 +215,14 @@ pub struct CUDA_RESOURCE_DESC_pitch2D {
     pub pitchInBytes: usize,
 }
 
+/// A tensor map: a tensor in memory, and how boxes of it are copied. Opaque in C.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct CUtensorMap {
+    pub opaque: [u64; 16],
+}
+
 /// How a texture is read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

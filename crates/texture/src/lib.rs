@@ -13,6 +13,8 @@
 //! assert_eq!(Descriptor::decode(&descriptor.encode()), Some(descriptor));
 //! ```
 
+pub mod tensor;
+
 /// Bytes of a descriptor.
 pub const BYTES: usize = offset::LEVELS as usize + MOST_LEVELS * offset::LEVEL_BYTES as usize;
 /// Alignment of a descriptor, bytes.

@@ -7,12 +7,14 @@ use crate::side::Side;
 use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
 use ptx_spirv::Target;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use texture::tensor::{self, TensorMap};
 use texture::AddressMode;
 
 /// Operand sets of a form.
@@ -330,6 +332,43 @@ impl Bench {
         self.kernel_on(&self.side, case, place)
     }
 
+    /// Runs a kernel with tensor maps, each at an offset of the input, of tensors whose addresses are offsets of the input, too.
+    /// A library makes its own maps of them.
+    ///
+    /// # Errors
+    /// As [`Bench::kernel`]; what the library makes no map of.
+    pub fn mapped(&self, case: &Case, maps: &[(usize, TensorMap)]) -> Result<(), String> {
+        let _running = Running::new(&case.name);
+        let base = Cell::new(0);
+        let moved = |map: &TensorMap| TensorMap {
+            address: map.address + base.get(),
+            ..map.clone()
+        };
+        let place = |address: u64, input: &mut [u8]| {
+            base.set(address);
+            for (at, map) in maps {
+                input[*at..*at + tensor::BYTES].copy_from_slice(&moved(map).encode());
+            }
+        };
+        let refused = RefCell::new(None);
+        let change = |input: &mut [u8]| {
+            let Side::Library(library) = &self.side else {
+                return;
+            };
+            for (at, map) in maps {
+                match crate::textures::tensor_map(library.api(), &moved(map)) {
+                    Ok(bytes) => input[*at..*at + tensor::BYTES].copy_from_slice(&bytes),
+                    Err(error) => *refused.borrow_mut() = Some(error),
+                }
+            }
+        };
+        let outputs = self.run_with(&self.side, case, &place, &change);
+        match refused.into_inner() {
+            Some(error) => Err(format!("{}: {error}", case.name)),
+            None => Self::compare_words(case, outputs),
+        }
+    }
+
     /// Runs a kernel with textures. `place` is as for [`Bench::kernel_placed`] and makes each handle, the 8 bytes at `handles`
     /// and behind, the address of its descriptor. NVIDIA's own driver gets textures of its own for them, with the texels that
     /// lie in the input at `texels`. There, interpolated numbers may differ by `tolerance`.
@@ -453,9 +492,15 @@ impl Bench {
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(), String> {
         let _running = Running::new(&case.name);
-        let (got, expected) = self
-            .run(side, case, place)
-            .map_err(|e| format!("{}: {e}", case.name))?;
+        let outputs = self.run(side, case, place);
+        Self::compare_words(case, outputs)
+    }
+
+    fn compare_words(
+        case: &Case,
+        outputs: Result<(Vec<u8>, Vec<u8>), String>,
+    ) -> Result<(), String> {
+        let (got, expected) = outputs.map_err(|e| format!("{}: {e}", case.name))?;
         let words = |bytes: &[u8]| -> Vec<u32> {
             bytes
                 .chunks(4)

@@ -4,6 +4,7 @@
 use crate::bench::Reference;
 use crate::cuda::Api;
 use std::ffi::{c_char, c_int, c_uint, c_void, CString};
+use texture::tensor::{self, TensorMap};
 use texture::{AddressMode, Class, Descriptor, Format, Kind, Level};
 
 /// What textures are read or written through, as instructions name it.
@@ -289,6 +290,39 @@ fn array(
         fill(api, one, descriptor, n as u32, level, texels, geometry)?;
     }
     Ok(handle)
+}
+
+/// What `cuTensorMapEncodeTiled` makes of a map.
+pub(crate) fn tensor_map(api: &Api, map: &TensorMap) -> Result<[u8; tensor::BYTES], String> {
+    #[repr(C, align(64))]
+    struct Opaque([u8; tensor::BYTES]);
+    #[rustfmt::skip]
+    type Encode = unsafe extern "C" fn(*mut Opaque, c_uint, c_uint, *mut c_void, *const u64, *const u64, *const c_uint, *const c_uint, c_uint, c_uint, c_uint, c_uint) -> c_int;
+    let mut opaque = Opaque([0; tensor::BYTES]);
+    let dimensions: Vec<u64> = map.dimensions.iter().map(|&n| n.into()).collect();
+    let boxes: Vec<u32> = std::iter::zip(&map.counts, &map.steps)
+        .map(|(n, step)| n * step)
+        .collect();
+    // SAFETY: the type is that of cuda.h; lists have as many entries as there are dimensions, and one less for the strides.
+    let result = unsafe {
+        let encode = api.symbol::<Encode>("cuTensorMapEncodeTiled")?;
+        encode(
+            &mut opaque,
+            map.element as c_uint,
+            map.dimensions.len() as c_uint,
+            map.address as *mut c_void,
+            dimensions.as_ptr(),
+            map.strides.as_ptr(),
+            boxes.as_ptr(),
+            map.steps.as_ptr(),
+            0,
+            map.swizzle,
+            0,
+            map.fills_nan.into(),
+        )
+    };
+    api.check(result, "cuTensorMapEncodeTiled")?;
+    Ok(opaque.0)
 }
 
 /// Layers, faces or the third dimension; 0 where there are none.

@@ -126,6 +126,20 @@ pub enum Half {
     Packed,
 }
 
+/// The direction of a copy by a tensor map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tensor {
+    /// To shared memory, with the mbarrier that it completes at and the blocks of the cluster that it is for.
+    Load {
+        barrier: Place,
+        blocks: Option<Source>,
+    },
+    /// From shared memory.
+    Store,
+    /// From shared memory, by an operation.
+    Reduce(M),
+}
+
 /// The form of a surface access.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Surface {
@@ -290,6 +304,13 @@ pub enum Action {
         barrier: Option<Place>,
         /// With `cp.reduce`: the operation and the type of the elements.
         reduce: Option<(ptx::Modifier, ScalarType)>,
+    },
+    /// cp.async.bulk.tensor and cp.reduce.async.bulk.tensor, by a tensor map.
+    CopyTensor {
+        map: Source,
+        coordinates: Sources,
+        shared: Place,
+        how: Tensor,
     },
     /// `st.async` and `red.async`: done at once, with the bytes announced to an mbarrier.
     Completing {

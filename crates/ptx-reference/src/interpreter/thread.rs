@@ -2,6 +2,7 @@
 
 mod access;
 mod call;
+mod tensor;
 mod texture;
 
 pub use call::BUILTINS;
@@ -431,6 +432,12 @@ impl Machine<'_, '_> {
                     self.complete_bytes(instruction, *place, size as u32)?;
                 }
             }
+            Action::CopyTensor {
+                map,
+                coordinates,
+                shared,
+                how,
+            } => self.copy_tensor(instruction, *map, coordinates, *shared, *how)?,
             Action::Completing {
                 access,
                 bytes,

@@ -39,6 +39,7 @@ mod special;
 mod stack;
 mod subnormal;
 mod surface;
+mod tensor;
 mod texture;
 mod video;
 pub mod warp_state;

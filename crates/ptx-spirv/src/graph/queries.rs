@@ -266,6 +266,11 @@ impl Graph<'_> {
             let i = self.instruction(frame, statement);
             i.operands.iter().enumerate().all(|(n, o)| match o {
                 Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                // A tensor map is in memory.
+                Operand::TextureAddress(parts) => parts.iter().all(|part| match part {
+                    Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                    _ => true,
+                }),
                 Operand::Address {
                     base: AddressBase::Symbol(symbol),
                     offset,

@@ -14,6 +14,7 @@ mod known;
 mod matrix;
 mod memory;
 mod reference;
+mod tensor;
 mod texture;
 mod video;
 mod warp;

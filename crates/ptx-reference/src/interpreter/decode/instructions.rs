@@ -629,16 +629,65 @@ impl Decoder<'_, '_> {
     }
 
     /// `cp.async.bulk` between two spaces, the destination's named first.
+    /// cp.async.bulk.tensor in tiled mode.
+    fn copy_tensor(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let modes = [
+            M::Im2col,
+            M::Im2colW,
+            M::Im2colW128,
+            M::Im2colNoOffs,
+            M::TileGather4,
+            M::TileScatter4,
+            M::MulticastClusterAll,
+        ];
+        if modes.iter().any(|m| i.has(*m)) {
+            return Err(Failure::Unsupported);
+        }
+        let dimensions = [M::OneD, M::TwoD, M::ThreeD, M::FourD, M::FiveD];
+        let rank = 1 + dimensions
+            .iter()
+            .position(|m| i.has(*m))
+            .ok_or(Failure::Unsupported)?;
+        let load = i.has(M::MbarrierCompleteTxBytes);
+        let operand = |n: usize| i.operands.get(n).ok_or(Failure::Unsupported);
+        let (map, None, coordinates) =
+            self.texture_address(i.operands.get(usize::from(load)), i)?
+        else {
+            return Err(Failure::Unsupported);
+        };
+        if coordinates.len() != rank {
+            return Err(Failure::Unsupported);
+        }
+        let shared = self.place(operand(usize::from(!load))?, Space::Shared, i.span)?;
+        let how = if load {
+            Tensor::Load {
+                barrier: self.place(operand(2)?, Space::Shared, i.span)?,
+                blocks: match i.has(M::MulticastCluster) {
+                    true => Some(self.source(operand(3)?, Some(M::U16), i.span)?),
+                    false => None,
+                },
+            }
+        } else if i.has(M::Reduce) {
+            Tensor::Reduce(reduction(i).ok_or(Failure::Unsupported)?)
+        } else {
+            Tensor::Store
+        };
+        Ok(Action::CopyTensor {
+            map,
+            coordinates,
+            shared,
+            how,
+        })
+    }
+
     fn copy_bulk(&mut self, i: &Instruction) -> Result<Action, Failure> {
         if i.has(M::WaitGroup) || i.has(M::CommitGroup) || i.has(M::Prefetch) {
             return Ok(Action::Nothing);
         }
-        let others = [
-            M::Tensor,
-            M::MulticastCluster,
-            M::MulticastClusterAll,
-            M::CpMask,
-        ];
+        if i.has(M::Tensor) {
+            return self.copy_tensor(i);
+        }
+        let others = [M::MulticastCluster, M::MulticastClusterAll, M::CpMask];
         if others.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
         }
