@@ -446,6 +446,39 @@ fn initialisers_and_surfaces() {
         let found: Vec<f32> = read(out, 20);
         assert_eq!(found[..4], [0.0, 0.0, 2.0, 4.0]);
 
+        // Bytes of sRGB, whose halves are less than half; and only bytes can be.
+        let bytes = array(4, 0, CUarray_format::UNSIGNED_INT8, 0);
+        let values = [0u8, 188, 255, 10];
+        ok!(cuMemcpyHtoA_v2(bytes, 0, values.as_ptr().cast(), 4));
+        let image = texture(module, c"image");
+        ok!(cuTexRefSetArray(image, bytes, CU_TRSA_OVERRIDE_FORMAT));
+        ok!(cuTexRefSetFlags(image, CU_TRSF_SRGB));
+        launch(CUstream::NULL, function(module, c"sample"), 16, out);
+        let found: Vec<f32> = read(out, 16);
+        for (texel, expected) in [(0, 0.0), (1, 0.502_886), (2, 1.0), (3, 0.003_035)] {
+            let texel = found[4 * texel];
+            assert!((texel - expected).abs() < 1e-5, "{texel} for {expected}");
+        }
+        ok!(cuTexRefSetArray(image, texels, CU_TRSA_OVERRIDE_FORMAT));
+        let mut to = out;
+        let mut parameters = [(&raw mut to).cast::<c_void>()];
+        fails!(
+            cuLaunchKernel(
+                function(module, c"sample"),
+                1,
+                1,
+                1,
+                1,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                parameters.as_mut_ptr(),
+                null_mut()
+            ),
+            INVALID_VALUE
+        );
+
         // Two references at once, one of them written through.
         let canvas = surface(module, c"canvas");
         let picture = array(

@@ -311,6 +311,21 @@ fn formatted_stores() {
             );
             surfaces([16, 8, 1], 1).run_in(name, &Module::default(), &text);
         }
+        // Integers that stand for numbers up to 1: values beyond, and not a number.
+        let mut input = Input::new();
+        for format in super::texture::formats() {
+            if format.normalized {
+                input.add(format, [16, 8, 1], 2, 1);
+            }
+        }
+        input.run_in(
+            "sust.p of numbers up to 1",
+            &Module::default(),
+            "and.b32 i, tid, 15; shr.u32 j, tid, 4; and.b32 k, tid, 1; sust.p.a2d.v4.b32.trap [t, {k, i, j, j}], {x, y, z, w};\n\
+             bar.sync 0; and.b32 l, tid, 15; suld.b.a2d.b8.zero h0, [t, {k, l, j, j}]; cvt.u32.u16 r0, h0;\n\
+             shl.b32 i, l, 1; suld.b.a2d.b16.zero h0, [t, {k, i, j, j}]; cvt.u32.u16 r1, h0;\n\
+             shl.b32 i, l, 2; suld.b.a2d.b32.zero r2, [t, {k, i, j, j}]; shl.b32 i, l, 3; suld.b.a2d.b32.zero r3, [t, {k, i, j, j}];",
+        );
         surfaces([8, 4, 4], 1).run_in(
             "sust.p.3d",
             &Module::default(),

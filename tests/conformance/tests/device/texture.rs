@@ -218,9 +218,13 @@ impl Input {
 }
 
 /// What cannot be compared with NVIDIA's own driver, and why.
-const APART: [(&str, &str); 7] = [
+const APART: [(&str, &str); 8] = [
     ("suq.2d", "the driver refuses modules with it"),
     ("txq", "the driver does not find kernels with it"),
+    (
+        "sust.p of numbers up to 1",
+        "the arrays that are made for the driver have formats of integers",
+    ),
     ("tld4.cube", "the driver has no cubes to gather from"),
     ("tld4.acube", "the driver has no cubes to gather from"),
     (
