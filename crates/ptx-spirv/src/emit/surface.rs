@@ -6,7 +6,7 @@
 use super::memory::{Access, Address, Space};
 use super::texture::{Geometry, TEXEL};
 use super::*;
-use ::texture::offset;
+use ::texture::{offset, Kind};
 use rspirv::spirv::GLOp;
 
 /// What an access outside of the surface does (PTX ISA, "suld", `.clamp`).
@@ -209,6 +209,75 @@ impl Emitter<'_> {
         }
     }
 
+    /// The texel that four numbers are in a surface's format (PTX ISA, "sust", sust.p): its bytes from the first word on.
+    pub(super) fn write_pack_texel(&mut self, id: Id) {
+        let (u, f) = (Type::U32, Type::F32);
+        let p = self.asm.begin_function(id, TEXEL, &[Type::U64, TEXEL]);
+        let format = self.descriptor_words(p[0], offset::FORMAT);
+        let [bits, kind] = [0, 2].map(|n| self.part(format, n));
+        let [zero, one, eight, sixteen, word] = [0, 1, 8, 16, 32].map(|n| self.asm.u32(n));
+        let [is_8, is_32] = [eight, word].map(|n| self.test(Op::IEqual, bits, n));
+        let signed = self.has_flag(kind, Kind::Signed as u32);
+        let float = self.has_flag(kind, Kind::Float as u32);
+        let normalized = self.has_flag(kind, ::texture::NORMALIZED);
+        let all = self.asm.u32(u32::MAX);
+        // The greatest integers of so many bits.
+        let gone = self.n(Op::ISub, word, bits);
+        let most = self.n(Op::ShiftRightLogical, all, gone);
+        let half = self.n(Op::ShiftRightLogical, most, one);
+        let least = self.asm.op(Op::Not, u, &[half]);
+        let scale = self.pick(u, signed, half, most);
+        let scale = self.asm.op(Op::ConvertUToF, f, &[scale]);
+        let [nought, unit, minus] = [0.0, 1.0, -1.0].map(|n| self.literal_f32(n));
+        let lowest = self.pick(f, signed, minus, nought);
+        let parts = [0, 1, 2, 3].map(|n| {
+            let w = self.part(p[1], n);
+            let plain = self.asm.glsl(GLOp::UMin, u, &[w, most]);
+            let negative = self.asm.glsl(GLOp::SClamp, u, &[w, least, half]);
+            let integer = self.pick(u, signed, negative, plain);
+            let x = self.as_single(w);
+            // Not a number counts as 0.
+            let unordered = self.unordered(x, x);
+            let share = self.pick(f, unordered, nought, x);
+            let share = self.asm.glsl(GLOp::FClamp, f, &[share, lowest, unit]);
+            let share = self.real(Op::FMul, share, scale);
+            let share = self.asm.glsl(GLOp::RoundEven, f, &[share]);
+            let share = self.asm.op(Op::ConvertFToS, u, &[share]);
+            let short = self.single_to_half(x);
+            let short = self.asm.op(Op::UConvert, u, &[short]);
+            let number = self.pick(u, is_32, w, short);
+            let v = self.pick(u, float, number, integer);
+            let v = self.pick(u, normalized, share, v);
+            self.n(Op::BitwiseAnd, v, most)
+        });
+        let shift = |e: &mut Self, v: Id, by: u32| {
+            let by = e.asm.u32(by);
+            e.n(Op::ShiftLeftLogical, v, by)
+        };
+        let [a, b, c, d] = parts;
+        let (b8, c8, d8) = (shift(self, b, 8), shift(self, c, 16), shift(self, d, 24));
+        let bytes = self.n(Op::BitwiseOr, a, b8);
+        let bytes = self.n(Op::BitwiseOr, bytes, c8);
+        let bytes = self.n(Op::BitwiseOr, bytes, d8);
+        let (b16, d16) = (
+            self.n(Op::ShiftLeftLogical, b, sixteen),
+            self.n(Op::ShiftLeftLogical, d, sixteen),
+        );
+        let (low, high) = (self.n(Op::BitwiseOr, a, b16), self.n(Op::BitwiseOr, c, d16));
+        let words = [
+            (a, low, bytes),
+            (b, high, zero),
+            (c, zero, zero),
+            (d, zero, zero),
+        ];
+        let words = words.map(|(of_32, of_16, of_8)| {
+            let narrow = self.pick(u, is_8, of_8, of_16);
+            self.pick(u, is_32, of_32, narrow)
+        });
+        let texel = self.asm.op(Op::CompositeConstruct, TEXEL, &words);
+        self.asm.void(Op::ReturnValue, &[texel]);
+    }
+
     /// sured.p: the surface's format says whether the numbers have signs.
     fn reduce_by_format(
         &mut self,
@@ -229,7 +298,7 @@ impl Emitter<'_> {
         }
         let format = self.descriptor_words(handle, offset::FORMAT);
         let kind = self.part(format, 2);
-        let has_sign = self.has_flag(kind, ::texture::Kind::Signed as u32);
+        let has_sign = self.has_flag(kind, Kind::Signed as u32);
         let no_sign = self.asm.op(Op::LogicalNot, Type::Bool, &[has_sign]);
         for (is, ty) in [(has_sign, signed), (no_sign, unsigned)] {
             let mut result = Ok(());
