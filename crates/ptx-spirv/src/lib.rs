@@ -52,6 +52,11 @@ pub struct KernelInfo {
     /// Whether the parameter block lies in the push constants, behind the others ([`PUSH_CONSTANT_BYTES`]), instead of in
     /// memory.
     pub inline_parameters: bool,
+    /// The module's texture, sampler and surface references that the kernel uses. Their handles are in the parameter block, eight
+    /// bytes each, behind the parameters.
+    pub references: Vec<String>,
+    /// Where the first is.
+    pub references_offset: u32,
     /// Where in the parameter block the grid's workspace lies, in kernels that ask for the grid's handle (`%envreg1`,
     /// `%envreg2`: cooperative groups). [`GRID_WORKSPACE_BYTES`] bytes, zero; the first word is not zero in a cooperative
     /// launch, whose blocks are all resident at once.
@@ -100,6 +105,8 @@ impl KernelInfo {
             parameters: Vec::new(),
             parameter_bytes,
             inline_parameters: false,
+            references: Vec::new(),
+            references_offset: 0,
             grid_workspace_offset: None,
             static_shared: 0,
             dynamic_shared_align: 1,
@@ -125,19 +132,28 @@ impl KernelInfo {
     /// the kernel asks for the grid's handle. Vulkan promises that workgroups are resident together only where there is
     /// one, so the workspace is marked as usable for grids of one block and where the runtime says that it has seen to that
     /// (`resident`); all others get the handle 0, which cooperative groups take for a launch that is not cooperative.
+    ///
+    /// `references` are the handles of [`KernelInfo::references`]; what is missing is 0.
     pub fn parameter_block<'a>(
         &self,
         arguments: &'a [u8],
+        references: &[u64],
         grid: [u32; 3],
         resident: bool,
     ) -> std::borrow::Cow<'a, [u8]> {
-        let Some(offset) = self.grid_workspace_offset else {
+        if self.grid_workspace_offset.is_none() && self.references.is_empty() {
             return arguments.into();
-        };
+        }
         let mut block = arguments.to_vec();
         block.resize(self.parameter_bytes as usize, 0);
-        if resident || grid == [1, 1, 1] {
-            block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
+        let places = block[self.references_offset as usize..].chunks_exact_mut(8);
+        for (place, handle) in places.zip(references).take(self.references.len()) {
+            place.copy_from_slice(&handle.to_le_bytes());
+        }
+        if let Some(offset) = self.grid_workspace_offset {
+            if resident || grid == [1, 1, 1] {
+                block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
+            }
         }
         block.into()
     }
@@ -276,6 +292,9 @@ pub fn translate(
     }
     let structured = structurizer::structurize(&graph.shape());
     let (offsets, mut parameter_bytes) = function.parameter_offsets();
+    if !graph.references.is_empty() {
+        parameter_bytes = graph.references_offset + 8 * graph.references.len() as u32;
+    }
     let grid_workspace_offset = graph.uses_grid_handle().then(|| {
         let offset = parameter_bytes.next_multiple_of(16);
         parameter_bytes = offset + GRID_WORKSPACE_BYTES;
@@ -296,6 +315,8 @@ pub fn translate(
         inline_parameters: grid_workspace_offset.is_none()
             && parameter_bytes <= target.inline_parameters
             && graph.reads_parameters_by_name(module, layout, parameter_bytes),
+        references: graph.references.clone(),
+        references_offset: graph.references_offset,
         grid_workspace_offset,
         static_shared: graph.static_shared,
         dynamic_shared_align: graph.dynamic_align.max(1),

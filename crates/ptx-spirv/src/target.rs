@@ -149,9 +149,6 @@ pub struct Target {
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
     /// memory.
     pub inline_parameters: u32,
-    /// Whether barriers of a part of the block are made of words in shared memory, where a warp is a subgroup; else they are
-    /// refused. On where they have been tried.
-    pub partial_barriers: bool,
     /// Whether additions of a number to a register that later steps read go through a shuffle, in kernels whose shared
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
     /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
@@ -196,7 +193,6 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
-            partial_barriers: false,
             opaque_counters: false,
             rows: Rows::Any,
         }
@@ -233,7 +229,6 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
-            partial_barriers: false,
             opaque_counters: false,
             rows: Rows::WholeWarps,
         }
@@ -271,7 +266,6 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
-            partial_barriers: false,
             opaque_counters: false,
             rows: Rows::Any,
         }

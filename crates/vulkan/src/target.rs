@@ -43,8 +43,6 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         .push_constants
         .min(256)
         .saturating_sub(ptx_spirv::PUSH_CONSTANT_BYTES);
-    // Tried on NVIDIA's GPUs alone.
-    target.partial_barriers = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.opaque_counters = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);

@@ -5,7 +5,7 @@ use crate::core::context::Context;
 use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
 use crate::core::jit::JitError;
 use crate::core::kernel;
-use crate::core::module::{Code, Variant};
+use crate::core::module::{Code, References, Variant};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
@@ -168,6 +168,17 @@ impl Function {
         let at_hand = self.at_hand().next();
         let shader = at_hand.map_or_else(|| self.translated(Variant::Usual), Ok)?;
         Ok(shader.info())
+    }
+
+    /// What the texture and surface references that it uses are bound to now.
+    ///
+    /// # Errors
+    /// Those of the translator; those of [`Code::bind`].
+    pub fn bind(&self) -> Result<References> {
+        match self.code.has_references {
+            true => self.code.bind(&self.info()?.references),
+            false => Ok(References::new()),
+        }
     }
 
     /// Whether it is translated already.

@@ -636,11 +636,7 @@ impl Emitter<'_> {
         }
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
-        let id = self.narrow(Type::F16, exact);
-        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
-        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
-        let canonical = self.asm.constant(Type::U16, 0x7fff);
-        let bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        let bits = self.half_bits(exact, a);
         if self.target.canonical_half_nan && directed.is_none() && !i.has(M::Satfinite) {
             self.halves_of.insert(bits, a);
         }
@@ -649,6 +645,20 @@ impl Emitter<'_> {
         } else {
             bits
         })
+    }
+
+    /// A single-precision number as f16, in the bits.
+    pub(super) fn single_to_half(&mut self, a: Id) -> Id {
+        self.half_bits(a, a)
+    }
+
+    /// The same of a number that was rounded before.
+    fn half_bits(&mut self, rounded: Id, a: Id) -> Id {
+        let id = self.narrow(Type::F16, rounded);
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        let canonical = self.asm.constant(Type::U16, 0x7fff);
+        self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits])
     }
 
     /// A single-precision number rounded to what half precision holds, in the bits: compilers see through conversions

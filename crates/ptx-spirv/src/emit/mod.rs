@@ -40,6 +40,7 @@ mod special;
 mod stack;
 mod subnormal;
 mod surface;
+mod tensor;
 mod texture;
 mod video;
 pub mod warp_state;
@@ -73,9 +74,10 @@ pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
-/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device.
+/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device: where a warp is a
+/// subgroup.
 pub(crate) fn has_partial_barriers(target: &Target, graph: &Graph) -> bool {
-    target.partial_barriers && target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
+    target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
 }
 
 /// Loop control: the CUDA compiler has unrolled what is worth it, and a driver that does so again makes loops larger than
@@ -150,6 +152,15 @@ pub(crate) struct Emitter<'a> {
     flushed_as: FxHashMap<Id, (u32, Id)>,
 }
 
+/// What a read of a texture takes behind its other parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct More {
+    /// A sampler's handle.
+    pub(crate) sampler: bool,
+    /// x, y and z in texels, to be added.
+    pub(crate) offset: bool,
+}
+
 /// Functions of the shader that kernels call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Helper {
@@ -193,14 +204,23 @@ pub(crate) enum Helper {
         axes: u8,
         /// With a level.
         explicit: bool,
+        /// What else it takes.
+        more: More,
     },
     /// A sample: handle, x, y, z, layer, level of detail.
     Sample {
         /// Coordinates that are used.
         axes: u8,
+        /// What else it takes.
+        more: More,
     },
     /// A channel of four texels: handle, x, y, layer, channel.
-    Gather,
+    Gather {
+        /// What else it takes.
+        more: More,
+    },
+    /// The texel that four numbers are in a surface's format, from its first byte on: handle, numbers.
+    PackTexel,
     /// Place on the face and face of a direction in a cube.
     CubeFace,
     /// The change of the place on the face, of a direction and its change.
@@ -956,7 +976,7 @@ impl<'a> Emitter<'a> {
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
             Mbarrier => self.mbarrier(i),
-            Tex | Tld4 | Txq | Suq => self.texture(i),
+            Tex | Tld4 | Txq | Suq | Istypep => self.texture(i),
             Suld | Sust | Sured => self.surface(i),
             Alloca | Stacksave | Stackrestore => self.stack(i),
             // A cluster is one block, whose rank is 0.

@@ -158,6 +158,10 @@ impl Emitter<'_> {
                 id: self.asm.constant(Type::U64, bits),
                 ty: Type::U64,
             },
+            Place::Reference(at) => Value {
+                id: self.reference(at),
+                ty: Type::U64,
+            },
             Place::Words { .. } => {
                 return Err(EmitError::Unsupported(
                     "the address of a function's parameter".into(),

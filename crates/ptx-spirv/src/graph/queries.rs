@@ -211,6 +211,49 @@ impl Graph<'_> {
         })
     }
 
+    /// The names of the module's texture, sampler and surface references that the kernel names, in the order in which it does.
+    pub(super) fn used_references(&self, module: &Module) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        if module.variables.iter().all(|v| v.opaque.is_none()) {
+            return names;
+        }
+        fn symbols(o: &Operand, found: &mut impl FnMut(SymbolId)) {
+            match o {
+                Operand::Symbol { symbol, .. }
+                | Operand::Address {
+                    base: AddressBase::Symbol(symbol),
+                    ..
+                } => found(*symbol),
+                Operand::Vector(parts) | Operand::List(parts) | Operand::TextureAddress(parts) => {
+                    parts.iter().for_each(|part| symbols(part, found));
+                }
+                _ => {}
+            }
+        }
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                continue;
+            };
+            let body = &self.frames[frame as usize].body;
+            let mut name = |symbol: SymbolId| {
+                let symbol = &body.symbols[symbol.0 as usize];
+                let is_reference = symbol.kind == SymbolKind::Module
+                    && module
+                        .variable(&symbol.name)
+                        .is_some_and(|v| v.opaque.is_some());
+                if is_reference && names.iter().all(|n| **n != *symbol.name) {
+                    names.push(symbol.name.to_string());
+                }
+            };
+            let i = self.instruction(frame, statement);
+            i.operands.iter().for_each(|o| symbols(o, &mut name));
+        }
+        names
+    }
+
     /// Whether the kernel asks for the grid's handle.
     pub fn uses_grid_handle(&self) -> bool {
         use ptx::SpecialRegister::{Envreg1, Envreg2};
@@ -253,6 +296,11 @@ impl Graph<'_> {
             let i = self.instruction(frame, statement);
             i.operands.iter().enumerate().all(|(n, o)| match o {
                 Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                // A tensor map is in memory.
+                Operand::TextureAddress(parts) => parts.iter().all(|part| match part {
+                    Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                    _ => true,
+                }),
                 Operand::Address {
                     base: AddressBase::Symbol(symbol),
                     offset,
