@@ -111,6 +111,8 @@ pub struct Target {
     pub memory_model: bool,
     /// Whether Sqrt in single precision rounds once, also where its operand is subnormal, and InverseSqrt takes such ones.
     pub exact_sqrt: bool,
+    /// Whether Exp2 in single precision is within two units of the last place, as ex2 is; else ex2 is arithmetic.
+    pub precise_exp2: bool,
     /// Whether NMin and NMax take -0 for less than +0, in single precision.
     pub min_max_orders_zeros: bool,
     /// Which products of matrices the device does itself.
@@ -158,6 +160,7 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: true,
+            precise_exp2: false,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
@@ -193,6 +196,7 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: INLINE,
@@ -229,6 +233,7 @@ impl Target {
             subgroup_clock: false,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
             matrix_units: MatrixUnits::default(),
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
