@@ -20,7 +20,7 @@ pub use target::{MatrixUnits, Rows, SharedMemory, Target, Warps};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 28;
+pub const REVISION: u32 = 29;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;

@@ -140,6 +140,8 @@ pub struct Target {
     pub memory_model: bool,
     /// Whether Sqrt in single precision rounds once, also where its operand is subnormal, and InverseSqrt takes such ones.
     pub exact_sqrt: bool,
+    /// Whether Exp2 in single precision is within two units of the last place, as ex2 is; else ex2 is arithmetic.
+    pub precise_exp2: bool,
     /// Whether NMin and NMax take -0 for less than +0, in single precision.
     pub min_max_orders_zeros: bool,
     /// Whether conversions from single to half precision make 0x7fff of every NaN, as PTX says.
@@ -189,6 +191,7 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: true,
+            precise_exp2: false,
             min_max_orders_zeros: false,
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
@@ -225,6 +228,7 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
@@ -262,6 +266,7 @@ impl Target {
             subgroup_clock: false,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),

@@ -357,6 +357,9 @@ fn item<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Item<'a>>, Box<Fault>> {
                 while !matches!(cursor.next_byte(), b'{' | 0) {
                     cursor.pos += 1;
                 }
+                if cursor.next_byte() != b'{' {
+                    return Err(cursor.expected("`{`"));
+                }
                 cursor.skip_braces()?;
                 return Ok(None);
             }

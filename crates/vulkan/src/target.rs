@@ -65,6 +65,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     let operations = operations::of(facts.driver_id);
     target.fused_fma = operations.fma == FusedFma::Yes;
     target.exact_sqrt = operations.exact_sqrt;
+    target.precise_exp2 = operations.precise_exp2;
     target.atomic_f32_add = on(features.atomic_float.shader_buffer_float32_atomic_add);
     target.atomic_f64_add = on(features.atomic_float.shader_buffer_float64_atomic_add);
     target.atomic_i64 = on(features.v12.shader_buffer_int64_atomics);

@@ -20,6 +20,7 @@ mod convert;
 mod cooperative;
 mod double;
 mod entry;
+mod exponential;
 mod float;
 mod half;
 mod integer;
