@@ -35,21 +35,24 @@ struct Tile {
     /// Rows and columns of matrices of 8x8.
     size: (u32, u32),
     /// For each matrix of the instruction, its row and column in the tile.
-    places: Vec<(u32, u32)>,
+    places: Places,
 }
 
+/// Rows and columns of matrices of 8x8 in a tile.
+type Places = Vec<(u32, u32)>;
+
 /// Stride and places of matrices by where their rows begin, eight for each; none if they are no tile.
-fn tile(rows: &[u32]) -> Option<(u32, (u32, u32), Vec<(u32, u32)>)> {
+fn tile(rows: &[u32]) -> Option<(u32, (u32, u32), Places)> {
     let stride = rows[1].wrapping_sub(rows[0]);
     let start = rows[0];
-    if stride % ROW != 0 || stride < ROW || stride > 1 << 16 {
+    if stride % ROW != 0 || !(ROW..=1 << 16).contains(&stride) {
         return None;
     }
     let straight = rows.chunks(8).all(|matrix| {
         let steps = matrix.windows(2);
         steps.into_iter().all(|w| w[1].wrapping_sub(w[0]) == stride)
     });
-    let places: Vec<(u32, u32)> = rows
+    let places: Places = rows
         .chunks(8)
         .map(|matrix| match matrix[0].wrapping_sub(start) {
             0 => Some((0, 0)),
@@ -240,7 +243,7 @@ mod tests {
 
     #[test]
     fn steps_of_swizzled_and_straight_rows() {
-        let swizzled = |l: u32| 96 + l % 8 * 256 + (l % 8 ^ 5) * 16;
+        let swizzled = |l: u32| 96 + l % 8 * 256 + ((l % 8) ^ 5) * 16;
         assert_eq!(steps(&rows(swizzled, 1)), Some([240, 544, 960]));
         assert_eq!(steps(&rows(|l| l * 80, 1)), Some([80, 160, 320]));
         assert_eq!(steps(&rows(|l| l * l * 16, 1)), None);
@@ -249,7 +252,10 @@ mod tests {
     #[test]
     fn what_is_no_tile() {
         // Swizzled rows, rows of 8 bytes, and four matrices side by side.
-        assert_eq!(tile(&rows(|l| l % 8 * 128 + (l % 8 ^ l / 8) * 16, 4)), None);
+        assert_eq!(
+            tile(&rows(|l| l % 8 * 128 + ((l % 8) ^ (l / 8)) * 16, 4)),
+            None
+        );
         assert_eq!(tile(&rows(|l| l * 8, 1)), None);
         assert_eq!(tile(&rows(|l| l % 8 * 256 + l / 8 * 16, 4)), None);
     }
