@@ -33,6 +33,19 @@ pub fn parser(bytes: &[u8]) {
     let _ = ModuleLayout::new(&module);
 }
 
+/// PTX of several modules, with [`BETWEEN`] between them: linked, and given another target.
+pub fn linker(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let parts: Vec<(&str, &str)> = text.split(BETWEEN).map(|part| ("part", part)).collect();
+    if let Ok(linked) = ptx::link::link(&parts, |name| name == "vprintf") {
+        let _ = ptx::Module::parse(&linked);
+    }
+    let _ = ptx::link::retarget(&text, 90);
+}
+
+/// What is between the modules that [`linker`] links.
+pub const BETWEEN: char = '\u{1f}';
+
 /// PTX through the translator, for each kind of device in turn.
 pub fn translator(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Only every N-th kernel.
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
+    /// With `--every N`, which ones: those whose number leaves this remainder. N processes with 0 to N - 1 take all.
+    #[arg(long, value_name = "REMAINDER", default_value_t = 0)]
+    remainder: usize,
     /// Writes one line of comma-separated values for each kernel into this file, as they are compiled: the last line tells
     /// where a driver crashed.
     #[arg(long)]
@@ -430,8 +433,17 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                     continue;
                 }
                 number += 1;
-                if number <= arguments.skip || number % arguments.every != 0 {
+                if number <= arguments.skip
+                    || number % arguments.every != arguments.remainder % arguments.every
+                {
                     continue;
+                }
+                let mut target = target.clone();
+                if let (Some(&[x, y, z]), true) = (
+                    arguments.block.as_deref(),
+                    target.rows != ptx_spirv::Rows::Any,
+                ) {
+                    target.rows = ptx_spirv::Rows::of([x, y, z]);
                 }
                 let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
                     Ok(kernel) => kernel,

@@ -62,6 +62,10 @@ handles! {
     CUarray;
     /// An array with mipmap levels.
     CUmipmappedArray;
+    /// A texture reference: a variable of a module that is read through, or one of the application's own.
+    CUtexref;
+    /// A surface reference: a variable of a module that is read and written through.
+    CUsurfref;
 }
 
 /// The legacy default stream, which synchronises with every blocking stream.

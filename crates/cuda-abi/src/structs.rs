@@ -215,6 +215,14 @@ pub struct CUDA_RESOURCE_DESC_pitch2D {
     pub pitchInBytes: usize,
 }
 
+/// A tensor map: a tensor in memory, and how boxes of it are copied. Opaque in C.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct CUtensorMap {
+    pub opaque: [u64; 16],
+}
+
 /// How a texture is read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +240,10 @@ pub struct CUDA_TEXTURE_DESC {
     pub reserved: [i32; 12],
 }
 
+/// `CU_TRSA_OVERRIDE_FORMAT`: a reference takes its format from its array.
+pub const CU_TRSA_OVERRIDE_FORMAT: u32 = 1;
+/// `CU_PARAM_TR_DEFAULT`: the only unit of `cuParamSetTexRef`.
+pub const CU_PARAM_TR_DEFAULT: i32 = -1;
 /// `CU_TRSF_READ_AS_INTEGER`: integers stay integers.
 pub const CU_TRSF_READ_AS_INTEGER: u32 = 1;
 /// `CU_TRSF_NORMALIZED_COORDINATES`: coordinates run from 0 to 1.

@@ -277,7 +277,7 @@ fn an_unsupported_instruction_is_named() {
     in_logging_child(
         "an_unsupported_instruction_is_named",
         &[],
-        &["kernel fetch", "line 10", "reference image"],
+        &["kernel fetch", "line 10", "tex.2dms.v4.f32.s32"],
         || {
             start();
             let module = load(&format!(
@@ -287,7 +287,7 @@ fn an_unsupported_instruction_is_named() {
                     .reg .b32 %r<2>;
                     .reg .f32 %f<5>;
                     mov.u32 %r1, 0;
-                    tex.1d.v4.f32.s32 {{%f1, %f2, %f3, %f4}}, [image, {{%r1}}];
+                    tex.2dms.v4.f32.s32 {{%f1, %f2, %f3, %f4}}, [image, {{%r1, %r1, %r1, %r1}}];
                     ret;
                 }}
                 .visible .entry nothing() {{ ret; }}\n"

@@ -595,6 +595,22 @@ impl Assembler {
         id
     }
 
+    /// An instruction by its number, for those that the crate of SPIR-V's grammar does not know.
+    pub fn numbered(&mut self, op: u16, ty: Type, operands: &[u32]) -> Id {
+        let type_id = self.ty(ty);
+        let id = self.id();
+        self.body
+            .push(((operands.len() as u32 + 3) << 16) | u32::from(op));
+        self.body.extend_from_slice(&[type_id, id]);
+        self.body.extend_from_slice(operands);
+        id
+    }
+
+    /// Declares a capability by its number (once).
+    pub fn numbered_capability(&mut self, capability: u32) {
+        self.capabilities.insert(capability);
+    }
+
     /// An instruction of GLSL.std.450.
     pub fn glsl(&mut self, op: rspirv::spirv::GLOp, ty: Type, operands: &[Id]) -> Id {
         let mut words = vec![self.glsl, op as u32];

@@ -48,6 +48,8 @@ pub enum Place {
     Function(u64),
     /// A constant passed for a parameter that is a register: its bits.
     Constant(u64),
+    /// A texture, sampler or surface reference, whose handle is in the kernel's parameter block, at this byte offset.
+    Reference(u32),
 }
 
 /// One inlined body.
@@ -153,6 +155,10 @@ pub struct Graph<'m> {
     pub stack: bool,
     /// Which lanes are where `activemask` asks.
     pub active: crate::active::ActiveLanes,
+    /// Names of the module's texture, sampler and surface references that the kernel uses.
+    pub references: Vec<String>,
+    /// Where their handles are in the kernel's parameter block, eight bytes each.
+    pub references_offset: u32,
     /// Offsets of the module's shared variables.
     shared: FxHashMap<String, u32>,
 }
@@ -339,12 +345,22 @@ pub fn build<'m>(
             local_bytes: 0,
             stack: false,
             active: Default::default(),
+            references: Vec::new(),
+            references_offset: 0,
             shared: FxHashMap::default(),
         },
         stack: Vec::new(),
     };
-    let (offsets, _) = kernel.parameter_offsets();
-    let parameters = offsets.into_iter().map(Place::KernelParameter).collect();
+    let (offsets, end) = kernel.parameter_offsets();
+    let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
+        Some(_) => Place::Reference(offset),
+        None => Place::KernelParameter(offset),
+    };
+    let parameters = offsets
+        .into_iter()
+        .zip(&kernel.parameters)
+        .map(place)
+        .collect();
     let exit = builder.block();
     builder.function(kernel, parameters, Vec::new(), 0, exit)?;
     builder.graph.static_shared = builder.shared_end;
@@ -358,7 +374,10 @@ pub fn build<'m>(
         builder.graph.stack = true;
         builder.graph.local_bytes += crate::emit::STACK_BYTES;
     }
-    Ok(builder.graph)
+    let mut graph = builder.graph;
+    graph.references = graph.used_references(module);
+    graph.references_offset = end.next_multiple_of(8);
+    Ok(graph)
 }
 
 struct Builder<'m, 'l> {
@@ -964,7 +983,9 @@ impl Graph<'_> {
             SymbolKind::Result(i) => *f.results.get(i as usize)?,
             SymbolKind::Local(i) => *f.variables.get(i as usize)?,
             SymbolKind::Module => {
-                if let Some(v) = layout.variables.get(&*s.name) {
+                if let Some(n) = self.references.iter().position(|r| **r == *s.name) {
+                    Place::Reference(self.references_offset + 8 * n as u32)
+                } else if let Some(v) = layout.variables.get(&*s.name) {
                     Place::Module(v.offset)
                 } else if let Some(v) = module
                     .variable(&s.name)

@@ -81,7 +81,8 @@ impl ModuleLayout {
         let mut end = 0u64;
         let of_space = |space| module.variables.iter().filter(move |v| v.space == space);
         for v in of_space(StateSpace::Const).chain(of_space(StateSpace::Global)) {
-            if v.linkage == Linkage::Extern {
+            // References are of each launch (`KernelInfo::references`).
+            if v.linkage == Linkage::Extern || v.opaque.is_some() {
                 continue;
             }
             let offset = end.next_multiple_of(u64::from(v.align.max(16)));

@@ -16,12 +16,12 @@ pub mod target;
 pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
-pub use target::{MatrixMemory, MatrixShape, MatrixUnits, SharedMemory, Target, Warps};
+pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Target, Warps};
 
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 26;
+pub const REVISION: u32 = 30;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -53,6 +53,11 @@ pub struct KernelInfo {
     /// Whether the parameter block lies in the push constants, behind the others ([`PUSH_CONSTANT_BYTES`]), instead of in
     /// memory.
     pub inline_parameters: bool,
+    /// The module's texture, sampler and surface references that the kernel uses. Their handles are in the parameter block, eight
+    /// bytes each, behind the parameters.
+    pub references: Vec<String>,
+    /// Where the first is.
+    pub references_offset: u32,
     /// Where in the parameter block the grid's workspace lies, in kernels that ask for the grid's handle (`%envreg1`,
     /// `%envreg2`: cooperative groups). [`GRID_WORKSPACE_BYTES`] bytes, zero; the first word is not zero in a cooperative
     /// launch, whose blocks are all resident at once.
@@ -85,6 +90,8 @@ pub struct KernelInfo {
     pub uses_printf: bool,
     /// Whether the kernel calls `malloc` or `free`: the heap's address is in the fault record ([`HEAP_ADDRESS_OFFSET`]).
     pub uses_heap: bool,
+    /// Whether the translation is for blocks with [`Target::rows`] alone: those with other rows need another.
+    pub rows_matter: bool,
     /// PTX ISA version times ten (`CU_FUNC_ATTRIBUTE_PTX_VERSION` counts the target, see `target`).
     pub ptx_version: u32,
     /// The target of the PTX, `90` of `sm_90`.
@@ -101,6 +108,8 @@ impl KernelInfo {
             parameters: Vec::new(),
             parameter_bytes,
             inline_parameters: false,
+            references: Vec::new(),
+            references_offset: 0,
             grid_workspace_offset: None,
             static_shared: 0,
             dynamic_shared_align: 1,
@@ -116,6 +125,7 @@ impl KernelInfo {
             subgroup_size: 0,
             uses_printf: false,
             uses_heap: false,
+            rows_matter: false,
             ptx_version: 80,
             target: 90,
             registers: 16,
@@ -126,19 +136,28 @@ impl KernelInfo {
     /// the kernel asks for the grid's handle. Vulkan promises that workgroups are resident together only where there is
     /// one, so the workspace is marked as usable for grids of one block and where the runtime says that it has seen to that
     /// (`resident`); all others get the handle 0, which cooperative groups take for a launch that is not cooperative.
+    ///
+    /// `references` are the handles of [`KernelInfo::references`]; what is missing is 0.
     pub fn parameter_block<'a>(
         &self,
         arguments: &'a [u8],
+        references: &[u64],
         grid: [u32; 3],
         resident: bool,
     ) -> std::borrow::Cow<'a, [u8]> {
-        let Some(offset) = self.grid_workspace_offset else {
+        if self.grid_workspace_offset.is_none() && self.references.is_empty() {
             return arguments.into();
-        };
+        }
         let mut block = arguments.to_vec();
         block.resize(self.parameter_bytes as usize, 0);
-        if resident || grid == [1, 1, 1] {
-            block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
+        let places = block[self.references_offset as usize..].chunks_exact_mut(8);
+        for (place, handle) in places.zip(references).take(self.references.len()) {
+            place.copy_from_slice(&handle.to_le_bytes());
+        }
+        if let Some(offset) = self.grid_workspace_offset {
+            if resident || grid == [1, 1, 1] {
+                block[offset as usize] = GRID_WORKSPACE_BYTES as u8;
+            }
         }
         block.into()
     }
@@ -287,6 +306,9 @@ pub fn translate(
     }
     let structured = structurizer::structurize(&graph.shape());
     let (offsets, mut parameter_bytes) = function.parameter_offsets();
+    if !graph.references.is_empty() {
+        parameter_bytes = graph.references_offset + 8 * graph.references.len() as u32;
+    }
     let grid_workspace_offset = graph.uses_grid_handle().then(|| {
         let offset = parameter_bytes.next_multiple_of(16);
         parameter_bytes = offset + GRID_WORKSPACE_BYTES;
@@ -307,6 +329,8 @@ pub fn translate(
         inline_parameters: grid_workspace_offset.is_none()
             && parameter_bytes <= target.inline_parameters
             && graph.reads_parameters_by_name(module, layout, parameter_bytes),
+        references: graph.references.clone(),
+        references_offset: graph.references_offset,
         grid_workspace_offset,
         static_shared: graph.static_shared,
         dynamic_shared_align: graph.dynamic_align.max(1),
@@ -333,6 +357,7 @@ pub fn translate(
         },
         uses_printf: false,
         uses_heap: graph.uses_heap(),
+        rows_matter: false,
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),
         target: module.header.target,
         registers: graph.frames[0]

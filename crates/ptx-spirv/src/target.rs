@@ -29,6 +29,28 @@ pub enum SharedMemory {
     Scratch,
 }
 
+/// Rows of a block's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Rows {
+    /// Nothing is known.
+    Any,
+    /// Whole warps: `%ntid.x` is a multiple of 32, or `%ntid.y` and `%ntid.z` are 1.
+    WholeWarps,
+    /// One warp: `%ntid.x` is 32, and `%tid.x` the lane.
+    OneWarp,
+}
+
+impl Rows {
+    /// Of a block's shape.
+    pub fn of(block: [u32; 3]) -> Self {
+        match block {
+            [32, ..] => Self::OneWarp,
+            [x, y, z] if x % 32 == 0 || y * z == 1 => Self::WholeWarps,
+            _ => Self::Any,
+        }
+    }
+}
+
 /// The shapes of `mma.sync` that the device does on cooperative matrices made of the lanes' registers.
 ///
 /// Which elements of a cooperative matrix a lane holds is the driver's own affair: each of these is set only after a test
@@ -46,6 +68,11 @@ pub struct MatrixUnits {
     pub byte_words: bool,
     /// Products for which the former are not set, and whose fragments go through workgroup memory.
     pub memory: MatrixMemory,
+    /// The same for matrices of half precision, in 16x8x16: words are not moved into place one by one.
+    pub half_words: bool,
+    /// Whether a 16x8 matrix of sums in half precision becomes a B with the same numbers in other lanes
+    /// (SPV_NV_cooperative_matrix2): each 8x8 of it transposed, as `ldmatrix.trans` does.
+    pub transposes: bool,
 }
 
 impl MatrixUnits {
@@ -56,6 +83,8 @@ impl MatrixUnits {
         byte_k32: true,
         byte_words: false,
         memory: MatrixMemory::NONE,
+        half_words: false,
+        transposes: false,
     };
 }
 
@@ -155,8 +184,12 @@ pub struct Target {
     pub memory_model: bool,
     /// Whether Sqrt in single precision rounds once, also where its operand is subnormal, and InverseSqrt takes such ones.
     pub exact_sqrt: bool,
+    /// Whether Exp2 in single precision is within two units of the last place, as ex2 is; else ex2 is arithmetic.
+    pub precise_exp2: bool,
     /// Whether NMin and NMax take -0 for less than +0, in single precision.
     pub min_max_orders_zeros: bool,
+    /// Whether conversions from single to half precision make 0x7fff of every NaN, as PTX says.
+    pub canonical_half_nan: bool,
     /// Which products of matrices the device does itself.
     pub matrix_units: MatrixUnits,
     /// Words of registers that a lane has, where the driver's compiler takes too long to find out which values are in memory
@@ -165,13 +198,13 @@ pub struct Target {
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
     /// memory.
     pub inline_parameters: u32,
-    /// Whether barriers of a part of the block are made of words in shared memory, where a warp is a subgroup; else they are
-    /// refused. On where they have been tried.
-    pub partial_barriers: bool,
     /// Whether additions of a number to a register that later steps read go through a shuffle, in kernels whose shared
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
     /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
     pub opaque_counters: bool,
+    /// What the blocks that the translation is for are known to have; `KernelInfo::rows_matter` says whether that made a
+    /// difference.
+    pub rows: Rows,
 }
 
 /// Bytes behind the push constants where a device has 256 of them, as all drivers of desktop GPUs do.
@@ -205,12 +238,14 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: true,
+            precise_exp2: false,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
             inline_parameters: INLINE,
-            partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::Any,
         }
     }
 
@@ -241,12 +276,14 @@ impl Target {
             subgroup_clock: true,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
             inline_parameters: INLINE,
-            partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::WholeWarps,
         }
     }
 
@@ -278,12 +315,14 @@ impl Target {
             subgroup_clock: false,
             memory_model: true,
             exact_sqrt: false,
+            precise_exp2: true,
             min_max_orders_zeros: false,
+            canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
-            partial_barriers: false,
             opaque_counters: false,
+            rows: Rows::Any,
         }
     }
 
@@ -320,6 +359,7 @@ impl Target {
         Self {
             computes_with_zeros: true,
             min_max_orders_zeros: true,
+            canonical_half_nan: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
             denorm_preserve_f32: false,

@@ -34,6 +34,7 @@ fn module(forms: &[String]) -> String {
     let body: String = forms.iter().map(|form| format!("{form};\n")).collect();
     format!(
         ".version 8.8\n.target sm_90\n.address_size 64\n.global .align 16 .b32 gv[16];\n.const .align 16 .b32 cv[16];\n\
+         .global .texref image;\n.global .samplerref filter;\n.global .surfref canvas;\n\
          .func device() {{ ret; }}\n\
          .func (.reg .b32 y) device_registers(.reg .b32 a) {{ add.u32 y, a, 1; ret; }}\n\
          .visible .entry k(.param .u64 in)\n{{\n.shared .align 16 .b32 sv[16];\n.local .align 16 .b32 lv[16];\n\
@@ -90,10 +91,16 @@ fn page() -> String {
         let (mut supported, mut all) = (0, 0);
         let mut refused: Vec<String> = Vec::new();
         let mut later: Vec<String> = Vec::new();
+        let mut beyond: Vec<String> = Vec::new();
         // By target, what it supports: validated together.
         let mut good: [Vec<String>; 3] = Default::default();
         for form in forms.split("; ") {
             let (form, is_later) = match form.strip_prefix('-') {
+                Some(form) => (form, true),
+                None => (form, false),
+            };
+            // What such a form works on, no call of the driver API can make.
+            let (form, is_unreachable) = match form.strip_prefix('~') {
                 Some(form) => (form, true),
                 None => (form, false),
             };
@@ -103,14 +110,17 @@ fn page() -> String {
                 let shown = special.unwrap_or(mnemonic);
                 let results: Vec<Result<(), String>> =
                     targets.iter().map(|(_, t)| outcome(&text, t)).collect();
-                if is_later {
+                if is_later || is_unreachable {
                     if results
                         .iter()
                         .any(|r| r.is_ok() || r.as_ref().is_err_and(|e| e.starts_with("no PTX:")))
                     {
                         wrong.push(text.clone());
                     }
-                    later.push(format!("`{shown}`"));
+                    match is_later {
+                        true => later.push(format!("`{shown}`")),
+                        false => beyond.push(format!("`{text}`")),
+                    }
                     continue;
                 }
                 if let Some(Err(e)) = results
@@ -151,6 +161,7 @@ fn page() -> String {
         no += all - supported;
         refused.dedup();
         later.dedup();
+        beyond.dedup();
         let mut what = refused.join(", ");
         if !later.is_empty() {
             let _ = write!(
@@ -158,6 +169,14 @@ fn page() -> String {
                 "{}not of compute capability 9.0: {}",
                 if what.is_empty() { "" } else { "; " },
                 later.join(", ")
+            );
+        }
+        if !beyond.is_empty() {
+            let _ = write!(
+                what,
+                "{}not reachable, because CUDA's driver API makes nothing to use it on: {}",
+                if what.is_empty() { "" } else { "; " },
+                beyond.join(", ")
             );
         }
         let count = if all == 0 {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use ptx_spirv::Target;
+use ptx_spirv::{Rows, Target};
 use rspirv::spirv::{Capability, Op};
 
 const HEAD: &str = ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{\n\
@@ -75,6 +75,34 @@ fn matrices_of_bytes_are_words_where_the_driver_takes_that() {
     // Six words of A and B and four of the sum, against 24 bytes and four.
     assert_eq!(count(&bytes, Op::CompositeInsert), 28);
     assert_eq!(count(&words, Op::CompositeInsert), 10);
+}
+
+/// Rows of 80 bytes, 16 of them, whose second half the upper lanes have.
+const ROWS: &str = ".shared .align 16 .b8 tile[1280];\nand.b32 %r1, %r0, 15;\nshr.u32 %r2, %r0, 4;\nmov.u32 %r3, tile;\n\
+    mad.lo.u32 %r4, %r1, 80, %r3;\nmad.lo.u32 %r9, %r2, 16, %r4;\n\
+    ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r5,%r6,%r7,%r8}, [%r9];\nst.global.v4.b32 [%a0], {%r5,%r6,%r7,%r8};";
+
+#[test]
+fn rows_at_equal_distances_are_one_matrix() {
+    let mut target = Target::nvidia();
+    for rows in [Rows::OneWarp, Rows::WholeWarps] {
+        target.rows = rows;
+        let (ops, _) = translate(ROWS, &target);
+        assert_eq!(count(&ops, Op::CooperativeMatrixLoadKHR), 1, "{rows:?}");
+    }
+    target.rows = Rows::Any;
+    let (ops, _) = translate(ROWS, &target);
+    assert_eq!(count(&ops, Op::CooperativeMatrixLoadKHR), 0);
+    // Swizzled, the rows are no matrix.
+    target.rows = Rows::OneWarp;
+    let swizzled = ROWS.replace(
+        "ldmatrix",
+        "and.b32 %r10, %r0, 7;\nshl.b32 %r11, %r10, 4;\nxor.b32 %r12, %r9, %r11;\nldmatrix",
+    );
+    let swizzled = swizzled.replace("[%r9]", "[%r12]");
+    let (ops, _) = translate(&swizzled, &target);
+    assert_eq!(count(&ops, Op::CooperativeMatrixLoadKHR), 0);
+    assert_eq!(count(&ops, Op::GroupNonUniformShuffle), 0);
 }
 
 const FLUSHED: &str = "ld.global.f32 %f0, [%a0];\nadd.ftz.f32 %f1, %f0, %f0;\n";

@@ -145,6 +145,7 @@ spelled! {
         Ms2d = "2dms", Ams2d = "a2dms", Level = "level", Grad = "grad", Base = "base", TrapMod = "trap", Zero = "zero",
         P = "p", Width = "width", Height = "height", Depth = "depth", ChannelDataType = "channel_data_type",
         ChannelOrder = "channel_order", NormalizedCoords = "normalized_coords", FilterMode = "filter_mode",
+        ForceUnnormalizedCoords = "force_unnormalized_coords",
         AddrMode0 = "addr_mode_0", AddrMode1 = "addr_mode_1", AddrMode2 = "addr_mode_2", ArraySize = "array_size",
         NumMipmapLevels = "num_mipmap_levels", NumSamples = "num_samples", Samplerref = "samplerref",
         Surfref = "surfref", Texref = "texref", G = "g",
@@ -318,7 +319,105 @@ pub struct Instruction {
     pub opcode: Opcode,
     pub modifiers: SmallVec<[Modifier; 6]>,
     pub operands: SmallVec<[Operand; 4]>,
+    /// Of video instructions with operands that are not whole registers as they are: what is said of the destination and of the
+    /// sources.
+    pub parts: Option<Box<[Part; 4]>>,
     pub span: Span,
+}
+
+/// What a video instruction says of an operand (PTX ISA, "Scalar Video Instructions", "SIMD Video Instructions").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// `-r1`, of `vmad`.
+    pub negated: bool,
+    /// `r1.b3`, `r1.h20`
+    pub selector: Option<Selector>,
+}
+
+/// The bytes or halves of a register, or of two, that a video instruction takes or writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Selector {
+    /// `.h`, else `.b`
+    pub halves: bool,
+    /// How many there are.
+    pub count: u8,
+    /// Their numbers, the last written first: `.h20` is 0, 2.
+    pub places: [u8; 4],
+}
+
+impl Selector {
+    /// The numbers of the bytes or halves, the last written first.
+    pub fn places(&self) -> &[u8] {
+        &self.places[..self.count.into()]
+    }
+
+    /// `h20`, `b3210`
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (first, digits) = text.split_first()?;
+        let halves = match first {
+            b'h' => true,
+            b'b' => false,
+            _ => return None,
+        };
+        let mut selector = Self {
+            halves,
+            ..Self::default()
+        };
+        for digit in digits.iter().rev() {
+            let most = if halves { b'3' } else { b'7' };
+            let place = selector.places.get_mut(usize::from(selector.count))?;
+            *place = (b'0'..=most).contains(digit).then_some(digit - b'0')?;
+            selector.count += 1;
+        }
+        (selector.count > 0).then_some(selector)
+    }
+
+    /// Whether it may stand behind an operand: the destination, or a source of which each has so many parts in each register.
+    fn suits(&self, is_destination: bool, ways: u8) -> bool {
+        let places = self.places();
+        let in_register: u8 = if self.halves { 2 } else { 4 };
+        match (ways, is_destination) {
+            // One byte or half.
+            (1, _) => places.len() == 1 && places[0] < in_register,
+            // A mask.
+            (_, true) => {
+                in_register == ways
+                    && places.windows(2).all(|pair| pair[0] < pair[1])
+                    && places.iter().all(|&place| place < ways)
+            }
+            // One for each part, of either source.
+            _ => in_register == ways && places.len() == usize::from(ways),
+        }
+    }
+
+    /// The selector with this text behind an operand of an instruction: `.b3`, without the dot.
+    pub(crate) fn of(text: &[u8], opcode: Opcode, is_destination: bool) -> Option<Self> {
+        let ways = opcode.video_ways()?;
+        Self::parse(text).filter(|s| s.suits(is_destination, ways))
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.halves { "h" } else { "b" })?;
+        self.places()
+            .iter()
+            .rev()
+            .try_for_each(|p| write!(f, "{p}"))
+    }
+}
+
+impl Opcode {
+    /// Of a video instruction: how many parts of a register it works on, 1 of the scalar ones.
+    pub const fn video_ways(self) -> Option<u8> {
+        use Opcode::*;
+        Some(match self {
+            Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vset | Vmad => 1,
+            Vadd2 | Vsub2 | Vavrg2 | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 => 2,
+            Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4 | Vmin4 | Vmax4 | Vset4 => 4,
+            _ => return None,
+        })
+    }
 }
 
 impl Instruction {
@@ -448,6 +547,26 @@ pub enum Linkage {
     Common,
 }
 
+/// What a variable of an opaque type refers to (PTX ISA, "Texture Sampler and Surface Types").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpaqueKind {
+    /// `.texref`
+    Texture,
+    /// `.samplerref`
+    Sampler,
+    /// `.surfref`
+    Surface,
+}
+
+/// A variable's opaque type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opaque {
+    /// What it refers to.
+    pub kind: OpaqueKind,
+    /// The fields of its initialiser, `filter_mode = linear`, as written.
+    pub fields: Vec<(Box<str>, Box<str>)>,
+}
+
 /// A variable or parameter declaration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
@@ -459,6 +578,8 @@ pub struct Variable {
     pub linkage: Linkage,
     /// The element type; `None` for `.texref`, `.samplerref`, `.surfref`.
     pub element: Option<ScalarType>,
+    /// What a variable without an element type refers to. It is a handle of eight bytes.
+    pub opaque: Option<Opaque>,
     /// The declared alignment in bytes, at least the natural one.
     pub align: u32,
     /// The size in bytes; 0 for an array without a length (`.extern .shared .align 16 .b8 s[];`).
@@ -556,6 +677,8 @@ pub struct Header {
     pub target: u32,
     /// The letter after the number: `a` of `sm_90a`.
     pub target_suffix: Option<char>,
+    /// `.target texmode_independent`: textures are read through samplers of their own.
+    pub independent_textures: bool,
     /// `.address_size`: 64 or 32.
     pub address_size: u32,
 }

@@ -33,6 +33,8 @@ pub(crate) fn parse<'m>(
         variable_symbols: Vec::new(),
         module_symbols: FxHashMap::default(),
         copied_parameters: 0,
+        part: Part::default(),
+        is_destination: false,
     };
     // An instruction takes some 30 bytes of text.
     parser
@@ -59,6 +61,10 @@ pub(crate) struct Parser<'m, 'a> {
     pub(crate) module_symbols: FxHashMap<&'m [u8], SymbolId>,
     /// Parameters and results copied for `.calltargets`.
     copied_parameters: usize,
+    /// What is said of the operand that was read last.
+    pub(crate) part: Part,
+    /// Whether the operand that is read is the instruction's first.
+    pub(crate) is_destination: bool,
 }
 
 impl<'m> Parser<'m, '_> {
@@ -400,6 +406,7 @@ impl<'m> Parser<'m, '_> {
         }
         let mut operands = SmallVec::new();
         let mut has_labels = false;
+        let mut parts: Option<Box<[Part; 4]>> = None;
         match opcode {
             Opcode::Bra => {
                 let label = self.label_operand()?;
@@ -415,7 +422,15 @@ impl<'m> Parser<'m, '_> {
             Opcode::Call => has_labels = self.call(&mut operands)?,
             _ if self.cursor.peek() == b';' => {}
             _ => loop {
+                self.is_destination = operands.is_empty();
                 operands.push(self.operand(opcode)?);
+                if self.part != Part::default() {
+                    let part = std::mem::take(&mut self.part);
+                    match parts.get_or_insert_default().get_mut(operands.len() - 1) {
+                        Some(place) => *place = part,
+                        None => return Err(self.cursor.fault("too many operands before")),
+                    }
+                }
                 if !self.cursor.eat(b',') {
                     break;
                 }
@@ -435,6 +450,7 @@ impl<'m> Parser<'m, '_> {
                 opcode,
                 modifiers,
                 operands,
+                parts,
                 span,
             }));
         Ok(())

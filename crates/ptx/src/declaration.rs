@@ -1,6 +1,8 @@
 //! Declarations of variables and parameters, and their initialisers.
 
-use crate::ast::{Initial, Linkage, Modifier, ScalarType, StateSpace, Variable};
+use crate::ast::{
+    Initial, Linkage, Modifier, Opaque, OpaqueKind, ScalarType, StateSpace, Variable,
+};
 use crate::cursor::{text, Cursor, Number, Result};
 use crate::keywords;
 
@@ -12,12 +14,16 @@ const MAX_PADDING: u64 = 1 << 26;
 const MAX_ALIGN: u64 = 1 << 16;
 /// How many dimensions an array may have.
 const MAX_DIMENSIONS: usize = 16;
+/// How many fields the initialiser of a reference may have: several times what there are.
+const MAX_FIELDS: usize = 64;
 
 /// What stands between a state space and a name: `.align 8 .v2 .f32`.
 #[derive(Clone, Copy)]
 pub(crate) struct DeclaredType {
     /// `None` for opaque types (`.texref`).
     pub element: Option<ScalarType>,
+    /// Of opaque types.
+    pub opaque: Option<OpaqueKind>,
     /// Elements of a vector; 1 without one.
     pub width: u32,
     /// As written; 0 without one.
@@ -74,10 +80,10 @@ impl Cursor<'_> {
     pub fn declared_type(&mut self) -> Result<DeclaredType> {
         let mut declared = DeclaredType {
             element: None,
+            opaque: None,
             width: 1,
             align: 0,
         };
-        let mut opaque = false;
         let mut pointer = false;
         while self.next_byte() == b'.' {
             let start = self.pos;
@@ -98,7 +104,9 @@ impl Cursor<'_> {
                 b"const" | b"global" | b"local" | b"shared" if pointer => {}
                 b"v2" => declared.width = 2,
                 b"v4" => declared.width = 4,
-                b"texref" | b"samplerref" | b"surfref" => opaque = true,
+                b"texref" => declared.opaque = Some(OpaqueKind::Texture),
+                b"samplerref" => declared.opaque = Some(OpaqueKind::Sampler),
+                b"surfref" => declared.opaque = Some(OpaqueKind::Surface),
                 word => match keywords::modifier(word) {
                     Some(m) if m == Modifier::Pred || m.is_type() && m.size().is_some() => {
                         declared.element = Some(m)
@@ -107,7 +115,7 @@ impl Cursor<'_> {
                 },
             }
         }
-        if declared.element.is_none() != opaque {
+        if declared.element.is_none() != declared.opaque.is_some() {
             return Err(self.expected("a type"));
         }
         Ok(declared)
@@ -167,14 +175,20 @@ impl Cursor<'_> {
             size = 0;
         }
         let mut initializer = Vec::new();
+        let mut opaque = declared.opaque.map(|kind| Opaque {
+            kind,
+            fields: Vec::new(),
+        });
+        if opaque.is_some()
+            && (is_array || !matches!(space, StateSpace::Global | StateSpace::Param))
+        {
+            return Err(self.fault_at(start, "a reference that is no variable of its own:"));
+        }
         if self.eat(b'=') {
             match declared.element {
-                // Textures, samplers and surfaces are bound by the driver; their initial fields are hints.
                 None => {
-                    if self.next_byte() != b'{' {
-                        return Err(self.expected("`{`"));
-                    }
-                    self.skip_braces()?;
+                    let fields = self.fields()?;
+                    opaque.iter_mut().for_each(|o| o.fields.clone_from(&fields));
                 }
                 Some(element) => {
                     let mut initial = Initializer {
@@ -199,12 +213,37 @@ impl Cursor<'_> {
             space,
             linkage,
             element: declared.element,
+            opaque,
             align,
             size,
             is_array,
             initializer,
             span,
         })
+    }
+
+    /// `{ addr_mode_0 = clamp_to_border, filter_mode = nearest }`
+    fn fields(&mut self) -> Result<Vec<(Box<str>, Box<str>)>> {
+        self.expect(b'{')?;
+        let mut fields = Vec::new();
+        loop {
+            let start = self.pos;
+            let name = text(self.name()?);
+            self.expect(b'=')?;
+            self.skip_space();
+            let value: Box<str> = match self.at_name() && !self.at_constant() {
+                true => text(self.name()?).into(),
+                false => self.integer()?.to_string().into(),
+            };
+            fields.push((name.into(), value));
+            if fields.len() > MAX_FIELDS {
+                return Err(self.fault_at(start, "too many fields:"));
+            }
+            if !self.eat(b',') {
+                self.expect(b'}')?;
+                return Ok(fields);
+            }
+        }
     }
 
     /// `(.param .u64 a, .param .b8 b[16])`: parameters or results. The cursor is on the parenthesis.

@@ -223,7 +223,11 @@ fn header(parts: &[Part]) -> String {
     let (version, (target, suffix)) = (version.unwrap_or((8, 0)), target.unwrap_or((80, None)));
     let suffix = suffix.map_or(String::new(), String::from);
     let (major, minor) = version;
-    format!(".version {major}.{minor}\n.target sm_{target}{suffix}\n.address_size 64\n")
+    let mode = match parts.iter().any(|part| part.header.independent_textures) {
+        true => ", texmode_independent",
+        false => "",
+    };
+    format!(".version {major}.{minor}\n.target sm_{target}{suffix}{mode}\n.address_size 64\n")
 }
 
 /// Appends an item's text with names replaced.
@@ -352,6 +356,9 @@ fn item<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Item<'a>>, Box<Fault>> {
             b"section" => {
                 while !matches!(cursor.next_byte(), b'{' | 0) {
                     cursor.pos += 1;
+                }
+                if cursor.next_byte() != b'{' {
+                    return Err(cursor.expected("`{`"));
                 }
                 cursor.skip_braces()?;
                 return Ok(None);

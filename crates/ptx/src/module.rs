@@ -62,6 +62,7 @@ impl<'a> Parser<'a> {
             version: (0, 0),
             target: 0,
             target_suffix: None,
+            independent_textures: false,
             address_size: 64,
         };
         let cursor = &mut self.cursor;
@@ -113,10 +114,9 @@ impl<'a> Parser<'a> {
                     }
                     _ => return Err(cursor.fault_at(start, "a bad target")),
                 }
-            } else if !matches!(
-                word,
-                b"texmode_unified" | b"texmode_independent" | b"debug" | b"map_f64_to_f32"
-            ) {
+            } else if word == b"texmode_independent" {
+                header.independent_textures = true;
+            } else if !matches!(word, b"texmode_unified" | b"debug" | b"map_f64_to_f32") {
                 return Err(cursor.unsupported(start, "target", word));
             }
             if !cursor.eat(b',') {

@@ -55,6 +55,13 @@ impl<'m> Parser<'m, '_> {
     #[inline]
     fn simple_operand(&mut self, opcode: Opcode) -> Result<Operand> {
         self.cursor.skip_space();
+        if opcode == Opcode::Vmad
+            && self.cursor.peek() == b'-'
+            && !self.cursor.peek_at(1).is_ascii_digit()
+        {
+            self.cursor.pos += 1;
+            self.part.negated = true;
+        }
         if self.cursor.peek() != b'%' && (self.cursor.at_constant() || self.cursor.peek() == b'!') {
             return Ok(match self.cursor.constant()? {
                 Number::Integer { value, .. } => Operand::Integer(value),
@@ -70,9 +77,16 @@ impl<'m> Parser<'m, '_> {
                     && matches!(self.cursor.peek_at(1), b'b' | b'h')
                     && self.cursor.peek_at(2).is_ascii_digit()
                 {
-                    return Err(self
-                        .cursor
-                        .unsupported(at, "operand", b"a part of a register"));
+                    let text = self.cursor.dotted()?;
+                    match Selector::of(text, opcode, self.is_destination) {
+                        Some(selector) => self.part.selector = Some(selector),
+                        None => {
+                            return Err(self.cursor.fault_at(
+                                at,
+                                "a part of a register that the instruction does not take:",
+                            ))
+                        }
+                    }
                 }
                 Ok(Operand::Register(register))
             }

@@ -28,8 +28,12 @@ use std::fmt::Write;
 pub fn module(module: &Module<'_>) -> Result<String, ParseError> {
     let header = &module.header;
     let suffix = header.target_suffix.map(String::from).unwrap_or_default();
+    let mode = match header.independent_textures {
+        true => ", texmode_independent",
+        false => "",
+    };
     let mut out = format!(
-        ".version {}.{}\n.target sm_{}{suffix}\n.address_size {}\n\n",
+        ".version {}.{}\n.target sm_{}{suffix}{mode}\n.address_size {}\n\n",
         header.version.0, header.version.1, header.target, header.address_size
     );
     // Functions may be named before they are defined, also by variables.
@@ -105,7 +109,21 @@ fn variable(out: &mut String, variable: &Variable, name: &str) {
         StateSpace::Tex => ".tex",
     });
     let Some(element) = variable.element else {
-        write(out, format_args!(" .texref {name}"));
+        let opaque = variable.opaque.as_ref();
+        let kind = match opaque.map(|o| o.kind) {
+            None | Some(OpaqueKind::Texture) => "texref",
+            Some(OpaqueKind::Sampler) => "samplerref",
+            Some(OpaqueKind::Surface) => "surfref",
+        };
+        write(out, format_args!(" .{kind} {name}"));
+        let mut separator = " = { ";
+        for (field, value) in opaque.iter().flat_map(|o| &o.fields) {
+            write(out, format_args!("{separator}{field} = {value}"));
+            separator = ", ";
+        }
+        if separator == ", " {
+            out.push_str(" }");
+        }
         return;
     };
     let unit = element.size().unwrap_or(1);
@@ -464,10 +482,18 @@ impl<'a> Printer<'a> {
                 };
             }
         }
+        let mut parts = instruction.parts.iter().flat_map(|parts| parts.iter());
         for operand in operands {
             self.out.push_str(separator);
             separator = ", ";
+            let part = parts.next().copied().unwrap_or_default();
+            if part.negated {
+                self.out.push('-');
+            }
             self.operand(operand);
+            if let Some(selector) = part.selector {
+                write(&mut self.out, format_args!(".{selector}"));
+            }
         }
         self.out.push_str(";\n");
     }

@@ -326,11 +326,9 @@ fn vectors() {
     error(".reg .v2 .f32 %v; mov.f32 %v.x, %v.z;");
     error(".reg .b32 %r<2>; mov.b64 {%r0, {%r1}}, 0;");
     error(".reg .v2 .b32 %v; mov.b64 {%v}, 0;");
-    assert!(
-        error(".reg .b32 %r<3>; vadd.s32.s32.s32 %r0, %r1.b0, %r2.h1;")
-            .message
-            .contains(".b0")
-    );
+    assert!(error(".reg .b32 %r<3>; add.s32 %r0, %r1.b0, %r2;")
+        .message
+        .contains(".b0"));
 }
 
 #[test]
@@ -571,5 +569,53 @@ fn errors_name_line_and_text() {
         "\u{e9};",
     ] {
         error(bad);
+    }
+}
+
+#[test]
+fn parts_of_registers() {
+    let text = "vadd.s32.u32.u32.sat %r1.h1, %r2.b3, %r3.h0, %r4;";
+    let i = one(text);
+    let parts = i.parts.as_deref().copied().unwrap_or_default();
+    let shown = |part: ptx::Part| part.selector.map(|s| s.to_string());
+    assert_eq!(
+        parts.map(shown),
+        [
+            Some("h1".into()),
+            Some("b3".into()),
+            Some("h0".into()),
+            None
+        ]
+    );
+    let places = |text: &str| {
+        let parts = one(text).parts.unwrap_or_default();
+        parts.map(|part| part.selector.map(|s| s.places().to_vec()))
+    };
+    assert_eq!(
+        places("vavrg4.s32.s32.s32 %r1.b310, %r2.b7531, %r3, %r4;"),
+        [Some(vec![0, 1, 3]), Some(vec![1, 3, 5, 7]), None, None]
+    );
+    assert_eq!(
+        places("vset2.u32.u32.lt.add %r1.h0, %r2, %r3.h30, %r4;"),
+        [Some(vec![0]), None, Some(vec![0, 3]), None]
+    );
+    let i = one("vmad.s32.s32.u32.sat %r1, -%r2.b1, -5, -%r4;");
+    let negated = i.parts.as_deref().copied().unwrap_or_default();
+    assert_eq!(negated.map(|part| part.negated), [false, true, false, true]);
+    assert_eq!(i.operands[2], Operand::Integer(-5i64 as u64));
+    assert!(one("vadd.s32.s32.s32 %r1, %r2, %r3;").parts.is_none());
+    for bad in [
+        "vadd.s32.s32.s32 %r1, %r2.b4, %r3;",
+        "vadd.s32.s32.s32 %r1, %r2.h10, %r3;",
+        "vadd.s32.s32.s32 %r1, -%r2, %r3;",
+        "vadd2.s32.s32.s32 %r1.h01, %r2, %r3, %r4;",
+        "vadd2.s32.s32.s32 %r1, %r2.h3, %r3, %r4;",
+        "vadd2.s32.s32.s32 %r1, %r2.b10, %r3, %r4;",
+        "vadd4.s32.s32.s32 %r1.b4, %r2, %r3, %r4;",
+        "vadd4.s32.s32.s32 %r1, %r2.b01234, %r3, %r4;",
+        "add.s32 %r1, %r2.b1, %r3;",
+    ] {
+        let declared = ".reg .b32 %r<10>;";
+        assert!(parse(&format!("{declared} {bad}")).is_err(), "{bad}");
     }
 }

@@ -153,4 +153,5 @@ fn a_target_is_replaced_alone() {
     let header = Module::parse(&retarget(arch, 90).unwrap()).unwrap().header;
     assert_eq!((header.target, header.target_suffix), (90, None));
     assert!(retarget(".version 8.0\n.entry", 90).is_err());
+    assert!(retarget(".version 8.0\n.section .debug_info", 90).is_err());
 }

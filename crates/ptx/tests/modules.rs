@@ -30,6 +30,7 @@ fn header() {
         target: 90,
         target_suffix: Some('a'),
         address_size: 64,
+        independent_textures: false,
     };
     assert_eq!(header, expected);
     assert!(Module::parse(".version 8.7 .target sm_75").is_ok());
@@ -358,4 +359,51 @@ fn errors_name_line_and_text() {
     error(".func f() .maxntid 99999999999 { ret; }");
     error("é");
     error("\0");
+}
+
+#[test]
+fn references() {
+    let text = ".version 8.7 .target sm_75, texmode_independent .address_size 64
+        .visible .global .texref image;
+        .global .samplerref how = { addr_mode_0 = clamp_to_border, filter_mode = linear, force_unnormalized_coords = 1 };
+        .global .surfref output;
+        .entry k(.param .texref image, .param .u64 .ptr .global .align 8 to) { ret; }";
+    let module = Module::parse(text).unwrap();
+    assert!(module.header.independent_textures);
+    let kinds = |module: &Module| -> Vec<_> {
+        let opaque = module.variables.iter().map(|v| v.opaque.clone().unwrap());
+        opaque.map(|o| (o.kind, o.fields)).collect()
+    };
+    let found = kinds(&module);
+    use ptx::OpaqueKind::{Sampler, Surface, Texture};
+    assert_eq!(found[0], (Texture, vec![]));
+    assert_eq!(found[1].0, Sampler);
+    let fields: Vec<_> = found[1].1.iter().map(|(n, v)| (&**n, &**v)).collect();
+    assert_eq!(
+        fields,
+        [
+            ("addr_mode_0", "clamp_to_border"),
+            ("filter_mode", "linear"),
+            ("force_unnormalized_coords", "1")
+        ]
+    );
+    assert_eq!(found[2], (Surface, vec![]));
+    let kernel = module.function("k").unwrap();
+    assert_eq!(kernel.parameters[0].opaque.as_ref().unwrap().kind, Texture);
+    assert_eq!(kernel.parameter_offsets(), (vec![0, 8], 16));
+    // And again from its own print.
+    let printed = ptx::printer::module(&module).unwrap();
+    let again = Module::parse(&printed).unwrap();
+    assert_eq!(again.header, module.header);
+    assert_eq!(kinds(&again), found);
+    let bad = |item: &str| {
+        Module::parse(&format!(
+            ".version 8.7 .target sm_75 .address_size 64 {item}"
+        ))
+        .is_err()
+    };
+    assert!(bad(".global .texref image[2];"));
+    assert!(bad(".const .texref image;"));
+    assert!(bad(".global .samplerref how = { filter_mode };"));
+    assert!(bad(".global .samplerref how = 3;"));
 }

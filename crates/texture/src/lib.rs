@@ -13,6 +13,8 @@
 //! assert_eq!(Descriptor::decode(&descriptor.encode()), Some(descriptor));
 //! ```
 
+pub mod tensor;
+
 /// Bytes of a descriptor.
 pub const BYTES: usize = offset::LEVELS as usize + MOST_LEVELS * offset::LEVEL_BYTES as usize;
 /// Alignment of a descriptor, bytes.
@@ -32,6 +34,8 @@ pub mod offset {
     pub const SAMPLER: u32 = 32;
     /// Greatest level (f32).
     pub const MOST_LEVEL: u32 = 48;
+    /// [`Class`](super::Class).
+    pub const CLASS: u32 = 52;
     /// Border: four words, as they are returned.
     pub const BORDER: u32 = 64;
     /// Levels: u64 address, u32 pitch in bytes, u32 rows of a layer.
@@ -48,6 +52,21 @@ pub const FLAG_NORMALIZED_COORDINATES: u32 = 1;
 pub const FLAG_LINEAR: u32 = 2;
 /// Flag: levels are interpolated.
 pub const FLAG_LINEAR_LEVELS: u32 = 4;
+/// Flag of a sampler: coordinates count texels, whatever the texture says.
+pub const FLAG_FORCE_UNNORMALIZED: u32 = 8;
+/// Flag: all channels but the fourth are the square root, roughly, of what is read ([`linear_of_srgb`]).
+pub const FLAG_SRGB: u32 = 16;
+
+/// What a descriptor is of: what `istypep` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A texture, with its sampler.
+    Texture = 1,
+    /// A sampler alone.
+    Sampler = 2,
+    /// A surface.
+    Surface = 3,
+}
 
 /// What a channel holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +102,24 @@ impl Format {
     pub const fn reads_float(self) -> bool {
         self.normalized || matches!(self.kind, Kind::Float)
     }
+
+    /// What `txq.channel_data_type` gives.
+    pub const fn channel_data_type(self) -> u32 {
+        let width = self.bits.trailing_zeros() - 3;
+        CHANNEL_DATA_TYPE
+            + match (self.kind, self.normalized) {
+                (Kind::Signed, true) => width,
+                (Kind::Unsigned, true) => 2 + width,
+                (Kind::Signed, false) => 7 + width,
+                (Kind::Unsigned, false) => 10 + width,
+                (Kind::Float, _) => 12 + width,
+            }
+    }
+
+    /// What `txq.channel_order` gives.
+    pub const fn channel_order(self) -> u32 {
+        CHANNEL_ORDERS[self.channels.trailing_zeros() as usize]
+    }
 }
 
 /// What coordinates outside of a texture mean (CUDA C++ Programming Guide, "Texture Memory"; `CUaddress_mode`).
@@ -98,6 +135,59 @@ pub enum AddressMode {
     Border = 3,
 }
 
+impl AddressMode {
+    /// What `txq.addr_mode_0` gives: the number in wrap, mirror, clamp_ogl, clamp_to_edge, clamp_to_border (PTX ISA, "txq").
+    pub const fn query(self) -> u32 {
+        // By the mode's own number, a hexadecimal digit each.
+        QUERIED_MODES >> (4 * self as u32) & 15
+    }
+}
+
+/// [`AddressMode::query`] of each mode, four bits each.
+pub const QUERIED_MODES: u32 = 0x4130;
+
+/// What `txq.channel_data_type` gives of integers of 8 bits, signed and normalised, in OpenCL's enumeration, which the PTX ISA names
+/// ("Channel Data Type and Channel Order Fields"): 16 and 32 bits, and the other kinds, come after it.
+pub const CHANNEL_DATA_TYPE: u32 = 0x10d0;
+/// What `txq.channel_order` gives of one, two and four channels.
+pub const CHANNEL_ORDERS: [u32; 3] = [0x10b0, 0x10b2, 0x10b5];
+
+/// The linear number of an sRGB one from 0 to 1 (IEC 61966-2-1). The power is made of operations that every device has: the root of
+/// the fifth order by Newton's method, from a line through its ends.
+pub fn linear_of_srgb(v: f32) -> f32 {
+    if v <= srgb::LAST_OF_LINE {
+        return v * srgb::SLOPE;
+    }
+    let base = (v + srgb::SHIFT) * srgb::SCALE;
+    let square = base * base;
+    let mut root = square * srgb::FIRST[0] + srgb::FIRST[1];
+    for _ in 0..srgb::STEPS {
+        let power = root * root;
+        root = root * srgb::KEPT + square * srgb::GAINED / (power * power);
+    }
+    square * root
+}
+
+/// The numbers of [`linear_of_srgb`].
+pub mod srgb {
+    /// Up to here it is a straight line.
+    pub const LAST_OF_LINE: f32 = 0.04045;
+    /// Of the line.
+    pub const SLOPE: f32 = 1.0 / 12.92;
+    /// Added before the power.
+    pub const SHIFT: f32 = 0.055;
+    /// And this multiplied.
+    pub const SCALE: f32 = 1.0 / 1.055;
+    /// First guess of the root: slope and start.
+    pub const FIRST: [f32; 2] = [0.6, 0.45];
+    /// Steps of Newton's method.
+    pub const STEPS: u32 = 5;
+    /// Of the guess.
+    pub const KEPT: f32 = 0.8;
+    /// Of the quotient.
+    pub const GAINED: f32 = 0.2;
+}
+
 /// A mipmap level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -109,9 +199,11 @@ pub struct Level {
     pub rows: u32,
 }
 
-/// A texture or surface.
+/// A texture, sampler or surface.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
+    /// Which of them.
+    pub class: Class,
     /// Texels.
     pub format: Format,
     /// Width, height and depth of the first level, in texels.
@@ -128,6 +220,10 @@ pub struct Descriptor {
     pub linear: bool,
     /// Levels are interpolated.
     pub linear_levels: bool,
+    /// Of a sampler: coordinates count texels, whatever the texture says.
+    pub force_unnormalized: bool,
+    /// Channels are sRGB, which is made linear before it is interpolated; the fourth is not.
+    pub srgb: bool,
     /// Added to the level of detail.
     pub level_bias: f32,
     /// Least and greatest level of detail.
@@ -144,6 +240,7 @@ impl Descriptor {
     pub fn new(format: Format, extent: [u32; 3], layers: u32, levels: Vec<Level>) -> Self {
         assert!((1..=MOST_LEVELS).contains(&levels.len()), "1 to 16 levels");
         Self {
+            class: Class::Texture,
             format,
             extent,
             layers,
@@ -152,9 +249,87 @@ impl Descriptor {
             normalized_coordinates: false,
             linear: false,
             linear_levels: false,
+            force_unnormalized: false,
+            srgb: false,
             level_bias: 0.0,
             level_clamp: [0.0, 0.0],
             border: [0; 4],
+        }
+    }
+
+    /// What a reference means before anything is bound to it: one texel of zeros, which lies at an address.
+    pub fn unbound(class: Class, address: u64) -> Self {
+        let format = Format {
+            kind: Kind::Float,
+            bits: 32,
+            channels: 4,
+            normalized: false,
+        };
+        let level = Level {
+            address,
+            pitch: WIDEST_TEXEL,
+            rows: 1,
+        };
+        Self {
+            class,
+            // All levels that a texture has.
+            level_clamp: [0.0, MOST_LEVELS as f32],
+            address_modes: [AddressMode::Wrap; 3],
+            ..Self::new(format, [1, 1, 1], 1, vec![level])
+        }
+    }
+
+    /// Sets a field as the initialiser of a reference does, `filter_mode = linear` (PTX ISA, "Texture Sampler and Surface
+    /// Types"). What a texture's own state says, its size and format, means nothing here.
+    ///
+    /// # Errors
+    /// What is no field or value, or is not supported.
+    pub fn set_field(&mut self, field: &str, value: &str) -> Result<(), String> {
+        let unknown = || format!("{field} = {value} of a reference");
+        let flag = match value {
+            "0" | "false" | "False" => Some(false),
+            "1" | "true" | "True" => Some(true),
+            _ => None,
+        };
+        match field {
+            "filter_mode" => {
+                self.linear = match value {
+                    "nearest" | "0" => false,
+                    "linear" | "1" => true,
+                    _ => return Err(unknown()),
+                }
+            }
+            "normalized_coords" => self.normalized_coordinates = flag.ok_or_else(unknown)?,
+            "force_unnormalized_coords" => self.force_unnormalized = flag.ok_or_else(unknown)?,
+            "addr_mode_0" | "addr_mode_1" | "addr_mode_2" => {
+                let axis = usize::from(field.as_bytes()[field.len() - 1] - b'0');
+                self.address_modes[axis] = match value {
+                    "wrap" | "0" => AddressMode::Wrap,
+                    "mirror" | "1" => AddressMode::Mirror,
+                    "clamp_to_edge" | "3" => AddressMode::Clamp,
+                    "clamp_to_border" | "4" => AddressMode::Border,
+                    // Between the edge and the border's colour.
+                    _ => return Err(unknown()),
+                }
+            }
+            "width" | "height" | "depth" | "array_size" | "num_mipmap_levels" | "num_samples"
+            | "channel_data_type" | "channel_order" | "memory_layout" => {}
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    /// The texture read through a sampler of its own.
+    pub fn through(&self, sampler: &Self) -> Self {
+        Self {
+            address_modes: sampler.address_modes,
+            normalized_coordinates: self.normalized_coordinates && !sampler.force_unnormalized,
+            linear: sampler.linear,
+            linear_levels: sampler.linear_levels,
+            level_bias: sampler.level_bias,
+            level_clamp: sampler.level_clamp,
+            border: sampler.border,
+            ..self.clone()
         }
     }
 
@@ -174,7 +349,9 @@ impl Descriptor {
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         let flags = flag(self.normalized_coordinates, FLAG_NORMALIZED_COORDINATES)
             | flag(self.linear, FLAG_LINEAR)
-            | flag(self.linear_levels, FLAG_LINEAR_LEVELS);
+            | flag(self.linear_levels, FLAG_LINEAR_LEVELS)
+            | flag(self.force_unnormalized, FLAG_FORCE_UNNORMALIZED)
+            | flag(self.srgb, FLAG_SRGB);
         put(offset::FORMAT, &[format.bits, format.channels, kind, flags]);
         let [x, y, z] = self.address_modes.map(|mode| mode as u32);
         let [least, most] = self.level_clamp;
@@ -187,7 +364,7 @@ impl Descriptor {
                 least.to_bits(),
             ],
         );
-        put(offset::MOST_LEVEL, &[most.to_bits()]);
+        put(offset::MOST_LEVEL, &[most.to_bits(), self.class as u32]);
         put(offset::BORDER, &self.border);
         for (n, level) in self.levels.iter().enumerate() {
             let at = offset::LEVELS + n as u32 * offset::LEVEL_BYTES;
@@ -244,7 +421,14 @@ impl Descriptor {
         let four = |at: u32| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
         let [width, height, depth, layers] = four(offset::EXTENT)?;
         let single = |at: u32| word(at).map(f32::from_bits);
+        let class = match word(offset::CLASS)? {
+            1 => Class::Texture,
+            2 => Class::Sampler,
+            3 => Class::Surface,
+            _ => return None,
+        };
         Some(Self {
+            class,
             format,
             extent: [width, height, depth],
             layers,
@@ -253,6 +437,8 @@ impl Descriptor {
             normalized_coordinates: flags & FLAG_NORMALIZED_COORDINATES != 0,
             linear: flags & FLAG_LINEAR != 0,
             linear_levels: flags & FLAG_LINEAR_LEVELS != 0,
+            force_unnormalized: flags & FLAG_FORCE_UNNORMALIZED != 0,
+            srgb: flags & FLAG_SRGB != 0,
             level_bias: single(offset::SAMPLER + 8)?,
             level_clamp: [single(offset::SAMPLER + 12)?, single(offset::MOST_LEVEL)?],
             border: four(offset::BORDER)?,
@@ -283,6 +469,9 @@ mod tests {
         descriptor.address_modes = [AddressMode::Mirror, AddressMode::Wrap, AddressMode::Border];
         descriptor.normalized_coordinates = true;
         descriptor.linear_levels = true;
+        descriptor.force_unnormalized = true;
+        descriptor.srgb = true;
+        descriptor.class = Class::Surface;
         descriptor.level_bias = -0.5;
         descriptor.level_clamp = [0.25, 3.5];
         descriptor.border = [1, 2, 3, u32::MAX];
@@ -292,5 +481,46 @@ mod tests {
         assert_ne!(Descriptor::decode(&bytes), Some(descriptor));
         assert_eq!(Descriptor::decode(&bytes[..100]), None);
         assert_eq!(Descriptor::decode(&[0xff; BYTES]), None);
+    }
+    #[test]
+    fn srgb_is_the_power() {
+        for n in 0..=255 {
+            let v = f64::from(n) / 255.0;
+            let exact = match v <= 0.04045 {
+                true => v / 12.92,
+                false => ((v + 0.055) / 1.055).powf(2.4),
+            };
+            let found = f64::from(linear_of_srgb(v as f32));
+            assert!((found - exact).abs() < 1e-6, "{n}: {found} for {exact}");
+        }
+    }
+
+    #[test]
+    fn fields_of_initialisers() {
+        let mut sampler = Descriptor::unbound(Class::Sampler, 0);
+        for (field, value) in [
+            ("addr_mode_0", "clamp_to_border"),
+            ("addr_mode_1", "mirror"),
+            ("addr_mode_2", "3"),
+            ("filter_mode", "linear"),
+            ("force_unnormalized_coords", "1"),
+            ("width", "12"),
+        ] {
+            assert_eq!(sampler.set_field(field, value), Ok(()), "{field}");
+        }
+        use AddressMode::{Border, Clamp, Mirror, Wrap};
+        assert_eq!(sampler.address_modes, [Border, Mirror, Clamp]);
+        assert_eq!(sampler.address_modes.map(AddressMode::query), [4, 1, 3]);
+        assert_eq!(Wrap.query(), 0);
+        assert!(sampler.set_field("addr_mode_0", "clamp_ogl").is_err());
+        assert!(sampler.set_field("filter_mode", "cubic").is_err());
+        assert!(sampler.set_field("colour", "1").is_err());
+        let mut texture = Descriptor::unbound(Class::Texture, 0x100);
+        texture.normalized_coordinates = true;
+        let read = texture.through(&sampler);
+        assert!(read.linear && !read.normalized_coordinates);
+        assert_eq!(read.levels[0].address, 0x100);
+        assert_eq!(texture.format.channel_data_type(), 0x10de);
+        assert_eq!(texture.format.channel_order(), 0x10b5);
     }
 }

@@ -98,9 +98,11 @@ impl Device {
         if device.target.warps == ptx_spirv::Warps::Subgroup32 {
             let units = matrices::measure(&device)?;
             let orders = kernels::cached_probe(&device, "zeros", probe::min_max_orders_zeros)?;
+            let nan = kernels::cached_probe(&device, "half NaN", probe::canonical_half_nan)?;
             if let Some(device) = Arc::get_mut(&mut device) {
                 device.target.matrix_units = units;
                 device.target.min_max_orders_zeros = orders;
+                device.target.canonical_half_nan = nan;
             }
         }
         tracing::info!(

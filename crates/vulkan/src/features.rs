@@ -7,6 +7,49 @@ use ash::{amd, ext, khr, nv, vk};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
+/// VK_NV_cooperative_matrix2, which is newer than this version of ash.
+pub(crate) const COOPERATIVE_MATRIX_2: &CStr = c"VK_NV_cooperative_matrix2";
+
+/// VkPhysicalDeviceCooperativeMatrix2FeaturesNV.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CooperativeMatrix2 {
+    s_type: vk::StructureType,
+    p_next: *mut std::ffi::c_void,
+    workgroup_scope: vk::Bool32,
+    flexible_dimensions: vk::Bool32,
+    reductions: vk::Bool32,
+    /// Matrices of one use become matrices of another.
+    pub(crate) conversions: vk::Bool32,
+    per_element_operations: vk::Bool32,
+    tensor_addressing: vk::Bool32,
+    block_loads: vk::Bool32,
+}
+
+// SAFETY: the structure extends VkPhysicalDeviceFeatures2 and VkDeviceCreateInfo, and has the layout of its declaration.
+unsafe impl vk::ExtendsPhysicalDeviceFeatures2 for CooperativeMatrix2 {}
+
+// SAFETY: `p_next` is null but while a closure of `Features::linked` runs, as in ash's structures.
+unsafe impl Send for CooperativeMatrix2 {}
+// SAFETY: as above.
+unsafe impl Sync for CooperativeMatrix2 {}
+
+impl Default for CooperativeMatrix2 {
+    fn default() -> Self {
+        Self {
+            s_type: vk::StructureType::from_raw(1_000_593_000),
+            p_next: std::ptr::null_mut(),
+            workgroup_scope: vk::FALSE,
+            flexible_dimensions: vk::FALSE,
+            reductions: vk::FALSE,
+            conversions: vk::FALSE,
+            per_element_operations: vk::FALSE,
+            tensor_addressing: vk::FALSE,
+            block_loads: vk::FALSE,
+        }
+    }
+}
+
 /// Device extensions that are used where the device has them. Everything else is core in Vulkan 1.3.
 const WANTED_EXTENSIONS: &[&CStr] = &[
     amd::shader_core_properties::NAME,
@@ -17,6 +60,7 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
     ext::shader_atomic_float::NAME,
     ext::shader_atomic_float2::NAME,
     khr::cooperative_matrix::NAME,
+    COOPERATIVE_MATRIX_2,
     khr::map_memory2::NAME,
     khr::push_descriptor::NAME,
     khr::shader_clock::NAME,
@@ -33,6 +77,7 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
 const NEW_TO_OLD_LAYERS: &[&CStr] = &[
     ext::map_memory_placed::NAME,
     khr::cooperative_matrix::NAME,
+    COOPERATIVE_MATRIX_2,
     khr::map_memory2::NAME,
     khr::shader_float_controls2::NAME,
     khr::shader_maximal_reconvergence::NAME,
@@ -91,6 +136,7 @@ pub(crate) struct Features {
     pub(crate) atomic_float2: vk::PhysicalDeviceShaderAtomicFloat2FeaturesEXT<'static>,
     pub(crate) clock: vk::PhysicalDeviceShaderClockFeaturesKHR<'static>,
     pub(crate) cooperative_matrix: vk::PhysicalDeviceCooperativeMatrixFeaturesKHR<'static>,
+    pub(crate) cooperative_matrix2: CooperativeMatrix2,
     pub(crate) explicit_layout: vk::PhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR<'static>,
     pub(crate) float_controls2: vk::PhysicalDeviceShaderFloatControls2FeaturesKHR<'static>,
     pub(crate) map_placed: vk::PhysicalDeviceMapMemoryPlacedFeaturesEXT<'static>,
@@ -159,6 +205,9 @@ impl Features {
             khr::shader_subgroup_uniform_control_flow => uniform_control_flow,
             khr::workgroup_memory_explicit_layout => explicit_layout,
         }
+        if extensions.has(COOPERATIVE_MATRIX_2) {
+            head = head.push_next(&mut this.cooperative_matrix2);
+        }
         let result = body(&mut head);
         this.core = head.features;
         this.unlink();
@@ -178,6 +227,7 @@ impl Features {
             atomic_float2,
             clock,
             cooperative_matrix,
+            cooperative_matrix2,
             explicit_layout
         );
         clear!(
@@ -230,6 +280,7 @@ impl Features {
                  shader_shared_float64_atomic_min_max;
             clock: shader_subgroup_clock shader_device_clock;
             cooperative_matrix: cooperative_matrix;
+            cooperative_matrix2: conversions;
             explicit_layout: workgroup_memory_explicit_layout workgroup_memory_explicit_layout_scalar_block_layout
                  workgroup_memory_explicit_layout8_bit_access workgroup_memory_explicit_layout16_bit_access;
             float_controls2: shader_float_controls2;

@@ -131,6 +131,26 @@ pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
         }
         units.byte_words = works;
     }
+    if units.half_k16 && reinterprets_words(device.physical()) {
+        let mut with = units;
+        with.half_words = true;
+        let mut works = true;
+        let halves = SHAPES
+            .iter()
+            .filter(|shape| shape.k == 16 && shape.component == vk::ComponentTypeKHR::FLOAT16);
+        for shape in halves {
+            let name = format!("words {}", shape.form);
+            works &= kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
+        }
+        units.half_words = works;
+    }
+    if units.half_k16 && device.physical().features.cooperative_matrix2.conversions == vk::TRUE {
+        let mut with = units;
+        with.transposes = true;
+        units.transposes = kernels::cached_probe(device, "transposes by two", |device| {
+            transposes(device, with)
+        })?;
+    }
     units.memory = measure_memory(device)?;
     Ok(units)
 }
@@ -172,7 +192,7 @@ fn field<'a>(memory: &'a mut MatrixMemory, shape: &Shape) -> &'a mut Option<Matr
     }
 }
 
-/// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes. Others are not asked: what a
+/// Whether a driver has been seen to reinterpret matrices of words as matrices of bytes or halves. Others are not asked: what a
 /// compiler makes of a module that no specification allows cannot be known before.
 fn reinterprets_words(physical: &PhysicalDevice) -> bool {
     const NVIDIA: i32 = vk::DriverId::NVIDIA_PROPRIETARY.as_raw();
@@ -273,6 +293,61 @@ pub(crate) fn through_memory(
 fn gains(driver: vk::DriverId) -> bool {
     driver == vk::DriverId::INTEL_OPEN_SOURCE_MESA
 }
+
+/// Whether ldmatrix.trans by conversions of matrices gives what reading element by element gives.
+fn transposes(device: &Arc<Device>, units: MatrixUnits) -> Result<bool, Error> {
+    let data: Vec<u8> = (0..32 * LANE_WORDS as u32)
+        .flat_map(|n| n.wrapping_mul(0x9e37_79b9).rotate_left(n).to_le_bytes())
+        .collect();
+    let run = |units| {
+        let target = Target {
+            matrix_units: units,
+            ..device.target().clone()
+        };
+        probe::run(device, &target, TRANSPOSE, &data)
+    };
+    let with = run(units);
+    let without = run(MatrixUnits::default())?;
+    match with {
+        Ok(words) => Ok(words == without),
+        Err(Error::DeviceLost) => Err(Error::DeviceLost),
+        Err(error) => {
+            tracing::warn!(%error, "not used: the driver refuses the test of conversions");
+            Ok(false)
+        }
+    }
+}
+
+/// Four and two matrices whose rows lie in no order, transposed.
+const TRANSPOSE: &str = "
+.version 8.0
+.target sm_90
+.address_size 64
+.entry probe(.param .u64 p)
+{
+    .reg .b64 %a<3>;
+    .reg .b32 %r<14>;
+    .shared .align 16 .b8 rows[512];
+    ld.param.u64 %a0, [p];
+    mov.u32 %r0, %tid.x;
+    mul.wide.u32 %a1, %r0, 128;
+    add.s64 %a2, %a0, %a1;
+    ld.global.v4.b32 {%r1, %r2, %r3, %r4}, [%a2];
+    mov.u32 %r5, rows;
+    shl.b32 %r6, %r0, 4;
+    add.u32 %r6, %r6, %r5;
+    st.shared.v4.b32 [%r6], {%r1, %r2, %r3, %r4};
+    bar.warp.sync -1;
+    mul.lo.u32 %r7, %r0, 11;
+    and.b32 %r7, %r7, 31;
+    mad.lo.u32 %r7, %r7, 16, %r5;
+    ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%r8, %r9, %r10, %r11}, [%r7];
+    ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%r12, %r13}, [%r7];
+    st.global.v4.b32 [%a2+16], {%r8, %r9, %r10, %r11};
+    st.global.v2.b32 [%a2+32], {%r12, %r13};
+    ret;
+}
+";
 
 /// Whether a shape on cooperative matrices gives what plain arithmetic gives.
 fn agrees(device: &Arc<Device>, shape: &Shape, units: MatrixUnits) -> Result<bool, Error> {

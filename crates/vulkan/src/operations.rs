@@ -22,6 +22,8 @@ pub(crate) struct Operations {
     pub(crate) fma: FusedFma,
     /// Whether Sqrt in single precision rounds once, also where its operand is subnormal.
     pub(crate) exact_sqrt: bool,
+    /// Whether Exp2 in single precision is within two units of the last place. Taken for so where nobody has measured.
+    pub(crate) precise_exp2: bool,
 }
 
 /// By driver; the version where it was measured. Compilers of the others are known to have one multiply-add instruction.
@@ -32,6 +34,7 @@ const TABLE: &[(vk::DriverId, Option<&str>, Operations)] = &[
         Operations {
             fma: FusedFma::No,
             exact_sqrt: true,
+            precise_exp2: false,
         },
     ),
     (
@@ -40,6 +43,7 @@ const TABLE: &[(vk::DriverId, Option<&str>, Operations)] = &[
         Operations {
             fma: FusedFma::Yes,
             exact_sqrt: false,
+            precise_exp2: true,
         },
     ),
     (vk::DriverId::MESA_NVK, None, ONE_MULTIPLY_ADD),
@@ -54,6 +58,7 @@ const TABLE: &[(vk::DriverId, Option<&str>, Operations)] = &[
 const ONE_MULTIPLY_ADD: Operations = Operations {
     fma: FusedFma::Yes,
     exact_sqrt: false,
+    precise_exp2: true,
 };
 
 /// What is known of a driver. On AMD, whether Fma rounds once depends on the generation.
@@ -62,6 +67,7 @@ pub(crate) fn of(driver: vk::DriverId) -> Operations {
         Operations {
             fma: FusedFma::Unknown,
             exact_sqrt: false,
+            precise_exp2: true,
         },
         |(.., operations)| *operations,
     )

@@ -90,3 +90,53 @@ pub(crate) fn min_max_orders_zeros(device: &Arc<Device>) -> Result<bool, Error> 
     let result = run(device, &target, KERNEL, &words(|_| [1, 1]))?;
     Ok(result == words(|[a, b]| [a | b, a & b]))
 }
+
+/// Whether conversions from single to half precision make 0x7fff of every NaN, of single numbers and of pairs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn canonical_half_nan(device: &Arc<Device>) -> Result<bool, Error> {
+    let target = Target {
+        canonical_half_nan: true,
+        ..device.target().clone()
+    };
+    // For each lane two numbers, both in half precision, and their sum.
+    const KERNEL: &str = ".version 8.0\n.target sm_90\n.address_size 64\n.entry probe(.param .u64 p)\n{\n\
+        .reg .b64 %a<3>;\n.reg .b32 %r<2>;\n.reg .b16 %h<3>;\n.reg .f32 %f<3>;\n\
+        ld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a1, %r0, 16;\nadd.s64 %a2, %a0, %a1;\n\
+        ld.global.f32 %f0, [%a2];\nld.global.f32 %f1, [%a2+4];\n\
+        cvt.rn.f16.f32 %h0, %f0;\ncvt.rn.f16.f32 %h1, %f1;\nmov.b32 %r1, {%h0, %h1};\nst.global.b32 [%a2+8], %r1;\n\
+        add.f32 %f2, %f0, %f1;\ncvt.rn.f16.f32 %h2, %f2;\nst.global.b16 [%a2+12], %h2;\nret;\n}\n";
+    let mut words = Vec::new();
+    for lane in 0..32u32 {
+        // NaNs of both signs, quiet and signalling, with their payload high or low; every other number is 1.
+        let payload = [1, 1 << 22, 1 << 13, 0x7f_ffff][lane as usize / 8];
+        let nan = 0x7f80_0000 | payload | (lane & 1) << 31;
+        let one = 1f32.to_bits();
+        let (a, b) = match lane / 2 % 4 {
+            0 => (nan, one),
+            1 => (one, nan),
+            _ => (nan, nan),
+        };
+        words.extend([a, b, 0, 0]);
+    }
+    let bytes = |words: &[u32]| {
+        words
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let result = run(device, &target, KERNEL, &bytes(&words))?;
+    let half = |word: u32| {
+        if f32::from_bits(word).is_nan() {
+            0x7fff
+        } else {
+            0x3c00
+        }
+    };
+    for four in words.chunks_exact_mut(4) {
+        four[2] = half(four[0]) | half(four[1]) << 16;
+        four[3] = 0x7fff;
+    }
+    Ok(result == bytes(&words))
+}

@@ -49,8 +49,6 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 * facts.subgroup.min.clamp(8, 16),
         _ => 0,
     };
-    // Tried on NVIDIA's GPUs alone.
-    target.partial_barriers = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.opaque_counters = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
@@ -73,6 +71,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     let operations = operations::of(facts.driver_id);
     target.fused_fma = operations.fma == FusedFma::Yes;
     target.exact_sqrt = operations.exact_sqrt;
+    target.precise_exp2 = operations.precise_exp2;
     target.atomic_f32_add = on(features.atomic_float.shader_buffer_float32_atomic_add);
     target.atomic_f64_add = on(features.atomic_float.shader_buffer_float64_atomic_add);
     target.atomic_i64 = on(features.v12.shader_buffer_int64_atomics);

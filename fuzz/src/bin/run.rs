@@ -1,6 +1,7 @@
 //! The fuzz targets without a fuzzer, for any toolchain: inputs are mutations of a corpus, made by a seeded generator.
 //!
-//! `run TARGET EXECUTIONS [SEED]`. Ends with status 1, and an input in a file for each kind of failure, where the target panics, takes more than
+//! `run corpus TARGET FOLDER` writes the corpus for a fuzzer, a file for each input. `run TARGET EXECUTIONS [SEED]` ends with
+//! status 1, and an input in a file for each kind of failure, where the target panics, takes more than
 //! [`SECONDS`] or more memory than [`memory_limit`]. The corpus is the kernels of the translator's tests and containers of
 //! them.
 
@@ -85,6 +86,14 @@ fn texts() -> Vec<Vec<u8>> {
         .collect();
     all.sort();
     all
+}
+
+/// Each kernel with the next one.
+fn pairs() -> Vec<Vec<u8>> {
+    let between = String::from(vkcuda_fuzz::BETWEEN).into_bytes();
+    let texts = texts();
+    let pair = |pair: &[Vec<u8>]| pair.join(&between[..]);
+    texts.windows(2).map(pair).collect()
 }
 
 /// An entry with its header: kind, sizes, flags, then the payload.
@@ -226,20 +235,39 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>], tokens: &[Vec<u8>]) -> Vec<u8
     input
 }
 
+/// Takes an input.
+type Function = fn(&[u8]);
+
+/// The function of a target, and what its inputs are made of.
+fn corpus(target: &str) -> (Function, Vec<Vec<u8>>) {
+    match target {
+        "fatbin" => (vkcuda_fuzz::fatbin, containers()),
+        "parser" => (vkcuda_fuzz::parser, texts()),
+        "linker" => (vkcuda_fuzz::linker, pairs()),
+        "translator" => (vkcuda_fuzz::translator, texts()),
+        other => panic!("no target is called {other}"),
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, target, folder] = &arguments[..] {
+        if command == "corpus" {
+            std::fs::create_dir_all(folder).expect("the folder can be made");
+            for (number, input) in corpus(target).1.iter().enumerate() {
+                let file = Path::new(folder).join(format!("{number:03}"));
+                std::fs::write(file, input).expect("the input can be written");
+            }
+            return;
+        }
+    }
     let [target, executions, seed @ ..] = &arguments[..] else {
-        eprintln!("run fatbin|parser|translator EXECUTIONS [SEED]");
+        eprintln!("run fatbin|parser|linker|translator EXECUTIONS [SEED]\nrun corpus fatbin|parser|linker|translator FOLDER");
         std::process::exit(2);
     };
     let executions: u64 = executions.parse().expect("a number of executions");
     let seed: u64 = seed.first().map_or(1, |s| s.parse().expect("a number"));
-    let (function, corpus): (fn(&[u8]), Vec<Vec<u8>>) = match &**target {
-        "fatbin" => (vkcuda_fuzz::fatbin, containers()),
-        "parser" => (vkcuda_fuzz::parser, texts()),
-        "translator" => (vkcuda_fuzz::translator, texts()),
-        other => panic!("no target is called {other}"),
-    };
+    let (function, corpus) = corpus(target);
     let tokens = if target == "fatbin" {
         Vec::new()
     } else {

@@ -158,11 +158,6 @@ const ALL: &[Explained] = &[
         "*",
         "nothing of other interfaces, devices and processes is mapped: refused by name",
     ),
-    because(
-        "various/texture-references",
-        "*",
-        "texture references are refused by name",
-    ),
     because("various/old-names", "*", "addresses and sizes of 32 bits, as before CUDA 3.2; NVIDIA's library makes no other context beside such a one"),
 ];
 

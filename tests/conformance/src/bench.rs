@@ -7,12 +7,14 @@ use crate::side::Side;
 use ptx_reference::semantics::approximate;
 use ptx_reference::Memory;
 use ptx_spirv::Target;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use texture::tensor::{self, TensorMap};
 use texture::AddressMode;
 
 /// Operand sets of a form.
@@ -45,6 +47,31 @@ pub struct Case {
     pub input: Vec<u8>,
     /// What `out` points to at the start.
     pub output: Vec<u8>,
+    /// What the module's texture and surface references are bound to.
+    pub references: Vec<Reference>,
+}
+
+/// A texture or surface reference of a module.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// Its name.
+    pub name: String,
+    /// Where the input has the handle of its descriptor.
+    pub handle: usize,
+    /// The descriptor, with addresses from the first texel.
+    pub descriptor: texture::Descriptor,
+    /// Where the texels begin in the input.
+    pub texels: usize,
+    /// What it is read through.
+    pub geometry: crate::textures::Geometry,
+}
+
+impl Reference {
+    /// The handle, which the input has.
+    pub(crate) fn handle_in(&self, input: &[u8]) -> u64 {
+        let bytes = &input[self.handle..self.handle + 8];
+        u64::from_le_bytes(bytes.try_into().expect("8 bytes"))
+    }
 }
 
 /// What a place of the output of each thread is.
@@ -118,7 +145,7 @@ fn matrix_memory(text: &str) -> Option<ptx_spirv::MatrixMemory> {
 
 impl Bench {
     /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device
-    /// of that library. `VKCUDA_PARTIAL_BARRIERS=1` has the translator make barriers of a part of the block on GPUs.
+    /// of that library.
     /// `VKCUDA_MATRIX_MEMORY=16x8,16,32` has products of matrices go through workgroup memory in shapes of 16x8, with 16
     /// elements of k in half precision and 32 of bytes, which the device must have.
     ///
@@ -141,10 +168,6 @@ impl Bench {
                     };
                 });
             }
-        }
-        let partial = std::env::var_os("VKCUDA_PARTIAL_BARRIERS").is_some_and(|v| v == "1");
-        if partial && bench.translates() {
-            return bench.with(|target| target.partial_barriers = true);
         }
         bench
     }
@@ -229,6 +252,9 @@ impl Bench {
         let mut memory = Memory::new();
         memory.insert(buffers.input, data.clone());
         memory.insert(buffers.output, case.output.clone());
+        for reference in &case.references {
+            memory.place_symbol(&reference.name, reference.handle_in(&data));
+        }
         let launch = ptx_reference::Launch {
             grid: case.grid,
             block: case.block,
@@ -340,6 +366,43 @@ impl Bench {
     /// As [`Bench::kernel`].
     pub fn kernel_placed(&self, case: &Case, place: &dyn Fn(u64, &mut [u8])) -> Result<(), String> {
         self.kernel_on(&self.side, case, place)
+    }
+
+    /// Runs a kernel with tensor maps, each at an offset of the input, of tensors whose addresses are offsets of the input, too.
+    /// A library makes its own maps of them.
+    ///
+    /// # Errors
+    /// As [`Bench::kernel`]; what the library makes no map of.
+    pub fn mapped(&self, case: &Case, maps: &[(usize, TensorMap)]) -> Result<(), String> {
+        let _running = Running::new(&case.name);
+        let base = Cell::new(0);
+        let moved = |map: &TensorMap| TensorMap {
+            address: map.address + base.get(),
+            ..map.clone()
+        };
+        let place = |address: u64, input: &mut [u8]| {
+            base.set(address);
+            for (at, map) in maps {
+                input[*at..*at + tensor::BYTES].copy_from_slice(&moved(map).encode());
+            }
+        };
+        let refused = RefCell::new(None);
+        let change = |input: &mut [u8]| {
+            let Side::Library(library) = &self.side else {
+                return;
+            };
+            for (at, map) in maps {
+                match crate::textures::tensor_map(library.api(), &moved(map)) {
+                    Ok(bytes) => input[*at..*at + tensor::BYTES].copy_from_slice(&bytes),
+                    Err(error) => *refused.borrow_mut() = Some(error),
+                }
+            }
+        };
+        let outputs = self.run_with(&self.side, case, &place, &change);
+        match refused.into_inner() {
+            Some(error) => Err(format!("{}: {error}", case.name)),
+            None => Self::compare_words(case, outputs),
+        }
     }
 
     /// Runs a kernel with textures. `place` is as for [`Bench::kernel_placed`] and makes each handle, the 8 bytes at `handles`
@@ -465,9 +528,15 @@ impl Bench {
         place: &dyn Fn(u64, &mut [u8]),
     ) -> Result<(), String> {
         let _running = Running::new(&case.name);
-        let (got, expected) = self
-            .run(side, case, place)
-            .map_err(|e| format!("{}: {e}", case.name))?;
+        let outputs = self.run(side, case, place);
+        Self::compare_words(case, outputs)
+    }
+
+    fn compare_words(
+        case: &Case,
+        outputs: Result<(Vec<u8>, Vec<u8>), String>,
+    ) -> Result<(), String> {
+        let (got, expected) = outputs.map_err(|e| format!("{}: {e}", case.name))?;
         let words = |bytes: &[u8]| -> Vec<u32> {
             bytes
                 .chunks(4)
@@ -575,6 +644,7 @@ impl Bench {
             dynamic_shared: 0,
             input,
             output: vec![0; results * COUNT * 8],
+            references: Vec::new(),
         };
         let (got, expected) = self.run(side, &case, &|_, _| ())?;
         let words = |bytes: &[u8]| -> Vec<u64> {

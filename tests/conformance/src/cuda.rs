@@ -128,6 +128,9 @@ impl Library {
             format!("{error}: {}", String::from_utf8_lossy(&log[..end]).trim())
         })?;
         let run = || -> Result<Vec<u8>, String> {
+            for reference in &case.references {
+                crate::textures::bind(api, module, reference, input)?;
+            }
             let mut function = std::ptr::null_mut();
             // SAFETY: the module is loaded; the name ends with 0.
             let result = unsafe { (api.function)(&mut function, module, c"k".as_ptr()) };

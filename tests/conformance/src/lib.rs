@@ -23,7 +23,7 @@ pub mod side;
 pub mod textures;
 mod vulkan;
 
-pub use bench::{Bench, Case, Label, Textures, IN_STEP};
+pub use bench::{Bench, Case, Label, Reference, Textures, IN_STEP};
 pub use form::{body, form, Compare, Form};
 pub use isolate::{isolated, left_out, OPENS};
 pub use kind::{Kind, Random};

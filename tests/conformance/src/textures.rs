@@ -1,9 +1,11 @@
 //! Textures and surfaces of NVIDIA's driver, in the place of this project's descriptors: arrays in the hardware's own layout,
 //! filled with the same texels.
 
+use crate::bench::Reference;
 use crate::cuda::Api;
-use std::ffi::{c_int, c_uint, c_void};
-use texture::{AddressMode, Descriptor, Format, Kind, Level};
+use std::ffi::{c_char, c_int, c_uint, c_void, CString};
+use texture::tensor::{self, TensorMap};
+use texture::{AddressMode, Class, Descriptor, Format, Kind, Level};
 
 /// What textures are read or written through, as instructions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl Geometry {
             axes,
             layered,
             cube,
-            surface: ["suld", "sust", "sured"].iter().any(|i| has(i)),
+            surface: ["suld", "sust", "sured", "suq"].iter().any(|i| has(i)),
             gather: has("tld4"),
         }
     }
@@ -125,6 +127,116 @@ pub(crate) fn object(
     geometry: Geometry,
 ) -> Result<u64, String> {
     let levels = descriptor.levels.len();
+    let handle = array(api, descriptor, texels, geometry)?;
+    let resource = Resource {
+        kind: c_uint::from(levels > 1),
+        array: handle,
+        rest: [0; 15],
+        flags: 0,
+    };
+    let mut object = 0u64;
+    // SAFETY: as above.
+    unsafe {
+        if geometry.surface {
+            let create = api.symbol::<unsafe extern "C" fn(*mut u64, *const Resource) -> c_int>(
+                "cuSurfObjectCreate",
+            )?;
+            api.check(create(&mut object, &resource), "cuSurfObjectCreate")?;
+        } else {
+            let sampler = sampler(descriptor);
+            let create = api.symbol::<unsafe extern "C" fn(
+                *mut u64,
+                *const Resource,
+                *const Sampler,
+                *const c_void,
+            ) -> c_int>("cuTexObjectCreate")?;
+            api.check(
+                create(&mut object, &resource, &sampler, std::ptr::null()),
+                "cuTexObjectCreate",
+            )?;
+        }
+    }
+    Ok(object)
+}
+
+/// Binds a reference of a module to an array with the texels that the input has. It lives as long as the process.
+pub(crate) fn bind(
+    api: &Api,
+    module: *mut c_void,
+    reference: &Reference,
+    input: &[u8],
+) -> Result<(), String> {
+    type Handle = *mut c_void;
+    let descriptor = &reference.descriptor;
+    let texels = &input[reference.texels..];
+    let array = array(api, descriptor, texels, reference.geometry)?;
+    let name = CString::new(reference.name.as_str()).map_err(|e| e.to_string())?;
+    let mut handle: Handle = std::ptr::null_mut();
+    let call = |name: &str, result: c_int| api.check(result, name);
+    // SAFETY: the types are those of cuda.h, and the pointers are to locals.
+    unsafe {
+        type Get = unsafe extern "C" fn(*mut Handle, Handle, *const c_char) -> c_int;
+        type SetArray = unsafe extern "C" fn(Handle, usize, c_uint) -> c_int;
+        type SetNumber = unsafe extern "C" fn(Handle, c_uint) -> c_int;
+        if descriptor.class == Class::Surface {
+            let get = api.symbol::<Get>("cuModuleGetSurfRef")?;
+            call(
+                "cuModuleGetSurfRef",
+                get(&mut handle, module, name.as_ptr()),
+            )?;
+            let set = api.symbol::<SetArray>("cuSurfRefSetArray")?;
+            return call("cuSurfRefSetArray", set(handle, array, 0));
+        }
+        let get = api.symbol::<Get>("cuModuleGetTexRef")?;
+        call("cuModuleGetTexRef", get(&mut handle, module, name.as_ptr()))?;
+        let sampler = sampler(descriptor);
+        let set_array = match descriptor.levels.len() {
+            1 => "cuTexRefSetArray",
+            _ => "cuTexRefSetMipmappedArray",
+        };
+        // The format is the array's.
+        let set = api.symbol::<SetArray>(set_array)?;
+        call(set_array, set(handle, array, 1))?;
+        type SetMode = unsafe extern "C" fn(Handle, c_int, c_uint) -> c_int;
+        let set = api.symbol::<SetMode>("cuTexRefSetAddressMode")?;
+        for (axis, mode) in (0..).zip(sampler.address_modes) {
+            call("cuTexRefSetAddressMode", set(handle, axis, mode))?;
+        }
+        for (name, value) in [
+            ("cuTexRefSetFilterMode", sampler.filter),
+            ("cuTexRefSetFlags", sampler.flags),
+            ("cuTexRefSetMipmapFilterMode", sampler.level_filter),
+        ] {
+            let set = api.symbol::<SetNumber>(name)?;
+            call(name, set(handle, value))?;
+        }
+        type SetBias = unsafe extern "C" fn(Handle, f32) -> c_int;
+        let set = api.symbol::<SetBias>("cuTexRefSetMipmapLevelBias")?;
+        call(
+            "cuTexRefSetMipmapLevelBias",
+            set(handle, sampler.level_bias),
+        )?;
+        type SetClamp = unsafe extern "C" fn(Handle, f32, f32) -> c_int;
+        let set = api.symbol::<SetClamp>("cuTexRefSetMipmapLevelClamp")?;
+        let [least, most] = sampler.level_clamp;
+        call("cuTexRefSetMipmapLevelClamp", set(handle, least, most))?;
+        type SetBorder = unsafe extern "C" fn(Handle, *const u32) -> c_int;
+        let set = api.symbol::<SetBorder>("cuTexRefSetBorderColor")?;
+        call(
+            "cuTexRefSetBorderColor",
+            set(handle, sampler.border.as_ptr()),
+        )
+    }
+}
+
+/// An array with a descriptor's texels.
+fn array(
+    api: &Api,
+    descriptor: &Descriptor,
+    texels: &[u8],
+    geometry: Geometry,
+) -> Result<usize, String> {
+    let levels = descriptor.levels.len();
     let array = ArrayDescriptor {
         width: descriptor.extent[0] as usize,
         height: if geometry.axes > 1 {
@@ -177,35 +289,40 @@ pub(crate) fn object(
         }
         fill(api, one, descriptor, n as u32, level, texels, geometry)?;
     }
-    let resource = Resource {
-        kind: c_uint::from(levels > 1),
-        array: handle,
-        rest: [0; 15],
-        flags: 0,
+    Ok(handle)
+}
+
+/// What `cuTensorMapEncodeTiled` makes of a map.
+pub(crate) fn tensor_map(api: &Api, map: &TensorMap) -> Result<[u8; tensor::BYTES], String> {
+    #[repr(C, align(64))]
+    struct Opaque([u8; tensor::BYTES]);
+    #[rustfmt::skip]
+    type Encode = unsafe extern "C" fn(*mut Opaque, c_uint, c_uint, *mut c_void, *const u64, *const u64, *const c_uint, *const c_uint, c_uint, c_uint, c_uint, c_uint) -> c_int;
+    let mut opaque = Opaque([0; tensor::BYTES]);
+    let dimensions: Vec<u64> = map.dimensions.iter().map(|&n| n.into()).collect();
+    let boxes: Vec<u32> = std::iter::zip(&map.counts, &map.steps)
+        .map(|(n, step)| n * step)
+        .collect();
+    // SAFETY: the type is that of cuda.h; lists have as many entries as there are dimensions, and one less for the strides.
+    let result = unsafe {
+        let encode = api.symbol::<Encode>("cuTensorMapEncodeTiled")?;
+        encode(
+            &mut opaque,
+            map.element as c_uint,
+            map.dimensions.len() as c_uint,
+            map.address as *mut c_void,
+            dimensions.as_ptr(),
+            map.strides.as_ptr(),
+            boxes.as_ptr(),
+            map.steps.as_ptr(),
+            0,
+            map.swizzle,
+            0,
+            map.fills_nan.into(),
+        )
     };
-    let mut object = 0u64;
-    // SAFETY: as above.
-    unsafe {
-        if geometry.surface {
-            let create = api.symbol::<unsafe extern "C" fn(*mut u64, *const Resource) -> c_int>(
-                "cuSurfObjectCreate",
-            )?;
-            api.check(create(&mut object, &resource), "cuSurfObjectCreate")?;
-        } else {
-            let sampler = sampler(descriptor);
-            let create = api.symbol::<unsafe extern "C" fn(
-                *mut u64,
-                *const Resource,
-                *const Sampler,
-                *const c_void,
-            ) -> c_int>("cuTexObjectCreate")?;
-            api.check(
-                create(&mut object, &resource, &sampler, std::ptr::null()),
-                "cuTexObjectCreate",
-            )?;
-        }
-    }
-    Ok(object)
+    api.check(result, "cuTensorMapEncodeTiled")?;
+    Ok(opaque.0)
 }
 
 /// Layers, faces or the third dimension; 0 where there are none.
@@ -275,7 +392,9 @@ fn sampler(descriptor: &Descriptor) -> Sampler {
             AddressMode::Border => 3,
         }),
         filter: descriptor.linear.into(),
-        flags: c_uint::from(integers) | c_uint::from(descriptor.normalized_coordinates) << 1,
+        flags: c_uint::from(integers)
+            | c_uint::from(descriptor.normalized_coordinates) << 1
+            | c_uint::from(descriptor.srgb) << 4,
         anisotropy: 0,
         level_filter: descriptor.linear_levels.into(),
         level_bias: descriptor.level_bias,

@@ -2,8 +2,9 @@
 
 use crate::bench::Case;
 use crate::side::Buffers;
-use ptx_spirv::{ModuleLayout, RelocationTarget, Target};
+use ptx_spirv::{KernelInfo, ModuleLayout, RelocationTarget, Target};
 use std::sync::Arc;
+use texture::{Class, Descriptor};
 use vulkan::{Allocation, Device, Instance, Launch, MemoryKind, Stream};
 
 pub(crate) struct VulkanSide {
@@ -55,6 +56,44 @@ impl VulkanSide {
         })
     }
 
+    /// The handles of the references that a kernel uses, and the memory of what nothing is bound to.
+    fn references(
+        &self,
+        module: &ptx::Module,
+        case: &Case,
+        input: &[u8],
+        info: &KernelInfo,
+    ) -> Result<(Vec<u64>, Vec<Allocation>), String> {
+        let (mut handles, mut unbound) = (Vec::new(), Vec::new());
+        for name in &info.references {
+            if let Some(bound) = case.references.iter().find(|r| r.name == *name) {
+                handles.push(bound.handle_in(input));
+                continue;
+            }
+            let variable = module.variable(name).ok_or("no such reference")?;
+            let opaque = variable.opaque.as_ref().ok_or("no reference")?;
+            let class = match opaque.kind {
+                ptx::OpaqueKind::Texture => Class::Texture,
+                ptx::OpaqueKind::Sampler => Class::Sampler,
+                ptx::OpaqueKind::Surface => Class::Surface,
+            };
+            let memory = self.allocate(texture::BYTES + texture::WIDEST_TEXEL as usize)?;
+            let texel = memory.address() + texture::BYTES as u64;
+            let mut descriptor = Descriptor::unbound(class, texel);
+            for (field, value) in &opaque.fields {
+                descriptor.set_field(field, value)?;
+            }
+            let mut bytes = descriptor.encode().to_vec();
+            bytes.extend([0; texture::WIDEST_TEXEL as usize]);
+            self.stream
+                .write(memory.address(), &bytes)
+                .map_err(|e| e.to_string())?;
+            handles.push(memory.address());
+            unbound.push(memory);
+        }
+        Ok((handles, unbound))
+    }
+
     pub(crate) fn run(
         &self,
         module: &ptx::Module,
@@ -82,6 +121,7 @@ impl VulkanSide {
             .iter()
             .flat_map(|a| a.to_le_bytes())
             .collect();
+        let (handles, _unbound) = self.references(module, case, input, &translated.info)?;
         let device = || -> Result<Vec<u8>, vulkan::Error> {
             self.stream.write(buffers.input, input)?;
             self.stream.write(buffers.output, &case.output)?;
@@ -91,7 +131,7 @@ impl VulkanSide {
             crate::isolate::compiled(&case.name);
             let block = translated
                 .info
-                .parameter_block(&parameters, case.grid, false);
+                .parameter_block(&parameters, &handles, case.grid, false);
             let launch = Launch {
                 grid: case.grid,
                 parameters: &block,

@@ -65,7 +65,7 @@ pub(super) fn kernel(params: In<CUDA_KERNEL_NODE_PARAMS>) -> Result<Operation> {
     })?;
     Ok(Operation::Launch(Launch {
         packed: launch::packed(extra)?,
-        ..launch::node(&function, shape, &parameters, Blocks::Apart)
+        ..launch::node(&function, shape, &parameters, Blocks::Apart)?
     }))
 }
 

@@ -13,6 +13,7 @@ use crate::core::local_storage::LocalStorage;
 use crate::core::memory::Memory;
 use crate::core::module;
 use crate::core::platform;
+use crate::core::reference;
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::{self, Stream, StreamGroup};
@@ -228,6 +229,7 @@ impl Context {
         graph_exec::end_of_context(self.id);
         library::end_of_context(self.id);
         module::end_of_context(self.id);
+        reference::end_of_context(self.id);
         texture::end_of_context(self.id);
         array::end_of_context(self.id);
         let shared = open_states()

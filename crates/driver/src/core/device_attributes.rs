@@ -176,7 +176,8 @@ impl Device {
             A::MAXIMUM_TEXTURE2D_LINEAR_WIDTH => limits::LINEAR_2D[0] as i32,
             A::MAXIMUM_TEXTURE2D_LINEAR_HEIGHT => limits::LINEAR_2D[1] as i32,
             A::MAXIMUM_TEXTURE2D_LINEAR_PITCH => limits::LINEAR_2D[2] as i32,
-            A::GPU_OVERLAP
+            A::TENSOR_MAP_ACCESS_SUPPORTED
+            | A::GPU_OVERLAP
             | A::CONCURRENT_KERNELS
             | A::CAN_MAP_HOST_MEMORY
             | A::UNIFIED_ADDRESSING => 1,

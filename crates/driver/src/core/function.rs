@@ -5,14 +5,14 @@ use crate::core::context::Context;
 use crate::core::device_attributes::{DEFAULT_SHARED_MEMORY, MAX_SHARED_MEMORY};
 use crate::core::jit::JitError;
 use crate::core::kernel;
-use crate::core::module::Code;
+use crate::core::module::{Code, References, Variant};
 use crate::core::registry::Registry;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use crate::settings::settings;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{KernelInfo, SharedMemory};
+use ptx_spirv::{KernelInfo, Rows, SharedMemory};
 use smallvec::SmallVec;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -21,17 +21,6 @@ use vulkan::{Pipeline, Shader};
 
 /// Every function by handle.
 pub static FUNCTIONS: Registry<Function> = Registry::new();
-
-/// What a kernel is translated into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variant {
-    /// For the device as it is.
-    Usual,
-    /// With shared memory in scratch memory, for launches that need more than the device has.
-    SharedInScratch,
-    /// Without products of matrices through workgroup memory, for launches whose shared memory leaves no room for them.
-    MatricesByArithmetic,
-}
 
 type ShaderSlot = OnceLock<std::result::Result<Arc<Shader>, JitError>>;
 
@@ -65,8 +54,8 @@ pub struct Function {
     cluster_policy: AtomicI32,
     /// What the functions of before CUDA 4 set.
     pub legacy: Mutex<Legacy>,
-    /// By [`Variant`].
-    shaders: [ShaderSlot; 3],
+    /// Its translations, by [`Variant`].
+    shaders: [ShaderSlot; 5],
 }
 
 impl Function {
@@ -151,17 +140,50 @@ impl Function {
         shader.as_ref().map_err(|error| error.status)
     }
 
+    /// The translations that there are already, but for that with shared memory in scratch memory.
+    fn at_hand(&self) -> impl Iterator<Item = &Arc<Shader>> {
+        let variants = [Variant::Usual, Variant::OneWarpRows, Variant::AnyRows];
+        let slots = variants.map(|v| self.shaders[v as usize].get());
+        slots.into_iter().flatten().filter_map(|s| s.as_ref().ok())
+    }
+
+    /// The translation for a block.
+    fn translated_for(&self, block: [u32; 3]) -> Result<&Arc<Shader>> {
+        if let Some(shader) = self.at_hand().find(|shader| !shader.info().rows_matter) {
+            return Ok(shader);
+        }
+        let known = self.code.vulkan.target().rows != Rows::Any;
+        self.translated(match Rows::of(block) {
+            Rows::OneWarp if known => Variant::OneWarpRows,
+            Rows::Any if known => Variant::AnyRows,
+            _ => Variant::Usual,
+        })
+    }
+
     /// What the translator says about the kernel. Translates it at the first call.
     ///
     /// # Errors
     /// Those of the translator.
     pub fn info(&self) -> Result<&KernelInfo> {
-        Ok(self.translated(Variant::Usual)?.info())
+        let at_hand = self.at_hand().next();
+        let shader = at_hand.map_or_else(|| self.translated(Variant::Usual), Ok)?;
+        Ok(shader.info())
+    }
+
+    /// What the texture and surface references that it uses are bound to now.
+    ///
+    /// # Errors
+    /// Those of the translator; those of [`Code::bind`].
+    pub fn bind(&self) -> Result<References> {
+        match self.code.has_references {
+            true => self.code.bind(&self.info()?.references),
+            false => Ok(References::new()),
+        }
     }
 
     /// Whether it is translated already.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.shaders[Variant::Usual as usize].get(), Some(Ok(_)))
+        self.at_hand().next().is_some()
     }
 
     /// The pipeline for a block and an amount of dynamic shared memory.
@@ -170,7 +192,7 @@ impl Function {
     /// `CUDA_ERROR_INVALID_VALUE` for a block or an amount of shared memory that the kernel was not set up for;
     /// `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; those of the translator and of the Vulkan driver.
     pub fn pipeline(&self, block: [u32; 3], dynamic_shared: u32) -> Result<Arc<Pipeline>> {
-        let mut shader = self.translated(Variant::Usual)?;
+        let mut shader = self.translated_for(block)?;
         let info = shader.info();
         let limit = self.max_dynamic_shared(info);
         if i64::from(dynamic_shared) > i64::from(limit) {
@@ -200,7 +222,7 @@ impl Function {
             && !info.shared_in_scratch
             && info.total_shared(dynamic_shared) > target.workgroup_memory
         {
-            shader = self.translated(Variant::SharedInScratch)?;
+            shader = self.translated(Variant::LargeShared)?;
         } else if info.matrix_slot_bytes > 0
             && info.workgroup_memory(threads as u32, dynamic_shared) > target.workgroup_memory
         {

@@ -619,6 +619,8 @@ fn same(a: &Operation, b: &Operation) -> bool {
             Arc::ptr_eq(&a.function, &b.function)
                 && (a.grid, a.block, a.dynamic_shared) == (b.grid, b.block, b.dynamic_shared)
                 && a.parameters == b.parameters
+                && a.references.len() == b.references.len()
+                && std::iter::zip(&a.references, &b.references).all(|(a, b)| Arc::ptr_eq(a, b))
                 && a.blocks == b.blocks
         }
         (Operation::Copy(a), Operation::Copy(b)) => a == b,
@@ -656,9 +658,14 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
                 true => group.printf.launching(&group.vulkan)?.address,
                 false => 0,
             };
+            let handles: Vec<u64> = launch
+                .references
+                .iter()
+                .map(|bound| bound.handle())
+                .collect();
             let parameters = pipeline
                 .info()
-                .parameter_block(&launch.parameters, launch.grid, resident)
+                .parameter_block(&launch.parameters, &handles, launch.grid, resident)
                 .into_owned();
             vec![Step::Device(DeviceNode::Launch {
                 pipeline,

@@ -183,7 +183,7 @@ fn run(
     if stream.capture.is_active() {
         let launch = Launch {
             packed: extra.map(packed).transpose()?.flatten(),
-            ..node(function, shape, parameters, blocks)
+            ..node(function, shape, parameters, blocks)?
         };
         return capture::add(stream, Operation::Launch(launch)).map(|_| ());
     }
@@ -193,22 +193,31 @@ fn run(
         shape.grid,
         shape.block,
         shape.dynamic_shared,
-        parameters,
+        (parameters, &function.bind()?),
         blocks,
     )
 }
 
-/// A launch as what a node does.
-pub fn node(function: &Arc<Function>, shape: Shape, parameters: &[u8], blocks: Blocks) -> Launch {
-    Launch {
+/// A launch as what a node does, with what the kernel's references are bound to now.
+///
+/// # Errors
+/// Those of [`Function::bind`].
+pub fn node(
+    function: &Arc<Function>,
+    shape: Shape,
+    parameters: &[u8],
+    blocks: Blocks,
+) -> Result<Launch> {
+    Ok(Launch {
         function: function.clone(),
         grid: shape.grid,
         block: shape.block,
         dynamic_shared: shape.dynamic_shared,
         parameters: parameters.to_vec(),
         packed: None,
+        references: function.bind()?,
         blocks,
-    }
+    })
 }
 
 /// A cooperative launch: all blocks have to be resident at once. Vulkan promises that of no more than one block; there may be

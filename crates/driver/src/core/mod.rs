@@ -48,6 +48,7 @@ pub mod pointer;
 pub mod pool;
 pub mod printf;
 pub mod program;
+pub mod reference;
 pub mod registry;
 pub mod stack;
 pub mod status;

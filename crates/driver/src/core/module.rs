@@ -2,19 +2,25 @@
 
 use crate::boundary::Result;
 use crate::core::context::State;
-use crate::core::function::{self, Function, Variant};
+use crate::core::function::{self, Function};
 use crate::core::jit::JitError;
 use crate::core::program::Program;
+use crate::core::reference::{self, Reference};
 use crate::core::registry::Registry;
 use crate::core::status::{status, IntoCuda};
 use crate::core::stream::StreamGroup;
+use crate::core::texture::Bound;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{MatrixMemory, RelocationTarget, SharedMemory, Target};
+use ptx_spirv::{MatrixMemory, RelocationTarget, Rows, SharedMemory, Target};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use texture::Class;
 use vulkan::{Allocation, MemoryKind};
+
+/// What the references of a kernel are bound to, in the translator's order.
+pub type References = Vec<Arc<Bound>>;
 
 /// Every module by handle.
 pub static MODULES: Registry<Module> = Registry::new();
@@ -45,6 +51,10 @@ pub struct Code {
     /// The PTX.
     pub program: Arc<Program>,
     variables: OnceLock<std::result::Result<Option<Allocation>, JitError>>,
+    /// Whether the program has texture, sampler or surface references.
+    pub has_references: bool,
+    /// Those that were asked for, or that a launched kernel uses, by name.
+    references: Mutex<FxHashMap<String, Arc<Reference>>>,
 }
 
 impl Module {
@@ -56,8 +66,13 @@ impl Module {
             device: state.device,
             vulkan: state.vulkan.clone(),
             streams: state.streams.clone(),
+            has_references: {
+                let mut variables = program.module().variables.iter();
+                variables.any(|v| v.opaque.is_some())
+            },
             program,
             variables: OnceLock::new(),
+            references: Mutex::default(),
         };
         let module = Arc::new(Self {
             code: Arc::new(code),
@@ -120,7 +135,23 @@ impl Module {
     pub fn unload(self: &Arc<Self>) {
         let _ = MODULES.remove(Registry::handle(self));
         function::end_of_module(self.code.id);
+        reference::end_of_module(self.code.id);
     }
+}
+
+/// Translations of one kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// For most launches.
+    Usual,
+    /// With shared memory in scratch memory, for launches that need more than the device has.
+    LargeShared,
+    /// For blocks whose rows of threads are one warp ([`Rows::OneWarp`]).
+    OneWarpRows,
+    /// For blocks whose rows of threads are no whole warps ([`Rows::Any`]).
+    AnyRows,
+    /// Without products of matrices through workgroup memory, for launches whose shared memory leaves no room for them.
+    MatricesByArithmetic,
 }
 
 impl Code {
@@ -177,13 +208,62 @@ impl Code {
         Ok(Some(allocation))
     }
 
-    /// The device as the translator sees it for a variant of a kernel.
+    /// A texture or surface reference, or a sampler.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_FOUND`; `CUDA_ERROR_INVALID_VALUE` for no name; `CUDA_ERROR_NOT_SUPPORTED` for what its initialiser says.
+    pub fn reference(&self, name: &str, class: Class) -> Result<Arc<Reference>> {
+        if name.is_empty() {
+            return Err(CUresult::INVALID_VALUE);
+        }
+        let mut references = self.references.lock();
+        let reference = match references.get(name) {
+            Some(reference) => reference.clone(),
+            None => {
+                let variable = self.program.module().variable(name);
+                let opaque = variable.and_then(|v| v.opaque.as_ref());
+                let reference = Reference::declared(self, opaque.ok_or(CUresult::NOT_FOUND)?)?;
+                references.insert(name.to_owned(), reference.clone());
+                reference
+            }
+        };
+        match reference.class() == class {
+            true => Ok(reference),
+            false => Err(CUresult::NOT_FOUND),
+        }
+    }
+
+    /// What references are bound to now, for a launch of a kernel that uses them.
+    ///
+    /// # Errors
+    /// Those of [`Reference::bound`].
+    pub fn bind(&self, names: &[String]) -> Result<References> {
+        let class = |name: &str| {
+            let variable = self.program.module().variable(name);
+            match variable.and_then(|v| v.opaque.as_ref()).map(|o| o.kind) {
+                Some(ptx::OpaqueKind::Texture) => Class::Texture,
+                Some(ptx::OpaqueKind::Sampler) => Class::Sampler,
+                _ => Class::Surface,
+            }
+        };
+        names
+            .iter()
+            .map(|name| self.reference(name, class(name))?.bound(self))
+            .collect()
+    }
+
+    /// The device as the translator sees it, for one of a kernel's translations.
     pub fn target(&self, variant: Variant) -> Target {
         let mut target = self.vulkan.target().clone();
         match variant {
             Variant::Usual => {}
-            Variant::SharedInScratch => target.shared_memory = SharedMemory::Scratch,
-            Variant::MatricesByArithmetic => target.matrix_units.memory = MatrixMemory::NONE,
+            Variant::LargeShared => target.shared_memory = SharedMemory::Scratch,
+            Variant::OneWarpRows => target.rows = Rows::OneWarp,
+            Variant::AnyRows => target.rows = Rows::Any,
+            Variant::MatricesByArithmetic => {
+                target.matrix_units.memory = MatrixMemory::NONE;
+                target.rows = Rows::Any;
+            }
         }
         target
     }

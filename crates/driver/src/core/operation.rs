@@ -10,10 +10,12 @@ use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
 use crate::core::launch::Packed;
 use crate::core::memory_operation::Batch;
+use crate::core::module::References;
 use crate::core::platform;
 use crate::core::status::IntoCuda;
 use crate::core::stream::Stream;
 use cuda_abi::*;
+use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -61,6 +63,8 @@ pub struct Launch {
     pub parameters: Vec<u8>,
     /// How it was given as a whole, by `extra`: so a node's parameters are read back.
     pub packed: Option<Packed>,
+    /// What the texture and surface references of the kernel were bound to when the launch was described.
+    pub references: References,
     /// Whether its blocks wait for each other.
     pub blocks: Blocks,
 }
@@ -194,7 +198,7 @@ impl Launch {
             self.grid,
             self.block,
             self.dynamic_shared,
-            &self.parameters,
+            (&self.parameters, &self.references),
             self.blocks,
         )
     }
@@ -211,7 +215,7 @@ pub fn launch(
     grid: [u32; 3],
     block: [u32; 3],
     dynamic_shared: u32,
-    parameters: &[u8],
+    (parameters, references): (&[u8], &References),
     blocks: Blocks,
 ) -> Result {
     if !Arc::ptr_eq(&function.code.vulkan, &stream.group.vulkan) {
@@ -227,9 +231,11 @@ pub fn launch(
         false => None,
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
-    let parameters = pipeline
-        .info()
-        .parameter_block(parameters, grid, blocks == Blocks::Together);
+    let handles: SmallVec<[u64; 4]> = references.iter().map(|bound| bound.handle()).collect();
+    let parameters =
+        pipeline
+            .info()
+            .parameter_block(parameters, &handles, grid, blocks == Blocks::Together);
     let launch = vulkan::Launch {
         grid,
         parameters: &parameters,

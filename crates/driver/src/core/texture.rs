@@ -5,11 +5,12 @@ use crate::core::array::{self, limits, Array, MipmappedArray};
 use crate::core::context::State;
 use crate::core::copy::{place, Named, Place};
 use crate::core::status::IntoCuda;
+use crate::core::stream::StreamGroup;
 use cuda_abi::*;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use texture::{AddressMode, Descriptor, Format, Kind, Level};
+use texture::{AddressMode, Class, Descriptor, Format, Kind, Level};
 use vulkan::{Allocation, MemoryKind};
 
 /// A texture or surface object.
@@ -67,7 +68,7 @@ impl Source {
 
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE`, `CUDA_ERROR_INVALID_HANDLE`.
-    fn of(state: &State, resource: &CUDA_RESOURCE_DESC) -> Result<Self> {
+    fn of(vulkan: &vulkan::Device, resource: &CUDA_RESOURCE_DESC) -> Result<Self> {
         if resource.flags != 0 {
             return invalid("unknown flags of the resource");
         }
@@ -87,21 +88,21 @@ impl Source {
                         .levels
                         .clone(),
                 )),
-                CUresourcetype::LINEAR => Self::linear(state, resource.res.linear),
-                CUresourcetype::PITCH2D => Self::pitched(state, resource.res.pitch2D),
+                CUresourcetype::LINEAR => Self::linear(vulkan, resource.res.linear),
+                CUresourcetype::PITCH2D => Self::pitched(vulkan, resource.res.pitch2D),
                 _ => invalid("an unknown type of resource"),
             }
         }
     }
 
     fn of_memory(
-        state: &State,
+        vulkan: &vulkan::Device,
         address: u64,
         format: Format,
         size: [usize; 2],
         pitch: usize,
     ) -> Result<Self> {
-        let Place::Device(address) = place(&state.vulkan, address, Named::Device)? else {
+        let Place::Device(address) = place(vulkan, address, Named::Device)? else {
             return invalid("memory that the device does not reach");
         };
         if address % array::ALIGNMENT != 0 {
@@ -113,7 +114,7 @@ impl Source {
         let row = width * format.texel_bytes() as usize;
         let end = pitch * (height - 1) + row;
         let inside = |found: vulkan::Found| address - found.base + end as u64 <= found.size;
-        if !state.vulkan.find(address).is_some_and(inside) {
+        if !vulkan.find(address).is_some_and(inside) {
             return invalid("memory that exceeds its allocation");
         }
         Ok(Self {
@@ -131,7 +132,7 @@ impl Source {
         })
     }
 
-    fn linear(state: &State, memory: CUDA_RESOURCE_DESC_linear) -> Result<Self> {
+    fn linear(vulkan: &vulkan::Device, memory: CUDA_RESOURCE_DESC_linear) -> Result<Self> {
         let format = array::format(memory.format, memory.numChannels)?;
         let width = memory.sizeInBytes / format.texel_bytes() as usize;
         if width == 0 || width > limits::WIDTH_LINEAR {
@@ -139,11 +140,11 @@ impl Source {
         }
         Ok(Self {
             linear: true,
-            ..Self::of_memory(state, memory.devPtr, format, [width, 1], 0)?
+            ..Self::of_memory(vulkan, memory.devPtr, format, [width, 1], 0)?
         })
     }
 
-    fn pitched(state: &State, memory: CUDA_RESOURCE_DESC_pitch2D) -> Result<Self> {
+    fn pitched(vulkan: &vulkan::Device, memory: CUDA_RESOURCE_DESC_pitch2D) -> Result<Self> {
         let format = array::format(memory.format, memory.numChannels)?;
         let [width, height, pitch] = [memory.width, memory.height, memory.pitchInBytes];
         let fits = [width, height, pitch]
@@ -154,7 +155,7 @@ impl Source {
         if !fits || pitch < row || pitch % array::PITCH as usize != 0 {
             return invalid("rows of this size or pitch");
         }
-        Self::of_memory(state, memory.devPtr, format, [width, height], pitch)
+        Self::of_memory(vulkan, memory.devPtr, format, [width, height], pitch)
     }
 
     /// Keeps what a view shows.
@@ -241,9 +242,10 @@ fn address_mode(mode: CUaddress_mode, normalized: bool) -> Result<AddressMode> {
 fn describe(mut source: Source, how: &CUDA_TEXTURE_DESC) -> Result<(Descriptor, Vec<Arc<Array>>)> {
     const KNOWN: u32 = CU_TRSF_READ_AS_INTEGER
         | CU_TRSF_NORMALIZED_COORDINATES
+        | CU_TRSF_SRGB
         | CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION;
-    if how.flags & (CU_TRSF_SRGB | CU_TRSF_SEAMLESS_CUBEMAP) != 0 {
-        tracing::warn!("textures of sRGB and cubes with seamless edges are not supported");
+    if how.flags & CU_TRSF_SEAMLESS_CUBEMAP != 0 {
+        tracing::warn!("cubes with seamless edges are not supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
     if how.flags & !KNOWN != 0 {
@@ -252,6 +254,11 @@ fn describe(mut source: Source, how: &CUDA_TEXTURE_DESC) -> Result<(Descriptor, 
     let as_integer = how.flags & CU_TRSF_READ_AS_INTEGER != 0;
     if source.format.kind != Kind::Float && source.format.bits < 32 {
         source.format.normalized |= !as_integer;
+    }
+    let srgb = how.flags & CU_TRSF_SRGB != 0;
+    let is_share = source.format.normalized && source.format.kind == Kind::Unsigned;
+    if srgb && (!is_share || source.format.bits != 8) {
+        return invalid("sRGB of what is not bytes as numbers up to 1");
     }
     let linear = |mode| match mode {
         CUfilter_mode::POINT => Ok(false),
@@ -268,6 +275,7 @@ fn describe(mut source: Source, how: &CUDA_TEXTURE_DESC) -> Result<(Descriptor, 
     }
     let mut descriptor =
         Descriptor::new(source.format, source.extent, source.layers, source.levels);
+    descriptor.srgb = srgb;
     if source.linear {
         // Read by number; beyond the end is 0.
         descriptor.address_modes = [AddressMode::Border; 3];
@@ -288,19 +296,128 @@ fn describe(mut source: Source, how: &CUDA_TEXTURE_DESC) -> Result<(Descriptor, 
     Ok((descriptor, source.arrays))
 }
 
+/// What a surface of an array is.
+fn describe_surface(
+    vulkan: &vulkan::Device,
+    resource: &CUDA_RESOURCE_DESC,
+) -> Result<(Descriptor, Vec<Arc<Array>>)> {
+    let source = Source::of(vulkan, resource)?;
+    let [_] = &source.arrays[..] else {
+        return invalid("surfaces are made of arrays");
+    };
+    let mut descriptor =
+        Descriptor::new(source.format, source.extent, source.layers, source.levels);
+    descriptor.class = Class::Surface;
+    Ok((descriptor, source.arrays))
+}
+
+/// Writes a descriptor, with what follows it, into memory of its own.
+fn write(
+    vulkan: &Arc<vulkan::Device>,
+    streams: &StreamGroup,
+    descriptor: impl FnOnce(u64) -> Vec<u8>,
+    bytes: usize,
+) -> Result<Allocation> {
+    let memory = vulkan.allocate(bytes as u64, MemoryKind::Device).cuda()?;
+    let bytes = descriptor(memory.address());
+    // On a stream without other work, so that nothing else is waited for.
+    let stream = streams.open.take_stream()?;
+    let written = stream
+        .write(memory.address(), &bytes)
+        .and_then(|()| stream.synchronize());
+    streams.open.give_back(stream);
+    written.cuda()?;
+    Ok(memory)
+}
+
+/// What a reference of a module is bound to, for launches: a descriptor in memory, which lives as long as this does and work
+/// uses it.
+pub struct Bound {
+    descriptor: Allocation,
+    _arrays: Vec<Arc<Array>>,
+}
+
+impl Bound {
+    /// The address of the descriptor.
+    pub fn handle(&self) -> u64 {
+        self.descriptor.address()
+    }
+
+    /// A texture.
+    ///
+    /// # Errors
+    /// As [`Object::texture`].
+    pub fn texture(
+        vulkan: &Arc<vulkan::Device>,
+        streams: &StreamGroup,
+        resource: &CUDA_RESOURCE_DESC,
+        how: &CUDA_TEXTURE_DESC,
+    ) -> Result<Self> {
+        let source = Source::of(vulkan, resource)?;
+        Self::of(vulkan, streams, describe(source, how)?)
+    }
+
+    /// A surface.
+    ///
+    /// # Errors
+    /// As [`Object::surface`].
+    pub fn surface(
+        vulkan: &Arc<vulkan::Device>,
+        streams: &StreamGroup,
+        resource: &CUDA_RESOURCE_DESC,
+    ) -> Result<Self> {
+        Self::of(vulkan, streams, describe_surface(vulkan, resource)?)
+    }
+
+    fn of(
+        vulkan: &Arc<vulkan::Device>,
+        streams: &StreamGroup,
+        (descriptor, arrays): (Descriptor, Vec<Arc<Array>>),
+    ) -> Result<Self> {
+        let bytes = descriptor.encode();
+        Ok(Self {
+            descriptor: write(vulkan, streams, |_| bytes.to_vec(), bytes.len())?,
+            _arrays: arrays,
+        })
+    }
+
+    /// What nothing is bound to, a texel of zeros, and samplers.
+    ///
+    /// # Errors
+    /// Those of allocating it.
+    pub fn unbound(
+        vulkan: &Arc<vulkan::Device>,
+        streams: &StreamGroup,
+        descriptor: impl FnOnce(u64) -> Descriptor,
+    ) -> Result<Self> {
+        const TEXEL: usize = texture::WIDEST_TEXEL as usize;
+        let bytes = |address: u64| {
+            let mut bytes = descriptor(address + texture::BYTES as u64)
+                .encode()
+                .to_vec();
+            bytes.extend([0; TEXEL]);
+            bytes
+        };
+        Ok(Self {
+            descriptor: write(vulkan, streams, bytes, texture::BYTES + TEXEL)?,
+            _arrays: Vec::new(),
+        })
+    }
+}
+
 impl Object {
     /// `cuTexObjectCreate`.
     ///
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE` with the reason in the log; `CUDA_ERROR_INVALID_HANDLE` for an unknown array;
-    /// `CUDA_ERROR_NOT_SUPPORTED` for sRGB and seamless cubes.
+    /// `CUDA_ERROR_NOT_SUPPORTED` for seamless cubes.
     pub fn texture(
         state: &State,
         resource: CUDA_RESOURCE_DESC,
         texture: CUDA_TEXTURE_DESC,
         view: Option<CUDA_RESOURCE_VIEW_DESC>,
     ) -> Result<CUtexObject> {
-        let mut source = Source::of(state, &resource)?;
+        let mut source = Source::of(&state.vulkan, &resource)?;
         if let Some(view) = &view {
             source.view(view)?;
         }
@@ -316,13 +433,8 @@ impl Object {
         if resource.resType != CUresourcetype::ARRAY {
             return invalid("surfaces are made of arrays");
         }
-        let source = Source::of(state, &resource)?;
-        let [_] = &source.arrays[..] else {
-            return invalid("surfaces are made of arrays");
-        };
-        let descriptor =
-            Descriptor::new(source.format, source.extent, source.layers, source.levels);
-        Self::create(state, &descriptor, resource, None, None, source.arrays)
+        let (descriptor, arrays) = describe_surface(&state.vulkan, &resource)?;
+        Self::create(state, &descriptor, resource, None, None, arrays)
     }
 
     fn create(
@@ -334,17 +446,12 @@ impl Object {
         arrays: Vec<Arc<Array>>,
     ) -> Result<u64> {
         let bytes = descriptor.encode();
-        let memory = state
-            .vulkan
-            .allocate(bytes.len() as u64, MemoryKind::Device)
-            .cuda()?;
-        // On a stream without other work, so that nothing else is waited for.
-        let stream = state.streams.open.take_stream()?;
-        let written = stream
-            .write(memory.address(), &bytes)
-            .and_then(|()| stream.synchronize());
-        state.streams.open.give_back(stream);
-        written.cuda()?;
+        let memory = write(
+            &state.vulkan,
+            &state.streams,
+            |_| bytes.to_vec(),
+            bytes.len(),
+        )?;
         let handle = memory.address();
         let object = Arc::new(Self {
             context_id: state.context_id,

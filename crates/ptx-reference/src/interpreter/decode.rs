@@ -130,9 +130,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let Statement::Instruction(instruction) = statement else {
                 continue;
             };
-            let form = self
-                .program
-                .form(instruction.opcode, &instruction.modifiers);
+            let form = self.program.form(instruction);
             // What cannot be decoded is only an error when it is reached.
             let action = match self.action(instruction, form) {
                 Err(Failure::Unsupported) => Action::Unsupported,

@@ -231,6 +231,11 @@ fn place_variables(
             None => variable.name.to_string(),
         };
         if lasting && variable.linkage != ptx::Linkage::Extern && memory.symbol(&name).is_none() {
+            if let Some(opaque) = &variable.opaque {
+                let address = place_reference(opaque, memory).map_err(Error::Launch)?;
+                memory.place_symbol(&name, address);
+                continue;
+            }
             let address = memory.allocate(variable.size as usize);
             memory.place_symbol(&name, address);
             fresh.push((variable, address));
@@ -273,6 +278,23 @@ fn place_variables(
         }
     }
     Ok(())
+}
+
+/// What a reference means that nothing is bound to: gives the address of its descriptor, which stands for the reference
+/// itself ([`Memory::place_symbol`] binds one).
+fn place_reference(opaque: &ptx::Opaque, memory: &mut Memory) -> Result<u64, String> {
+    use texture::{Class, Descriptor, WIDEST_TEXEL};
+    let class = match opaque.kind {
+        ptx::OpaqueKind::Texture => Class::Texture,
+        ptx::OpaqueKind::Sampler => Class::Sampler,
+        ptx::OpaqueKind::Surface => Class::Surface,
+    };
+    let texel = memory.allocate(WIDEST_TEXEL as usize);
+    let mut descriptor = Descriptor::unbound(class, texel);
+    for (field, value) in &opaque.fields {
+        descriptor.set_field(field, value)?;
+    }
+    Ok(memory.allocate_with(&descriptor.encode()))
 }
 
 /// The generic address of a name in an initial value.

@@ -113,6 +113,31 @@ pub struct Sample {
     pub gradient: bool,
     /// The channel that tld4 gathers.
     pub gather: Option<usize>,
+    /// Results are half precision, in two words or four registers.
+    pub half: Option<Half>,
+}
+
+/// Half-precision results of a texture read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// One in each register.
+    Single,
+    /// Two in each register.
+    Packed,
+}
+
+/// The direction of a copy by a tensor map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tensor {
+    /// To shared memory, with the mbarrier that it completes at and the blocks of the cluster that it is for.
+    Load {
+        barrier: Place,
+        blocks: Option<Source>,
+    },
+    /// From shared memory.
+    Store,
+    /// From shared memory, by an operation.
+    Reduce(M),
 }
 
 /// The form of a surface access.
@@ -122,6 +147,8 @@ pub struct Surface {
     pub layered: bool,
     /// Bytes of an element.
     pub bytes: u32,
+    /// `.p`: the surface's format says what elements are, and the first coordinate counts texels.
+    pub formatted: bool,
     /// `.trap`, `.clamp` or `.zero`.
     pub outside: M,
     /// Of sured.
@@ -177,11 +204,21 @@ pub enum Action {
     Sample {
         sample: Sample,
         handle: Source,
+        /// A sampler of its own.
+        sampler: Option<Source>,
+        /// What is added to the indices of texels.
+        offset: Sources,
         targets: Targets,
         /// Layer (where there are layers), then the coordinates.
         coordinates: Sources,
         /// Level of detail, or two derivatives.
         detail: Sources,
+    },
+    /// istypep: the texture's, sampler's or surface's handle.
+    IsType {
+        class: M,
+        handle: Source,
+        target: Target,
     },
     /// txq and suq.
     TextureQuery {
@@ -190,7 +227,7 @@ pub enum Action {
         level: Option<Source>,
         target: Target,
     },
-    /// suld.b and sust.b.
+    /// suld.b, sust and sured.
     Surface {
         surface: Surface,
         handle: Source,
@@ -267,6 +304,13 @@ pub enum Action {
         barrier: Option<Place>,
         /// With `cp.reduce`: the operation and the type of the elements.
         reduce: Option<(ptx::Modifier, ScalarType)>,
+    },
+    /// cp.async.bulk.tensor and cp.reduce.async.bulk.tensor, by a tensor map.
+    CopyTensor {
+        map: Source,
+        coordinates: Sources,
+        shared: Place,
+        how: Tensor,
     },
     /// `st.async` and `red.async`: done at once, with the bytes announced to an mbarrier.
     Completing {
@@ -467,7 +511,15 @@ impl Program {
     }
 
     /// The index of an opcode with its modifiers.
-    pub(super) fn form(&mut self, opcode: O, modifiers: &SmallVec<[M; 6]>) -> u32 {
+    pub(super) fn form(&mut self, i: &ptx::Instruction) -> u32 {
+        let (opcode, modifiers) = (i.opcode, &i.modifiers);
+        if let Some(parts) = i.parts.as_deref() {
+            self.forms.push(Form {
+                parts: *parts,
+                ..Form::new(opcode, modifiers)
+            });
+            return self.forms.len() as u32 - 1;
+        }
         if let Some(&index) = self.form_index.get(&(opcode, modifiers.clone())) {
             return index;
         }

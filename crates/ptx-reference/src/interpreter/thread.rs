@@ -2,6 +2,7 @@
 
 mod access;
 mod call;
+mod tensor;
 mod texture;
 
 pub use call::BUILTINS;
@@ -303,10 +304,28 @@ impl Machine<'_, '_> {
             Action::Sample {
                 sample,
                 handle,
+                sampler,
+                offset,
                 targets,
                 coordinates,
                 detail,
-            } => self.sample(instruction, *sample, *handle, targets, coordinates, detail)?,
+            } => self.sample(
+                instruction,
+                *sample,
+                (*handle, *sampler),
+                targets,
+                coordinates,
+                (detail, offset),
+            )?,
+            Action::IsType {
+                class,
+                handle,
+                target,
+            } => {
+                let found = self.descriptor(instruction, *handle)?.class;
+                let is = texture::is_class(found, *class);
+                self.thread.write(*target, is.into(), 1, false);
+            }
             Action::TextureQuery {
                 what,
                 handle,
@@ -413,6 +432,12 @@ impl Machine<'_, '_> {
                     self.complete_bytes(instruction, *place, size as u32)?;
                 }
             }
+            Action::CopyTensor {
+                map,
+                coordinates,
+                shared,
+                how,
+            } => self.copy_tensor(instruction, *map, coordinates, *shared, *how)?,
             Action::Completing {
                 access,
                 bytes,

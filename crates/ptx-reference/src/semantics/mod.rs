@@ -74,6 +74,8 @@ pub struct Form {
     pub comparison: Option<Modifier>,
     /// `.and`, `.or`, `.xor` of `set` and `setp`.
     pub boolean: Option<Modifier>,
+    /// Of video instructions: what is said of the destination and of the sources.
+    pub parts: [ptx::Part; 4],
 }
 
 impl Form {
@@ -128,6 +130,7 @@ impl Form {
                 .iter()
                 .copied()
                 .find(|m| compares && matches!(m, M::And | M::Or | M::Xor)),
+            parts: Default::default(),
         }
     }
 
@@ -376,6 +379,7 @@ pub fn evaluate(form: &Form, operands: &[u64], carry: bool) -> Result<Output, Un
         | O::Vshl
         | O::Vshr
         | O::Vset
+        | O::Vmad
         | O::Vadd2
         | O::Vsub2
         | O::Vavrg2
@@ -501,6 +505,7 @@ pub fn is_pure(opcode: Opcode) -> bool {
             | O::Vshl
             | O::Vshr
             | O::Vset
+            | O::Vmad
             | O::Vadd2
             | O::Vsub2
             | O::Vavrg2

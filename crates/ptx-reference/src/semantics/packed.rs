@@ -65,12 +65,90 @@ pub fn dot(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
     Ok(truncate((operands[2] as i64).wrapping_add(sum) as u64, 32))
 }
 
-/// The video instructions without byte and half selectors: `vadd`, `vsub`, `vabsdiff`, `vmin`, `vmax`, `vshl`, `vshr`,
-/// `vset` on whole words, and the two- and four-way forms with default selectors and mask.
+/// How a part of an operand that is not a whole register lies in it: its first bit, and how many bits it has.
+fn place(selector: Option<ptx::Selector>) -> (u32, u32) {
+    match selector {
+        None => (0, 32),
+        Some(s) => {
+            let bits = if s.halves { 16 } else { 8 };
+            (u32::from(s.places()[0]) * bits, bits)
+        }
+    }
+}
+
+/// Bits of a word as a number.
+fn extract(word: u64, at: u32, bits: u32, ty: ScalarType) -> i64 {
+    let part = truncate(word >> at, bits);
+    if ty.is_signed() {
+        sign_extend(part, bits)
+    } else {
+        part as i64
+    }
+}
+
+fn limited(t: i64, signed: bool, bits: u32) -> i64 {
+    if signed {
+        t.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    } else {
+        t.clamp(0, (1 << bits) - 1)
+    }
+}
+
+/// `vmad`, in 128 bits as the PTX ISA has it.
+fn video_multiply(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
+    let types: Vec<ScalarType> = form
+        .modifiers
+        .iter()
+        .copied()
+        .filter(|m| m.is_type())
+        .collect();
+    let ([_, a_type, b_type], [a, b, c]) = (&types[..], operands) else {
+        return Err(form.unsupported());
+    };
+    let [_, pa, pb, pc] = form.parts;
+    let [(a_at, a_bits), (b_at, b_bits)] = [pa, pb].map(|p| place(p.selector));
+    let a = extract(*a, a_at, a_bits, *a_type);
+    let b = extract(*b, b_at, b_bits, *b_type);
+    let minus = pa.negated != pb.negated;
+    let signed = a_type.is_signed() || b_type.is_signed() || minus || pc.negated;
+    let ty = if signed { M::S32 } else { M::U32 };
+    let mut c = i128::from(extract(*c, 0, 32, ty));
+    let mut product = i128::from(a) * i128::from(b);
+    if form.modifiers.contains(&M::Po) {
+        c += 1;
+    } else if minus {
+        product = -product;
+    } else if pc.negated {
+        c = -c;
+    }
+    let shift = match form
+        .modifiers
+        .iter()
+        .find(|m| matches!(m, M::Shr7 | M::Shr15))
+    {
+        Some(M::Shr7) => 7,
+        Some(_) => 15,
+        None => 0,
+    };
+    let result = (product + c) >> shift;
+    Ok(truncate(
+        match (form.sat, signed) {
+            (false, _) => result,
+            (true, true) => result.clamp(i32::MIN.into(), i32::MAX.into()),
+            (true, false) => result.clamp(0, u32::MAX.into()),
+        } as u64,
+        32,
+    ))
+}
+
+/// The video instructions (PTX ISA, "Scalar Video Instructions", "SIMD Video Instructions").
 ///
 /// # Errors
 /// [`Unsupported`] for an unknown form.
 pub fn video(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
+    if form.opcode == O::Vmad {
+        return video_multiply(form, operands);
+    }
     let types: Vec<ScalarType> = form
         .modifiers
         .iter()
@@ -83,34 +161,15 @@ pub fn video(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
         [d, a, b] if !sets => (d, a, b),
         _ => return Err(form.unsupported()),
     };
-    let selectors = [M::B0, M::B1, M::B2, M::B3, M::H0, M::H1];
-    if form.modifiers.iter().any(|m| selectors.contains(m)) {
-        return Err(form.unsupported());
-    }
-    let ways = match form.opcode {
-        O::Vadd | O::Vsub | O::Vabsdiff | O::Vmin | O::Vmax | O::Vshl | O::Vshr | O::Vset => 1,
-        O::Vadd2 | O::Vsub2 | O::Vavrg2 | O::Vabsdiff2 | O::Vmin2 | O::Vmax2 | O::Vset2 => 2,
-        _ => 4,
-    };
-    let bits = 32 / ways;
-    let part = |value: u64, index: u32, ty: ScalarType| -> i64 {
-        let part = truncate(value >> (index * bits), bits);
-        if ty.is_signed() {
-            sign_extend(part, bits)
-        } else {
-            part as i64
-        }
-    };
+    let ways = u32::from(form.opcode.video_ways().ok_or_else(|| form.unsupported())?);
+    let [d_part, a_part, b_part, _] = form.parts.map(|part| part.selector);
     let c = operands.get(2).copied();
     let second = form
         .modifiers
         .iter()
         .find(|m| matches!(m, M::AddMod | M::MinMod | M::MaxMod));
-    let mut value = 0;
-    let mut sum = c.unwrap_or(0) as i64;
-    for i in 0..ways {
-        let (a, b) = (part(operands[0], i, a_type), part(operands[1], i, b_type));
-        let mut t = match form.opcode {
+    let operation = |a: i64, b: i64| -> Result<i64, Unsupported> {
+        Ok(match form.opcode {
             O::Vadd | O::Vadd2 | O::Vadd4 => a + b,
             O::Vsub | O::Vsub2 | O::Vsub4 => a - b,
             O::Vabsdiff | O::Vabsdiff2 | O::Vabsdiff4 => (a - b).abs(),
@@ -125,7 +184,7 @@ pub fn video(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
                     a >> amount
                 }
             }
-            O::Vset | O::Vset2 | O::Vset4 => {
+            _ => {
                 let comparison = form.modifiers.iter().find_map(|m| {
                     Some(match m {
                         M::Eq => a == b,
@@ -139,33 +198,62 @@ pub fn video(form: &Form, operands: &[u64]) -> Result<u64, Unsupported> {
                 });
                 i64::from(comparison.ok_or_else(|| form.unsupported())?)
             }
-            _ => return Err(form.unsupported()),
-        };
+        })
+    };
+    if ways == 1 {
+        let [(at, bits), (a_at, a_bits), (b_at, b_bits)] = [d_part, a_part, b_part].map(place);
+        let mut t = operation(
+            extract(operands[0], a_at, a_bits, a_type),
+            extract(operands[1], b_at, b_bits, b_type),
+        )?;
         if form.sat {
-            t = if d_type.is_signed() {
-                t.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-            } else {
-                t.clamp(0, (1 << bits) - 1)
-            };
+            t = limited(t, d_type.is_signed(), bits);
         }
-        sum = sum.wrapping_add(t);
-        value |= truncate(t as u64, bits) << (i * bits);
+        let value = truncate(t as u64, 32);
+        let whole = if d_type.is_signed() { M::S32 } else { M::U32 };
+        return Ok(match (second, d_part, c) {
+            (None, None, _) => value,
+            // Into the part of the third source.
+            (None, Some(_), Some(c)) => {
+                let mask = truncate(u64::MAX, bits) << at;
+                truncate(c & !mask | value << at & mask, 32)
+            }
+            (Some(M::AddMod), None, Some(c)) => truncate(value.wrapping_add(c), 32),
+            (Some(m), None, Some(c)) => {
+                let [t, c] = [value, c].map(|v| extract(v, 0, 32, whole));
+                truncate(if *m == M::MinMod { t.min(c) } else { t.max(c) } as u64, 32)
+            }
+            _ => return Err(form.unsupported()),
+        });
     }
-    Ok(match (second, c) {
-        (None, _) => value,
-        (Some(M::AddMod), Some(_)) => truncate(sum as u64, 32),
-        (Some(m), Some(c)) if ways == 1 => {
-            let signed = d_type.is_signed();
-            let as_number = |v: u64| {
-                if signed {
-                    sign_extend(v, 32)
-                } else {
-                    truncate(v, 32) as i64
-                }
-            };
-            let (t, c) = (as_number(value), as_number(c));
-            truncate(if *m == M::MinMod { t.min(c) } else { t.max(c) } as u64, 32)
+    let bits = 32 / ways;
+    let c = c.ok_or_else(|| form.unsupported())?;
+    // Parts of both sources, those of the second after those of the first.
+    let pair = truncate(operands[0], 32) | truncate(operands[1], 32) << 32;
+    let chosen = |selector: Option<ptx::Selector>, first: u32, n: u32, ty| {
+        let place = selector.map_or(first + n, |s| s.places()[n as usize].into());
+        extract(pair, place * bits, bits, ty)
+    };
+    let (mut value, mut sum) = (0, c as i64);
+    for n in 0..ways {
+        let mut t = operation(
+            chosen(a_part, 0, n, a_type),
+            chosen(b_part, ways, n, b_type),
+        )?;
+        if form.sat {
+            t = limited(t, d_type.is_signed(), bits);
         }
-        _ => return Err(form.unsupported()),
-    })
+        let is_written = d_part.is_none_or(|mask| mask.places().contains(&(n as u8)));
+        if is_written {
+            sum = sum.wrapping_add(t);
+            value |= truncate(t as u64, bits) << (n * bits);
+        } else {
+            value |= c & truncate(u64::MAX, bits) << (n * bits);
+        }
+    }
+    match second {
+        None => Ok(truncate(value, 32)),
+        Some(M::AddMod) => Ok(truncate(sum as u64, 32)),
+        Some(_) => Err(form.unsupported()),
+    }
 }

@@ -203,7 +203,8 @@ impl Emitter<'_> {
     /// counted first: each part adds its lanes to its warp's word, and whoever finds as many of them as the warp has
     /// left counts the warp as one of 32 threads at the barrier. A word of a warp and of a barrier has the count in its
     /// lower half and in its upper half how often it was complete; who waits asks until that has changed. Lanes that
-    /// leave the kernel ([`Self::leave_partial_barriers`]) may be what the others waited for, so those look again.
+    /// leave the kernel ([`Self::leave_partial_barriers`]) may be what the others waited for, so those look again. Who has asked
+    /// [`PATIENCE`] times records a fault and leaves the kernel.
     fn partial_barrier(&mut self, number: Id, count: Id, wait: bool) {
         let (subgroup, workgroup) = (self.asm.u32(3), self.asm.u32(2));
         let (semantics, relaxed) = (self.asm.u32(FENCE_SEMANTICS), self.asm.u32(0));
@@ -238,13 +239,31 @@ impl Emitter<'_> {
                 &[arrived, workgroup, relaxed, lanes],
             );
         });
+        let asks = self.asm.variable(Type::U32);
+        self.asm.void(Op::Store, &[asks, relaxed]);
         let (header, body, next, merge) =
             (self.asm.id(), self.asm.id(), self.asm.id(), self.asm.id());
+        let (gives_up, goes_on) = (self.asm.id(), self.asm.id());
         self.asm.void(Op::Branch, &[header]);
         self.label(header);
         self.asm.void(Op::LoopMerge, &[merge, next, DONT_UNROLL]);
         self.asm.void(Op::Branch, &[body]);
         self.label(body);
+        let (asked_so_far, one, patience) = (
+            self.asm.op(Op::Load, Type::U32, &[asks]),
+            self.asm.u32(1),
+            self.asm.u32(PATIENCE),
+        );
+        let more = self.asm.op(Op::IAdd, Type::U32, &[asked_so_far, one]);
+        self.asm.void(Op::Store, &[asks, more]);
+        let too_often = self.asm.op(Op::UGreaterThan, Type::Bool, &[more, patience]);
+        self.asm.void(Op::SelectionMerge, &[goes_on, 0]);
+        self.asm
+            .void(Op::BranchConditional, &[too_often, gives_up, goes_on]);
+        self.label(gives_up);
+        self.fault(super::call::TIMEOUT, &[]);
+        self.thread_exit();
+        self.label(goes_on);
         let (here, left) = (load(self, arrived), load(self, live));
         let low = self.asm.u32(0xffff);
         let lanes = self.asm.op(Op::BitwiseAnd, Type::U32, &[here, low]);
@@ -442,6 +461,10 @@ impl Emitter<'_> {
 
 /// Bytes of shared memory that a kernel with bar.red gets in addition, on devices with native barriers.
 pub(crate) const COUNTER_BYTES: u32 = 16;
+
+/// How often a thread asks whether a barrier of a part of the block is complete: several seconds, after which drivers begin to take a
+/// kernel for hung.
+const PATIENCE: u32 = 1 << 24;
 
 /// Bytes of shared memory that a kernel with barriers of a part of the block gets in addition there: a word for each of 16
 /// barriers, then for each of 32 warps the lanes that have arrived, and the lanes that are left.

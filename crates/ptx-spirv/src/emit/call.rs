@@ -13,6 +13,8 @@ use super::*;
 const TRAP: u32 = 1;
 const ASSERT: u32 = 2;
 pub(super) const ILLEGAL_ADDRESS: u32 = 4;
+/// Fault record: a wait that never ended.
+pub(super) const TIMEOUT: u32 = 3;
 
 impl Emitter<'_> {
     pub(super) fn call(&mut self, i: &Instruction) -> Result<()> {

@@ -39,7 +39,7 @@ impl Emitter<'_> {
                     let a = self.value(self.operand(i, n)?, Type::F32)?;
                     halves.push(self.narrow_single(i, a, element)?);
                 }
-                let id = self.pack16(halves[0], halves[1]);
+                let id = self.pack_for(d, halves[0], halves[1]);
                 return self.set(d, Type::U32, id);
             }
             (M::F16x2, M::E4m3x2 | M::E5m2x2) => {
@@ -636,16 +636,29 @@ impl Emitter<'_> {
         }
         // A value that the conversion does not round.
         let exact = directed.map_or(a, |mode| self.direct_to_half(a, mode));
-        let id = self.narrow(Type::F16, exact);
-        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
-        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
-        let canonical = self.asm.constant(Type::U16, 0x7fff);
-        let bits = self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits]);
+        let bits = self.half_bits(exact, a);
+        if self.target.canonical_half_nan && directed.is_none() && !i.has(M::Satfinite) {
+            self.halves_of.insert(bits, a);
+        }
         Ok(if i.has(M::Satfinite) {
             self.finite16(bits, 0x7c00, 0x7bff)
         } else {
             bits
         })
+    }
+
+    /// A single-precision number as f16, in the bits.
+    pub(super) fn single_to_half(&mut self, a: Id) -> Id {
+        self.half_bits(a, a)
+    }
+
+    /// The same of a number that was rounded before.
+    fn half_bits(&mut self, rounded: Id, a: Id) -> Id {
+        let id = self.narrow(Type::F16, rounded);
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        let bits = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        let canonical = self.asm.constant(Type::U16, 0x7fff);
+        self.asm.op(Op::Select, Type::U16, &[nan, canonical, bits])
     }
 
     /// A single-precision number rounded to what half precision holds, in the bits: compilers see through conversions

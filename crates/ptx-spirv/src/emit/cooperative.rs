@@ -98,6 +98,56 @@ impl Emitter<'_> {
         words
     }
 
+    /// Keeps a matrix for products of its words.
+    pub(super) fn keep_matrix(&mut self, matrix: Matrix, words: &[Id], id: Id) {
+        let key = words.iter().map(|&w| Some(w)).collect();
+        self.matrix.matrices.insert((matrix, key), id);
+    }
+
+    /// Matrices of 8x8, a word of each lane for each, transposed: two at a time.
+    ///
+    /// As sums a lane holds elements (g, 2t) and (g, 2t + 1) of each, as B elements (2t, g) and (2t + 1, g)
+    /// (SPV_NV_cooperative_matrix2, OpCooperativeMatrixConvertNV).
+    pub(super) fn transposed(&mut self, words: &[Id]) -> Vec<Id> {
+        const CONVERT: u16 = 5293;
+        const CONVERSIONS: u32 = 5431;
+        self.asm.numbered_capability(CONVERSIONS);
+        self.asm.extension("SPV_NV_cooperative_matrix2");
+        let matrix = |role| Matrix {
+            component: Component::F16,
+            rows: 16,
+            columns: 8,
+            role,
+        };
+        let (sum, b) = (matrix(Role::Accumulator), matrix(Role::B));
+        words
+            .chunks(2)
+            .flat_map(|two| {
+                let some: Vec<Option<Id>> = two.iter().map(|&w| Some(w)).collect();
+                let from = self.matrix_of(sum, &some);
+                let id = self.asm.numbered(CONVERT, Type::Matrix(b), &[from]);
+                let words = self.half_words(id, two.len() as u32);
+                if two.len() == 2 {
+                    self.keep_matrix(b, &words, id);
+                }
+                words
+            })
+            .collect()
+    }
+
+    /// The words of a matrix of halves.
+    pub(super) fn half_words(&mut self, id: Id, count: u32) -> Vec<Id> {
+        let pair = Type::Vector(Scalar::F16, 2);
+        (0..count)
+            .map(|word| {
+                let halves = [2 * word, 2 * word + 1]
+                    .map(|n| self.asm.op(Op::CompositeExtract, Type::F16, &[id, n]));
+                let v = self.asm.op(Op::CompositeConstruct, pair, &halves);
+                self.asm.op(Op::Bitcast, Type::U32, &[v])
+            })
+            .collect()
+    }
+
     /// A matrix of a lane's words (zeros where there is none). The same words make one matrix in a block.
     fn matrix_of(&mut self, matrix: Matrix, words: &[Option<Id>]) -> Id {
         let key = (matrix, words.to_vec());
@@ -105,10 +155,20 @@ impl Emitter<'_> {
             return id;
         }
         let ty = Type::Matrix(matrix);
-        if matrix.component == Component::S8 && self.target.matrix_units.byte_words {
+        let units = &self.target.matrix_units;
+        let in_word = match (matrix.component, matrix.role, matrix.rows, matrix.columns) {
+            (Component::S8, ..) if units.byte_words => 4,
+            (Component::F16, Role::A, _, 16) | (Component::F16, Role::B, 16, _)
+                if units.half_words =>
+            {
+                2
+            }
+            _ => 1,
+        };
+        if in_word > 1 {
             let (rows, columns) = match matrix.role {
-                Role::A => (matrix.rows, matrix.columns / 4),
-                _ => (matrix.rows / 4, matrix.columns),
+                Role::A => (matrix.rows, matrix.columns / in_word),
+                _ => (matrix.rows / in_word, matrix.columns),
             };
             let of_words = Matrix {
                 component: Component::U32,

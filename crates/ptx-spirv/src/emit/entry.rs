@@ -482,7 +482,8 @@ impl Emitter<'_> {
             | Helper::Texel
             | Helper::Fetch { .. }
             | Helper::Sample { .. }
-            | Helper::Gather
+            | Helper::Gather { .. }
+            | Helper::PackTexel
             | Helper::CubeFace
             | Helper::CubeSlope => self.write_texture_helper(helper, id),
             _ => self.write_warp_helper(helper, id),

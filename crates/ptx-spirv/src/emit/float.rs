@@ -210,7 +210,7 @@ impl Emitter<'_> {
             }
             Opcode::Ex2 => {
                 let a = read(self, 1)?;
-                self.asm.glsl(GLOp::Exp2, ty, &[a])
+                self.exponential(a, i.has(M::Ftz))
             }
             Opcode::Tanh => {
                 let a = read(self, 1)?;

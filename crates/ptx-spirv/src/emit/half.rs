@@ -231,8 +231,31 @@ impl Emitter<'_> {
         self.narrow(Type::F16, id)
     }
 
+    /// [`Emitter::pack16`] for the register `d`. Two numbers that were converted one by one are converted at once, if nothing
+    /// is computed with them: NVIDIA's compiler takes a conversion there and back for nothing, unless there is a selection
+    /// between the two.
+    pub(crate) fn pack_for(&mut self, d: &Operand, low: Id, high: Id) -> Id {
+        let singles = [low, high].map(|half| self.halves_of.get(&half).copied());
+        let leaves = match d {
+            Operand::Register(r) => self.leaves_registers[self.virtual_register(*r) as usize],
+            _ => false,
+        };
+        let (true, [Some(first), Some(second)]) = (leaves, singles) else {
+            return self.pack16(low, high);
+        };
+        let pair = Type::Vector(Scalar::F32, 2);
+        let v = self.asm.op(Op::CompositeConstruct, pair, &[first, second]);
+        let v = self.narrow(Type::Vector(Scalar::F16, 2), v);
+        self.asm.op(Op::Bitcast, Type::U32, &[v])
+    }
+
     /// Two 16-bit values as one word, the first in the low half.
     pub(crate) fn pack16(&mut self, low: Id, high: Id) -> Id {
+        if !self.yields() {
+            let pair = Type::Vector(Scalar::U16, 2);
+            let v = self.asm.op(Op::CompositeConstruct, pair, &[low, high]);
+            return self.asm.op(Op::Bitcast, Type::U32, &[v]);
+        }
         let low = self.asm.op(Op::UConvert, Type::U32, &[low]);
         let high = self.asm.op(Op::UConvert, Type::U32, &[high]);
         let bits = self.asm.u32(16);

@@ -13,6 +13,7 @@
 //! low 32 bits of sums, products and logical operations depend on no higher ones; the windows of generic addresses lie above.
 
 use super::*;
+use crate::target::Rows;
 use ptx::{AddressBase, SpecialRegister};
 
 /// The steps that write registers.
@@ -44,7 +45,7 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    fn constant(offset: u32) -> Self {
+    pub(super) fn constant(offset: u32) -> Self {
         Self {
             id: None,
             offset,
@@ -63,6 +64,21 @@ impl Linear {
     /// Bits of the sum that are zero.
     fn all_zeros(&self) -> u32 {
         sum_zeros(self.zeros, !self.offset)
+    }
+
+    /// The lowest bits that only the constant has: how many.
+    fn constant_bits(&self) -> u32 {
+        self.zeros.trailing_ones()
+    }
+
+    /// A multiple of `2^bits` and what is less: the sum without its lowest bits, which are those of the constant, and these.
+    fn split(self, bits: u32) -> (Self, u32) {
+        let low = low_mask(bits);
+        let high = Self {
+            offset: self.offset & !low,
+            ..self
+        };
+        (high, self.offset & low)
     }
 }
 
@@ -98,40 +114,107 @@ pub(crate) struct Lane {
     epoch: u32,
     /// Its thread's number in the block, and its own in the warp.
     place: (Id, Id),
+    /// Its number where that is a constant, in kernels whose rows of threads are whole warps; the place is that of lane 0 then.
+    number: Option<u32>,
     values: FxHashMap<Register, Linear>,
     specials: FxHashMap<SpecialRegister, Id>,
-    operations: FxHashMap<(Op, Id, Id), Id>,
 }
+
+/// What is known of other lanes.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    /// By the key of the lane.
+    lanes: FxHashMap<u32, Lane>,
+    /// What operations gave, with the epoch that knows it.
+    operations: FxHashMap<(Op, Id, Id), (u32, Id)>,
+}
+
+/// Of lanes with constant numbers: keys above all others.
+const NUMBERED: u32 = 1 << 16;
 
 impl Emitter<'_> {
     /// The low 32 bits of a register as the lane `id` has it, as an id and a constant to add; none if the register depends
     /// on more than the thread's place. `key` names the lane: the same key is the same lane within a kernel.
     pub(super) fn in_lane(&mut self, (key, id): (u32, Id), r: Register) -> Option<(Id, u32)> {
-        let mut lane = match self.lanes.remove(&key) {
+        let mut lane = match self.lanes.lanes.remove(&key) {
             Some(lane) if lane.epoch == self.epoch => lane,
             _ => {
-                let warp = self.asm.u32(!31);
-                let linear = self.entry.linear;
-                let start = self.asm.op(Op::BitwiseAnd, Type::U32, &[linear, warp]);
+                let start = self.first_thread();
                 let thread = self.asm.op(Op::BitwiseOr, Type::U32, &[start, id]);
                 Lane {
                     epoch: self.epoch,
                     place: (thread, id),
+                    number: None,
                     values: FxHashMap::default(),
                     specials: FxHashMap::default(),
-                    operations: FxHashMap::default(),
                 }
             }
         };
-        let here = (self.entry.linear, self.entry.lane, self.frame);
-        (self.entry.linear, self.entry.lane) = lane.place;
-        let value = self.evaluate(&mut lane, r);
-        (self.entry.linear, self.entry.lane, self.frame) = here;
-        self.lanes.insert(key, lane);
+        let value = self.evaluate_in(&mut lane, r);
+        self.lanes.lanes.insert(key, lane);
         value.map(|v| match v.id {
             Some(id) => (id, v.offset),
             None => (self.asm.u32(0), v.offset),
         })
+    }
+
+    /// The same for lanes with the numbers 0 to `count`, if what is not constant is the same in all of them; gives it and the
+    /// constants. Needs rows of threads that are whole warps ([`Target::rows`]).
+    pub(super) fn in_lanes(&mut self, count: u32, r: Register) -> Option<(Id, Vec<u32>)> {
+        let mut first = match self.lanes.lanes.remove(&NUMBERED) {
+            Some(lane) if lane.epoch == self.epoch => lane,
+            _ => Lane {
+                epoch: self.epoch,
+                place: (self.first_thread(), self.asm.u32(0)),
+                number: Some(0),
+                values: FxHashMap::default(),
+                specials: FxHashMap::default(),
+            },
+        };
+        let start = self.evaluate_in(&mut first, r);
+        let mut constants = Vec::new();
+        if let Some(start) = start {
+            constants.push(start.offset);
+            for n in 1..count {
+                let key = NUMBERED + n;
+                let mut lane = match self.lanes.lanes.remove(&key) {
+                    Some(lane) if lane.epoch == self.epoch => lane,
+                    _ => Lane {
+                        epoch: self.epoch,
+                        place: first.place,
+                        number: Some(n),
+                        values: FxHashMap::default(),
+                        specials: FxHashMap::default(),
+                    },
+                };
+                std::mem::swap(&mut lane.specials, &mut first.specials);
+                let value = self.evaluate_in(&mut lane, r);
+                std::mem::swap(&mut lane.specials, &mut first.specials);
+                self.lanes.lanes.insert(key, lane);
+                match value {
+                    Some(v) if v.id == start.id => constants.push(v.offset),
+                    _ => break,
+                }
+            }
+        }
+        self.lanes.lanes.insert(NUMBERED, first);
+        let id = start?.id.unwrap_or_else(|| self.asm.u32(0));
+        (constants.len() == count as usize).then_some((id, constants))
+    }
+
+    /// The number of the warp's first thread in its block.
+    fn first_thread(&mut self) -> Id {
+        let warp = self.asm.u32(!31);
+        let linear = self.entry.linear;
+        self.asm.op(Op::BitwiseAnd, Type::U32, &[linear, warp])
+    }
+
+    fn evaluate_in(&mut self, lane: &mut Lane, r: Register) -> Option<Linear> {
+        let here = (self.entry.linear, self.entry.lane, self.frame);
+        (self.entry.linear, self.entry.lane) = lane.place;
+        let value = self.evaluate(lane, r);
+        (self.entry.linear, self.entry.lane, self.frame) = here;
+        value
     }
 
     fn evaluate(&mut self, lane: &mut Lane, r: Register) -> Option<Linear> {
@@ -187,18 +270,18 @@ impl Emitter<'_> {
         match (i.opcode, sources.as_slice()) {
             (Opcode::Mov | Opcode::Cvt, &[a]) => Some(a),
             (Opcode::Cvta, &[a]) if i.has(M::Shared) => Some(a),
-            (Opcode::Add, &[a, b]) => Some(self.linear_sum(lane, a, b)),
+            (Opcode::Add, &[a, b]) => Some(self.linear_sum(a, b)),
             (Opcode::Sub, &[a, b]) => {
-                let minus = self.linear_product(lane, b, Linear::constant(!0));
-                Some(self.linear_sum(lane, a, minus))
+                let minus = self.linear_product(b, Linear::constant(!0));
+                Some(self.linear_sum(a, minus))
             }
-            (Opcode::Mul, &[a, b]) => Some(self.linear_product(lane, a, b)),
+            (Opcode::Mul, &[a, b]) => Some(self.linear_product(a, b)),
             (Opcode::Mad, &[a, b, c]) => {
-                let product = self.linear_product(lane, a, b);
-                Some(self.linear_sum(lane, product, c))
+                let product = self.linear_product(a, b);
+                Some(self.linear_sum(product, c))
             }
             (Opcode::Shl, &[a, by]) if by.id.is_none() && by.offset < 32 => {
-                Some(self.linear_product(lane, a, Linear::constant(1 << by.offset)))
+                Some(self.linear_product(a, Linear::constant(1 << by.offset)))
             }
             (Opcode::Shr, &[a, by])
                 if by.id.is_none()
@@ -206,26 +289,30 @@ impl Emitter<'_> {
                     && !wide
                     && (!signed || a.all_zeros() >> 31 == 1) =>
             {
-                let zeros = a.all_zeros();
-                let a = self.whole(lane, a);
-                let by_id = self.asm.u32(by.offset);
-                let id = self.fold(lane, Op::ShiftRightLogical, a, by_id);
-                let zeros = (zeros >> by.offset) | !(!0 >> by.offset);
-                Some(Linear::of(id, zeros))
-            }
-            (Opcode::And, &[a, b]) => {
-                let zeros = a.all_zeros() | b.all_zeros();
-                Some(self.logical(lane, Op::BitwiseAnd, a, b, zeros))
-            }
-            (Opcode::Or, &[a, b]) => {
-                let (x, y) = (a.all_zeros(), b.all_zeros());
-                Some(if !x & !y == 0 {
-                    self.linear_sum(lane, a, b)
+                let (high, low) = if a.constant_bits() >= by.offset {
+                    a.split(a.constant_bits())
                 } else {
-                    self.logical(lane, Op::BitwiseOr, a, b, x & y)
-                })
+                    (a, 0)
+                };
+                let zeros = (high.all_zeros() >> by.offset) | !(!0 >> by.offset);
+                let mut shifted = match zeros {
+                    u32::MAX => Linear::constant(0),
+                    _ => {
+                        let high = self.whole(high);
+                        let by = self.asm.u32(by.offset);
+                        Linear::of(self.fold(Op::ShiftRightLogical, high, by), zeros)
+                    }
+                };
+                shifted.offset = low >> by.offset;
+                Some(shifted)
             }
-            (Opcode::Xor, &[a, b]) => Some(self.exclusive(lane, a, b)),
+            (Opcode::And, &[a, b]) => Some(self.logical(Op::BitwiseAnd, a, b)),
+            (Opcode::Or, &[a, b]) => Some(if !a.all_zeros() & !b.all_zeros() == 0 {
+                self.linear_sum(a, b)
+            } else {
+                self.logical(Op::BitwiseOr, a, b)
+            }),
+            (Opcode::Xor, &[a, b]) => Some(self.exclusive(a, b)),
             _ => None,
         }
     }
@@ -242,6 +329,9 @@ impl Emitter<'_> {
                 s @ (TidX | TidY | TidZ | Laneid | Warpid | NtidX | NtidY | NtidZ | CtaidX | CtaidY
                 | CtaidZ),
             ) => {
+                if let (Laneid, Some(number)) = (s, lane.number) {
+                    return Some(Linear::constant(number));
+                }
                 let id = match lane.specials.get(s) {
                     Some(&id) => id,
                     None => {
@@ -250,7 +340,24 @@ impl Emitter<'_> {
                         id
                     }
                 };
-                Some(Linear::of(id, if *s == Laneid { !31 } else { 0 }))
+                // A block has up to 1024 threads.
+                let zeros = match s {
+                    TidX | TidY | TidZ => !1023,
+                    NtidX | NtidY | NtidZ => !2047,
+                    Laneid | Warpid => !31,
+                    _ => 0,
+                };
+                Some(match (s, lane.number) {
+                    (TidX, Some(number)) if self.target.rows == Rows::OneWarp => {
+                        Linear::constant(number)
+                    }
+                    (TidX, Some(number)) => Linear {
+                        id: Some(id),
+                        offset: number,
+                        zeros: zeros | 31,
+                    },
+                    _ => Linear::of(id, zeros),
+                })
             }
             Operand::Symbol { symbol, offset } => self.evaluate_symbol(*symbol, *offset),
             Operand::Address {
@@ -275,28 +382,30 @@ impl Emitter<'_> {
     }
 
     /// One operation on two ids; the same is emitted once.
-    fn fold(&mut self, lane: &mut Lane, op: Op, a: Id, b: Id) -> Id {
-        if let Some(&id) = lane.operations.get(&(op, a, b)) {
-            return id;
+    pub(super) fn fold(&mut self, op: Op, a: Id, b: Id) -> Id {
+        match self.lanes.operations.get(&(op, a, b)) {
+            Some(&(epoch, id)) if epoch == self.epoch => id,
+            _ => {
+                let id = self.asm.op(op, Type::U32, &[a, b]);
+                self.lanes.operations.insert((op, a, b), (self.epoch, id));
+                id
+            }
         }
-        let id = self.asm.op(op, Type::U32, &[a, b]);
-        lane.operations.insert((op, a, b), id);
-        id
     }
 
     /// All of a value as one id.
-    fn whole(&mut self, lane: &mut Lane, a: Linear) -> Id {
+    fn whole(&mut self, a: Linear) -> Id {
         let offset = self.asm.u32(a.offset);
         match a.id {
             None => offset,
             Some(id) if a.offset == 0 => id,
-            Some(id) => self.fold(lane, Op::IAdd, id, offset),
+            Some(id) => self.fold(Op::IAdd, id, offset),
         }
     }
 
-    fn linear_sum(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
+    fn linear_sum(&mut self, a: Linear, b: Linear) -> Linear {
         let id = match (a.id, b.id) {
-            (Some(x), Some(y)) => Some(self.fold(lane, Op::IAdd, x, y)),
+            (Some(x), Some(y)) => Some(self.fold(Op::IAdd, x, y)),
             (x, y) => x.or(y),
         };
         Linear {
@@ -306,7 +415,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn linear_product(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
+    fn linear_product(&mut self, a: Linear, b: Linear) -> Linear {
         let (a, b) = if a.id.is_none() { (b, a) } else { (a, b) };
         match (a.id, b.id) {
             (None, _) => Linear::constant(a.offset.wrapping_mul(b.offset)),
@@ -316,37 +425,45 @@ impl Emitter<'_> {
                     x
                 } else if b.offset.is_power_of_two() {
                     let by = self.asm.u32(b.offset.trailing_zeros());
-                    self.fold(lane, Op::ShiftLeftLogical, x, by)
+                    self.fold(Op::ShiftLeftLogical, x, by)
                 } else {
                     let by = self.asm.u32(b.offset);
-                    self.fold(lane, Op::IMul, x, by)
+                    self.fold(Op::IMul, x, by)
                 }),
                 offset: a.offset.wrapping_mul(b.offset),
                 zeros: product_zeros(a.zeros, !b.offset),
             },
             (Some(_), Some(_)) => {
                 let zeros = product_zeros(a.all_zeros(), b.all_zeros());
-                let (x, y) = (self.whole(lane, a), self.whole(lane, b));
-                Linear::of(self.fold(lane, Op::IMul, x, y), zeros)
+                let (x, y) = (self.whole(a), self.whole(b));
+                Linear::of(self.fold(Op::IMul, x, y), zeros)
             }
         }
     }
 
-    fn logical(&mut self, lane: &mut Lane, op: Op, a: Linear, b: Linear, zeros: u32) -> Linear {
-        if let (None, None) = (a.id, b.id) {
-            let (x, y) = (a.offset, b.offset);
-            return Linear::constant(match op {
-                Op::BitwiseAnd => x & y,
-                Op::BitwiseOr => x | y,
-                _ => x ^ y,
-            });
-        }
-        let (x, y) = (self.whole(lane, a), self.whole(lane, b));
-        Linear::of(self.fold(lane, op, x, y), zeros)
+    /// An operation on each bit. What only constants have in both stays constant.
+    fn logical(&mut self, op: Op, a: Linear, b: Linear) -> Linear {
+        let bits = |x: u32, y: u32| match op {
+            Op::BitwiseAnd => x & y,
+            Op::BitwiseOr => x | y,
+            _ => x ^ y,
+        };
+        let apart = a.constant_bits().min(b.constant_bits());
+        let ((a, x), (b, y)) = (a.split(apart), b.split(apart));
+        let (p, q) = (a.all_zeros(), b.all_zeros());
+        let zeros = if op == Op::BitwiseAnd { p | q } else { p & q };
+        let mut result = if zeros == !0 {
+            Linear::constant(0)
+        } else {
+            let (x, y) = (self.whole(a), self.whole(b));
+            Linear::of(self.fold(op, x, y), zeros)
+        };
+        result.offset = bits(x, y);
+        result
     }
 
     /// `a ^ b`. Where b has k bits, what is a multiple of 2^k in a constant term of a has no part in it.
-    fn exclusive(&mut self, lane: &mut Lane, a: Linear, b: Linear) -> Linear {
+    fn exclusive(&mut self, a: Linear, b: Linear) -> Linear {
         let bits = |v: &Linear| 32 - (!v.all_zeros()).leading_zeros();
         let (a, b) = if bits(&a) < bits(&b) { (b, a) } else { (a, b) };
         let low = low_mask(bits(&b));
@@ -355,8 +472,7 @@ impl Emitter<'_> {
             offset: a.offset & low,
             ..a
         };
-        let zeros = rest.all_zeros() & b.all_zeros();
-        let mut result = self.logical(lane, Op::BitwiseXor, rest, b, zeros);
+        let mut result = self.logical(Op::BitwiseXor, rest, b);
         result.offset = result.offset.wrapping_add(apart);
         result
     }

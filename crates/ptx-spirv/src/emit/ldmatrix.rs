@@ -119,49 +119,89 @@ impl Emitter<'_> {
             let row = self.shared_in_window(row);
             return self.load_rows(parts, row, transposed);
         }
-        let (g, t) = self.quad();
-        // The rows this lane needs: one of each matrix, or two where transposed.
-        let mut lanes = Vec::new();
-        let mut keys = Vec::new();
-        for m in 0..count as u32 {
-            let first = self.asm.u32(8 * m);
-            if transposed {
-                let one = self.asm.u32(1);
-                let row = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, one]);
-                let row = self.asm.op(Op::IAdd, Type::U32, &[row, first]);
-                lanes.push(row);
-                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[row, one]));
-                keys.extend([100 + 2 * m, 101 + 2 * m]);
-            } else {
-                lanes.push(self.asm.op(Op::IAdd, Type::U32, &[g, first]));
-                keys.push(m);
+        let numbered = self.numbered_rows(i, address, count as u32)?;
+        if let (true, Some(rows)) = (load, &numbered) {
+            if let Some(words) = self.load_tile(rows, transposed) {
+                for (part, word) in parts.iter().zip(words) {
+                    self.set(part, Type::U32, word)?;
+                }
+                return Ok(());
             }
         }
-        let rows = match self.computed_rows(i, address, &keys, &lanes)? {
-            Some(rows) => rows,
-            None => {
-                let base = base(self)?;
-                let rows = self.row_bases(base, &keys, &lanes);
-                rows.into_iter().map(|row| (row, 0)).collect()
-            }
-        };
-        let within = if transposed {
-            let one = self.asm.u32(1);
-            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[g, one])
-        } else {
-            let two = self.asm.u32(2);
-            self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, two])
-        };
-        let at: Vec<Address> = rows
-            .into_iter()
-            .map(|(row, constant)| {
-                let id = self.asm.op(Op::IAdd, Type::U32, &[row, within]);
-                Address {
-                    space: memory::Space::Shared,
-                    id: self.offset(id, Type::U32, offset.wrapping_add(i64::from(constant))),
-                }
+        // Rows are read as they are, and the matrices transposed afterwards.
+        let exchanged = load && transposed && self.target.matrix_units.transposes;
+        let transposed = transposed && !exchanged;
+        let (g, t) = self.quad();
+        let (one, two) = (self.asm.u32(1), self.asm.u32(2));
+        let within = if transposed { (g, one) } else { (t, two) };
+        let within = self.fold(Op::ShiftLeftLogical, within.0, within.1);
+        // The rows this lane needs: one of each matrix, or two where transposed.
+        let needed: Vec<(usize, Id, u32)> = (0..count)
+            .flat_map(|m| match transposed {
+                true => vec![(m, t, 0), (m, t, 1)],
+                false => vec![(m, g, 0)],
             })
             .collect();
+        let mut at = None;
+        if let Some(rows) = &numbered {
+            at = needed
+                .iter()
+                .map(|&(m, row, beside)| {
+                    let row = match transposed {
+                        true => self.fold(Op::ShiftLeftLogical, row, one),
+                        false => row,
+                    };
+                    self.numbered_row(rows, m, (row, beside), within)
+                })
+                .collect::<Option<Vec<Id>>>();
+        }
+        let at = match at {
+            Some(at) => at,
+            None => {
+                let mut lanes = Vec::new();
+                let mut keys = Vec::new();
+                for &(m, row, beside) in &needed {
+                    let mut lane = row;
+                    if transposed {
+                        lane = self.fold(Op::ShiftLeftLogical, lane, one);
+                    }
+                    let (first, key) = (8 * m as u32 + beside, m as u32);
+                    lanes.push(self.offset(lane, Type::U32, i64::from(first)));
+                    keys.push(match transposed {
+                        true => 100 + 2 * key + beside,
+                        false => key,
+                    });
+                }
+                let rows = match self.computed_rows(i, address, &keys, &lanes)? {
+                    Some(rows) => rows,
+                    None => {
+                        let base = base(self)?;
+                        let rows = self.row_bases(base, &keys, &lanes);
+                        rows.into_iter().map(|row| (row, 0)).collect()
+                    }
+                };
+                rows.into_iter()
+                    .map(|(row, constant)| {
+                        let id = self.fold(Op::IAdd, row, within);
+                        let constant = i64::from(constant);
+                        self.offset(id, Type::U32, offset.wrapping_add(constant))
+                    })
+                    .collect()
+            }
+        };
+        let space = memory::Space::Shared;
+        let at: Vec<Address> = at.into_iter().map(|id| Address { space, id }).collect();
+        if exchanged {
+            let words: Vec<Id> = at
+                .into_iter()
+                .map(|at| self.load(at, Type::U32, Access::default()))
+                .collect();
+            let words = self.transposed(&words);
+            for (part, word) in parts.iter().zip(words) {
+                self.set(part, Type::U32, word)?;
+            }
+            return Ok(());
+        }
         for (m, part) in parts.iter().enumerate() {
             match (load, transposed) {
                 (true, false) => {

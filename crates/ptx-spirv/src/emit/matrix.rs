@@ -342,13 +342,12 @@ impl Emitter<'_> {
     /// movmatrix.trans: element (2t + n, g) for n = 0, 1, which lane 4(2t + n) + g/2 holds in its half g % 2.
     fn transpose(&mut self, i: &Instruction) -> Result<()> {
         let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        if self.target.matrix_units.transposes {
+            let words = self.transposed(&[a]);
+            return self.set(self.operand(i, 0)?, Type::U32, words[0]);
+        }
         let (g, t) = self.quad();
-        let (one, two, three, four) = (
-            self.asm.u32(1),
-            self.asm.u32(2),
-            self.asm.u32(3),
-            self.asm.u32(4),
-        );
+        let (one, three, four) = (self.asm.u32(1), self.asm.u32(3), self.asm.u32(4));
         let column = self.asm.op(Op::ShiftRightLogical, Type::U32, &[g, one]);
         let eight_t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, three]);
         let first = self.asm.op(Op::IAdd, Type::U32, &[eight_t, column]);
@@ -356,7 +355,6 @@ impl Emitter<'_> {
         let words = self.gather(a, &[first, second]);
         let half = self.asm.op(Op::BitwiseAnd, Type::U32, &[g, one]);
         let shift = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[half, four]);
-        let _ = two;
         let halves: Vec<Id> = words
             .iter()
             .map(|&w| {

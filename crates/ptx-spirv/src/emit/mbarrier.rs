@@ -218,7 +218,10 @@ impl Emitter<'_> {
     /// cp.reduce.async.bulk: the elements one by one, each a reduction.
     pub(super) fn bulk_copy(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
-        if i.has(M::Tensor) || i.has(M::MulticastCluster) || i.has(M::CpMask) {
+        if i.has(M::Tensor) {
+            return self.tensor_copy(i);
+        }
+        if i.has(M::MulticastCluster) || i.has(M::CpMask) {
             return unsupported(i);
         }
         if i.has(M::Prefetch) {
@@ -288,7 +291,7 @@ impl Emitter<'_> {
     }
 
     /// Does `f` for each offset from 0 to `size` in steps.
-    fn for_each_part(
+    pub(super) fn for_each_part(
         &mut self,
         size: Id,
         step: u32,

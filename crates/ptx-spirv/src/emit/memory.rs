@@ -195,7 +195,11 @@ impl Emitter<'_> {
             return id;
         }
         let c = self.asm.constant(ty, offset as u64);
-        self.asm.op(Op::IAdd, ty, &[id, c])
+        let sum = self.asm.op(Op::IAdd, ty, &[id, c]);
+        if ty == Type::U32 {
+            self.sums.insert(sum, (id, offset as i32));
+        }
+        sum
     }
 
     /// The address as a device address, for spaces that are made of those.
@@ -473,12 +477,25 @@ impl Emitter<'_> {
 
     /// A pointer into workgroup memory, through the view of the type.
     pub(crate) fn shared_pointer(&mut self, offset: Id, ty: Type) -> Id {
-        let shift = self.asm.u32(ty.size().trailing_zeros());
-        let index = if ty.size() == 1 {
-            offset
-        } else {
-            self.asm
-                .op(Op::ShiftRightLogical, Type::U32, &[offset, shift])
+        let bits = ty.size().trailing_zeros();
+        let shift = self.asm.u32(bits);
+        // Compilers do not know that addresses are aligned, and clear the lowest bits again: once for all places at constant
+        // distances from the same one.
+        let (from, constant) = match self.sums.get(&offset) {
+            Some(&(from, constant)) if constant.trailing_zeros() >= bits => (from, constant),
+            _ => (offset, 0),
+        };
+        let index = match bits {
+            0 => from,
+            // What the constant is added to can lie below the memory's start.
+            _ => self.fold(Op::ShiftRightArithmetic, from, shift),
+        };
+        let index = match constant >> bits {
+            0 => index,
+            constant => {
+                let constant = self.asm.u32(constant as u32);
+                self.asm.op(Op::IAdd, Type::U32, &[index, constant])
+            }
         };
         self.shared_element(ty, index)
     }

@@ -21,6 +21,7 @@ mod cooperative;
 mod cooperative_memory;
 mod double;
 mod entry;
+mod exponential;
 mod float;
 mod half;
 mod home;
@@ -29,6 +30,7 @@ mod lane_addresses;
 mod ldmatrix;
 mod local;
 mod matrix;
+mod matrix_rows;
 mod mbarrier;
 mod memory;
 mod moves;
@@ -41,6 +43,7 @@ mod special;
 mod stack;
 mod subnormal;
 mod surface;
+mod tensor;
 mod texture;
 mod video;
 pub mod warp_state;
@@ -76,9 +79,10 @@ pub(crate) use stack::STACK_BYTES;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
-/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device.
+/// Whether the kernel has barriers of a part of the block that are words in shared memory on the device: where a warp is a
+/// subgroup.
 pub(crate) fn has_partial_barriers(target: &Target, graph: &Graph) -> bool {
-    target.partial_barriers && target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
+    target.warps == Warps::Subgroup32 && graph.uses_partial_barriers()
 }
 
 /// Loop control: the CUDA compiler has unrolled what is worth it, and a driver that does so again makes loops larger than
@@ -143,8 +147,14 @@ pub(crate) struct Emitter<'a> {
     active: FxHashMap<crate::active::Arm, Id>,
     pub(crate) matrix: matrix::Batch,
     definitions: lane_addresses::Definitions,
-    /// What is known of other lanes, by the key of the lane.
-    lanes: FxHashMap<u32, lane_addresses::Lane>,
+    /// What is known of other lanes.
+    lanes: lane_addresses::Lanes,
+    /// Halves, as bits, and the single-precision numbers that were rounded to them.
+    halves_of: FxHashMap<Id, Id>,
+    /// [`Graph::leaves_registers`]
+    leaves_registers: Vec<bool>,
+    /// Sums of a value and a constant, of 32 bits.
+    sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
     provenance: Option<Provenance>,
     pub(crate) subnormals: subnormal::Subnormals,
@@ -154,6 +164,15 @@ pub(crate) struct Emitter<'a> {
     flushed: FxHashSet<Id>,
     /// What flushing a number gave, with the epoch that knows it.
     flushed_as: FxHashMap<Id, (u32, Id)>,
+}
+
+/// What a read of a texture takes behind its other parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct More {
+    /// A sampler's handle.
+    pub(crate) sampler: bool,
+    /// x, y and z in texels, to be added.
+    pub(crate) offset: bool,
 }
 
 /// Functions of the shader that kernels call.
@@ -199,14 +218,23 @@ pub(crate) enum Helper {
         axes: u8,
         /// With a level.
         explicit: bool,
+        /// What else it takes.
+        more: More,
     },
     /// A sample: handle, x, y, z, layer, level of detail.
     Sample {
         /// Coordinates that are used.
         axes: u8,
+        /// What else it takes.
+        more: More,
     },
     /// A channel of four texels: handle, x, y, layer, channel.
-    Gather,
+    Gather {
+        /// What else it takes.
+        more: More,
+    },
+    /// The texel that four numbers are in a surface's format, from its first byte on: handle, numbers.
+    PackTexel,
     /// Place on the face and face of a direction in a cube.
     CubeFace,
     /// The change of the place on the face, of a direction and its change.
@@ -258,7 +286,10 @@ pub(crate) fn emit(
         } else {
             lane_addresses::Definitions::default()
         },
-        lanes: FxHashMap::default(),
+        lanes: lane_addresses::Lanes::default(),
+        halves_of: FxHashMap::default(),
+        leaves_registers: graph.leaves_registers(),
+        sums: FxHashMap::default(),
         provenance,
         subnormals,
         preserve_subnormals,
@@ -993,7 +1024,7 @@ impl<'a> Emitter<'a> {
             Mma | Wmma | Ldmatrix | Stmatrix | Movmatrix => self.matrix(i),
             Call | Trap | Brkpt => self.call(i),
             Mbarrier => self.mbarrier(i),
-            Tex | Tld4 | Txq | Suq => self.texture(i),
+            Tex | Tld4 | Txq | Suq | Istypep => self.texture(i),
             Suld | Sust | Sured => self.surface(i),
             Alloca | Stacksave | Stackrestore => self.stack(i),
             // A cluster is one block, whose rank is 0.

@@ -74,6 +74,11 @@ impl Emitter<'_> {
                     let v = self.asm.op(Op::CompositeConstruct, whole, &[a, b]);
                     return self.set(d, whole, v);
                 }
+                if let (2, [low, high], false) = (bytes, &parts[..], self.yields()) {
+                    let (low, high) = (self.value(low, part)?, self.value(high, part)?);
+                    let v = self.pack_for(d, low, high);
+                    return self.set(d, Type::U32, v);
+                }
                 let unsigned = Type::unsigned(whole.size());
                 let mut all = None;
                 for (n, a) in parts.iter().enumerate() {
@@ -151,6 +156,10 @@ impl Emitter<'_> {
             Place::Register(r) => self.register(r),
             Place::Constant(bits) => Value {
                 id: self.asm.constant(Type::U64, bits),
+                ty: Type::U64,
+            },
+            Place::Reference(at) => Value {
+                id: self.reference(at),
                 ty: Type::U64,
             },
             Place::Words { .. } => {

@@ -24,14 +24,115 @@ struct Axis {
     mode: Id,
 }
 
+/// How a texture is read: words of its descriptor, or of that of a sampler of its own.
+struct Reading {
+    /// Where the border's colour is.
+    border: Id,
+    flags: Id,
+    modes: Id,
+    levels: Id,
+    bias: Id,
+    least: Id,
+    most: Id,
+    /// Added to the indices.
+    offset: Option<[Id; 3]>,
+}
+
 impl Emitter<'_> {
+    /// Starts a helper whose first parameter is a texture's handle.
+    fn begin_reading(&mut self, id: Id, parameters: &[Type], more: More) -> (Vec<Id>, Reading) {
+        let mut types = parameters.to_vec();
+        types.extend(more.sampler.then_some(Type::U64));
+        types.extend(more.offset.then_some([Type::U32; 3]).into_iter().flatten());
+        let p = self.asm.begin_function(id, TEXEL, &types);
+        let mut rest = p[parameters.len()..].iter().copied();
+        let sampler = if more.sampler { rest.next() } else { None };
+        let how = sampler.unwrap_or(p[0]);
+        let format = self.descriptor_words(how, offset::FORMAT);
+        let words = self.descriptor_words(how, offset::SAMPLER);
+        let [modes, mut levels, bias, least] = [0, 1, 2, 3].map(|n| self.part(words, n));
+        let [bias, least] = [bias, least].map(|word| self.as_single(word));
+        let most = {
+            let at = self.offset(how, Type::U64, offset::MOST_LEVEL.into());
+            self.load_device(at, Type::F32, READ_ONLY)
+        };
+        let mut flags = self.part(format, 3);
+        if sampler.is_some() {
+            let words = self.descriptor_words(p[0], offset::SAMPLER);
+            levels = self.part(words, 1);
+            // Whether coordinates are normalised is the texture's, but for samplers that force it.
+            let of_texture = self.descriptor_words(p[0], offset::FORMAT);
+            let of_texture = self.part(of_texture, 3);
+            let [bit, kept, forced] = [
+                ::texture::FLAG_NORMALIZED_COORDINATES,
+                ::texture::FLAG_LINEAR | ::texture::FLAG_LINEAR_LEVELS,
+                ::texture::FLAG_FORCE_UNNORMALIZED,
+            ]
+            .map(|n| self.asm.u32(n));
+            let is_forced = self.n(Op::BitwiseAnd, flags, forced);
+            let zero = self.asm.u32(0);
+            let is_forced = self.test(Op::INotEqual, is_forced, zero);
+            let normalized = self.n(Op::BitwiseAnd, of_texture, bit);
+            let normalized = self.pick(Type::U32, is_forced, zero, normalized);
+            let kept = self.n(Op::BitwiseAnd, flags, kept);
+            flags = self.n(Op::BitwiseOr, kept, normalized);
+        }
+        let offset = match more.offset {
+            true => Some(std::array::from_fn(|_| rest.next().unwrap_or(p[0]))),
+            false => None,
+        };
+        let reading = Reading {
+            border: how,
+            flags,
+            modes,
+            levels,
+            bias,
+            least,
+            most,
+            offset,
+        };
+        (p, reading)
+    }
+
+    /// An index with the offset of its axis.
+    fn moved(&mut self, index: Id, reading: &Reading, axis: usize) -> Id {
+        match reading.offset {
+            Some(offset) => self.n(Op::IAdd, index, offset[axis]),
+            None => index,
+        }
+    }
+
+    /// A texel: its handle, level, x, y and slice.
+    fn read_texel(&mut self, place: [Id; 5], reading: &Reading) -> Id {
+        let texel = self.call_helper(Helper::Texel, TEXEL, &place);
+        if place[0] == reading.border {
+            return texel;
+        }
+        // The border's colour is the sampler's.
+        let outside = self.asm.u32(OUTSIDE);
+        let mut border = self.test(Op::IEqual, place[2], outside);
+        for index in &place[3..] {
+            let out = self.test(Op::IEqual, *index, outside);
+            border = self.test(Op::LogicalOr, border, out);
+        }
+        let colour = self.descriptor_words(reading.border, offset::BORDER);
+        let four = Type::Vector(Scalar::Bool, 4);
+        let border = self.asm.op(Op::CompositeConstruct, four, &[border; 4]);
+        self.pick(TEXEL, border, colour, texel)
+    }
+
     pub(super) fn write_texture_helper(&mut self, helper: Helper, id: Id) {
         match helper {
             Helper::TextureIndex => self.write_texture_index(id),
             Helper::Texel => self.write_texel(id),
-            Helper::Fetch { axes, explicit } => self.write_fetch(id, axes, explicit),
-            Helper::Sample { axes } => self.write_sample(id, axes),
-            Helper::Gather => self.write_gather(id),
+            Helper::Fetch {
+                axes,
+                explicit,
+                more,
+            } => self.write_fetch(id, axes, explicit, more),
+            Helper::Sample { axes, more } => self.write_sample(id, axes, more),
+            Helper::Gather { more } => self.write_gather(id, more),
+            Helper::PackTexel => self.write_pack_texel(id),
             Helper::CubeSlope => self.write_cube_slope(id),
             _ => self.write_cube_face(id),
         }
@@ -131,7 +232,7 @@ impl Emitter<'_> {
     fn texel_inside(&mut self, handle: Id, level: Id, x: Id, y: Id, slice: Id) -> Id {
         let u = Type::U32;
         let format = self.descriptor_words(handle, offset::FORMAT);
-        let [bits, channels, kind] = [0, 1, 2].map(|n| self.part(format, n));
+        let [bits, channels, kind, flags] = [0, 1, 2, 3].map(|n| self.part(format, n));
         let three = self.asm.u32(3);
         let bytes = self.n(Op::ShiftRightLogical, bits, three);
         let size = self.n(Op::IMul, bytes, channels);
@@ -238,11 +339,64 @@ impl Emitter<'_> {
             let there = self.test(Op::ULessThan, c, channels);
             parts.push(self.pick(u, there, value, zero));
         }
-        self.asm.op(Op::CompositeConstruct, TEXEL, &parts)
+        let texel = self.asm.op(Op::CompositeConstruct, TEXEL, &parts);
+        let srgb = self.has_flag(flags, ::texture::FLAG_SRGB);
+        self.choose(srgb, TEXEL, |e| e.linear_texel(texel), |_| texel)
+    }
+
+    /// A texel of sRGB numbers as linear ones, as [`texture::linear_of_srgb`] has it.
+    fn linear_texel(&mut self, texel: Id) -> Id {
+        use ::texture::srgb;
+        let f = Type::F32;
+        let result = self.asm.variable(TEXEL);
+        let root = self.asm.variable(f);
+        self.asm.void(Op::Store, &[result, texel]);
+        let [last, slope, shift, scale, first, start, kept, gained] = [
+            srgb::LAST_OF_LINE,
+            srgb::SLOPE,
+            srgb::SHIFT,
+            srgb::SCALE,
+            srgb::FIRST[0],
+            srgb::FIRST[1],
+            srgb::KEPT,
+            srgb::GAINED,
+        ]
+        .map(|n| self.literal_f32(n));
+        let (three, steps) = (self.asm.u32(3), self.asm.u32(srgb::STEPS));
+        self.count_up(three, |e, n| {
+            let old = e.asm.op(Op::Load, TEXEL, &[result]);
+            let v = e.asm.op(Op::VectorExtractDynamic, Type::U32, &[old, n]);
+            let v = e.as_single(v);
+            let base = e.real(Op::FAdd, v, shift);
+            let base = e.real(Op::FMul, base, scale);
+            let square = e.real(Op::FMul, base, base);
+            let guess = e.real(Op::FMul, square, first);
+            let guess = e.real(Op::FAdd, guess, start);
+            e.asm.void(Op::Store, &[root, guess]);
+            e.count_up(steps, |e, _| {
+                let r = e.asm.op(Op::Load, f, &[root]);
+                let power = e.real(Op::FMul, r, r);
+                let power = e.real(Op::FMul, power, power);
+                let a = e.real(Op::FMul, r, kept);
+                let b = e.real(Op::FMul, square, gained);
+                let b = e.real(Op::FDiv, b, power);
+                let r = e.real(Op::FAdd, a, b);
+                e.asm.void(Op::Store, &[root, r]);
+            });
+            let r = e.asm.op(Op::Load, f, &[root]);
+            let curve = e.real(Op::FMul, square, r);
+            let line = e.real(Op::FMul, v, slope);
+            let is_line = e.test(Op::FOrdLessThanEqual, v, last);
+            let v = e.pick(f, is_line, line, curve);
+            let v = e.asm.op(Op::Bitcast, Type::U32, &[v]);
+            let new = e.asm.op(Op::VectorInsertDynamic, TEXEL, &[old, v, n]);
+            e.asm.void(Op::Store, &[result, new]);
+        });
+        self.asm.op(Op::Load, TEXEL, &[result])
     }
 
     /// The address mode of an axis.
-    fn mode_of(&mut self, modes: Id, axis: u32) -> Id {
+    pub(super) fn mode_of(&mut self, modes: Id, axis: u32) -> Id {
         let (at, eight) = (self.asm.u32(8 * axis), self.asm.u32(8));
         self.asm
             .op(Op::BitFieldUExtract, Type::U32, &[modes, at, eight])
@@ -262,15 +416,12 @@ impl Emitter<'_> {
 
     /// The texel at integer coordinates. Address modes are for those with an explicit level; without, there are zeros outside
     /// of the texture, as outside of its levels. (PTX says nothing of all this: it is what NVIDIA's hardware does.)
-    fn write_fetch(&mut self, id: Id, axes: u8, explicit: bool) {
+    fn write_fetch(&mut self, id: Id, axes: u8, explicit: bool, more: More) {
         let u = Type::U32;
-        let p = self
-            .asm
-            .begin_function(id, TEXEL, &[Type::U64, u, u, u, u, u]);
+        let (p, reading) = self.begin_reading(id, &[Type::U64, u, u, u, u, u], more);
         let (handle, layer, level) = (p[0], p[4], p[5]);
         let extent = self.descriptor_words(handle, offset::EXTENT);
-        let sampler = self.descriptor_words(handle, offset::SAMPLER);
-        let (modes, levels) = (self.part(sampler, 0), self.part(sampler, 1));
+        let (modes, levels) = (reading.modes, reading.levels);
         let zero = self.asm.u32(0);
         let mut inside = self.test(Op::ULessThan, level, levels);
         let level = self.pick(u, inside, level, zero);
@@ -278,7 +429,7 @@ impl Emitter<'_> {
         for axis in 0..u32::from(axes) {
             let size = self.part(extent, axis);
             let size = self.at_level(size, level);
-            let index = p[1 + axis as usize];
+            let index = self.moved(p[1 + axis as usize], &reading, axis as usize);
             if explicit {
                 let mode = self.mode_of(modes, axis);
                 at[axis as usize] = self.index_of(index, size, mode);
@@ -292,7 +443,7 @@ impl Emitter<'_> {
             3 => at[2],
             _ => self.layer_within(layer, extent),
         };
-        let texel = self.call_helper(Helper::Texel, TEXEL, &[handle, level, at[0], at[1], slice]);
+        let texel = self.read_texel([handle, level, at[0], at[1], slice], &reading);
         let parts = [0, 1, 2, 3].map(|n| {
             let part = self.part(texel, n);
             self.pick(u, inside, part, zero)
@@ -338,11 +489,9 @@ impl Emitter<'_> {
     }
 
     /// A sample at a point and a level of detail.
-    fn write_sample(&mut self, id: Id, axes: u8) {
+    fn write_sample(&mut self, id: Id, axes: u8, more: More) {
         let (u, f) = (Type::U32, Type::F32);
-        let p = self
-            .asm
-            .begin_function(id, TEXEL, &[Type::U64, f, f, f, u, f]);
+        let (p, reading) = self.begin_reading(id, &[Type::U64, f, f, f, u, f], more);
         let (handle, layer, detail) = (p[0], p[4], p[5]);
         let result = self.asm.variable(TEXEL);
         let sums: [Id; 4] = std::array::from_fn(|_| self.asm.variable(f));
@@ -351,17 +500,17 @@ impl Emitter<'_> {
             self.asm.void(Op::Store, &[sum, nought]);
         }
         let extent = self.descriptor_words(handle, offset::EXTENT);
-        let format = self.descriptor_words(handle, offset::FORMAT);
-        let sampler = self.descriptor_words(handle, offset::SAMPLER);
-        let most = {
-            let at = self.offset(handle, Type::U64, offset::MOST_LEVEL.into());
-            self.load_device(at, f, READ_ONLY)
-        };
-        let flags = self.part(format, 3);
+        let Reading {
+            flags,
+            modes,
+            levels,
+            bias,
+            least,
+            most,
+            ..
+        } = reading;
         let linear = self.has_flag(flags, ::texture::FLAG_LINEAR);
         let between = self.has_flag(flags, ::texture::FLAG_LINEAR_LEVELS);
-        let [modes, levels, bias, least] = [0, 1, 2, 3].map(|n| self.part(sampler, n));
-        let [bias, least] = [bias, least].map(|word| self.as_single(word));
         let [zero, single, two] = [0, 1, 2].map(|n| self.asm.u32(n));
 
         // The level, and the weight of the next one.
@@ -413,14 +562,14 @@ impl Emitter<'_> {
                     let upper = e.has_flag(tap, 1 << index);
                     let next = e.pick(u, upper, single, zero);
                     let first = e.n(Op::IAdd, axis.first, next);
+                    let first = e.moved(first, &reading, index);
                     at[index] = e.index_of(first, axis.size, axis.mode);
                     let rest = e.real(Op::FSub, one, axis.fraction);
                     let part = e.pick(f, upper, axis.fraction, rest);
                     weight = e.real(Op::FMul, weight, part);
                 }
                 let slice = if axes == 3 { at[2] } else { layer };
-                let texel =
-                    e.call_helper(Helper::Texel, TEXEL, &[handle, level, at[0], at[1], slice]);
+                let texel = e.read_texel([handle, level, at[0], at[1], slice], &reading);
                 e.asm.void(Op::Store, &[result, texel]);
                 // What has no weight counts for nothing, infinities too.
                 let counts = e.test(Op::FOrdNotEqual, weight, nought);
@@ -452,14 +601,12 @@ impl Emitter<'_> {
     }
 
     /// A channel of four texels: left and right of the upper row of indices, then of the lower, counter-clockwise.
-    fn write_gather(&mut self, id: Id) {
+    fn write_gather(&mut self, id: Id, more: More) {
         let (u, f) = (Type::U32, Type::F32);
-        let p = self.asm.begin_function(id, TEXEL, &[Type::U64, f, f, u, u]);
+        let (p, reading) = self.begin_reading(id, &[Type::U64, f, f, u, u], more);
         let (handle, layer, channel) = (p[0], p[3], p[4]);
         let extent = self.descriptor_words(handle, offset::EXTENT);
-        let format = self.descriptor_words(handle, offset::FORMAT);
-        let sampler = self.descriptor_words(handle, offset::SAMPLER);
-        let (flags, modes) = (self.part(format, 3), self.part(sampler, 0));
+        let (flags, modes) = (reading.flags, reading.modes);
         let (zero, single) = (self.asm.u32(0), self.asm.u32(1));
         let linear = self.asm.constant(Type::Bool, 1);
         let layer = self.layer_within(layer, extent);
@@ -478,12 +625,14 @@ impl Emitter<'_> {
             let next = e.n(Op::IAdd, n, single);
             let right = e.has_flag(next, 2);
             let below = e.test(Op::ULessThan, n, two);
-            let at = [(right, &axis[0]), (below, &axis[1])].map(|(upper, axis)| {
+            let at = [(right, 0), (below, 1)].map(|(upper, number): (Id, usize)| {
+                let axis = &axis[number];
                 let step = e.pick(u, upper, single, zero);
                 let index = e.n(Op::IAdd, axis.first, step);
+                let index = e.moved(index, &reading, number);
                 e.index_of(index, axis.size, axis.mode)
             });
-            let texel = e.call_helper(Helper::Texel, TEXEL, &[handle, zero, at[0], at[1], layer]);
+            let texel = e.read_texel([handle, zero, at[0], at[1], layer], &reading);
             let value = e.asm.op(Op::VectorExtractDynamic, u, &[texel, channel]);
             let old = e.asm.op(Op::Load, TEXEL, &[result]);
             let new = e.asm.op(Op::VectorInsertDynamic, TEXEL, &[old, value, n]);

@@ -137,7 +137,9 @@ impl Emitter<'_> {
             | ReservedSmemOffset1 => zero(self),
             // What only a driver writes, and performance counters that nobody has started.
             Envreg0 | Pm0 | Pm1 | Pm2 | Pm3 | Pm4 | Pm5 | Pm6 | Pm7 => zero(self),
-            Pm0_64 | Pm1_64 | Pm2_64 | Pm3_64 | Pm4_64 | Pm5_64 | Pm6_64 | Pm7_64 => Ok(Value {
+            // No graph is launched by a kernel: it is 0 outside of those.
+            CurrentGraphExec | Pm0_64 | Pm1_64 | Pm2_64 | Pm3_64 | Pm4_64 | Pm5_64 | Pm6_64
+            | Pm7_64 => Ok(Value {
                 id: self.asm.constant(Type::U64, 0),
                 ty: Type::U64,
             }),

@@ -8,11 +8,15 @@
 
 use super::memory::Access;
 use super::*;
-use ::texture::offset;
+use ::texture::{offset, Class, CHANNEL_DATA_TYPE};
 use rspirv::spirv::GLOp;
 
 /// A texel as it is read: four words.
 pub(super) const TEXEL: Type = Type::Vector(Scalar::U32, 4);
+/// By a format's kind, where its numbers of 8 bits are among the channel data types, four bits each.
+const CHANNEL_KINDS: u32 = 0x2_0c7a;
+/// By the number of channels, where their order is among the channel orders, four bits each.
+const CHANNEL_ORDERS: u32 = 0x5_0200;
 /// Textures do not change while a kernel reads them.
 pub(super) const READ_ONLY: Access = Access {
     volatile: false,
@@ -117,7 +121,17 @@ impl Emitter<'_> {
 
     // ---- instructions ----
 
-    /// The handle of a texture or surface operand.
+    /// The handle of a reference, which the launch has put into the parameter block.
+    pub(super) fn reference(&mut self, at: u32) -> Id {
+        if self.info.inline_parameters {
+            return self.inline_parameter(at, Type::U64);
+        }
+        let base = self.push(entry::Push::Parameters);
+        let at = self.offset(base, Type::U64, at.into());
+        self.load_device(at, Type::U64, READ_ONLY)
+    }
+
+    /// The handle of a texture, sampler or surface operand.
     pub(super) fn texture_handle(&mut self, o: &Operand) -> Result<Id> {
         match o {
             Operand::Address {
@@ -128,36 +142,37 @@ impl Emitter<'_> {
                 let id = self.cast(v, Type::U64);
                 Ok(self.offset(id, Type::U64, *offset))
             }
-            Operand::Symbol { symbol, .. }
+            Operand::Symbol { symbol, offset }
             | Operand::Address {
                 base: ptx::AddressBase::Symbol(symbol),
-                ..
-            } => Err(EmitError::Unsupported(format!(
-                "the texture, sampler or surface reference {}: only handles (texture objects) are supported",
-                self.symbol_name(*symbol)
-            ))),
+                offset,
+            } => match (self.place(*symbol)?, *offset) {
+                (Place::Reference(at), 0) => Ok(self.reference(at)),
+                _ => Err(EmitError::Invalid(format!(
+                    "{} is no texture, sampler or surface reference",
+                    self.symbol_name(*symbol)
+                ))),
+            },
             o => self.value(o, Type::U64),
         }
     }
 
-    /// `[handle, {coordinates}]`: the handle and the coordinates' operands.
+    /// `[handle, {coordinates}]`: the handle, that of a sampler of its own (in the independent texturing mode), and the
+    /// coordinates' operands.
     pub(super) fn texture_operands<'i>(
         &mut self,
         i: &'i Instruction,
         index: usize,
-    ) -> Result<(Id, &'i [Operand])> {
+    ) -> Result<(Id, Option<Id>, &'i [Operand])> {
         match self.operand(i, index)? {
             Operand::TextureAddress(parts) if parts.len() == 2 => {
                 let handle = self.texture_handle(&parts[0])?;
-                Ok((handle, Self::elements(&parts[1])))
+                Ok((handle, None, Self::elements(&parts[1])))
             }
-            // A sampler of its own, in the independent texturing mode.
-            Operand::TextureAddress(parts) => {
-                self.texture_handle(&parts[1])?;
-                Err(EmitError::Unsupported(format!(
-                    "{} with a separate sampler",
-                    i.mnemonic()
-                )))
+            Operand::TextureAddress(parts) if parts.len() == 3 => {
+                let handle = self.texture_handle(&parts[0])?;
+                let sampler = self.texture_handle(&parts[1])?;
+                Ok((handle, Some(sampler), Self::elements(&parts[2])))
             }
             _ => Err(EmitError::Invalid(
                 "a texture access without coordinates".into(),
@@ -165,9 +180,44 @@ impl Emitter<'_> {
         }
     }
 
+    /// What follows the other operands: an offset in texels (PTX ISA, "tex", operand e). Gives three numbers where there is one.
+    fn texel_offset(&mut self, i: &Instruction, index: usize, axes: u8) -> Result<Option<[Id; 3]>> {
+        let Some(o) = i.operands.get(index) else {
+            return Ok(None);
+        };
+        let is_number = matches!(self.declared(o), Some(Modifier::F32))
+            || matches!(o, Operand::Single(_) | Operand::Double(_));
+        let parts = Self::elements(o);
+        if is_number || i.operands.len() > index + 1 {
+            return Err(EmitError::Unsupported(format!(
+                "{} with a depth to compare with: CUDA has no textures of depths",
+                i.mnemonic()
+            )));
+        }
+        if parts.len() < axes.into() {
+            return Err(EmitError::Invalid("an offset of too few axes".into()));
+        }
+        let mut offset = [self.asm.u32(0); 3];
+        for (to, part) in offset.iter_mut().zip(&parts[..axes.into()]) {
+            *to = self.value(part, Type::U32)?;
+        }
+        Ok(Some(offset))
+    }
+
+    /// The parameters that a helper takes besides its own.
+    fn more(arguments: &mut Vec<Id>, sampler: Option<Id>, offset: Option<[Id; 3]>) -> More {
+        arguments.extend(sampler);
+        arguments.extend(offset.into_iter().flatten());
+        More {
+            sampler: sampler.is_some(),
+            offset: offset.is_some(),
+        }
+    }
+
     pub(super) fn texture(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Txq | Opcode::Suq => return self.texture_query(i),
+            Opcode::Istypep => return self.is_type(i),
             Opcode::Tld4 => return self.texture_gather(i),
             Opcode::Tex => {}
             _ => return unsupported(i),
@@ -179,13 +229,27 @@ impl Emitter<'_> {
         let operands = 2 + usize::from(explicit) + 2 * usize::from(gradient);
         let mut types = i.types();
         let (result, coordinate) = (types.next(), types.next());
-        let known = matches!(result, Some(Modifier::F32 | Modifier::U32 | Modifier::S32))
-            && i.has(Modifier::V4);
-        // What follows is an offset in texels, or a value to compare the depth with.
-        if !known || i.operands.len() != operands {
+        let known = match result {
+            Some(Modifier::F32 | Modifier::U32 | Modifier::S32 | Modifier::F16) => {
+                i.has(Modifier::V4)
+            }
+            Some(Modifier::F16x2) => i.has(Modifier::V2),
+            _ => false,
+        };
+        if !known {
             return unsupported(i);
         }
-        let (handle, parts) = self.texture_operands(i, 1)?;
+        if i.operands.len() < operands {
+            return Err(EmitError::Invalid(
+                "a texture access without a level".into(),
+            ));
+        }
+        let (handle, sampler, parts) = self.texture_operands(i, 1)?;
+        let offset = match geometry.cube {
+            true if i.operands.len() > operands => return unsupported(i),
+            true => None,
+            false => self.texel_offset(i, operands, geometry.axes)?,
+        };
         let needed = usize::from(geometry.layered)
             + if geometry.cube {
                 3
@@ -216,11 +280,14 @@ impl Emitter<'_> {
                 }
                 let [x, y, z] = xyz;
                 let axes = geometry.axes;
-                self.call_helper(
-                    Helper::Fetch { axes, explicit },
-                    TEXEL,
-                    &[handle, x, y, z, layer, level],
-                )
+                let mut arguments = vec![handle, x, y, z, layer, level];
+                let more = Self::more(&mut arguments, sampler, offset);
+                let helper = Helper::Fetch {
+                    axes,
+                    explicit,
+                    more,
+                };
+                self.call_helper(helper, TEXEL, &arguments)
             }
             Some(Modifier::F32) => {
                 let mut xyz = [self.literal_f32(0.0); 3];
@@ -243,19 +310,18 @@ impl Emitter<'_> {
                 };
                 let [x, y, z] = xyz;
                 let axes = geometry.axes;
-                self.call_helper(
-                    Helper::Sample { axes },
-                    TEXEL,
-                    &[handle, x, y, z, layer, level],
-                )
+                let mut arguments = vec![handle, x, y, z, layer, level];
+                let more = Self::more(&mut arguments, sampler, offset);
+                self.call_helper(Helper::Sample { axes, more }, TEXEL, &arguments)
             }
             _ => return unsupported(i),
         };
-        self.set_texel(self.operand(i, 0)?, texel)
+        self.set_texel(self.operand(i, 0)?, texel, result)
     }
 
-    /// Writes the four results, and the predicate that says whether the texel is resident.
-    fn set_texel(&mut self, to: &Operand, texel: Id) -> Result<()> {
+    /// Writes the four results, as half precision where the type is that, and the predicate that says whether the texel is
+    /// resident.
+    fn set_texel(&mut self, to: &Operand, texel: Id, ty: Option<ScalarType>) -> Result<()> {
         let to = match to {
             Operand::Pair(pair) => {
                 let resident = self.asm.constant(Type::Bool, 1);
@@ -264,6 +330,32 @@ impl Emitter<'_> {
             }
             one => one,
         };
+        if let Some(Modifier::F16 | Modifier::F16x2) = ty {
+            let halves = [0, 1, 2, 3].map(|n| {
+                let word = self.part(texel, n);
+                let number = self.as_single(word);
+                self.single_to_half(number)
+            });
+            let packed = ty == Some(Modifier::F16x2);
+            for (n, part) in Self::elements(to).iter().enumerate() {
+                if matches!(part, Operand::Sink) {
+                    continue;
+                }
+                if !packed && n < 4 {
+                    self.set(part, Type::U16, halves[n])?;
+                } else if packed && n < 2 {
+                    let pair = Type::Vector(Scalar::U16, 2);
+                    let pair = self.asm.op(
+                        Op::CompositeConstruct,
+                        pair,
+                        &[halves[2 * n], halves[2 * n + 1]],
+                    );
+                    let word = self.asm.op(Op::Bitcast, Type::U32, &[pair]);
+                    self.set(part, Type::U32, word)?;
+                }
+            }
+            return Ok(());
+        }
         for (n, part) in Self::elements(to).iter().enumerate().take(4) {
             if !matches!(part, Operand::Sink) {
                 let word = self.part(texel, n as u32);
@@ -339,10 +431,11 @@ impl Emitter<'_> {
         let (Some(channel), Some(geometry)) = (channel, Geometry::of(i)) else {
             return unsupported(i);
         };
-        if geometry.axes != 2 || i.operands.len() != 2 {
+        if geometry.axes != 2 || geometry.cube && i.operands.len() > 2 {
             return unsupported(i);
         }
-        let (handle, parts) = self.texture_operands(i, 1)?;
+        let (handle, sampler, parts) = self.texture_operands(i, 1)?;
+        let offset = self.texel_offset(i, 2, 2)?;
         let zero = self.asm.u32(0);
         let (layer, rest) = match geometry.layered {
             true => (self.value(&parts[0], Type::U32)?, &parts[1..]),
@@ -362,8 +455,35 @@ impl Emitter<'_> {
         }
         let [x, y, _] = xyz;
         let channel = self.asm.u32(channel);
-        let texel = self.call_helper(Helper::Gather, TEXEL, &[handle, x, y, layer, channel]);
-        self.set_texel(self.operand(i, 0)?, texel)
+        let mut arguments = vec![handle, x, y, layer, channel];
+        let more = Self::more(&mut arguments, sampler, offset);
+        let texel = self.call_helper(Helper::Gather { more }, TEXEL, &arguments);
+        self.set_texel(self.operand(i, 0)?, texel, None)
+    }
+
+    /// istypep: what a handle's descriptor is of.
+    fn is_type(&mut self, i: &Instruction) -> Result<()> {
+        let class = match i.modifiers.first() {
+            Some(Modifier::Texref) => Class::Texture,
+            Some(Modifier::Samplerref) => Class::Sampler,
+            Some(Modifier::Surfref) => Class::Surface,
+            _ => return unsupported(i),
+        };
+        let handle = self.texture_handle(self.operand(i, 1)?)?;
+        let at = self.offset(handle, Type::U64, offset::CLASS.into());
+        let found = self.load_device(at, Type::U32, READ_ONLY);
+        let class = self.asm.u32(class as u32);
+        let is = self.test(Op::IEqual, found, class);
+        self.set(self.operand(i, 0)?, Type::Bool, is)
+    }
+
+    /// Four bits of a table of numbers.
+    fn nibble(&mut self, table: u32, index: Id) -> Id {
+        let (two, four) = (self.asm.u32(2), self.asm.u32(4));
+        let at = self.n(Op::ShiftLeftLogical, index, two);
+        let table = self.asm.u32(table);
+        self.asm
+            .op(Op::BitFieldUExtract, Type::U32, &[table, at, four])
     }
 
     /// txq and suq: what the descriptor says.
@@ -386,15 +506,51 @@ impl Emitter<'_> {
         } else if i.has(Modifier::NumMipmapLevels) {
             let sampler = self.descriptor_words(handle, offset::SAMPLER);
             self.part(sampler, 1)
-        } else if i.has(Modifier::NumSamples) {
-            self.asm.u32(1)
-        } else if i.has(Modifier::NormalizedCoords) {
+        } else if i.has(Modifier::NumSamples) || i.has(Modifier::MemoryLayout) {
+            // No texture has several samples, and no surface is plain memory.
+            self.asm.u32(0)
+        } else if i.has(Modifier::ChannelDataType) {
+            let format = self.descriptor_words(handle, offset::FORMAT);
+            let [bits, kind] = [0, 2].map(|n| self.part(format, n));
+            let first = self.nibble(CHANNEL_KINDS, kind);
+            let (least, three) = (self.asm.u32(CHANNEL_DATA_TYPE), self.asm.u32(3));
+            let width = self.asm.glsl(GLOp::FindILsb, Type::U32, &[bits]);
+            let width = self.n(Op::ISub, width, three);
+            let number = self.n(Op::IAdd, first, width);
+            self.n(Op::IAdd, number, least)
+        } else if i.has(Modifier::ChannelOrder) {
+            let format = self.descriptor_words(handle, offset::FORMAT);
+            let channels = self.part(format, 1);
+            let order = self.nibble(CHANNEL_ORDERS, channels);
+            let least = self.asm.u32(::texture::CHANNEL_ORDERS[0]);
+            self.n(Op::IAdd, order, least)
+        } else if let Some(axis) = [
+            Modifier::AddrMode0,
+            Modifier::AddrMode1,
+            Modifier::AddrMode2,
+        ]
+        .into_iter()
+        .position(|m| i.has(m))
+        {
+            let sampler = self.descriptor_words(handle, offset::SAMPLER);
+            let modes = self.part(sampler, 0);
+            let mode = self.mode_of(modes, axis as u32);
+            self.nibble(::texture::QUERIED_MODES, mode)
+        } else {
+            let flag = if i.has(Modifier::NormalizedCoords) {
+                ::texture::FLAG_NORMALIZED_COORDINATES
+            } else if i.has(Modifier::FilterMode) {
+                ::texture::FLAG_LINEAR
+            } else if i.has(Modifier::ForceUnnormalizedCoords) {
+                ::texture::FLAG_FORCE_UNNORMALIZED
+            } else {
+                return unsupported(i);
+            };
             let format = self.descriptor_words(handle, offset::FORMAT);
             let flags = self.part(format, 3);
-            let flag = self.asm.u32(::texture::FLAG_NORMALIZED_COORDINATES);
-            self.n(Op::BitwiseAnd, flags, flag)
-        } else {
-            return unsupported(i);
+            let (at, one) = (self.asm.u32(flag.trailing_zeros()), self.asm.u32(1));
+            self.asm
+                .op(Op::BitFieldUExtract, Type::U32, &[flags, at, one])
         };
         self.set(self.operand(i, 0)?, Type::U32, id)
     }

@@ -96,6 +96,36 @@ impl Graph<'_> {
         writers.into_iter().map(Option::flatten).collect()
     }
 
+    /// By register: whether nothing reads it but stores to memory and products of matrices.
+    pub fn leaves_registers(&self) -> Vec<bool> {
+        let mut leaves = vec![true; self.registers.len()];
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            match *step {
+                Step::Copy { from, .. } => leaves[from as usize] = false,
+                Step::Constant { .. } => {}
+                Step::Instruction {
+                    frame, statement, ..
+                } => {
+                    let i = self.instruction(frame, statement);
+                    let ends = match i.opcode {
+                        Opcode::Mma => true,
+                        Opcode::St => !i.has(Modifier::Param) && !i.has(Modifier::ParamFunc),
+                        _ => false,
+                    };
+                    if ends {
+                        continue;
+                    }
+                    for o in i.operands.iter().skip(destinations(i)) {
+                        operand_registers(o, &mut |r| {
+                            leaves[self.register(frame, r) as usize] = false;
+                        });
+                    }
+                }
+            }
+        }
+        leaves
+    }
+
     /// By register: the integer that it is all the time, because a move of it is all that writes it.
     pub fn constants(&self) -> Vec<Option<u64>> {
         self.constants_of(&self.only_writers())
@@ -221,6 +251,49 @@ impl Graph<'_> {
         })
     }
 
+    /// The names of the module's texture, sampler and surface references that the kernel names, in the order in which it does.
+    pub(super) fn used_references(&self, module: &Module) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        if module.variables.iter().all(|v| v.opaque.is_none()) {
+            return names;
+        }
+        fn symbols(o: &Operand, found: &mut impl FnMut(SymbolId)) {
+            match o {
+                Operand::Symbol { symbol, .. }
+                | Operand::Address {
+                    base: AddressBase::Symbol(symbol),
+                    ..
+                } => found(*symbol),
+                Operand::Vector(parts) | Operand::List(parts) | Operand::TextureAddress(parts) => {
+                    parts.iter().for_each(|part| symbols(part, found));
+                }
+                _ => {}
+            }
+        }
+        for step in self.blocks.iter().flat_map(|b| &b.steps) {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                continue;
+            };
+            let body = &self.frames[frame as usize].body;
+            let mut name = |symbol: SymbolId| {
+                let symbol = &body.symbols[symbol.0 as usize];
+                let is_reference = symbol.kind == SymbolKind::Module
+                    && module
+                        .variable(&symbol.name)
+                        .is_some_and(|v| v.opaque.is_some());
+                if is_reference && names.iter().all(|n| **n != *symbol.name) {
+                    names.push(symbol.name.to_string());
+                }
+            };
+            let i = self.instruction(frame, statement);
+            i.operands.iter().for_each(|o| symbols(o, &mut name));
+        }
+        names
+    }
+
     /// Whether the kernel asks for the grid's handle.
     pub fn uses_grid_handle(&self) -> bool {
         use ptx::SpecialRegister::{Envreg1, Envreg2};
@@ -263,6 +336,11 @@ impl Graph<'_> {
             let i = self.instruction(frame, statement);
             i.operands.iter().enumerate().all(|(n, o)| match o {
                 Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                // A tensor map is in memory.
+                Operand::TextureAddress(parts) => parts.iter().all(|part| match part {
+                    Operand::Symbol { symbol, .. } => is_parameter(frame, *symbol).is_none(),
+                    _ => true,
+                }),
                 Operand::Address {
                     base: AddressBase::Symbol(symbol),
                     offset,

@@ -72,6 +72,7 @@ fn special_registers() {
             dynamic_shared: 48,
             input: Vec::new(),
             output: vec![0; (threads * blocks) as usize * 4 * registers.len()],
+            references: Vec::new(),
         });
     }
     isolated("flow::special_registers", || {

@@ -60,6 +60,7 @@ fn case(name: &str, input: Input, text: &str) -> Case {
         dynamic_shared: 0,
         input: bytes.collect(),
         output: vec![0; THREADS * 32],
+        references: Vec::new(),
     }
 }
 

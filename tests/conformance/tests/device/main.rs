@@ -13,6 +13,8 @@ mod integer;
 mod known;
 mod matrix;
 mod memory;
+mod reference;
+mod tensor;
 mod texture;
 mod video;
 mod warp;

@@ -107,6 +107,7 @@ fn mma(shape: &str, [d, a, b, c]: [&str; 4], [na, nb, nc, nd]: [usize; 4], how: 
         dynamic_shared: 0,
         input,
         output: vec![0; 32 * out],
+        references: Vec::new(),
     }
 }
 
@@ -174,6 +175,7 @@ fn sparse(
         dynamic_shared: 0,
         input,
         output: vec![0; 32 * 4 * nd],
+        references: Vec::new(),
     }
 }
 
@@ -509,6 +511,7 @@ fn wmma(shape: &str, ab: [&str; 2], cd: [&str; 2], layouts: [&str; 3], how: [&st
         dynamic_shared: 0,
         input,
         output: vec![0; bd + 32 * lane],
+        references: Vec::new(),
     }
 }
 
@@ -625,6 +628,7 @@ fn moves(count: usize, transposed: bool, generic: bool) -> Case {
         dynamic_shared: 0,
         input,
         output: vec![0; 32 * 64],
+        references: Vec::new(),
     }
 }
 

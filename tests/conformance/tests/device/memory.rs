@@ -49,6 +49,7 @@ pub fn case(name: &str, out: usize, declarations: &str, text: &str) -> Case {
         dynamic_shared: 0,
         input: (0..64 * 64).map(|_| random.bits() as u8).collect(),
         output: vec![0; 64 * out],
+        references: Vec::new(),
     }
 }
 

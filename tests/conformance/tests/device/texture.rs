@@ -3,8 +3,8 @@
 //! The input is descriptors of [`STRIDE`] bytes each, then the coordinates of each thread, then the handles of the
 //! descriptors, then texels. Block `n` uses handle `n`.
 
-use ::texture::{AddressMode, Descriptor, Format, Kind, Level};
-use conformance::{isolated, left_out, Bench, Case, Geometry, Random, Textures};
+use ::texture::{AddressMode, Class, Descriptor, Format, Kind, Level};
+use conformance::{isolated, left_out, Bench, Case, Geometry, Random, Reference, Textures};
 use std::sync::Mutex;
 
 /// Bytes from one descriptor to the next.
@@ -13,14 +13,25 @@ const STRIDE: usize = 512;
 const THREADS: usize = 128;
 
 /// Textures with their texels; addresses count from the start of the input.
-struct Input {
-    textures: Vec<Descriptor>,
+pub struct Input {
+    pub textures: Vec<Descriptor>,
     texels: Vec<u8>,
     random: Random,
 }
 
+/// What a module has besides the kernel.
+#[derive(Default)]
+pub struct Module<'a> {
+    /// Behind the target: `, texmode_independent`.
+    pub mode: &'a str,
+    /// Variables.
+    pub declarations: &'a str,
+    /// Names of references, each bound to the texture with its index.
+    pub references: &'a [&'a str],
+}
+
 impl Input {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             textures: Vec::new(),
             texels: Vec::new(),
@@ -63,7 +74,7 @@ impl Input {
         levels
     }
 
-    fn add(
+    pub fn add(
         &mut self,
         format: Format,
         extent: [u32; 3],
@@ -78,8 +89,18 @@ impl Input {
 
     /// Runs `text` for every texture and thread: `t` is the handle, `x`, `y`, `z` and `w` the thread's coordinates as numbers,
     /// `i`, `j`, `k` as integers, and `r0` to `r3` are stored at the end.
-    fn run(mut self, name: &str, text: &str) {
+    fn run(self, name: &str, text: &str) {
+        self.run_in(name, &Module::default(), text);
+    }
+
+    /// The same in a module with more in it.
+    pub fn run_in(mut self, name: &str, module: &Module, text: &str) {
         let geometry = Geometry::of(text);
+        for texture in &mut self.textures {
+            if geometry.surface {
+                texture.class = Class::Surface;
+            }
+        }
         for texture in &mut self.textures {
             // Hardware reads textures of one dimension as the first of two rows, with the modes of both.
             for mode in &mut texture.address_modes[geometry.axes as usize..] {
@@ -123,7 +144,7 @@ impl Input {
         let case = Case {
             name: name.to_owned(),
             text: format!(
-                ".version 8.8\n.target sm_90\n.address_size 64\n\
+                ".version 8.8\n.target sm_90{}\n.address_size 64\n{}\n\
                  .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
                  .reg .b64 t, from, to, a; .reg .b32 tid, block, i, j, k, l, n, r<4>; .reg .f32 x, y, z, w; .reg .b16 h<4>;\n\
                  .reg .b64 d<2>;\n\
@@ -136,6 +157,8 @@ impl Input {
                  mov.u32 r0, 0; mov.u32 r1, 0; mov.u32 r2, 0; mov.u32 r3, 0;\n\
                  {text}\n\
                  st.global.v4.b32 [to], {{r0, r1, r2, r3}};\nret;\n}}\n",
+                module.mode,
+                module.declarations,
                 coordinates + 16
             ),
             grid: [self.textures.len() as u32, 1, 1],
@@ -143,6 +166,15 @@ impl Input {
             dynamic_shared: 0,
             input,
             output: vec![0; self.textures.len() * THREADS * 16],
+            references: (module.references.iter().zip(&self.textures).enumerate())
+                .map(|(n, (name, descriptor))| Reference {
+                    name: (*name).to_owned(),
+                    handle: handles + 8 * n,
+                    descriptor: descriptor.clone(),
+                    texels: start,
+                    geometry,
+                })
+                .collect(),
         };
         let textures = self.textures;
         let place = |address: u64, input: &mut [u8]| {
@@ -186,9 +218,13 @@ impl Input {
 }
 
 /// What cannot be compared with NVIDIA's own driver, and why.
-const APART: [(&str, &str); 7] = [
+const APART: [(&str, &str); 8] = [
     ("suq.2d", "the driver refuses modules with it"),
     ("txq", "the driver does not find kernels with it"),
+    (
+        "sust.p of numbers up to 1",
+        "the arrays that are made for the driver have formats of integers",
+    ),
     ("tld4.cube", "the driver has no cubes to gather from"),
     ("tld4.acube", "the driver has no cubes to gather from"),
     (
@@ -209,7 +245,7 @@ const APART: [(&str, &str); 7] = [
 static FAILURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Runs a test's cases in a process of its own.
-fn gathered(name: &str, cases: impl FnOnce()) {
+pub fn gathered(name: &str, cases: impl FnOnce()) {
     isolated(name, || {
         cases();
         let failures = FAILURES.lock().expect("no test panics with it");
@@ -217,14 +253,14 @@ fn gathered(name: &str, cases: impl FnOnce()) {
     });
 }
 
-const FLOAT: Format = Format {
+pub const FLOAT: Format = Format {
     kind: Kind::Float,
     bits: 32,
     channels: 4,
     normalized: false,
 };
 
-fn formats() -> Vec<Format> {
+pub fn formats() -> Vec<Format> {
     let mut formats = Vec::new();
     for channels in [1, 2, 4] {
         for bits in [8, 16, 32] {
@@ -258,7 +294,7 @@ const MODES: [AddressMode; 4] = [
 ];
 
 /// Every format with and without normalised coordinates, and every address mode with each filter.
-fn textures(extent: [u32; 3], layers: u32) -> Input {
+pub fn textures(extent: [u32; 3], layers: u32) -> Input {
     let mut input = Input::new();
     for format in formats() {
         let linear = format.reads_float();

@@ -32,6 +32,7 @@ fn case(name: &str, shared: &str, text: &str) -> Case {
         dynamic_shared: 0,
         input,
         output: vec![0; 96 * 8 + 64],
+        references: Vec::new(),
     }
 }
 

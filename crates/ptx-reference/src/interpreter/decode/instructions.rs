@@ -71,6 +71,14 @@ impl Decoder<'_, '_> {
                             | M::NumMipmapLevels
                             | M::NumSamples
                             | M::NormalizedCoords
+                            | M::ForceUnnormalizedCoords
+                            | M::ChannelDataType
+                            | M::ChannelOrder
+                            | M::FilterMode
+                            | M::AddrMode0
+                            | M::AddrMode1
+                            | M::AddrMode2
+                            | M::MemoryLayout
                     )
                 };
                 let level = i.operands.get(2);
@@ -87,7 +95,13 @@ impl Decoder<'_, '_> {
                     target: self.target(operand(0)?)?,
                 }
             }
-            O::Suld | O::Sust | O::Sured if has(M::B) => self.surface(i)?,
+            O::Istypep => Action::IsType {
+                class: *i.modifiers.first().ok_or(Failure::Unsupported)?,
+                handle: self.source(operand(1)?, Some(M::B64), span)?,
+                target: self.target(operand(0)?)?,
+            },
+            O::Suld if has(M::B) => self.surface(i)?,
+            O::Sust | O::Sured if has(M::B) || has(M::P) => self.surface(i)?,
             O::Atom | O::Red => self.atomic(i, space)?,
             O::Cvta => {
                 let source = match operand(1)? {
@@ -200,18 +214,34 @@ impl Decoder<'_, '_> {
         })
     }
 
-    /// `[handle, {coordinates}]`
+    /// `[handle, {coordinates}]`, `[handle, sampler, {coordinates}]`
     fn texture_address(
         &self,
         operand: Option<&Operand>,
         i: &Instruction,
-    ) -> Result<(Source, Sources), Failure> {
+    ) -> Result<(Source, Option<Source>, Sources), Failure> {
+        let Some(Operand::TextureAddress(parts)) = operand else {
+            return Err(Failure::Unsupported);
+        };
+        let (handle, sampler, coordinates) = match &**parts {
+            [handle, coordinates] => (handle, None, coordinates),
+            [handle, sampler, coordinates] => (handle, Some(sampler), coordinates),
+            _ => return Err(Failure::Unsupported),
+        };
+        let handle_of = |o: &Operand| self.source(o, Some(M::B64), i.span);
+        Ok((
+            handle_of(handle)?,
+            sampler.map(handle_of).transpose()?,
+            self.sources(coordinates, Some(M::B32), i.span)?,
+        ))
+    }
+
+    /// Whether an operand can only be a number of floating point.
+    fn is_real(&self, operand: &Operand) -> bool {
         match operand {
-            Some(Operand::TextureAddress(parts)) if parts.len() == 2 => Ok((
-                self.source(&parts[0], Some(M::B64), i.span)?,
-                self.sources(&parts[1], Some(M::B32), i.span)?,
-            )),
-            _ => Err(Failure::Unsupported),
+            Operand::Single(_) | Operand::Double(_) => true,
+            Operand::Register(r) => self.registers[r.0 as usize].1 == M::F32,
+            _ => false,
         }
     }
 
@@ -222,17 +252,36 @@ impl Decoder<'_, '_> {
             .then(|| [M::R, M::G, M::B, M::A].into_iter().position(has))
             .flatten();
         let details = 2 * usize::from(has(M::Grad)) + usize::from(has(M::Level));
-        let whole = has(M::V4) && !i.types().any(|t| matches!(t, M::F16 | M::F16x2));
-        if !whole || i.operands.len() != 2 + details || (i.opcode == O::Tld4) != gather.is_some() {
+        let half = match i.types().next() {
+            Some(M::F16) if has(M::V4) => Some(Half::Single),
+            Some(M::F16x2) if has(M::V2) => Some(Half::Packed),
+            Some(M::F32 | M::U32 | M::S32) if has(M::V4) => None,
+            _ => return Err(Failure::Unsupported),
+        };
+        let more = i.operands.get(2 + details..).ok_or(Failure::Unsupported)?;
+        // What follows is an offset, or a depth to compare with.
+        let known = match more {
+            [] => true,
+            [one] => !cube && !self.is_real(one),
+            _ => false,
+        };
+        if !known || (i.opcode == O::Tld4) != gather.is_some() {
             return Err(Failure::Unsupported);
         }
         let destination = match &i.operands[0] {
             Operand::Pair(_) => return Err(Failure::Unsupported),
             one => one,
         };
-        let (handle, coordinates) = self.texture_address(i.operands.get(1), i)?;
+        let (handle, sampler, coordinates) = self.texture_address(i.operands.get(1), i)?;
+        let offset = match more {
+            [offset] => self.sources(offset, Some(M::S32), i.span)?,
+            _ => Sources::new(),
+        };
+        if !offset.is_empty() && offset.len() < axes {
+            return Err(Failure::Unsupported);
+        }
         let mut detail = Sources::new();
-        for operand in &i.operands[2..] {
+        for operand in &i.operands[2..2 + details] {
             detail.extend(self.sources(operand, Some(M::F32), i.span)?);
         }
         Ok(Action::Sample {
@@ -243,8 +292,11 @@ impl Decoder<'_, '_> {
                 integer: matches!(i.types().nth(1), Some(M::S32 | M::U32)),
                 gradient: has(M::Grad),
                 gather,
+                half,
             },
             handle,
+            sampler,
+            offset,
             targets: self.targets(destination)?,
             coordinates,
             detail,
@@ -256,7 +308,10 @@ impl Decoder<'_, '_> {
         let ty = i.types().next_back().ok_or(Failure::Unsupported)?;
         let bytes = ty.size().filter(|_| !cube).ok_or(Failure::Unsupported)?;
         let load = i.opcode == O::Suld;
-        let (handle, coordinates) = self.texture_address(i.operands.get(usize::from(load)), i)?;
+        let address = i.operands.get(usize::from(load));
+        let (handle, None, coordinates) = self.texture_address(address, i)? else {
+            return Err(Failure::Unsupported);
+        };
         let (mut targets, mut sources) = (Targets::new(), Sources::new());
         match load {
             true => targets = self.targets(&i.operands[0])?,
@@ -271,6 +326,7 @@ impl Decoder<'_, '_> {
                 axes,
                 layered,
                 bytes,
+                formatted: i.has(M::P),
                 outside: outside.unwrap_or(M::TrapMod),
                 reduce: match i.opcode {
                     O::Sured => Some((reduction(i).ok_or(Failure::Unsupported)?, ty)),
@@ -573,16 +629,65 @@ impl Decoder<'_, '_> {
     }
 
     /// `cp.async.bulk` between two spaces, the destination's named first.
+    /// cp.async.bulk.tensor in tiled mode.
+    fn copy_tensor(&mut self, i: &Instruction) -> Result<Action, Failure> {
+        let modes = [
+            M::Im2col,
+            M::Im2colW,
+            M::Im2colW128,
+            M::Im2colNoOffs,
+            M::TileGather4,
+            M::TileScatter4,
+            M::MulticastClusterAll,
+        ];
+        if modes.iter().any(|m| i.has(*m)) {
+            return Err(Failure::Unsupported);
+        }
+        let dimensions = [M::OneD, M::TwoD, M::ThreeD, M::FourD, M::FiveD];
+        let rank = 1 + dimensions
+            .iter()
+            .position(|m| i.has(*m))
+            .ok_or(Failure::Unsupported)?;
+        let load = i.has(M::MbarrierCompleteTxBytes);
+        let operand = |n: usize| i.operands.get(n).ok_or(Failure::Unsupported);
+        let (map, None, coordinates) =
+            self.texture_address(i.operands.get(usize::from(load)), i)?
+        else {
+            return Err(Failure::Unsupported);
+        };
+        if coordinates.len() != rank {
+            return Err(Failure::Unsupported);
+        }
+        let shared = self.place(operand(usize::from(!load))?, Space::Shared, i.span)?;
+        let how = if load {
+            Tensor::Load {
+                barrier: self.place(operand(2)?, Space::Shared, i.span)?,
+                blocks: match i.has(M::MulticastCluster) {
+                    true => Some(self.source(operand(3)?, Some(M::U16), i.span)?),
+                    false => None,
+                },
+            }
+        } else if i.has(M::Reduce) {
+            Tensor::Reduce(reduction(i).ok_or(Failure::Unsupported)?)
+        } else {
+            Tensor::Store
+        };
+        Ok(Action::CopyTensor {
+            map,
+            coordinates,
+            shared,
+            how,
+        })
+    }
+
     fn copy_bulk(&mut self, i: &Instruction) -> Result<Action, Failure> {
         if i.has(M::WaitGroup) || i.has(M::CommitGroup) || i.has(M::Prefetch) {
             return Ok(Action::Nothing);
         }
-        let others = [
-            M::Tensor,
-            M::MulticastCluster,
-            M::MulticastClusterAll,
-            M::CpMask,
-        ];
+        if i.has(M::Tensor) {
+            return self.copy_tensor(i);
+        }
+        let others = [M::MulticastCluster, M::MulticastClusterAll, M::CpMask];
         if others.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
         }

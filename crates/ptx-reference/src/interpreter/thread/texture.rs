@@ -8,11 +8,19 @@ use crate::error::Error;
 use crate::interpreter::program::*;
 use crate::interpreter::{atomics, FaultKind};
 use crate::semantics::softfloat;
-use ::texture::{AddressMode, Descriptor, Kind, BYTES};
+use ::texture::{AddressMode, Class, Descriptor, Format, Kind, BYTES};
 use ptx::Modifier as M;
 
 /// What a texel is read as: the bits of four registers.
 type Texel = [u32; 4];
+
+/// What half precision is as a surface's format.
+const HALF: Format = Format {
+    kind: Kind::Float,
+    bits: 16,
+    channels: 1,
+    normalized: false,
+};
 
 /// What txq and suq say of a texture.
 pub fn query(texture: &Descriptor, what: M, level: u32) -> u32 {
@@ -23,8 +31,56 @@ pub fn query(texture: &Descriptor, what: M, level: u32) -> u32 {
         M::Depth => size(2),
         M::ArraySize => texture.layers,
         M::NumMipmapLevels => texture.levels.len() as u32,
-        M::NumSamples => 1,
+        // No texture has several samples, and no surface is plain memory.
+        M::NumSamples | M::MemoryLayout => 0,
+        M::ChannelDataType => texture.format.channel_data_type(),
+        M::ChannelOrder => texture.format.channel_order(),
+        M::FilterMode => texture.linear.into(),
+        M::AddrMode0 => texture.address_modes[0].query(),
+        M::AddrMode1 => texture.address_modes[1].query(),
+        M::AddrMode2 => texture.address_modes[2].query(),
+        M::ForceUnnormalizedCoords => texture.force_unnormalized.into(),
         _ => texture.normalized_coordinates.into(),
+    }
+}
+
+/// What istypep says of a descriptor.
+pub fn is_class(found: Class, asked: M) -> bool {
+    match asked {
+        M::Samplerref => found == Class::Sampler,
+        M::Surfref => found == Class::Surface,
+        _ => found == Class::Texture,
+    }
+}
+
+/// The bits of a channel of a surface's format that a number becomes (PTX ISA, "sust", sust.p): floating point, or integers, which
+/// are limited to what the channel holds.
+fn channel_of(format: Format, word: u32) -> u32 {
+    let most = ((1u64 << format.bits) - 1) as u32;
+    let half = most >> 1;
+    match (format.kind, format.normalized) {
+        (Kind::Float, _) if format.bits == 16 => {
+            let number = softfloat::F32.unpack(word.into());
+            let half = softfloat::F16.round(number, softfloat::Rounding::NearestEven);
+            if f32::from_bits(word).is_nan() {
+                0x7fff
+            } else {
+                half as u32
+            }
+        }
+        (Kind::Float, _) => word,
+        (Kind::Unsigned, false) => word.min(most),
+        (Kind::Signed, false) => (word as i32).clamp(-(half as i32) - 1, half as i32) as u32 & most,
+        (kind, true) => {
+            let (least, scale) = match kind {
+                Kind::Signed => (-1.0, half),
+                _ => (0.0, most),
+            };
+            let x = f32::from_bits(word);
+            let x = if x.is_nan() { 0.0 } else { x };
+            let share = x.clamp(least, 1.0) * scale as f32;
+            share.round_ties_even() as i32 as u32 & most
+        }
     }
 }
 
@@ -172,6 +228,11 @@ impl Machine<'_, '_> {
         for (to, part) in texel.iter_mut().zip(bytes.chunks(format.bits as usize / 8)) {
             *to = channel(texture, little_endian(part));
         }
+        if texture.srgb {
+            for colour in &mut texel[..3] {
+                *colour = ::texture::linear_of_srgb(f32::from_bits(*colour)).to_bits();
+            }
+        }
         Ok(texel)
     }
 
@@ -184,12 +245,19 @@ impl Machine<'_, '_> {
         &mut self,
         i: &Decoded,
         sample: Sample,
-        handle: Source,
+        (handle, sampler): (Source, Option<Source>),
         targets: &[Target],
         coordinates: &[Source],
-        detail: &[Source],
+        (detail, offset): (&[Source], &[Source]),
     ) -> Result<(), Error> {
-        let texture = self.descriptor(i, handle)?;
+        let mut texture = self.descriptor(i, handle)?;
+        if let Some(sampler) = sampler {
+            texture = texture.through(&self.descriptor(i, sampler)?);
+        }
+        let mut moved = [0i64; 3];
+        for (to, source) in moved.iter_mut().zip(offset) {
+            *to = (self.read(*source) as i32).into();
+        }
         let (layer, rest) = match sample.layered {
             true => (self.read(coordinates[0]) as u32, &coordinates[1..]),
             false => (0, coordinates),
@@ -199,7 +267,7 @@ impl Machine<'_, '_> {
             let mut inside = level < texture.levels.len();
             let mut at = [Some(0); 3];
             for axis in 0..sample.axes {
-                let index = self.read(rest[axis]) as u32;
+                let index = (self.read(rest[axis]) as u32).wrapping_add(moved[axis] as u32);
                 let size = extent(&texture, axis, level as u32);
                 if detail.is_empty() {
                     inside &= index < size;
@@ -227,7 +295,7 @@ impl Machine<'_, '_> {
             }
             let layer = layer.min(texture.layers - 1);
             if let Some(channel) = sample.gather {
-                self.gather(i, &texture, &point, layer, channel)?
+                self.gather(i, &texture, &point, layer, channel, moved)?
             } else {
                 let detail = self.singles(detail);
                 let level = match detail[..] {
@@ -247,11 +315,20 @@ impl Machine<'_, '_> {
                         length(x).max(length(y)).log2() * 0.5
                     }
                 };
-                self.filtered(i, &texture, &point, layer, level)?
+                self.filtered(i, &texture, &point, layer, level, moved)?
             }
         };
-        for (target, word) in targets.iter().zip(texel) {
-            self.thread.write(*target, word.into(), 32, false);
+        let half = |word| channel_of(HALF, word);
+        let (results, bits): (Vec<u32>, u32) = match sample.half {
+            None => (texel.to_vec(), 32),
+            Some(Half::Single) => (texel.map(half).to_vec(), 16),
+            Some(Half::Packed) => {
+                let pairs = texel.chunks(2);
+                (pairs.map(|p| half(p[0]) | half(p[1]) << 16).collect(), 32)
+            }
+        };
+        for (target, word) in targets.iter().zip(results) {
+            self.thread.write(*target, word.into(), bits, false);
         }
         Ok(())
     }
@@ -263,6 +340,7 @@ impl Machine<'_, '_> {
         point: &[f32],
         layer: u32,
         detail: f32,
+        moved: [i64; 3],
     ) -> Result<Texel, Error> {
         let [least, most] = texture.level_clamp;
         let last = (texture.levels.len() - 1) as f32;
@@ -297,7 +375,11 @@ impl Machine<'_, '_> {
                 let mut weight = share;
                 for (axis, &(first, fraction, size)) in axes.iter().enumerate() {
                     let upper = tap >> axis & 1;
-                    at[axis] = wrapped(first + upper, size, texture.address_modes[axis]);
+                    at[axis] = wrapped(
+                        first + upper + moved[axis],
+                        size,
+                        texture.address_modes[axis],
+                    );
                     weight *= if upper == 1 { fraction } else { 1.0 - fraction };
                 }
                 exact = self.texel(i, texture, level, at)?;
@@ -321,6 +403,7 @@ impl Machine<'_, '_> {
         point: &[f32],
         layer: u32,
         channel: usize,
+        moved: [i64; 3],
     ) -> Result<Texel, Error> {
         let axes = [0, 1].map(|axis| {
             let size = texture.extent[axis];
@@ -330,7 +413,11 @@ impl Machine<'_, '_> {
         for (to, step) in gathered.iter_mut().zip([(0, 1), (1, 1), (1, 0), (0, 0)]) {
             let [x, y] = [(0, step.0), (1, step.1)].map(|(axis, step)| {
                 let (first, size): (i64, u32) = axes[axis];
-                wrapped(first + step, size, texture.address_modes[axis])
+                wrapped(
+                    first + step + moved[axis],
+                    size,
+                    texture.address_modes[axis],
+                )
             });
             *to = self.texel(i, texture, 0, [x, y, Some(layer)])?[channel];
         }
@@ -359,15 +446,26 @@ impl Machine<'_, '_> {
         let mut at = [0, 0, layer];
         at[..surface.axes].copy_from_slice(&rest[..surface.axes]);
         let count = targets.len().max(sources.len()) as u64;
-        let size = u64::from(surface.bytes) * count;
-        let width = i64::from(texture.extent[0] * texture.format.texel_bytes());
+        let texel = u64::from(texture.format.texel_bytes());
+        // What is accessed at once, and what the first coordinate counts, bytes.
+        let (size, unit) = match surface.formatted {
+            true => (
+                texel.max(surface.reduce.map_or(0, |_| surface.bytes.into())),
+                texel as i64,
+            ),
+            false => (u64::from(surface.bytes) * count, 1),
+        };
+        let width = i64::from(texture.extent[0]) * texel as i64;
         let slices = if surface.axes == 3 {
             texture.extent[2]
         } else {
             texture.layers
         };
         let last = [
-            width - size as i64,
+            match surface.formatted {
+                true => i64::from(texture.extent[0]) - 1,
+                false => width - size as i64,
+            },
             i64::from(texture.extent[1]) - 1,
             i64::from(slices) - 1,
         ];
@@ -384,7 +482,7 @@ impl Machine<'_, '_> {
         let [x, y, slice] = at;
         let level = texture.levels[0];
         let row = (slice * i64::from(level.rows) + y) as u64;
-        let x = x as u64 & !(size - 1);
+        let x = (x * unit) as u64 & !(size - 1);
         let place = (
             Space::Global,
             level.address + row * u64::from(level.pitch) + x,
@@ -393,10 +491,26 @@ impl Machine<'_, '_> {
         for (value, source) in values.iter_mut().zip(sources) {
             *value = self.read(*source);
         }
-        if inside {
+        if inside && surface.formatted && surface.reduce.is_none() {
+            let format = texture.format;
+            let each = format.bits as usize / 8;
+            let bytes = self.slice(i, place, size)?;
+            for (n, part) in bytes.chunks_mut(each).enumerate() {
+                let value = values.get(n).map_or(0, |&v| channel_of(format, v as u32));
+                part.copy_from_slice(&value.to_le_bytes()[..each]);
+            }
+        } else if inside {
             let bytes = self.slice(i, place, size)?;
             for (part, value) in bytes.chunks_mut(surface.bytes as usize).zip(&mut values) {
                 if let Some((operation, ty)) = surface.reduce {
+                    // The format says whether the numbers have signs.
+                    let ty = match (ty, texture.format.kind) {
+                        (M::B32, Kind::Signed) if surface.formatted => M::S32,
+                        (M::B64, Kind::Signed) if surface.formatted => M::S64,
+                        (M::B32, _) if surface.formatted => M::U32,
+                        (M::B64, _) if surface.formatted => M::U64,
+                        _ => ty,
+                    };
                     let old = little_endian(part);
                     let new = atomics::combine(operation, ty, old, *value, 0, false).unwrap_or(old);
                     part.copy_from_slice(&new.to_le_bytes()[..part.len()]);
