@@ -218,9 +218,11 @@ fn experts(cases: &mut Cases) {
                         arguments,
                         |m, t| m.mul_mat_id(t[0], t[1], t[2]),
                     )
+                    // With an odd number of rows the last block of one expert also writes the first row of the next, which
+                    // another block writes at the same time: a race of ggml's kernel.
                     .subset(
                         tokens == 1
-                            && rows == 67
+                            && rows == 96
                             && matches!(
                                 kind,
                                 F32 | F16 | Type::Q4_K | Type::Q6_K | Type::Q8_0 | Type::MXFP4
