@@ -237,7 +237,9 @@ impl Emitter<'_> {
     pub(crate) fn pack_for(&mut self, d: &Operand, low: Id, high: Id) -> Id {
         let singles = [low, high].map(|half| self.halves_of.get(&half).copied());
         let leaves = match d {
-            Operand::Register(r) => self.leaves_registers[self.virtual_register(*r) as usize],
+            Operand::Register(r) if self.target.canonical_half_nan => {
+                self.leaves_registers[self.virtual_register(*r) as usize]
+            }
             _ => false,
         };
         let (true, [Some(first), Some(second)]) = (leaves, singles) else {

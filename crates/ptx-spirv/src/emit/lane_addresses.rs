@@ -136,20 +136,10 @@ impl Emitter<'_> {
     /// The low 32 bits of a register as the lane `id` has it, as an id and a constant to add; none if the register depends
     /// on more than the thread's place. `key` names the lane: the same key is the same lane within a kernel.
     pub(super) fn in_lane(&mut self, (key, id): (u32, Id), r: Register) -> Option<(Id, u32)> {
-        let mut lane = match self.lanes.lanes.remove(&key) {
-            Some(lane) if lane.epoch == self.epoch => lane,
-            _ => {
-                let start = self.first_thread();
-                let thread = self.asm.op(Op::BitwiseOr, Type::U32, &[start, id]);
-                Lane {
-                    epoch: self.epoch,
-                    place: (thread, id),
-                    number: None,
-                    values: FxHashMap::default(),
-                    specials: FxHashMap::default(),
-                }
-            }
-        };
+        let mut lane = self.take_lane(key, None, |e| {
+            let start = e.first_thread();
+            (e.asm.op(Op::BitwiseOr, Type::U32, &[start, id]), id)
+        });
         let value = self.evaluate_in(&mut lane, r);
         self.lanes.lanes.insert(key, lane);
         value.map(|v| match v.id {
@@ -161,32 +151,14 @@ impl Emitter<'_> {
     /// The same for lanes with the numbers 0 to `count`, if what is not constant is the same in all of them; gives it and the
     /// constants. Needs rows of threads that are whole warps ([`Target::rows`]).
     pub(super) fn in_lanes(&mut self, count: u32, r: Register) -> Option<(Id, Vec<u32>)> {
-        let mut first = match self.lanes.lanes.remove(&NUMBERED) {
-            Some(lane) if lane.epoch == self.epoch => lane,
-            _ => Lane {
-                epoch: self.epoch,
-                place: (self.first_thread(), self.asm.u32(0)),
-                number: Some(0),
-                values: FxHashMap::default(),
-                specials: FxHashMap::default(),
-            },
-        };
+        let mut first = self.take_lane(NUMBERED, Some(0), |e| (e.first_thread(), e.asm.u32(0)));
         let start = self.evaluate_in(&mut first, r);
         let mut constants = Vec::new();
         if let Some(start) = start {
             constants.push(start.offset);
             for n in 1..count {
                 let key = NUMBERED + n;
-                let mut lane = match self.lanes.lanes.remove(&key) {
-                    Some(lane) if lane.epoch == self.epoch => lane,
-                    _ => Lane {
-                        epoch: self.epoch,
-                        place: first.place,
-                        number: Some(n),
-                        values: FxHashMap::default(),
-                        specials: FxHashMap::default(),
-                    },
-                };
+                let mut lane = self.take_lane(key, Some(n), |_| first.place);
                 std::mem::swap(&mut lane.specials, &mut first.specials);
                 let value = self.evaluate_in(&mut lane, r);
                 std::mem::swap(&mut lane.specials, &mut first.specials);
@@ -200,6 +172,25 @@ impl Emitter<'_> {
         self.lanes.lanes.insert(NUMBERED, first);
         let id = start?.id.unwrap_or_else(|| self.asm.u32(0));
         (constants.len() == count as usize).then_some((id, constants))
+    }
+
+    /// What is known of the lane with a key, or nothing yet of one at a place.
+    fn take_lane(
+        &mut self,
+        key: u32,
+        number: Option<u32>,
+        place: impl FnOnce(&mut Self) -> (Id, Id),
+    ) -> Lane {
+        match self.lanes.lanes.remove(&key) {
+            Some(lane) if lane.epoch == self.epoch => lane,
+            _ => Lane {
+                epoch: self.epoch,
+                place: place(self),
+                number,
+                values: FxHashMap::default(),
+                specials: FxHashMap::default(),
+            },
+        }
     }
 
     /// The number of the warp's first thread in its block.

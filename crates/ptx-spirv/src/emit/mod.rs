@@ -151,7 +151,7 @@ pub(crate) struct Emitter<'a> {
     lanes: lane_addresses::Lanes,
     /// Halves, as bits, and the single-precision numbers that were rounded to them.
     halves_of: FxHashMap<Id, Id>,
-    /// [`Graph::leaves_registers`]
+    /// [`Graph::leaves_registers`], for targets that make use of it ([`Target::canonical_half_nan`]).
     leaves_registers: Vec<bool>,
     /// Sums of a value and a constant, of 32 bits.
     sums: FxHashMap<Id, (Id, i32)>,
@@ -288,7 +288,11 @@ pub(crate) fn emit(
         },
         lanes: lane_addresses::Lanes::default(),
         halves_of: FxHashMap::default(),
-        leaves_registers: graph.leaves_registers(),
+        leaves_registers: if target.canonical_half_nan {
+            graph.leaves_registers()
+        } else {
+            Vec::new()
+        },
         sums: FxHashMap::default(),
         provenance,
         subnormals,
