@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
@@ -81,10 +81,7 @@ const PTX: &CStr = c"
 ";
 
 fn start() -> CUmodule {
-    let mut context = CUcontext::NULL;
-    ok!(cuInit(0));
-    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
-    ok!(cuCtxSetCurrent(context));
+    primary();
     let mut module = CUmodule::NULL;
     ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
     module
@@ -106,12 +103,6 @@ fn surface(module: CUmodule, name: &CStr) -> CUsurfref {
     let mut reference = CUsurfref::NULL;
     ok!(cuModuleGetSurfRef(&mut reference, module, name.as_ptr()));
     reference
-}
-
-fn allocate(bytes: usize) -> u64 {
-    let mut address = 0;
-    ok!(cuMemAlloc_v2(&mut address, bytes));
-    address
 }
 
 fn array(width: usize, height: usize, format: CUarray_format, flags: u32) -> CUarray {

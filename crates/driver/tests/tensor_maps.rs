@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
@@ -92,17 +92,11 @@ impl Arguments {
 #[test]
 fn maps_are_made_and_passed() {
     in_child("maps_are_made_and_passed", &[], || {
-        let mut context = CUcontext::NULL;
-        ok!(cuInit(0));
-        ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
-        ok!(cuCtxSetCurrent(context));
+        primary();
         let (mut module, mut function) = (CUmodule::NULL, CUfunction::NULL);
         ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
         ok!(cuModuleGetFunction(&mut function, module, c"load".as_ptr()));
-        let (mut tensor, mut other, mut out) = (0, 0, 0);
-        ok!(cuMemAlloc_v2(&mut tensor, 4096));
-        ok!(cuMemAlloc_v2(&mut other, 4096));
-        ok!(cuMemAlloc_v2(&mut out, 256));
+        let [tensor, other, out] = [4096, 4096, 256].map(allocate);
         let words: Vec<i32> = (0..1024).collect();
         ok!(cuMemcpyHtoD_v2(tensor, words.as_ptr().cast(), 4096));
         let negative: Vec<i32> = words.iter().map(|n| -n).collect();
