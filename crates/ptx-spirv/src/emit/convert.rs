@@ -652,6 +652,28 @@ impl Emitter<'_> {
         self.half_bits(a, a)
     }
 
+    /// Half precision in the low bits of a word, towards zero, and what is not a number with as many of its bits as there is
+    /// place for (PTX ISA, "sust", sust.p, as NVIDIA's hardware does it).
+    pub(super) fn half_cut_off(&mut self, a: Id) -> Id {
+        let u = Type::U32;
+        let rounded = self.direct_to_half(a, float::Directed::Zero);
+        let id = self.narrow(Type::F16, rounded);
+        let number = self.asm.op(Op::Bitcast, Type::U16, &[id]);
+        let number = self.asm.op(Op::UConvert, u, &[number]);
+        let bits = self.asm.op(Op::Bitcast, u, &[a]);
+        let [sixteen, thirteen, sign, quiet, payload] =
+            [16, 13, 0x8000, 0x7e00, 0x3ff].map(|n| self.asm.u32(n));
+        let shift = |e: &mut Self, by, mask| {
+            let moved = e.asm.op(Op::ShiftRightLogical, u, &[bits, by]);
+            e.asm.op(Op::BitwiseAnd, u, &[moved, mask])
+        };
+        let (sign, payload) = (shift(self, sixteen, sign), shift(self, thirteen, payload));
+        let other = self.asm.op(Op::BitwiseOr, u, &[sign, payload]);
+        let other = self.asm.op(Op::BitwiseOr, u, &[other, quiet]);
+        let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
+        self.asm.op(Op::Select, u, &[nan, other, number])
+    }
+
     /// The same of a number that was rounded before.
     fn half_bits(&mut self, rounded: Id, a: Id) -> Id {
         let id = self.narrow(Type::F16, rounded);

@@ -115,10 +115,24 @@ impl Emitter<'_> {
             let out = self.test(Op::IEqual, *index, outside);
             border = self.test(Op::LogicalOr, border, out);
         }
-        let colour = self.descriptor_words(reading.border, offset::BORDER);
+        let colour = self.border_colour(reading.border, place[0]);
         let four = Type::Vector(Scalar::Bool, 4);
         let border = self.asm.op(Op::CompositeConstruct, four, &[border; 4]);
         self.pick(TEXEL, border, colour, texel)
+    }
+
+    /// A sampler's border as texels of a texture have it: what they have no channel for is 0.
+    fn border_colour(&mut self, sampler: Id, texture: Id) -> Id {
+        let u = Type::U32;
+        let colour = self.descriptor_words(sampler, offset::BORDER);
+        let format = self.descriptor_words(texture, offset::FORMAT);
+        let (channels, zero) = (self.part(format, 1), self.asm.u32(0));
+        let parts = [0, 1, 2, 3].map(|n| {
+            let (part, c) = (self.part(colour, n), self.asm.u32(n));
+            let there = self.test(Op::ULessThan, c, channels);
+            self.pick(u, there, part, zero)
+        });
+        self.asm.op(Op::CompositeConstruct, TEXEL, &parts)
     }
 
     pub(super) fn write_texture_helper(&mut self, helper: Helper, id: Id) {
@@ -198,7 +212,7 @@ impl Emitter<'_> {
         let result = self.choose(
             border,
             TEXEL,
-            |e| e.descriptor_words(handle, offset::BORDER),
+            |e| e.border_colour(handle, handle),
             |e| e.texel_inside(handle, level, x, y, slice),
         );
         self.asm.void(Op::ReturnValue, &[result]);

@@ -243,8 +243,7 @@ impl Emitter<'_> {
             let share = self.real(Op::FMul, share, scale);
             let share = self.asm.glsl(GLOp::RoundEven, f, &[share]);
             let share = self.asm.op(Op::ConvertFToS, u, &[share]);
-            let short = self.single_to_half(x);
-            let short = self.asm.op(Op::UConvert, u, &[short]);
+            let short = self.half_cut_off(x);
             let number = self.pick(u, is_32, w, short);
             let v = self.pick(u, float, number, integer);
             let v = self.pick(u, normalized, share, v);

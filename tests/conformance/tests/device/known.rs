@@ -150,13 +150,76 @@ const VIDEO: &[&str] = &[
     "vshl.u32.s32.u32.wrap.sat",
 ];
 
+/// Products of unsigned numbers, likewise: the shift and the limits are those of 32 bits.
+fn video_products() -> Vec<String> {
+    let mut forms = Vec::new();
+    for types in ["u32.u32", "s32.u32", "u32.s32"] {
+        for how in [".shr7", ".shr15", ".sat", ".sat.shr7", ".sat.shr15"] {
+            for operands in [
+                "a0, a1, a2",
+                "-a0, a1, a2",
+                "a0, -a1, a2",
+                "-a0, -a1, a2",
+                "a0, a1, -a2",
+            ] {
+                forms.push(format!("vmad.s32.{types}{how} d0, {operands}"));
+            }
+        }
+    }
+    let parts = [
+        (".shr7", "a0, a1.b3, a2"),
+        (".shr15", "a0.b2, a1.b1, a2"),
+        (".sat", "a0.h0, a1, a2"),
+        (".sat.shr7", "a0, a1.b3, a2"),
+        (".sat.shr15", "a0.b2, a1.b1, a2"),
+    ];
+    for (how, operands) in parts {
+        for bias in ["", ".po"] {
+            forms.push(format!("vmad.s32.u32.u32{bias}{how} d0, {operands}"));
+        }
+    }
+    forms
+}
+
+/// Destinations that are a part of a register, likewise: the upper half gets zeros from unsigned results, and results with
+/// signs in unsigned bytes are limited as if they had none.
+const VIDEO_PARTS: &[&str] = &[
+    "vadd.u32.s32.u32.sat d0, a0.b2, a1",
+    "vadd.u32.s32.u32.sat d0.b3, a0.b2, a1, a2",
+    "vadd.u32.s32.u32.sat.add d0, a0.b2, a1, a2",
+    "vadd.u32.u32.u32.sat d0.h1, a0.h0, a1.b3, a2",
+    "vsub.u32.u32.u32.sat d0.b1, a0, a1.b1, a2",
+    "vsub.u32.s32.u32.sat d0.b3, a0.b1, a1.h1, a2",
+    "vsub.u32.u32.u32.sat d0.h1, a0.b3, a1.b2, a2",
+    "vsub.u32.s32.u32.sat d0.b1, a0.h1, a1, a2",
+    "vabsdiff.s32.s32.s32.max d0, a0.b1, a1, a2",
+    "vabsdiff.u32.u32.u32.sat d0.h1, a0.b2, a1.b1, a2",
+    "vmin.u32.s32.u32.sat d0.b3, a0, a1.b3, a2",
+    "vmin.u32.u32.u32.sat d0.h1, a0.b1, a1.b0, a2",
+    "vmin.u32.s32.u32.sat d0.b1, a0.b3, a1.h0, a2",
+    "vmax.u32.u32.u32.sat d0.h1, a0.b0, a1, a2",
+    "vset.u32.s32.ge d0.h1, a0.h0, a1.b2, a2",
+    "vshl.u32.u32.u32.wrap d0.h1, a0.h0, a1.b0, a2",
+];
+
 /// The table of a test, for the device under test.
 pub fn known_differences(test: &str) -> &'static [(&'static str, &'static str)] {
     static DEVICE: OnceLock<String> = OnceLock::new();
     let device = DEVICE.get_or_init(conformance::device_kind);
-    let video = VIDEO.iter().map(|form| Known {
+    static PRODUCTS: OnceLock<Vec<String>> = OnceLock::new();
+    let products = PRODUCTS.get_or_init(video_products);
+    let video = (VIDEO
+        .iter()
+        .map(|form| ("video::video_instructions", *form)))
+    .chain(
+        products
+            .iter()
+            .map(|form| ("video::products", form.as_str())),
+    )
+    .chain((VIDEO_PARTS.iter()).map(|form| ("video::parts_of_registers", *form)))
+    .map(|(test, form)| Known {
         device: CUDA,
-        test: "video::video_instructions",
+        test,
         form,
         reason: "made of 32-bit operations",
     });

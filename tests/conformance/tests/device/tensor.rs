@@ -139,7 +139,7 @@ fn case(name: &str, rank: usize, input: Vec<u8>, output: usize, text: [&str; 3])
         name: format!("{name}, {rank} dimensions"),
         text: format!(
             ".version 8.6\n.target sm_90\n.address_size 64\n\
-             .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
+             .visible .entry k(.param .u64 in, .param .u64 out) .reqnctapercluster 1 {{\n\
              .shared .align 1024 .b8 box[{BOX}]; .shared .align 8 .b64 done;\n\
              .reg .pred p, leads; .reg .b64 from, to, a, map, tensor, token; .reg .b32 c<5>; .reg .b32 tid, block, i, v, at, b, d, w; .reg .b16 h;\n\
              ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x; mov.u32 block, %ctaid.x;\n\

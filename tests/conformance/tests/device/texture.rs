@@ -201,6 +201,9 @@ impl Input {
                 return left_out(name, reason);
             }
         }
+        if !module.mode.is_empty() && bench.is_native() {
+            return left_out(name, "the driver loads no module with samplers of its own");
+        }
         let described = Textures {
             descriptors: &textures,
             handles,
@@ -218,9 +221,22 @@ impl Input {
 }
 
 /// What cannot be compared with NVIDIA's own driver, and why.
-const APART: [(&str, &str); 8] = [
+const APART: [(&str, &str); 12] = [
     ("suq.2d", "the driver refuses modules with it"),
     ("txq", "the driver does not find kernels with it"),
+    (
+        "txq of formats and samplers",
+        "the driver does not find kernels with it",
+    ),
+    ("suq of formats", "the driver refuses modules with it"),
+    (
+        "istypep of a texture",
+        "the driver says no of every object that is no reference",
+    ),
+    (
+        "istypep of a surface",
+        "the driver says no of every object that is no reference",
+    ),
     (
         "sust.p of numbers up to 1",
         "the arrays that are made for the driver have formats of integers",
@@ -317,6 +333,28 @@ pub fn textures(extent: [u32; 3], layers: u32) -> Input {
         }
     }
     input
+}
+
+/// What lies outside textures of every format.
+#[test]
+fn borders() {
+    gathered("texture::borders", || {
+        let mut input = Input::new();
+        for format in formats() {
+            let texture = input.add(format, [7, 5, 1], 1, 1);
+            texture.normalized_coordinates = true;
+            texture.address_modes = [AddressMode::Border; 3];
+            texture.border = if format.reads_float() {
+                [0.5f32, -1.0, 0.3, 7.25].map(f32::to_bits)
+            } else {
+                [5, u32::MAX, 200, 1 << 20]
+            };
+        }
+        input.run(
+            "tex.2d with borders",
+            "tex.2d.v4.f32.f32 {r0, r1, r2, r3}, [t, {x, y}];",
+        );
+    });
 }
 
 #[test]

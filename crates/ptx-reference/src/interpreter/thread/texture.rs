@@ -14,14 +14,6 @@ use ptx::Modifier as M;
 /// What a texel is read as: the bits of four registers.
 type Texel = [u32; 4];
 
-/// What half precision is as a surface's format.
-const HALF: Format = Format {
-    kind: Kind::Float,
-    bits: 16,
-    channels: 1,
-    normalized: false,
-};
-
 /// What txq and suq say of a texture.
 pub fn query(texture: &Descriptor, what: M, level: u32) -> u32 {
     let size = |axis: usize| extent(texture, axis, level);
@@ -53,19 +45,27 @@ pub fn is_class(found: Class, asked: M) -> bool {
     }
 }
 
+/// Half precision of what a texture holds, to the nearest.
+fn half_of(word: u32) -> u32 {
+    let number = softfloat::F32.unpack(word.into());
+    match f32::from_bits(word).is_nan() {
+        true => 0x7fff,
+        false => softfloat::F16.round(number, softfloat::Rounding::NearestEven) as u32,
+    }
+}
+
 /// The bits of a channel of a surface's format that a number becomes (PTX ISA, "sust", sust.p): floating point, or integers, which
-/// are limited to what the channel holds.
+/// are limited to what the channel holds. PTX does not say how numbers are rounded; NVIDIA's hardware leaves off the bits that
+/// half precision has no place for, those of what is not a number as well.
 fn channel_of(format: Format, word: u32) -> u32 {
     let most = ((1u64 << format.bits) - 1) as u32;
     let half = most >> 1;
     match (format.kind, format.normalized) {
         (Kind::Float, _) if format.bits == 16 => {
             let number = softfloat::F32.unpack(word.into());
-            let half = softfloat::F16.round(number, softfloat::Rounding::NearestEven);
-            if f32::from_bits(word).is_nan() {
-                0x7fff
-            } else {
-                half as u32
+            match f32::from_bits(word).is_nan() {
+                true => word >> 16 & 0x8000 | 0x7e00 | word >> 13 & 0x3ff,
+                false => softfloat::F16.round(number, softfloat::Rounding::Zero) as u32,
             }
         }
         (Kind::Float, _) => word,
@@ -216,7 +216,15 @@ impl Machine<'_, '_> {
         at: [Option<u32>; 3],
     ) -> Result<Texel, Error> {
         let [Some(x), Some(y), Some(slice)] = at else {
-            return Ok(texture.border);
+            // What the texture has no channel for is 0, as in its texels.
+            let there = |n: usize| n < texture.format.channels as usize;
+            return Ok(std::array::from_fn(|n| {
+                if there(n) {
+                    texture.border[n]
+                } else {
+                    0
+                }
+            }));
         };
         let format = texture.format;
         let size = u64::from(format.texel_bytes());
@@ -318,13 +326,15 @@ impl Machine<'_, '_> {
                 self.filtered(i, &texture, &point, layer, level, moved)?
             }
         };
-        let half = |word| channel_of(HALF, word);
         let (results, bits): (Vec<u32>, u32) = match sample.half {
             None => (texel.to_vec(), 32),
-            Some(Half::Single) => (texel.map(half).to_vec(), 16),
+            Some(Half::Single) => (texel.map(half_of).to_vec(), 16),
             Some(Half::Packed) => {
                 let pairs = texel.chunks(2);
-                (pairs.map(|p| half(p[0]) | half(p[1]) << 16).collect(), 32)
+                (
+                    pairs.map(|p| half_of(p[0]) | half_of(p[1]) << 16).collect(),
+                    32,
+                )
             }
         };
         for (target, word) in targets.iter().zip(results) {
