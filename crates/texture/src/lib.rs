@@ -103,6 +103,34 @@ impl Format {
         self.normalized || matches!(self.kind, Kind::Float)
     }
 
+    /// Two numbers whose products with an integer of so many bits have the quotient by the greatest one, `2^bits - 1`, as their
+    /// sum, correctly rounded: the first product is exact, and the second adds less than a bit's worth of error.
+    pub fn parts_of_unit(bits: u32) -> [f32; 2] {
+        let first = 0.5f64.powi(bits as i32);
+        [first as f32, (first * first / (1.0 - first)) as f32]
+    }
+
+    /// A border's number as a channel of this format holds it, in the bits of what is read: numbers are cut off towards zero,
+    /// integers lose their upper bits. CUDA does not say so; NVIDIA's hardware does it.
+    fn held(self, word: u32) -> u32 {
+        let number = f32::from_bits(word);
+        let gone = 32 - self.bits;
+        match (self.kind, self.normalized) {
+            (Kind::Float, _) if self.bits == 16 => half_held(number).to_bits(),
+            (Kind::Float, _) => word,
+            (Kind::Unsigned, true) => {
+                let most = (u32::MAX >> gone) as f32;
+                ((number.clamp(0.0, 1.0) * most).trunc() / most).to_bits()
+            }
+            (Kind::Signed, true) => {
+                let most = (u32::MAX >> (gone + 1)) as f32;
+                ((number.clamp(-1.0, 1.0) * most).trunc() / most).to_bits()
+            }
+            (Kind::Unsigned, false) => word << gone >> gone,
+            (Kind::Signed, false) => ((word << gone) as i32 >> gone) as u32,
+        }
+    }
+
     /// What `txq.channel_data_type` gives.
     pub const fn channel_data_type(self) -> u32 {
         let width = self.bits.trailing_zeros() - 3;
@@ -119,6 +147,20 @@ impl Format {
     /// What `txq.channel_order` gives.
     pub const fn channel_order(self) -> u32 {
         CHANNEL_ORDERS[self.channels.trailing_zeros() as usize]
+    }
+}
+
+/// A number without the bits that half precision has no place for.
+fn half_held(number: f32) -> f32 {
+    const LEAST_NORMAL: f32 = 1.0 / 16384.0;
+    const LEAST: f32 = LEAST_NORMAL / 1024.0;
+    const MOST: f32 = 65504.0;
+    if !number.is_finite() {
+        number
+    } else if number.abs() < LEAST_NORMAL {
+        (number / LEAST).trunc() * LEAST
+    } else {
+        f32::from_bits(number.to_bits() & !0x1fff).clamp(-MOST, MOST)
     }
 }
 
@@ -222,7 +264,7 @@ pub struct Descriptor {
     pub linear_levels: bool,
     /// Of a sampler: coordinates count texels, whatever the texture says.
     pub force_unnormalized: bool,
-    /// Channels are sRGB, which is made linear before it is interpolated; the fourth is not.
+    /// Channels are sRGB, which is made linear before it is interpolated; the last of several is not.
     pub srgb: bool,
     /// Added to the level of detail.
     pub level_bias: f32,
@@ -333,6 +375,25 @@ impl Descriptor {
         }
     }
 
+    /// The border's colour as the texels of a texture hold it, with 0 for what they have no channel for. Samplers have the colour
+    /// itself, and sRGB keeps it as it is.
+    fn border_texel(&self) -> [u32; 4] {
+        if self.class == Class::Sampler {
+            return self.border;
+        }
+        let mut texel = [0; 4];
+        for (to, &word) in texel[..self.format.channels as usize]
+            .iter_mut()
+            .zip(&self.border)
+        {
+            *to = match self.srgb {
+                true => word,
+                false => self.format.held(word),
+            };
+        }
+        texel
+    }
+
     /// The bytes that a handle points to.
     pub fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
@@ -365,7 +426,7 @@ impl Descriptor {
             ],
         );
         put(offset::MOST_LEVEL, &[most.to_bits(), self.class as u32]);
-        put(offset::BORDER, &self.border);
+        put(offset::BORDER, &self.border_texel());
         for (n, level) in self.levels.iter().enumerate() {
             let at = offset::LEVELS + n as u32 * offset::LEVEL_BYTES;
             let (low, high) = (level.address as u32, (level.address >> 32) as u32);
@@ -474,7 +535,7 @@ mod tests {
         descriptor.class = Class::Surface;
         descriptor.level_bias = -0.5;
         descriptor.level_clamp = [0.25, 3.5];
-        descriptor.border = [1, 2, 3, u32::MAX];
+        descriptor.border = [0.5f32.to_bits(), 0, 0, 0];
         let bytes = descriptor.encode();
         assert_eq!(Descriptor::decode(&bytes), Some(descriptor.clone()));
         descriptor.linear = true;
@@ -482,6 +543,54 @@ mod tests {
         assert_eq!(Descriptor::decode(&bytes[..100]), None);
         assert_eq!(Descriptor::decode(&[0xff; BYTES]), None);
     }
+
+    #[test]
+    fn units_are_quotients() {
+        for bits in [7, 8, 15, 16] {
+            let most = (1u32 << bits) - 1;
+            let [first, second] = Format::parts_of_unit(bits);
+            for n in 0..=most {
+                let n = n as f32;
+                assert_eq!(
+                    n * first + n * second,
+                    n / most as f32,
+                    "{n} of {bits} bits"
+                );
+            }
+        }
+    }
+
+    /// As an H200 reads them.
+    #[test]
+    fn borders_are_held_by_formats() {
+        let held = |kind, bits, normalized, word| {
+            Format {
+                kind,
+                bits,
+                channels: 1,
+                normalized,
+            }
+            .held(word)
+        };
+        let number = |kind, bits, normalized, x: f32| {
+            f32::from_bits(held(kind, bits, normalized, x.to_bits()))
+        };
+        assert_eq!(number(Kind::Unsigned, 8, true, 0.5), 127.0 / 255.0);
+        assert_eq!(number(Kind::Unsigned, 8, true, 7.25), 1.0);
+        assert_eq!(number(Kind::Unsigned, 16, true, -1.0), 0.0);
+        assert_eq!(number(Kind::Signed, 8, true, 0.3), 38.0 / 127.0);
+        assert_eq!(number(Kind::Signed, 16, true, -1.0), -1.0);
+        assert_eq!(number(Kind::Float, 16, false, 0.3), 0.299_804_7);
+        assert_eq!(
+            number(Kind::Float, 16, false, 1e-5),
+            1e-5f32.div_euclid(5.960_464_5e-8) * 5.960_464_5e-8
+        );
+        assert_eq!(number(Kind::Float, 32, false, 0.3), 0.3);
+        assert_eq!(held(Kind::Unsigned, 8, false, 1 << 20), 0);
+        assert_eq!(held(Kind::Signed, 8, false, 200), -56i32 as u32);
+        assert_eq!(held(Kind::Signed, 32, false, 200), 200);
+    }
+
     #[test]
     fn srgb_is_the_power() {
         for n in 0..=255 {

@@ -17,6 +17,9 @@ pub const MOST_RANK: usize = 5;
 /// The last word of every map.
 const MAGIC: u32 = 0x5054_4b56;
 
+/// What is filled in as not a number, byte by byte.
+pub const NOT_A_NUMBER: [u8; 2] = [0xf7, 0x7f];
+
 /// Where things lie in a tensor map, bytes.
 pub mod offset {
     /// Bytes of an element, its type, the swizzle, and the number of dimensions in bits 8 to 15 over bit 0, which says that what is
@@ -81,6 +84,11 @@ impl ElementType {
             Self::Unsigned64 | Self::Signed64 | Self::Float64 => 8,
             _ => 4,
         }
+    }
+
+    /// Whether it is TF32, which has 10 bits of mantissa in 32 bits.
+    pub const fn is_tensor_float(self) -> bool {
+        matches!(self, Self::TensorFloat32 | Self::TensorFloat32Ftz)
     }
 
     /// Whether it is floating point.
@@ -191,6 +199,14 @@ impl TensorMap {
         self.counts.iter().product::<u32>() * self.element.bytes()
     }
 
+    /// Bytes from one row of a box to the next in shared memory: rows begin anew with the pattern of a swizzle, however short they are.
+    pub fn pitch(&self) -> u32 {
+        match self.swizzle {
+            0 => self.counts[0] * self.element.bytes(),
+            swizzle => 16 << swizzle,
+        }
+    }
+
     /// Where a byte of a box lies in shared memory, by its place without a swizzle (PTX ISA, "Swizzling Modes"): bits 4 to 6 of an
     /// address change with bits 7 to 9, as far as the swizzle goes.
     pub fn swizzled(&self, address: u32) -> u32 {
@@ -198,12 +214,34 @@ impl TensorMap {
         address ^ (address >> 3 & bits)
     }
 
-    /// The byte of an element outside of the tensor, by its number within the element.
+    /// The byte of an element outside of the tensor, by its number within the element: CUDA says not a number, and NVIDIA's hardware
+    /// takes this one for every type.
     pub fn fill(&self, byte: u32) -> u8 {
-        match (self.fills_nan, byte + 1 == self.element.bytes()) {
-            (false, _) => 0,
-            (true, true) => 0x7f,
-            (true, false) => 0xff,
+        match self.fills_nan {
+            false => 0,
+            true => NOT_A_NUMBER[byte as usize % 2],
+        }
+    }
+
+    /// The bits of an element as loads have them: those of TF32 are rounded, to nearest and to even ones.
+    pub fn loaded(&self, bits: u64) -> u64 {
+        match self.element.is_tensor_float() {
+            true => rounded_to_tensor_float(bits as u32).into(),
+            false => bits,
         }
     }
 }
+
+/// A number in single precision as TF32 has it, in 32 bits.
+fn rounded_to_tensor_float(bits: u32) -> u32 {
+    const INFINITY: u32 = 0x7f80_0000;
+    let magnitude = bits & !SIGN;
+    let nearest = match magnitude < INFINITY {
+        true => magnitude + 0xfff + (magnitude >> 13 & 1),
+        false => magnitude,
+    };
+    bits & SIGN | nearest & !0x1fff
+}
+
+/// The sign of single precision.
+const SIGN: u32 = 1 << 31;

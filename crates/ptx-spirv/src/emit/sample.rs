@@ -212,7 +212,7 @@ impl Emitter<'_> {
         let result = self.choose(
             border,
             TEXEL,
-            |e| e.border_colour(handle, handle),
+            |e| e.descriptor_words(handle, offset::BORDER),
             |e| e.texel_inside(handle, level, x, y, slice),
         );
         self.asm.void(Op::ReturnValue, &[result]);
@@ -299,14 +299,14 @@ impl Emitter<'_> {
         let signed = self.has_flag(kind, Kind::Signed as u32);
         let float = self.has_flag(kind, Kind::Float as u32);
         let normalized = self.has_flag(kind, ::texture::NORMALIZED);
-        // One over the greatest number: exact for it, because the product rounds to 1.
-        let scale = {
-            let [a, b, c, d] =
-                [255.0f32, 127.0, 65535.0, 32767.0].map(|n| self.literal_f32(1.0 / n));
+        // A sum of two products is the quotient by the greatest number.
+        let units = [8, 7, 16, 15].map(::texture::Format::parts_of_unit);
+        let scales = [0, 1].map(|n| {
+            let [a, b, c, d] = units.map(|parts| self.literal_f32(parts[n]));
             let short = self.pick(Type::F32, signed, b, a);
             let long = self.pick(Type::F32, signed, d, c);
             self.pick(Type::F32, is_8, short, long)
-        };
+        });
         let zero = self.asm.u32(0);
         let mut parts = Vec::new();
         for c in 0..4u32 {
@@ -333,7 +333,8 @@ impl Emitter<'_> {
                 let a = self.asm.op(Op::ConvertUToF, Type::F32, &[plain]);
                 let b = self.asm.op(Op::ConvertSToF, Type::F32, &[extended]);
                 let n = self.pick(Type::F32, signed, b, a);
-                let n = self.real(Op::FMul, n, scale);
+                let [first, second] = scales.map(|scale| self.real(Op::FMul, n, scale));
+                let n = self.real(Op::FAdd, first, second);
                 // Of signed numbers the least is below -1.
                 let least = self.literal_f32(-1.0);
                 let n = self.asm.glsl(GLOp::FMax, Type::F32, &[n, least]);
@@ -355,11 +356,12 @@ impl Emitter<'_> {
         }
         let texel = self.asm.op(Op::CompositeConstruct, TEXEL, &parts);
         let srgb = self.has_flag(flags, ::texture::FLAG_SRGB);
-        self.choose(srgb, TEXEL, |e| e.linear_texel(texel), |_| texel)
+        self.choose(srgb, TEXEL, |e| e.linear_texel(texel, channels), |_| texel)
     }
 
     /// A texel of sRGB numbers as linear ones, as [`texture::linear_of_srgb`] has it.
-    fn linear_texel(&mut self, texel: Id) -> Id {
+    /// The last of several channels is none.
+    fn linear_texel(&mut self, texel: Id, channels: Id) -> Id {
         use ::texture::srgb;
         let f = Type::F32;
         let result = self.asm.variable(TEXEL);
@@ -376,8 +378,10 @@ impl Emitter<'_> {
             srgb::GAINED,
         ]
         .map(|n| self.literal_f32(n));
-        let (three, steps) = (self.asm.u32(3), self.asm.u32(srgb::STEPS));
-        self.count_up(three, |e, n| {
+        let (one, steps) = (self.asm.u32(1), self.asm.u32(srgb::STEPS));
+        let colours = self.n(Op::ISub, channels, one);
+        let colours = self.asm.glsl(GLOp::UMax, Type::U32, &[colours, one]);
+        self.count_up(colours, |e, n| {
             let old = e.asm.op(Op::Load, TEXEL, &[result]);
             let v = e.asm.op(Op::VectorExtractDynamic, Type::U32, &[old, n]);
             let v = e.as_single(v);

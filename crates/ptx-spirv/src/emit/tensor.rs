@@ -7,7 +7,7 @@
 use super::memory::{Access, Address, Space};
 use super::texture::READ_ONLY;
 use super::*;
-use ::texture::tensor::{offset, ElementType};
+use ::texture::tensor::{offset, ElementType, NOT_A_NUMBER};
 
 /// Bytes of a piece.
 const PIECE: u32 = 16;
@@ -24,6 +24,11 @@ struct Tensor {
     steps: Vec<Id>,
     /// Bits of an address that change with those three above.
     swizzle: Id,
+    /// Bytes of a row of the box, and from one to the next in shared memory.
+    row: Id,
+    pitch: Id,
+    /// Whether elements are TF32.
+    is_tensor_float: Id,
     fills_nan: Id,
     corner: Vec<Id>,
     /// Where the box begins in shared memory.
@@ -132,11 +137,23 @@ impl Emitter<'_> {
         let (one, four) = (self.asm.u32(1), self.asm.u32(4));
         let bits = self.n(Op::ShiftLeftLogical, one, swizzle);
         let bits = self.n(Op::ISub, bits, one);
+        let counts = list(self, offset::COUNTS);
+        let row = self.n(Op::IMul, counts[0], size);
+        let (none, sixteen) = (self.asm.u32(0), self.asm.u32(16));
+        let plain = self.test(Op::IEqual, swizzle, none);
+        let pattern = self.n(Op::ShiftLeftLogical, sixteen, swizzle);
+        let pitch = self.pick(Type::U32, plain, row, pattern);
+        let element = word(self, offset::FORMAT + 4);
+        let short = self.asm.u32(ElementType::TensorFloat32 as u32);
+        let is_tensor_float = self.test(Op::UGreaterThanEqual, element, short);
         Ok(Tensor {
             rank,
             map,
             size,
-            counts: list(self, offset::COUNTS),
+            counts,
+            row,
+            pitch,
+            is_tensor_float,
             dimensions: list(self, offset::DIMENSIONS),
             steps: list(self, offset::STEPS),
             swizzle: self.n(Op::ShiftLeftLogical, bits, four),
@@ -189,6 +206,10 @@ impl Emitter<'_> {
 
     /// Where a byte of the box is in shared memory.
     fn in_box(&mut self, tensor: &Tensor, at: Id) -> Address {
+        let line = self.n(Op::UDiv, at, tensor.row);
+        let column = self.n(Op::UMod, at, tensor.row);
+        let line = self.n(Op::IMul, line, tensor.pitch);
+        let at = self.n(Op::IAdd, line, column);
         let plain = self.n(Op::IAdd, tensor.shared, at);
         let three = self.asm.u32(3);
         let above = self.n(Op::ShiftRightLogical, plain, three);
@@ -223,6 +244,18 @@ impl Emitter<'_> {
             e.when(at_once, |e| {
                 if load {
                     let v = e.load_device(row.address, whole, Access::default());
+                    let v = e.choose(
+                        tensor.is_tensor_float,
+                        whole,
+                        |e| {
+                            let words = [0, 1, 2, 3].map(|n| {
+                                let word = e.part(v, n);
+                                e.rounded_to_tensor_float(word)
+                            });
+                            e.asm.op(Op::CompositeConstruct, whole, &words)
+                        },
+                        |_| v,
+                    );
                     e.store(here, whole, v, Access::default());
                 } else {
                     let v = e.load(here, whole, Access::default());
@@ -259,20 +292,51 @@ impl Emitter<'_> {
         let v = self.choose(
             inside,
             Type::U8,
-            |e| e.load_device(there, Type::U8, Access::default()),
             |e| {
-                // Of what is not a number the last byte differs.
-                let place = e.n(Op::UMod, byte, tensor.size);
-                let one = e.asm.u32(1);
-                let next = e.n(Op::IAdd, place, one);
-                let last = e.test(Op::IEqual, next, tensor.size);
-                let [zero, upper, lower] = [0, 0x7f, 0xff].map(|n| e.asm.u32(n));
-                let nan = e.pick(Type::U32, last, upper, lower);
+                e.choose(
+                    tensor.is_tensor_float,
+                    Type::U8,
+                    |e| {
+                        let mask = e.asm.constant(Type::U64, !3);
+                        let start = e.w(Op::BitwiseAnd, there, mask);
+                        let word = e.load_device(start, Type::U32, Access::default());
+                        let word = e.rounded_to_tensor_float(word);
+                        let (three, eight) = (e.asm.u32(3), e.asm.u32(8));
+                        let place = e.n(Op::BitwiseAnd, byte, three);
+                        let place = e.n(Op::IMul, place, eight);
+                        let v = e.n(Op::ShiftRightLogical, word, place);
+                        e.asm.op(Op::UConvert, Type::U8, &[v])
+                    },
+                    |e| e.load_device(there, Type::U8, Access::default()),
+                )
+            },
+            |e| {
+                let (one, zero) = (e.asm.u32(1), e.asm.u32(0));
+                let odd = e.n(Op::BitwiseAnd, byte, one);
+                let odd = e.test(Op::INotEqual, odd, zero);
+                let [even_byte, odd_byte] = NOT_A_NUMBER.map(|n| e.asm.u32(n.into()));
+                let nan = e.pick(Type::U32, odd, odd_byte, even_byte);
                 let fill = e.pick(Type::U32, tensor.fills_nan, nan, zero);
                 e.asm.op(Op::UConvert, Type::U8, &[fill])
             },
         );
         self.store(here, Type::U8, v, Access::default());
+    }
+
+    /// A number in single precision as TF32 has it (`texture::tensor::TensorMap::loaded`).
+    fn rounded_to_tensor_float(&mut self, bits: Id) -> Id {
+        let [sign, rest, infinity, half, thirteen, one, kept] =
+            [1 << 31, !(1 << 31), 0x7f80_0000, 0xfff, 13, 1, !0x1fff].map(|n| self.asm.u32(n));
+        let magnitude = self.n(Op::BitwiseAnd, bits, rest);
+        let odd = self.n(Op::ShiftRightLogical, magnitude, thirteen);
+        let odd = self.n(Op::BitwiseAnd, odd, one);
+        let nearest = self.n(Op::IAdd, magnitude, half);
+        let nearest = self.n(Op::IAdd, nearest, odd);
+        let finite = self.test(Op::ULessThan, magnitude, infinity);
+        let nearest = self.pick(Type::U32, finite, nearest, magnitude);
+        let nearest = self.n(Op::BitwiseAnd, nearest, kept);
+        let sign = self.n(Op::BitwiseAnd, bits, sign);
+        self.n(Op::BitwiseOr, sign, nearest)
     }
 
     /// cp.reduce.async.bulk.tensor: the map says what elements are. Types that an operation has not are a fault.

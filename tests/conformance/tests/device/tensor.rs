@@ -9,8 +9,10 @@ use conformance::{isolated, Bench, Case, Random};
 /// Blocks of a kernel, each with a map of its own.
 const BLOCKS: usize = 12;
 const THREADS: u32 = 64;
-/// Bytes of a box: the same for all maps of a kernel.
+/// Most bytes of a box.
 const BOX: u32 = 2048;
+/// Bytes that it may take in shared memory: rows of 16 bytes in a swizzle of 128.
+const ROOM: u32 = 8 * BOX;
 
 /// Bytes from one tensor to the next.
 const TENSOR: usize = 1 << 15;
@@ -20,7 +22,16 @@ const MAPS: usize = 512;
 const TENSORS: usize = MAPS + BYTES * BLOCKS;
 
 /// Maps of boxes of [`BOX`] bytes.
-fn maps(random: &mut Random, rank: usize, elements: &[ElementType], nan: bool) -> Vec<TensorMap> {
+///
+/// Where the first dimension ends within a piece of 16 bytes, NVIDIA's hardware writes that piece to its end: what is written has
+/// whole ones.
+fn maps(
+    random: &mut Random,
+    rank: usize,
+    elements: &[ElementType],
+    nan: bool,
+    writes: bool,
+) -> Vec<TensorMap> {
     (0..BLOCKS)
         .map(|n| {
             let element = elements[n % elements.len()];
@@ -60,7 +71,10 @@ fn maps(random: &mut Random, rank: usize, elements: &[ElementType], nan: bool) -
             for axis in 0..rank {
                 let room = TENSOR as u64 / size;
                 let most = room.min(if axis == 0 { 150 } else { 12 }).max(1);
-                let dimension = 1 + random.below(most as usize) as u32;
+                let mut dimension = 1 + random.below(most as usize) as u32;
+                if axis == 0 && writes {
+                    dimension = dimension.next_multiple_of((16 / element.bytes()).max(1));
+                }
                 dimensions.push(dimension);
                 size = (size * u64::from(dimension)).next_multiple_of(16);
                 if axis + 1 < rank {
@@ -82,7 +96,9 @@ fn maps(random: &mut Random, rank: usize, elements: &[ElementType], nan: bool) -
 }
 
 /// Corners, maps (which are filled in later) and tensors of small numbers of their types.
-fn input(random: &mut Random, rank: usize, maps: &[TensorMap]) -> Vec<u8> {
+///
+/// NVIDIA's hardware takes corners only whose first bytes are whole pieces of 16, and, for what is written, no negative ones.
+fn input(random: &mut Random, rank: usize, maps: &[TensorMap], writes: bool) -> Vec<u8> {
     let mut input = vec![0u8; TENSORS];
     for (n, map) in maps.iter().enumerate() {
         for axis in 0..rank {
@@ -93,6 +109,11 @@ fn input(random: &mut Random, rank: usize, maps: &[TensorMap]) -> Vec<u8> {
                 1 => random.below(size as usize) as i32,
                 _ => random.below((size + reach) as usize) as i32 - reach,
             };
+            let corner = match axis {
+                0 => corner & -(16 / map.element.bytes() as i32).max(1),
+                _ => corner,
+            };
+            let corner = if writes { corner.max(0) } else { corner };
             let at = 32 * n + 4 * axis;
             input[at..at + 4].copy_from_slice(&corner.to_le_bytes());
         }
@@ -107,6 +128,12 @@ fn input(random: &mut Random, rank: usize, maps: &[TensorMap]) -> Vec<u8> {
                     ((small as f32).to_bits() >> 16).to_le_bytes()[..2].to_vec()
                 }
                 ElementType::Float64 => f64::from(small).to_le_bytes().to_vec(),
+                // With bits that it has no place for.
+                ElementType::TensorFloat32 | ElementType::TensorFloat32Ftz => {
+                    let low = [0, 1, 0xfff, 0x1000, 0x1001, 0x1fff][random.below(6)];
+                    let more = low | (random.below(2) as u32) << 13;
+                    ((small as f32).to_bits() | more).to_le_bytes().to_vec()
+                }
                 e if e.is_float() => (small as f32).to_le_bytes().to_vec(),
                 e => random.bits().to_le_bytes()[..e.bytes() as usize].to_vec(),
             };
@@ -140,7 +167,7 @@ fn case(name: &str, rank: usize, input: Vec<u8>, output: usize, text: [&str; 3])
         text: format!(
             ".version 8.6\n.target sm_90\n.address_size 64\n\
              .visible .entry k(.param .u64 in, .param .u64 out) .reqnctapercluster 1 {{\n\
-             .shared .align 1024 .b8 box[{BOX}]; .shared .align 8 .b64 done;\n\
+             .shared .align 1024 .b8 box[{ROOM}]; .shared .align 8 .b64 done;\n\
              .reg .pred p, leads; .reg .b64 from, to, a, map, tensor, token; .reg .b32 c<5>; .reg .b32 tid, block, i, v, at, b, d, w; .reg .b16 h;\n\
              ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x; mov.u32 block, %ctaid.x;\n\
              mov.u32 b, box; mov.u32 d, done; setp.eq.u32 leads, tid, 0;\n\
@@ -180,8 +207,8 @@ fn loads(name: &str, elements: &[ElementType], nan: bool, instruction: &str, ope
     let mut failures = Vec::new();
     for rank in 1..=5 {
         let mut random = Random(40 + rank as u64);
-        let maps = maps(&mut random, rank, elements, nan);
-        let input = input(&mut random, rank, &maps);
+        let maps = maps(&mut random, rank, elements, nan, false);
+        let input = input(&mut random, rank, &maps, false);
         let copy = format!(
             "mbarrier.arrive.expect_tx.shared.b64 token, [d], w;\n{} [b], [map, {{CORNER}}], [d]{operands};",
             instruction.replace("Nd", &format!("{rank}d"))
@@ -192,19 +219,19 @@ fn loads(name: &str, elements: &[ElementType], nan: bool, instruction: &str, ope
             .map(|n| format!("setp.eq.u32 p, block, {n}; @p mov.u32 w, {};\n", sizes[n]))
             .collect();
         let before = format!(
-            "shl.b32 w, tid, 2; clears: setp.ge.u32 p, w, {BOX}; @p bra cleared; add.u32 at, b, w; st.shared.b32 [at], w;\n\
+            "shl.b32 w, tid, 2; clears: setp.ge.u32 p, w, {ROOM}; @p bra cleared; add.u32 at, b, w; st.shared.b32 [at], w;\n\
              add.u32 w, w, {}; bra clears;\ncleared:\nmov.u16 h, 1;\n{sizes}",
             4 * THREADS
         );
         let after = format!(
             "asks: mbarrier.try_wait.parity.shared.b64 p, [d], 0; @!p bra asks;\n{}",
-            to_output("ld.shared.b32", "b", BOX as usize)
+            to_output("ld.shared.b32", "b", ROOM as usize)
         );
         let case = case(
             name,
             rank,
             input,
-            BOX as usize * BLOCKS,
+            ROOM as usize * BLOCKS,
             [&before, &copy, &after],
         );
         let placed: Vec<_> = (0..BLOCKS).map(|n| MAPS + n * BYTES).zip(maps).collect();
@@ -219,11 +246,11 @@ fn stores(name: &str, elements: &[ElementType], instruction: &str) {
     let mut failures = Vec::new();
     for rank in 1..=5 {
         let mut random = Random(80 + rank as u64);
-        let maps = maps(&mut random, rank, elements, false);
-        let input = input(&mut random, rank, &maps);
+        let maps = maps(&mut random, rank, elements, false, true);
+        let input = input(&mut random, rank, &maps, true);
         // What is stored is the start of the tensor itself, whose numbers are of its type.
         let before = format!(
-            "shl.b32 w, tid, 2; fills: setp.ge.u32 p, w, {BOX}; @p bra filled; cvt.u64.u32 a, w; add.u64 a, tensor, a;\n\
+            "shl.b32 w, tid, 2; fills: setp.ge.u32 p, w, {ROOM}; @p bra filled; cvt.u64.u32 a, w; add.u64 a, tensor, a;\n\
              ld.global.b32 v, [a]; add.u32 at, b, w; st.shared.b32 [at], v; add.u32 w, w, {}; bra fills;\nfilled:",
             4 * THREADS
         );

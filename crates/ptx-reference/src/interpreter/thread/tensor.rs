@@ -77,12 +77,16 @@ impl Machine<'_, '_> {
             }
             let mut element = [0u8; 8];
             let element = &mut element[..size as usize];
-            let here = map.swizzled((start + number * size) as u32);
+            let (line, column) = (number / row[0], number % row[0]);
+            let at = start + line * u64::from(map.pitch()) + column * size;
+            let here = map.swizzled(at as u32);
             let here = (space, u64::from(here));
             let there = (Space::Global, address);
             if let Tensor::Load { .. } = how {
                 if inside {
                     element.copy_from_slice(self.slice(i, there, size)?);
+                    let loaded = map.loaded(little_endian(element));
+                    element.copy_from_slice(&loaded.to_le_bytes()[..size as usize]);
                 } else {
                     for (n, byte) in (0..).zip(element.iter_mut()) {
                         *byte = map.fill(n);

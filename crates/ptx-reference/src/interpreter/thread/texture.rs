@@ -188,12 +188,12 @@ fn channel(texture: &Descriptor, bits: u64) -> u32 {
         (Kind::Float, _) | (Kind::Unsigned, false) => bits as u32,
         (Kind::Signed, false) => signed as u32,
         (Kind::Unsigned, true) => {
-            let scale = 1.0 / ((1u64 << format.bits) - 1) as f32;
-            (bits as f32 * scale).to_bits()
+            let most = ((1u64 << format.bits) - 1) as f32;
+            (bits as f32 / most).to_bits()
         }
         (Kind::Signed, true) => {
-            let scale = 1.0 / ((1u64 << (format.bits - 1)) - 1) as f32;
-            (signed as f32 * scale).max(-1.0).to_bits()
+            let most = ((1u64 << (format.bits - 1)) - 1) as f32;
+            (signed as f32 / most).max(-1.0).to_bits()
         }
     }
 }
@@ -237,7 +237,8 @@ impl Machine<'_, '_> {
             *to = channel(texture, little_endian(part));
         }
         if texture.srgb {
-            for colour in &mut texel[..3] {
+            // Of two channels the second is none, as the fourth of four.
+            for colour in &mut texel[..(format.channels as usize - 1).max(1)] {
                 *colour = ::texture::linear_of_srgb(f32::from_bits(*colour)).to_bits();
             }
         }
