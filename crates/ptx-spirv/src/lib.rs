@@ -10,6 +10,7 @@ mod emit;
 pub mod graph;
 mod in_step;
 pub mod layout;
+mod liveness;
 mod pressure;
 pub mod provenance;
 pub mod target;
@@ -21,7 +22,10 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 33;
+pub const REVISION: u32 = 34;
+
+/// Registers that a compiler takes beside those of PTX.
+const ADDRESSES: u32 = 10;
 
 /// Size of the push-constant block, bytes.
 pub const PUSH_CONSTANT_BYTES: u32 = 96;
@@ -96,7 +100,8 @@ pub struct KernelInfo {
     pub ptx_version: u32,
     /// The target of the PTX, `90` of `sm_90`.
     pub target: u32,
-    /// Registers the PTX declares, in 32-bit units, capped at 255: an estimate for `CU_FUNC_ATTRIBUTE_NUM_REGS`.
+    /// Most registers that are alive at once and some more for addresses, in 32-bit units, capped at 255: an estimate for
+    /// `CU_FUNC_ATTRIBUTE_NUM_REGS`.
     pub registers: u32,
 }
 
@@ -360,13 +365,7 @@ pub fn translate(
         rows_matter: false,
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),
         target: module.header.target,
-        registers: graph.frames[0]
-            .body
-            .registers
-            .iter()
-            .map(|t| t.size().map_or(0, |s| s.div_ceil(4)))
-            .sum::<u32>()
-            .clamp(16, 255),
+        registers: (liveness::most_alive(&graph) + ADDRESSES).clamp(16, 255),
     };
     info.matrix_slot_bytes = emit::matrix_slot_bytes(target, &info, &graph);
     let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;

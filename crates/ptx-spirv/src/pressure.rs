@@ -6,7 +6,8 @@
 //! nearly fits. Chosen greedily: by the instructions at which too much is alive that a register would relieve, over its
 //! accesses, weighted by the loops they are in.
 
-use crate::graph::{Condition, Graph, Register};
+use crate::graph::{Graph, Register};
+use crate::liveness::{has, live_out};
 use ptx::{Modifier, ScalarType};
 
 /// Weight of an access for each loop around it, and the depth beyond which it does not rise.
@@ -28,21 +29,6 @@ pub(crate) struct Homes {
     pub(crate) words: u32,
 }
 
-/// A bit for each register.
-type Bits = Vec<u64>;
-
-fn has(bits: &Bits, r: Register) -> bool {
-    bits[r as usize / 64] >> (r % 64) & 1 != 0
-}
-
-fn put(bits: &mut Bits, r: Register, on: bool) {
-    let mask = 1 << (r % 64);
-    match on {
-        true => bits[r as usize / 64] |= mask,
-        false => bits[r as usize / 64] &= !mask,
-    }
-}
-
 /// Words of a register; none of predicates and of those that are not kept in memory.
 fn words(ty: ScalarType) -> u32 {
     match ty {
@@ -53,53 +39,6 @@ fn words(ty: ScalarType) -> u32 {
             _ => 1,
         },
     }
-}
-
-/// By block: the registers that are alive at its end.
-fn live_out(graph: &Graph) -> Vec<Bits> {
-    let length = graph.registers.len().div_ceil(64);
-    let count = graph.blocks.len();
-    // Read before they are written, and written, in each block.
-    let mut reads = vec![vec![0u64; length]; count];
-    let mut writes = vec![vec![0u64; length]; count];
-    for (b, block) in graph.blocks.iter().enumerate() {
-        let (read, written) = (&mut reads[b], &mut writes[b]);
-        for step in &block.steps {
-            let (r, w) = graph.accesses(step);
-            for r in r {
-                if !has(written, r) {
-                    put(read, r, true);
-                }
-            }
-            w.into_iter().for_each(|w| put(written, w, true));
-        }
-        if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
-            block.condition
-        {
-            if !has(written, register) {
-                put(read, register, true);
-            }
-        }
-    }
-    let mut out = vec![vec![0u64; length]; count];
-    let mut live_in = reads.clone();
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for b in (0..count).rev() {
-            for &t in &graph.blocks[b].targets {
-                for n in 0..length {
-                    out[b][n] |= live_in[t as usize][n];
-                }
-            }
-            for n in 0..length {
-                let new = reads[b][n] | out[b][n] & !writes[b][n];
-                changed |= new != live_in[b][n];
-                live_in[b][n] = new;
-            }
-        }
-    }
-    out
 }
 
 /// By block: the loops that it is in.

@@ -93,6 +93,8 @@ pub struct Limits {
     /// Streaming multiprocessors or compute units (VK_NV_shader_sm_builtins, VK_AMD_shader_core_properties); `None` where
     /// the driver does not say.
     pub multiprocessors: Option<u32>,
+    /// Warps that a streaming multiprocessor holds (VK_NV_shader_sm_builtins); `None` elsewhere.
+    pub warps_per_multiprocessor: Option<u32>,
 }
 
 /// Subgroup properties.
@@ -479,6 +481,7 @@ pub(crate) fn inspect(
         },
         queues: plan.compute_queues,
         multiprocessors: (units > 0).then_some(units),
+        warps_per_multiprocessor: Some(multiprocessors.shader_warps_per_sm).filter(|&n| n > 0),
     };
     Ok(PhysicalDevice {
         instance: Arc::clone(instance),

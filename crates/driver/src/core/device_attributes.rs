@@ -51,9 +51,18 @@ impl Device {
         DEFAULT_SHARED_MEMORY.min(self.shared_memory_optin())
     }
 
-    /// Shared memory of a multiprocessor, bytes.
+    /// Shared memory of a multiprocessor, bytes: that of NVIDIA's, which Vulkan does not tell, by the warps that one holds (CUDA C++
+    /// Programming Guide, "Technical Specifications per Compute Capability": the least of the generations since Turing), else
+    /// room for one block.
     pub fn shared_memory_per_multiprocessor(&self) -> u32 {
-        self.shared_memory_optin() + RESERVED_SHARED_MEMORY
+        let of_a_block = self.shared_memory_optin() + RESERVED_SHARED_MEMORY;
+        let kibibytes = match self.physical.limits().warps_per_multiprocessor {
+            Some(64..) => 164,
+            Some(48..) => 100,
+            Some(32..) => 64,
+            _ => 0,
+        };
+        of_a_block.max(kibibytes << 10)
     }
 
     /// Threads of a block at most.

@@ -4,7 +4,7 @@
 //! can be launched never has an occupancy of 0.
 
 use crate::boundary::Result;
-use crate::core::device_attributes::RESERVED_SHARED_MEMORY;
+use crate::core::device_attributes::{REGISTERS_PER_MULTIPROCESSOR, RESERVED_SHARED_MEMORY};
 use crate::core::function::Function;
 use cuda_abi::{CUfunction_attribute, CUresult};
 
@@ -17,18 +17,38 @@ pub struct Multiprocessor {
     pub blocks: u32,
     /// Shared memory, bytes.
     pub shared: u32,
+    /// Registers of 32 bits.
+    pub registers: u32,
 }
 
+/// What a block takes of a multiprocessor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Block {
+    /// Threads.
+    pub threads: u32,
+    /// Shared memory, static and dynamic, bytes.
+    pub shared: u32,
+    /// Registers of a thread.
+    pub registers: u32,
+}
+
+/// Registers that a warp is given at a time (CUDA's occupancy calculator, compute capability 7.0 and on).
+const REGISTER_UNIT: u32 = 256;
+
 impl Multiprocessor {
-    /// Resident blocks of so many threads and so much shared memory (static and dynamic).
-    pub fn resident(&self, threads: u32, shared: u32) -> u32 {
-        if threads == 0 {
+    /// Resident blocks.
+    pub fn resident(&self, block: Block) -> u32 {
+        if block.threads == 0 {
             return 0;
         }
-        let by_threads = self.threads / threads.next_multiple_of(32);
-        let by_shared = self.shared / (shared + RESERVED_SHARED_MEMORY);
-        // What exceeds the device's shared memory is in scratch memory and runs block by block.
-        self.blocks.min(by_threads).min(by_shared.max(1))
+        let warps = block.threads.div_ceil(32);
+        let of_a_warp = (block.registers * 32).next_multiple_of(REGISTER_UNIT);
+        let by_threads = self.threads / (warps * 32);
+        // What exceeds the device's shared memory is in scratch memory and runs block by block, and how many registers there are
+        // is an estimate.
+        let by_shared = (self.shared / (block.shared + RESERVED_SHARED_MEMORY)).max(1);
+        let by_registers = (self.registers / (warps * of_a_warp).max(1)).max(1);
+        self.blocks.min(by_threads).min(by_shared).min(by_registers)
     }
 
     /// Dynamic shared memory that lets `blocks` blocks be resident, bytes.
@@ -47,6 +67,7 @@ pub fn multiprocessor(function: &Function) -> Multiprocessor {
         threads: device.max_threads_per_multiprocessor(),
         blocks: device.max_blocks_per_multiprocessor(),
         shared: device.shared_memory_per_multiprocessor(),
+        registers: REGISTERS_PER_MULTIPROCESSOR,
     }
 }
 
@@ -71,10 +92,11 @@ pub fn max_active_blocks(
         return Ok(0);
     }
     let dynamic = dynamic_shared as u32;
-    let blocks = multiprocessor(function).resident(
+    let blocks = multiprocessor(function).resident(Block {
         threads,
-        info.total_shared(dynamic) + threads.div_ceil(32) * info.matrix_slot_bytes,
-    );
+        shared: info.total_shared(dynamic) + threads.div_ceil(32) * info.matrix_slot_bytes,
+        registers: function.attribute(CUfunction_attribute::NUM_REGS)? as u32,
+    });
     // Programs launch a kernel that waits for its grid with as many blocks as they are told fit.
     Ok(match info.grid_workspace_offset {
         Some(_) => blocks.min(function.code.device.cooperative_blocks().max(1)),
@@ -122,16 +144,27 @@ mod tests {
             threads: 2048,
             blocks: 32,
             shared: 65 << 10,
+            registers: 65536,
         };
-        assert_eq!(sm.resident(256, 0), 8, "threads");
-        assert_eq!(sm.resident(32, 0), 32, "blocks");
-        assert_eq!(sm.resident(33, 0), 32, "whole warps");
-        assert_eq!(sm.resident(128, 31 << 10), 2, "shared memory");
+        let resident = |threads, shared, registers| {
+            sm.resident(Block {
+                threads,
+                shared,
+                registers,
+            })
+        };
+        assert_eq!(resident(256, 0, 32), 8, "threads");
+        assert_eq!(resident(32, 0, 32), 32, "blocks");
+        assert_eq!(resident(33, 0, 32), 32, "whole warps");
+        assert_eq!(resident(128, 31 << 10, 32), 2, "shared memory");
         assert_eq!(
-            sm.resident(128, 97_024),
+            resident(128, 97_024, 32),
             1,
             "more shared memory than there is"
         );
+        assert_eq!(resident(128, 0, 255), 2, "registers");
+        assert_eq!(resident(128, 0, 100), 4, "registers in units of 8 a thread");
+        assert_eq!(resident(1024, 0, 255), 1, "more registers than there are");
         assert_eq!(
             sm.available_shared(2, 1024, 48 << 10),
             (65 << 10) / 2 - 2048
