@@ -214,6 +214,14 @@ fn memory_is_checked() {
             address
         ));
         assert_eq!(kind, CUmemorytype::DEVICE.0);
+        // The runtime reads a word of what is a boolean, and has not set it before.
+        kind = u32::MAX;
+        ok!(cuPointerGetAttribute(
+            place,
+            CUpointer_attribute::IS_MANAGED,
+            address
+        ));
+        assert_eq!(kind, 0);
         ok!(cuMemFree_v2(address));
         fails!(cuMemFree_v2(address), INVALID_VALUE);
         ok!(cuMemFree_v2(0));

@@ -407,7 +407,7 @@ fn addresses_tell_what_they_are() {
         ok!(cuMemMap(base + 2 * size, 2 * piece, 0, handle, 0));
         ok!(cuMemGetAccess(&mut flags, &here, inside));
         assert_eq!(flags, u64::from(CUmemAccess_flags::NONE.0));
-        assert_eq!(pointer_attribute::<u8>(A::MAPPED, inside), Ok(1));
+        assert_eq!(pointer_attribute::<u32>(A::MAPPED, inside), Ok(1));
         assert_eq!(
             pointer_attribute::<u64>(A::DEVICE_POINTER, inside),
             Err(CUresult::INVALID_VALUE)
@@ -435,7 +435,7 @@ fn addresses_tell_what_they_are() {
             Ok(inside)
         );
         assert_eq!(pointer_attribute::<i32>(A::DEVICE_ORDINAL, inside), Ok(0));
-        assert_eq!(pointer_attribute::<u8>(A::IS_MANAGED, inside), Ok(0));
+        assert_eq!(pointer_attribute::<u32>(A::IS_MANAGED, inside), Ok(0));
         assert_eq!(pointer_attribute::<i32>(A::ACCESS_FLAGS, inside), Ok(3));
         assert_eq!(
             pointer_attribute::<u64>(A::RANGE_START_ADDR, inside),

@@ -19,6 +19,21 @@ def device():
 
 
 @check
+def kinds_of_memory():
+    runtime = cp.cuda.runtime
+    managed = runtime.mallocManaged(64)
+    pinned = runtime.hostAlloc(64, runtime.hostAllocDefault)
+    for address, kind in (
+        (gx.data.ptr, runtime.memoryTypeDevice),
+        (managed, runtime.memoryTypeManaged),
+        (pinned, runtime.memoryTypeHost),
+    ):
+        assert runtime.pointerGetAttributes(address).type == kind
+    runtime.free(managed)
+    runtime.freeHost(pinned)
+
+
+@check
 def copies():
     for kind in "?bBhHiIqQefdFD":
         a = (random.standard_normal((5, 7)) * 50).astype(kind)

@@ -17,7 +17,7 @@ fn write(data: *mut c_void, value: Value) -> Result {
         match value {
             Value::Int(value) => (data as *mut i32).write_unaligned(value),
             Value::Long(value) => (data as *mut u64).write_unaligned(value),
-            Value::Bool(value) => (data as *mut u8).write(u8::from(value)),
+            Value::Bool(value) => (data as *mut u32).write_unaligned(value.into()),
         }
     }
     Ok(())
@@ -62,7 +62,7 @@ pub fn cuPointerGetAttributes(
         let value = known
             .as_ref()
             .and_then(|known| known.attribute(attribute).ok())
-            .or_else(|| unknown(attribute));
+            .or_else(|| unknown(attribute, dptr));
         write(data.at(index)?, value.ok_or(CUresult::INVALID_VALUE)?)?;
     }
     Ok(())

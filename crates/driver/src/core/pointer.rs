@@ -163,15 +163,14 @@ impl Known {
 }
 
 /// What `cuPointerGetAttributes` gives for an address that is not known.
-pub fn unknown(attribute: CUpointer_attribute) -> Option<Value> {
+pub fn unknown(attribute: CUpointer_attribute, address: CUdeviceptr) -> Option<Value> {
     use CUpointer_attribute as A;
     Some(match attribute {
-        A::CONTEXT
-        | A::DEVICE_POINTER
-        | A::HOST_POINTER
-        | A::RANGE_START_ADDR
-        | A::RANGE_SIZE
-        | A::BUFFER_ID => Value::Long(0),
+        A::CONTEXT | A::DEVICE_POINTER | A::RANGE_START_ADDR | A::RANGE_SIZE | A::BUFFER_ID => {
+            Value::Long(0)
+        }
+        // It may be the host's.
+        A::HOST_POINTER => Value::Long(address),
         A::MEMPOOL_HANDLE | A::ALLOWED_HANDLE_TYPES => Value::Long(0),
         A::MAPPING_BASE_ADDR | A::MAPPING_SIZE | A::MEMORY_BLOCK_ID => Value::Long(0),
         A::MEMORY_TYPE | A::SYNC_MEMOPS | A::ACCESS_FLAGS => Value::Int(0),
