@@ -5,10 +5,13 @@
 //! words of the thread's memory here, loaded before their uses and stored behind their definitions, until what is left
 //! nearly fits. Chosen greedily: by the instructions at which too much is alive that a register would relieve, over its
 //! accesses, weighted by the loops they are in.
+//!
+//! Registers that are never alive together share words, because memory is limited, too: Mesa's driver for Intel gives a
+//! subgroup 256 KiB, 2,048 words a lane, of which what its allocator spills takes a word for each value.
 
-use crate::graph::{Graph, Register};
-use crate::liveness::{has, live_out};
-use ptx::{Modifier, ScalarType};
+use crate::graph::{Condition, Graph, Register, Step};
+use crate::liveness::{has, live_out, Bits};
+use ptx::{Modifier, Opcode, ScalarType};
 
 /// Weight of an access for each loop around it, and the depth beyond which it does not rise.
 const LOOP_WEIGHT: u64 = 8;
@@ -88,6 +91,9 @@ fn depths(graph: &Graph) -> Vec<u32> {
 struct Life {
     /// From and to which instructions, all blocks one after the other.
     ranges: Vec<(u32, u32)>,
+    /// Likewise, when a sum of products may be written: before it is read, or as late as the end of its block
+    /// (`emit/cooperative_memory.rs`), also where nobody reads it.
+    late: Vec<(u32, u32)>,
     /// Where it is read or written.
     accesses: Vec<u32>,
     cost: u64,
@@ -111,19 +117,30 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
         let last = start + block.steps.len() as u32;
         // Where each register that is alive is wanted last.
         let mut ends: Vec<u32> = vec![u32::MAX; graph.registers.len()];
+        let mut next_write: Vec<u32> = vec![last; graph.registers.len()];
         for r in 0..graph.registers.len() as Register {
             if has(&out[b], r) {
                 ends[r as usize] = last;
             }
         }
+        if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
+            block.condition
+        {
+            ends[register as usize] = last;
+        }
         for (n, step) in block.steps.iter().enumerate().rev() {
             let at = start + n as u32;
             let (reads, writes) = graph.accesses(step);
+            let is_product = is_product(graph, step);
             for &w in &writes {
                 let life = &mut lives[w as usize];
                 let end = std::mem::replace(&mut ends[w as usize], u32::MAX);
                 let end = if end == u32::MAX { at } else { end };
                 life.ranges.push((at, end));
+                let until = std::mem::replace(&mut next_write[w as usize], at);
+                if is_product {
+                    life.late.push((at, until));
+                }
             }
             for &r in reads.iter().chain(&writes) {
                 let life = &mut lives[r as usize];
@@ -186,8 +203,7 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
         best.sort_unstable_by(|a, b| b.cmp(a));
         for &(_, r) in best.iter().take(AT_ONCE) {
             let size = size[r as usize];
-            homes.word[r as usize] = Some(homes.words);
-            homes.words += size;
+            homes.word[r as usize] = Some(0);
             let life = &lives[r as usize];
             for &(from, to) in &life.ranges {
                 (from..=to).for_each(|at| alive[at as usize] -= size as i32);
@@ -198,5 +214,72 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
             }
         }
     }
+    share(&mut homes, &size, &lives, start);
     homes
+}
+
+fn is_product(graph: &Graph, step: &Step) -> bool {
+    let Step::Instruction {
+        frame, statement, ..
+    } = *step
+    else {
+        return false;
+    };
+    let i = graph.instruction(frame, statement);
+    matches!(i.opcode, Opcode::Mma | Opcode::Wmma)
+}
+
+/// Gives the registers that were chosen their words: the same to several that are never alive together.
+fn share(homes: &mut Homes, size: &[u32], lives: &[Life], instructions: u32) {
+    let first = |r: Register| {
+        let ranges = &lives[r as usize].ranges;
+        ranges.iter().map(|range| range.0).min().unwrap_or(0)
+    };
+    let mut chosen: Vec<Register> = (0..size.len() as Register)
+        .filter(|&r| homes.word[r as usize].is_some())
+        .collect();
+    chosen.sort_by_key(|&r| (first(r), r));
+    // By word: at which instructions it is taken.
+    let mut taken: Vec<Bits> = Vec::new();
+    let bits = instructions as usize / 64 + 1;
+    for r in chosen {
+        let (count, life) = (size[r as usize] as usize, &lives[r as usize]);
+        let ranges = || life.ranges.iter().chain(&life.late);
+        let is_free = |word: usize| {
+            let words = taken.iter().skip(word).take(count);
+            words
+                .flat_map(|t| ranges().map(move |range| (t, range)))
+                .all(|(t, &range)| masks(range).all(|(n, mask)| t[n] & mask == 0))
+        };
+        let word = (0..taken.len())
+            .find(|&word| is_free(word))
+            .unwrap_or(taken.len());
+        if taken.len() < word + count {
+            taken.resize(word + count, vec![0; bits]);
+        }
+        for t in &mut taken[word..word + count] {
+            for &range in ranges() {
+                masks(range).for_each(|(n, mask)| t[n] |= mask);
+            }
+        }
+        homes.word[r as usize] = Some(word as u32);
+    }
+    homes.words = taken.len() as u32;
+}
+
+/// The bits of a range of instructions, both ends included, by index of 64.
+fn masks((from, to): (u32, u32)) -> impl Iterator<Item = (usize, u64)> {
+    (from / 64..=to / 64).map(move |n| {
+        let low = if n == from / 64 {
+            u64::MAX << (from % 64)
+        } else {
+            u64::MAX
+        };
+        let high = if n == to / 64 {
+            u64::MAX >> (63 - to % 64)
+        } else {
+            u64::MAX
+        };
+        (n as usize, low & high)
+    })
 }

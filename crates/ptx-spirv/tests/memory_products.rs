@@ -875,55 +875,146 @@ fn a_product_takes_as_many_of_the_device_as_its_shape_says() {
     assert_eq!(check(&FORMS[4], &through_memory(16, 8, 16), 1), 2);
 }
 
-/// A kernel that has more values at a time than the device has registers, and one product of matrices.
-#[test]
-fn registers_that_are_kept_in_memory_keep_their_values() {
-    const COUNT: usize = 60;
+/// A kernel that has more values at a time than the device has registers, several times with others.
+fn crowded(count: usize, rounds: usize) -> String {
     let mut text = format!(
         ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
-         .reg .b32 %r<{}>;\n.reg .f32 %c<9>;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
-         mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n",
-        COUNT + 2
+         .reg .b32 %r<{}>;\n.reg .b32 %sum;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
+         mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\nmov.u32 %sum, 0;\n",
+        rounds * count + 1
     );
-    for n in 1..=COUNT {
-        let _ = writeln!(text, "ld.global.b32 %r{n}, [%a2+{}];", n % 16 * 4);
+    for round in 0..rounds {
+        let registers = round * count + 1..=(round + 1) * count;
+        for n in registers.clone() {
+            let _ = writeln!(text, "ld.global.b32 %r{n}, [%a2+{}];", n % 16 * 4);
+        }
+        for n in registers.clone().chain(registers) {
+            let _ = writeln!(text, "mad.lo.u32 %sum, %sum, 3, %r{n};");
+        }
     }
-    text.push_str("mov.u32 %r61, 0;\n");
-    for n in (1..=COUNT).chain(1..=COUNT) {
-        let _ = writeln!(text, "mad.lo.u32 %r61, %r61, 3, %r{n};");
-    }
-    text.push_str("st.global.b32 [%a2+128], %r61;\nret;\n}\n");
+    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
+    text
+}
+
+/// Runs [`crowded`] and tells how many words of memory its registers have, and at how many places.
+fn run_crowded(count: usize, rounds: usize, registers: u32) -> (usize, usize) {
+    let text = crowded(count, rounds);
     let expected = |global: &[u8], lane: usize| {
         let word = |n: usize| {
             let at = lane * STRIDE + n % 16 * 4;
             u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"))
         };
-        (1..=COUNT)
-            .chain(1..=COUNT)
+        (0..rounds)
+            .map(|round| round * count + 1..=(round + 1) * count)
+            .flat_map(|registers| registers.clone().chain(registers))
             .fold(0u32, |sum, n| sum.wrapping_mul(3).wrapping_add(word(n)))
     };
     let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
+    let mut target = Target::xe2();
+    target.registers = registers;
+    let mut global = start.clone();
+    run(&text, &target, &mut global);
+    for lane in 0..LANES {
+        let at = lane * STRIDE + 128;
+        let word = u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!(word, expected(&start, lane), "lane {lane}");
+    }
+    target.maximal_reconvergence = false;
+    let translated = translate(&text, "k", &target).expect("a translation");
+    let all = instructions(&translated.spirv);
+    let of = |opcode| all.iter().filter(move |i| i.class.opcode == opcode);
+    let lengths: HashMap<u32, u32> = of(Op::Constant)
+        .filter_map(|i| match i.operands[0] {
+            Operand::LiteralBit32(n) => Some((i.result_id?, n)),
+            _ => None,
+        })
+        .collect();
+    // The parameters' words are in a structure, and no array of this length.
+    let words = of(Op::TypeArray).filter_map(|i| match i.operands[1] {
+        Operand::IdRef(length) => lengths.get(&length).copied(),
+        _ => None,
+    });
+    (
+        words.max().unwrap_or(0) as usize,
+        of(Op::AccessChain).count(),
+    )
+}
+
+#[test]
+fn registers_that_are_kept_in_memory_keep_their_values() {
     for registers in [0, 32, 64] {
+        let (_, places) = run_crowded(60, 1, registers);
+        // The parameter alone, or many loads and stores.
+        assert_eq!(
+            places > 60,
+            registers > 0,
+            "{places} places for {registers} registers"
+        );
+    }
+}
+
+#[test]
+fn registers_that_are_not_alive_together_share_memory() {
+    for registers in [32, 64] {
+        let (words, places) = run_crowded(60, 1, registers);
+        let (words_of_four, places_of_four) = run_crowded(60, 4, registers);
+        assert!(words > 0, "registers in memory");
+        assert!(
+            places_of_four >= 3 * places,
+            "{places} and {places_of_four}"
+        );
+        assert!(
+            words_of_four <= words + 2,
+            "{words_of_four} words for four times {words}"
+        );
+    }
+}
+
+/// Sums are written to registers when one of them is read: those that nobody reads, too, whose memory must not be others'
+/// by then.
+#[test]
+fn sums_that_are_not_read_do_not_overwrite_other_registers() {
+    const COUNT: usize = 60;
+    let mut text = format!(
+        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
+         .reg .b32 %x<{COUNT}>;\n.reg .b32 %y<{COUNT}>;\n.reg .b32 %t;\n.reg .b32 %d<4>;\n.reg .b32 %sum;\n\
+         ld.param.u64 %a0, [p];\nmov.u32 %t, %tid.x;\nmul.wide.u32 %a1, %t, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n\
+         mov.u32 %sum, 0;\nmov.u32 %d0, 0;\nmov.u32 %d1, 0;\nmov.u32 %d2, 0;\nmov.u32 %d3, 0;\n"
+    );
+    let load = |text: &mut String, name: char| {
+        for n in 0..COUNT {
+            let _ = writeln!(text, "ld.global.b32 %{name}{n}, [%a2+{}];", n % 16 * 4);
+        }
+    };
+    let add = |text: &mut String, name: char| {
+        // Often enough that the sums are rather kept in memory.
+        for n in (0..8 * COUNT).map(|n| n % COUNT) {
+            let _ = writeln!(text, "mad.lo.u32 %sum, %sum, 3, %{name}{n};");
+        }
+    };
+    let product =
+        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%d0,%d1,%d2,%d3}, {%x0,%x1}, {%x2}, \
+                   {%d0,%d1,%d2,%d3};\n";
+    load(&mut text, 'x');
+    text.push_str(product);
+    add(&mut text, 'x');
+    for n in 0..4 {
+        let _ = writeln!(text, "st.global.b32 [%a2+{}], %d{n};", 144 + n * 4);
+    }
+    text.push_str(product);
+    load(&mut text, 'y');
+    text.push_str("st.global.b32 [%a2+160], %d0;\n");
+    add(&mut text, 'y');
+    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
+    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
+    let mut results = [0, 32, 64].map(|registers| {
         let mut target = Target::xe2();
         target.registers = registers;
         let mut global = start.clone();
         run(&text, &target, &mut global);
-        for lane in 0..LANES {
-            let at = lane * STRIDE + 128;
-            let word = u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"));
-            assert_eq!(word, expected(&start, lane), "lane {lane}");
-        }
-        target.maximal_reconvergence = false;
-        let translated = translate(&text, "k", &target).expect("a translation");
-        let arrays = instructions(&translated.spirv)
-            .iter()
-            .filter(|i| i.class.opcode == Op::AccessChain)
-            .count();
-        // The parameter alone, or many loads and stores.
-        assert_eq!(
-            arrays > COUNT,
-            registers > 0,
-            "{arrays} places for {registers} registers"
-        );
-    }
+        global
+    });
+    let plain = std::mem::take(&mut results[0]);
+    assert_ne!(plain, start);
+    assert!(results[1..].iter().all(|r| *r == plain));
 }

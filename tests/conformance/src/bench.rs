@@ -147,12 +147,13 @@ impl Bench {
     /// The machine's first Vulkan device with the translator or, where [`crate::side::LIBRARY`] is set, the first device
     /// of that library.
     /// `VKCUDA_MATRIX_MEMORY=16x8,16,32` has products of matrices go through workgroup memory in shapes of 16x8, with 16
-    /// elements of k in half precision and 32 of bytes, which the device must have.
+    /// elements of k in half precision and 32 of bytes, which the device must have. `VKCUDA_REGISTERS=8` has kernels keep in
+    /// memory what lanes of 8 words do not hold ([`Target::registers`]).
     ///
     /// # Panics
     /// Without one.
     pub fn open() -> Bench {
-        let bench = Bench {
+        let mut bench = Bench {
             side: Side::open(),
             target: None,
             times: Mutex::default(),
@@ -161,12 +162,20 @@ impl Bench {
             let memory = matrix_memory(&shape)
                 .unwrap_or_else(|| panic!("VKCUDA_MATRIX_MEMORY={shape} is not like 16x8,16,32"));
             if bench.translates() {
-                return bench.with(|target| {
+                bench = bench.with(|target| {
                     target.matrix_units = ptx_spirv::MatrixUnits {
                         memory,
                         ..ptx_spirv::MatrixUnits::default()
                     };
                 });
+            }
+        }
+        if let Ok(words) = std::env::var("VKCUDA_REGISTERS") {
+            let words = words
+                .parse()
+                .unwrap_or_else(|_| panic!("VKCUDA_REGISTERS={words} is no number"));
+            if bench.translates() {
+                bench = bench.with(|target| target.registers = words);
             }
         }
         bench

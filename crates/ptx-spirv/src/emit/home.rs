@@ -2,7 +2,7 @@
 //!
 //! They are words of an array of the shader. Drivers make registers of one that is indexed by constants only, and compute
 //! equal addresses once, for the price of a register until they are used again. So the indices have a 0 in them that no
-//! compiler knows to be one, and that is another one every few instructions ([`Emitter::unknown_zero`]).
+//! compiler knows to be one, and that is another one for every instruction ([`Emitter::unknown_zero`]).
 
 use super::entry::Push;
 use super::*;
@@ -24,9 +24,6 @@ pub(super) struct Zeros {
     /// A word that was computed last: its epoch, and itself.
     pub(super) recent: Option<(u32, Id)>,
 }
-
-/// Steps of a block for which a zero is the same.
-const SAME_ZERO: usize = 6;
 
 /// Chooses the registers that are kept in memory.
 pub(super) fn place(graph: &Graph, target: &Target, storage: &mut [Storage]) -> Array {
@@ -66,7 +63,7 @@ impl Emitter<'_> {
     /// some value have in common. Where a compiler has few registers it cannot keep then what it could compute again.
     pub(super) fn unknown_zero(&mut self) -> Id {
         match self.zeros.last {
-            Some((epoch, step, id)) if epoch == self.epoch && self.step < step + SAME_ZERO => {
+            Some((epoch, step, id)) if epoch == self.epoch && self.step == step => {
                 return id;
             }
             _ => {}
