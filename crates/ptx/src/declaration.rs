@@ -131,7 +131,13 @@ impl Cursor<'_> {
         self.skip_space();
         let start = self.pos;
         let span = self.span();
-        let name: Box<str> = text(self.name()?).into();
+        // Parameters of prototypes may lack a name.
+        let unnamed = matches!(space, StateSpace::Param | StateSpace::Reg)
+            && matches!(self.peek(), b',' | b')' | b'[');
+        let name: Box<str> = match unnamed {
+            true => "_".into(),
+            false => text(self.name()?).into(),
+        };
         let mut dimensions = Vec::new();
         while self.eat(b'[') {
             if dimensions.len() >= MAX_DIMENSIONS {

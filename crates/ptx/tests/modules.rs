@@ -407,3 +407,30 @@ fn references() {
     assert!(bad(".global .samplerref how = { filter_mode };"));
     assert!(bad(".global .samplerref how = 3;"));
 }
+
+/// nvopencc ended declarations of functions with nothing, and declared textures in a state space of their own.
+#[test]
+fn old_declarations() {
+    let text = ".version 1.4
+        .target sm_10, map_f64_to_f32
+        .visible .func (.param .f32 r) f (.param .f32 a)
+        .extern .func g
+        .tex .u32 picture;
+        .tex .u64 one, other;
+        .visible .func h (.reg .u32)
+        .entry k { ret; }
+        .extern .func last";
+    let module = ptx::Module::parse(text).unwrap();
+    for name in ["f", "g", "h", "last"] {
+        assert!(module.function(name).unwrap().body.is_none(), "{name}");
+    }
+    assert!(module.function("k").unwrap().body.is_some());
+    for name in ["picture", "one", "other"] {
+        let variable = module.variable(name).unwrap();
+        assert_eq!(variable.space, ptx::StateSpace::Global, "{name}");
+        assert_eq!(
+            variable.opaque.as_ref().unwrap().kind,
+            ptx::OpaqueKind::Texture
+        );
+    }
+}

@@ -389,6 +389,8 @@ pub struct Code {
     pub name: Box<str>,
     pub instructions: Vec<Decoded>,
     pub slots: usize,
+    /// The slots of the module's registers, which calls share.
+    pub shared_slots: std::ops::Range<usize>,
     pub parameters: Vec<Formal>,
     pub results: Vec<Formal>,
     /// Bytes of the frame's parameter area: formals, and arguments of calls.

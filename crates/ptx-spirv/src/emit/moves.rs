@@ -29,8 +29,12 @@ impl Emitter<'_> {
         let whole = register_type(ty);
         match (d, a) {
             (Operand::Vector(parts), Operand::Vector(from)) => {
-                for (d, a) in parts.iter().zip(from.iter()) {
-                    let v = self.value(a, whole)?;
+                // All are read before one is written: the two may name the same registers.
+                let mut values = Vec::with_capacity(from.len());
+                for a in from.iter() {
+                    values.push(self.value(a, whole)?);
+                }
+                for (d, v) in parts.iter().zip(values) {
                     self.set(d, whole, v)?;
                 }
                 Ok(())

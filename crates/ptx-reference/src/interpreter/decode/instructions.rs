@@ -464,15 +464,23 @@ impl Decoder<'_, '_> {
                 _ => None,
             }
         };
+        // The components of a vector are operands of their own.
+        let components = |items: &[Operand]| -> Vec<Operand> {
+            let each = items.iter().flat_map(|operand| match operand {
+                Operand::Vector(parts) => parts.to_vec(),
+                one => vec![one.clone()],
+            });
+            each.collect()
+        };
         let mut results = Vec::new();
-        for operand in list(at.checked_sub(1)) {
+        for operand in &components(list(at.checked_sub(1))) {
             results.push(match memory(operand) {
                 Some(argument) => argument,
                 None => Argument::Result(self.target(operand)?),
             });
         }
         let mut arguments = Vec::new();
-        for operand in list(Some(at + 1)) {
+        for operand in &components(list(Some(at + 1))) {
             arguments.push(match memory(operand) {
                 Some(argument) => argument,
                 None => Argument::Value(self.source(operand, None, i.span)?),
