@@ -352,7 +352,11 @@ impl<'m> Parser<'m, '_> {
             None => {}
         }
         if let Some(word) = name.strip_prefix(b"%") {
-            return self.special(at, word);
+            // Almost never a variable of the module.
+            match self.special(at, word) {
+                Err(_) if self.module_item(name).is_some() => {}
+                special => return special,
+            }
         }
         if name == b"_" {
             return Ok(Named::Other(Operand::Sink));

@@ -670,7 +670,7 @@ fn registers_of_modules() {
     let module = |version: &str| {
         format!(
             ".version {version} .target sm_20 .reg .u32 %ra<3>; .reg .v2 .f32 pair; .local .u32 %L1;
-             .func (.reg .u32 %rv1) f (.reg .u32 %ra1) {{ mov.u32 %rv1, %ra1; mov.u32 %ra2, 5; mov.f32 pair.y, pair.x; ret; }}"
+             .func (.reg .u32 %rv1) f (.reg .u32 %ra1) {{ mov.u32 %rv1, %ra1; mov.u32 %ra2, 5; mov.f32 pair.y, pair.x; st.local.u32 [%L1], %ra2; ret; }}"
         )
     };
     let text = module("2.3");
