@@ -302,6 +302,8 @@ pub enum Action {
         from: Place,
         bytes: Source,
         barrier: Option<Place>,
+        /// With `.multicast::cluster`: the blocks meant, of which there is the first.
+        blocks: Option<Source>,
         /// With `cp.reduce`: the operation and the type of the elements.
         reduce: Option<(ptx::Modifier, ScalarType)>,
     },

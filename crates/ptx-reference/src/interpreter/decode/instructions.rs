@@ -695,7 +695,7 @@ impl Decoder<'_, '_> {
         if i.has(M::Tensor) {
             return self.copy_tensor(i);
         }
-        let others = [M::MulticastCluster, M::MulticastClusterAll, M::CpMask];
+        let others = [M::MulticastClusterAll, M::CpMask];
         if others.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
         }
@@ -727,6 +727,11 @@ impl Decoder<'_, '_> {
             from: self.place(source, from, i.span)?,
             bytes: self.source(bytes, Some(M::U32), i.span)?,
             barrier,
+            blocks: match (i.has(M::MulticastCluster), rest.get(1)) {
+                (false, _) => None,
+                (true, Some(blocks)) => Some(self.source(blocks, Some(M::U16), i.span)?),
+                (true, None) => return Err(Failure::Unsupported),
+            },
         })
     }
 
