@@ -139,11 +139,13 @@ impl Cursor<'_> {
             false => text(self.name()?).into(),
         };
         let mut dimensions = Vec::new();
+        let mut is_open = false;
         while self.eat(b'[') {
             if dimensions.len() >= MAX_DIMENSIONS {
                 return Err(self.fault_at(start, "too many dimensions:"));
             }
             let length = if self.next_byte() == b']' {
+                is_open = true;
                 0
             } else {
                 self.integer()?
@@ -212,6 +214,11 @@ impl Cursor<'_> {
                     initializer = initial.pieces;
                 }
             }
+        }
+        // Only what another module defines has no length, and what a function takes (PTX ISA, "Array Declarations").
+        let has_length = size != 0 || !initializer.is_empty();
+        if is_open && !has_length && linkage != Linkage::Extern && space != StateSpace::Param {
+            return Err(self.fault_at(start, "an array without a length:"));
         }
         let align = declared.align.max(unit * declared.width);
         Ok(Variable {

@@ -301,6 +301,9 @@ impl<'a> Parser<'a> {
         } else {
             Vec::new()
         };
+        if let Some(open) = parameters.iter().find(|p| is_entry && p.size == 0) {
+            return Err(cursor.fault_at(open.span.0 as usize, "an array without a length:"));
+        }
         let mut function = Function {
             name,
             is_entry,

@@ -408,6 +408,36 @@ fn references() {
     assert!(bad(".global .samplerref how = 3;"));
 }
 
+/// Arrays have a length, but for those of other modules and of functions' parameters.
+#[test]
+fn arrays_without_a_length() {
+    let parse = |text: &str| {
+        let text = format!(".version 6.5 .target sm_30 .address_size 64 {text}");
+        ptx::Module::parse(&text).map(drop).map_err(|e| e.message)
+    };
+    for right in [
+        ".extern .shared .b32 s[];",
+        ".extern .global .b32 g[];",
+        ".global .b32 g[] = {1, 2};",
+        ".global .b8 empty[0];",
+        ".visible .func f(.param .b32 a[]) { ret; }",
+    ] {
+        assert_eq!(parse(right), Ok(()), "{right}");
+    }
+    for wrong in [
+        ".const .b32 c[];",
+        ".global .b32 g[];",
+        ".shared .b32 s[];",
+        ".visible .entry k(.param .b32 a[]) { ret; }",
+    ] {
+        let error = parse(wrong).unwrap_err();
+        assert!(
+            error.contains("an array without a length"),
+            "{wrong}: {error}"
+        );
+    }
+}
+
 /// nvopencc ended declarations of functions with nothing, and declared textures in a state space of their own.
 #[test]
 fn old_declarations() {
