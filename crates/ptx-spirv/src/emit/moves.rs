@@ -220,7 +220,11 @@ impl Emitter<'_> {
             }
             memory::Space::Parameter => {
                 let start = self.push(Push::Parameters);
-                self.in_range(v, start, self.info.parameter_bytes.into())
+                let inside = self.in_range(v, start, self.info.parameter_bytes.into());
+                // Parameters among the push constants have no address, which `start` says with 0.
+                let zero = self.asm.constant(Type::U64, 0);
+                let there = self.asm.op(Op::INotEqual, Type::Bool, &[start, zero]);
+                self.asm.op(Op::LogicalAnd, Type::Bool, &[inside, there])
             }
             _ => {
                 let either = self.asm.op(Op::LogicalOr, Type::Bool, &[shared, local]);

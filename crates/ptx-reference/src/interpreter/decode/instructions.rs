@@ -647,6 +647,8 @@ impl Decoder<'_, '_> {
             M::TileGather4,
             M::TileScatter4,
             M::MulticastClusterAll,
+            M::CtaGroup1,
+            M::CtaGroup2,
         ];
         if modes.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
