@@ -325,13 +325,13 @@ impl<'m> Parser<'m, '_> {
     /// `(.param .b32 _) _ (.param .b64 _);` behind `.callprototype`.
     fn prototype(&mut self, name: &[u8]) -> Result<Prototype> {
         let results = if self.cursor.next_byte() == b'(' {
-            self.cursor.parameters()?
+            self.cursor.parameters(true)?
         } else {
             Vec::new()
         };
         self.cursor.name()?;
         let parameters = if self.cursor.next_byte() == b'(' {
-            self.cursor.parameters()?
+            self.cursor.parameters(true)?
         } else {
             Vec::new()
         };

@@ -291,13 +291,13 @@ impl<'a> Parser<'a> {
             cursor.skip_parentheses()?;
         }
         let results = if !is_entry && cursor.next_byte() == b'(' {
-            cursor.parameters()?
+            cursor.parameters(false)?
         } else {
             Vec::new()
         };
         let name: Box<str> = text(cursor.name()?).into();
         let parameters = if cursor.next_byte() == b'(' {
-            cursor.parameters()?
+            cursor.parameters(false)?
         } else {
             Vec::new()
         };

@@ -694,3 +694,18 @@ fn registers_of_modules() {
     assert_eq!(parsed.variable("%L1").unwrap().space, StateSpace::Local);
     assert!(Module::parse(&module("3.0")).is_err_and(|e| e.unsupported));
 }
+
+/// Of a prototype parameters may lack a name, of a function they may not.
+#[test]
+fn parameters_without_a_name() {
+    let body = body("p: .callprototype (.reg .f64) _ (.reg .s64, .param .b8[8]);");
+    assert_eq!(
+        (
+            body.prototypes[0].results.len(),
+            body.prototypes[0].parameters.len()
+        ),
+        (1, 2)
+    );
+    assert_eq!(body.prototypes[0].parameters[1].size, 8);
+    assert!(Module::parse(".version 8.0 .target sm_90 .entry k(.param .u32) { ret; }").is_err());
+}

@@ -447,7 +447,7 @@ fn old_declarations() {
         .extern .func g
         .tex .u32 picture;
         .tex .u64 one, other;
-        .visible .func h (.reg .u32)
+        .visible .func h (.reg .u32 a)
         .entry k { ret; }
         .extern .func last";
     let module = ptx::Module::parse(text).unwrap();
