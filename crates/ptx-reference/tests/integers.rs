@@ -193,7 +193,9 @@ proptest! {
             (result, carry)
         };
         prop_assert_eq!(chain(O::Add, O::Addc), a.overflowing_add(b));
-        prop_assert_eq!(chain(O::Sub, O::Subc), a.overflowing_sub(b));
+        // The flag is set where nothing is borrowed.
+        let (difference, borrowed) = a.overflowing_sub(b);
+        prop_assert_eq!(chain(O::Sub, O::Subc), (difference, !borrowed));
         // 64 by 32 bits.
         let (x, y) = (a as u64, b as u32);
         let [x0, x1] = [piece(x.into(), 0), piece(x.into(), 1)];
@@ -205,6 +207,17 @@ proptest! {
         prop_assert_eq!(product, u128::from(x) * u128::from(y));
         prop_assert_eq!(high.carry, None);
     }
+}
+
+/// One flag for sums and differences, as GPUs have it.
+#[test]
+fn carries_and_borrows_mix() {
+    let flag = |opcode, a: u64, b: u64| output(opcode, &[M::Cc, M::U32], &[a, b], false).carry;
+    assert_eq!(flag(O::Sub, 0, 0), Some(true));
+    assert_eq!(flag(O::Sub, 0, 1), Some(false));
+    let with = |opcode, carry| output(opcode, &[M::U32], &[2, 0], carry).value;
+    assert_eq!((with(O::Addc, false), with(O::Addc, true)), (2, 3));
+    assert_eq!((with(O::Subc, false), with(O::Subc, true)), (1, 2));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod provided;
 mod queries;
 
+use crate::layout::static_name;
 use crate::TranslateError;
 use ptx::{
     AddressBase, Body, Instruction, LabelId, Modifier, Module, Opcode, Operand, RegisterId,
@@ -50,6 +51,21 @@ pub enum Place {
     Constant(u64),
     /// A texture, sampler or surface reference, whose handle is in the kernel's parameter block, at this byte offset.
     Reference(u32),
+}
+
+/// What a call gives a function and takes from it.
+#[derive(Default)]
+struct Passed {
+    /// By parameter; of those that are registers what is of no use.
+    parameters: Vec<Place>,
+    /// By result, likewise.
+    results: Vec<Place>,
+    /// What is copied into the parameters that are registers, component by component.
+    into_registers: Vec<Place>,
+    /// The caller's registers that are the module's.
+    module_registers: std::ops::Range<Register>,
+    /// Where the results that are registers go; none for `_`.
+    from_registers: Vec<Option<Register>>,
 }
 
 /// One inlined body.
@@ -161,6 +177,8 @@ pub struct Graph<'m> {
     pub references_offset: u32,
     /// Offsets of the module's shared variables.
     shared: FxHashMap<String, u32>,
+    /// Offsets of its local ones.
+    local: FxHashMap<String, u32>,
 }
 
 impl Graph<'_> {
@@ -300,6 +318,15 @@ pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
     }
 }
 
+/// The components of an operand for a parameter or result that is a register, maybe a vector; none if they are not as many.
+fn components<'o>(operand: &'o Operand, formal: &ptx::Variable) -> Option<&'o [Operand]> {
+    let operands = match operand {
+        Operand::Vector(parts) => parts,
+        one => std::slice::from_ref(one),
+    };
+    (operands.len() as u32 == formal.components()).then_some(operands)
+}
+
 /// Most functions that one indirect call may lead to.
 const MOST_CANDIDATES: usize = 128;
 
@@ -348,6 +375,7 @@ pub fn build<'m>(
             references: Vec::new(),
             references_offset: 0,
             shared: FxHashMap::default(),
+            local: FxHashMap::default(),
         },
         stack: Vec::new(),
     };
@@ -362,7 +390,11 @@ pub fn build<'m>(
         .map(place)
         .collect();
     let exit = builder.block();
-    builder.function(kernel, parameters, Vec::new(), 0, exit)?;
+    let passed = Passed {
+        parameters,
+        ..Passed::default()
+    };
+    builder.function(kernel, passed, 0, exit)?;
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
     if builder.graph.any(|i| {
@@ -458,12 +490,18 @@ impl<'m> Builder<'m, '_> {
         Place::Shared(offset)
     }
 
+    fn allocate_local(&mut self, variable: &ptx::Variable) -> u32 {
+        let end = &mut self.graph.local_bytes;
+        let offset = end.next_multiple_of(variable.align.max(1));
+        *end = offset + variable.size as u32;
+        offset
+    }
+
     /// Inlines a function between block `entry` and block `exit`.
     fn function(
         &mut self,
         function: &'m ptx::Function,
-        parameters: Vec<Place>,
-        results: Vec<Place>,
+        passed: Passed,
         entry: u32,
         exit: u32,
     ) -> Result<(), TranslateError> {
@@ -484,14 +522,15 @@ impl<'m> Builder<'m, '_> {
         let mut variables = Vec::with_capacity(body.variables.len());
         for (index, v) in body.variables.iter().enumerate() {
             let place = match v.space {
-                StateSpace::Local => {
-                    let offset = self.graph.local_bytes.next_multiple_of(v.align.max(1));
-                    self.graph.local_bytes = offset + v.size as u32;
-                    Place::Local(offset)
-                }
+                StateSpace::Local => Place::Local(self.allocate_local(v)),
                 StateSpace::Param => self.words(v.size as u32),
-                StateSpace::Shared => self.allocate_shared(format!("{frame}#{index}"), v),
-                _ => match self.layout.variables.get(&*v.name) {
+                // One for all calls of the function.
+                StateSpace::Shared => self.allocate_shared(static_name(&function.name, index), v),
+                _ => match self
+                    .layout
+                    .variables
+                    .get(&static_name(&function.name, index))
+                {
                     Some(place) => Place::Module(place.offset),
                     None => {
                         return Err(self.unsupported(
@@ -508,8 +547,8 @@ impl<'m> Builder<'m, '_> {
             function,
             register_base,
             variables,
-            parameters: parameters.clone(),
-            results: results.clone(),
+            parameters: passed.parameters,
+            results: passed.results,
         });
         // Formals that are registers are the body's first ones, results before parameters: arguments are copied in at the
         // start, and results out at the end.
@@ -517,29 +556,32 @@ impl<'m> Builder<'m, '_> {
         let mut formal = register_base;
         if self.stack.len() > 1 {
             let mut out = Vec::new();
-            for (v, place) in function.results.iter().zip(&results) {
-                if v.space == StateSpace::Reg {
-                    if let Place::Register(to) = *place {
-                        out.push(Step::Copy { to, from: formal });
-                    }
-                    formal += 1;
-                }
+            // The module's own registers are in each frame those of the caller.
+            let shared = body.module_registers.clone().zip(passed.module_registers);
+            for (here, outside) in shared {
+                let here = register_base + here;
+                let (from, to) = (outside, here);
+                let steps = &mut self.graph.blocks[entry as usize].steps;
+                steps.push(Step::Copy { to, from });
+                out.push(Step::Copy { to: from, from: to });
             }
-            for (v, place) in function.parameters.iter().zip(&parameters) {
-                if v.space == StateSpace::Reg {
-                    let step = match *place {
-                        Place::Register(from) => Step::Copy { to: formal, from },
-                        Place::Constant(bits) => Step::Constant { to: formal, bits },
-                        _ => {
-                            return Err(self.invalid(
-                                v.span,
-                                format!("parameter {} is a register, the argument is not", v.name),
-                            ))
-                        }
-                    };
-                    self.graph.blocks[entry as usize].steps.push(step);
-                    formal += 1;
-                }
+            for to in passed.from_registers {
+                out.extend(to.map(|to| Step::Copy { to, from: formal }));
+                formal += 1;
+            }
+            for place in passed.into_registers {
+                let step = match place {
+                    Place::Register(from) => Step::Copy { to: formal, from },
+                    Place::Constant(bits) => Step::Constant { to: formal, bits },
+                    _ => {
+                        return Err(self.invalid(
+                            function.span,
+                            "a parameter is a register, the argument is not",
+                        ))
+                    }
+                };
+                self.graph.blocks[entry as usize].steps.push(step);
+                formal += 1;
             }
             if !out.is_empty() {
                 let end = self.block();
@@ -727,8 +769,13 @@ impl<'m> Builder<'m, '_> {
             let s = &body.symbols[symbol.0 as usize];
             if s.kind == SymbolKind::Module {
                 if let Some(v) = self.module.variable(&s.name) {
-                    if v.space == StateSpace::Shared {
-                        self.allocate_shared(s.name.to_string(), v);
+                    match v.space {
+                        StateSpace::Shared => drop(self.allocate_shared(s.name.to_string(), v)),
+                        StateSpace::Local if !self.graph.local.contains_key(&*s.name) => {
+                            let offset = self.allocate_local(v);
+                            self.graph.local.insert(s.name.to_string(), offset);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -807,6 +854,15 @@ impl<'m> Builder<'m, '_> {
                 ),
             ));
         }
+        let shape = |builder: &Self, callee: &ptx::Variable| {
+            builder.invalid(
+                i.span,
+                format!(
+                    "an operand of another form than {} of {}",
+                    callee.name, function.name
+                ),
+            )
+        };
         let place_of = |builder: &mut Self, o: &Operand, callee: &ptx::Variable| match o {
             Operand::Symbol { symbol, .. } => builder.graph_place(frame, *symbol, i.span),
             Operand::Register(r) => {
@@ -824,15 +880,43 @@ impl<'m> Builder<'m, '_> {
                 format!("this operand for parameter {}", callee.name),
             )),
         };
-        let mut parameters = Vec::new();
+        let caller = &self.graph.frames[frame as usize];
+        let shared = &caller.body.module_registers;
+        let mut passed = Passed {
+            module_registers: caller.register_base + shared.start
+                ..caller.register_base + shared.end,
+            ..Passed::default()
+        };
+        let unused = Place::Constant(0);
         for (o, p) in arguments.iter().zip(&function.parameters) {
-            parameters.push(place_of(self, o, p)?);
+            if p.space != StateSpace::Reg {
+                passed.parameters.push(place_of(self, o, p)?);
+                continue;
+            }
+            passed.parameters.push(unused);
+            for o in components(o, p).ok_or_else(|| shape(self, p))? {
+                passed.into_registers.push(place_of(self, o, p)?);
+            }
         }
-        let mut returned = Vec::new();
         for (o, p) in results.iter().zip(&function.results) {
-            returned.push(place_of(self, o, p)?);
+            if p.space != StateSpace::Reg {
+                passed.results.push(match o {
+                    Operand::Sink => self.words(p.size as u32),
+                    o => place_of(self, o, p)?,
+                });
+                continue;
+            }
+            passed.results.push(unused);
+            for o in components(o, p).ok_or_else(|| shape(self, p))? {
+                passed.from_registers.push(match (o, place_of(self, o, p)) {
+                    (Operand::Sink, _) => None,
+                    (_, Ok(Place::Register(to))) => Some(to),
+                    (_, Err(error)) => return Err(error),
+                    _ => return Err(shape(self, p)),
+                });
+            }
         }
-        self.function(function, parameters, returned, start, after)
+        self.function(function, passed, start, after)
     }
 
     /// A call by address: a ladder over the functions of the module that take such operands. Addresses are the functions'
@@ -987,6 +1071,8 @@ impl Graph<'_> {
                     Place::Reference(self.references_offset + 8 * n as u32)
                 } else if let Some(v) = layout.variables.get(&*s.name) {
                     Place::Module(v.offset)
+                } else if let Some(&offset) = self.local.get(&*s.name) {
+                    Place::Local(offset)
                 } else if let Some(v) = module
                     .variable(&s.name)
                     .filter(|v| v.space == StateSpace::Shared)

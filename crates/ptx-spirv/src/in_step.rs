@@ -14,7 +14,8 @@
 //! A pair is two accesses to shared memory, one of them at least writes, and there is a way from the first to the second without a
 //! meeting. The warp meets if lanes of two subgroups are known to touch the same bytes: both addresses are
 //! the same for the warp up to a number that each lane has of its own ([`Form`]); where the accesses are volatile, by which old kernels
-//! say that they count on it, also if that is not known. Meetings are possible where a warp is together, which
+//! say that they count on it, also if that is not known. `ldmatrix` reads for the whole warp: before it the warp meets after any
+//! store of its own. Meetings are possible where a warp is together, which
 //! [`uniform::levels`] knows: before the second access, or where the branch is by which some lanes come to it.
 
 use crate::graph::{self, Graph, Place, Register, Step};
@@ -38,6 +39,8 @@ struct Access {
     writes: bool,
     atomic: bool,
     volatile: bool,
+    /// Reads for other lanes: `ldmatrix`.
+    gathers: bool,
 }
 
 /// What a step is for this pass.
@@ -204,7 +207,8 @@ impl Pass<'_, '_> {
                     access.instruction = (frame, statement);
                     kinds.push((at as u32, Kind::Access(found.len() as u32)));
                     found.push(access);
-                } else if self.comes_together(frame, i) {
+                }
+                if self.comes_together(frame, i) {
                     kinds.push((at as u32, Kind::Meeting));
                 }
             }
@@ -309,10 +313,8 @@ impl Pass<'_, '_> {
                         Kind::Access(n) => *n as usize,
                     };
                     let access = &self.accesses[n];
-                    if access.address.is_none() && !access.volatile {
-                        continue;
-                    }
-                    if self.meets_any(&here, n) {
+                    let matters = access.address.is_some() || access.volatile || access.gathers;
+                    if matters && self.meets_any(&here, n) {
                         if self.level(b) < Level::Lane {
                             meetings[b].push(*at);
                             here.fill(0);
@@ -385,6 +387,9 @@ impl Pass<'_, '_> {
         // One atomic operation beside another needs no order.
         if a.atomic && b.atomic {
             return false;
+        }
+        if b.gathers {
+            return a.writes;
         }
         let (Some(x), Some(y)) = (&a.address, &b.address) else {
             return a.volatile && b.volatile;
@@ -570,13 +575,16 @@ fn product(a: &Form, b: &Form) -> Option<Form> {
 fn access(i: &Instruction) -> Option<Access> {
     use Modifier as M;
     let atomic = matches!(i.opcode, Opcode::Atom | Opcode::Red);
-    if !atomic && !matches!(i.opcode, Opcode::Ld | Opcode::St) {
+    let gathers = i.opcode == Opcode::Ldmatrix;
+    if !atomic && !gathers && !matches!(i.opcode, Opcode::Ld | Opcode::St) {
         return None;
     }
-    if !i
-        .modifiers
-        .iter()
-        .any(|m| matches!(m, M::Shared | M::SharedCta))
+    // Without a space the address of a matrix is a generic one, of shared memory.
+    if !gathers
+        && !i
+            .modifiers
+            .iter()
+            .any(|m| matches!(m, M::Shared | M::SharedCta))
     {
         return None;
     }
@@ -587,9 +595,10 @@ fn access(i: &Instruction) -> Option<Access> {
         class: 0,
         bounds: (0, 0),
         bytes: size * u32::from(graph::vector_width(i)),
-        writes: i.opcode != Opcode::Ld,
+        writes: !matches!(i.opcode, Opcode::Ld | Opcode::Ldmatrix),
         atomic,
         volatile: i.has(M::Volatile),
+        gathers,
     })
 }
 
@@ -626,6 +635,9 @@ mod tests {
             // Loads only, atomic operations only.
             "ld.shared.u32 %r6, [%r3]; ld.shared.u32 %r7, [%r3+64];",
             "red.shared.add.u32 [%r0], 1; red.shared.add.u32 [%r0], 2;",
+            // Matrices of what came before a barrier, which bring the warp together themselves.
+            "st.shared.u32 [%r3], %r1; bar.warp.sync -1; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r6}, [%r3]; st.shared.u32 [%r3], %r6;",
+            "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r6}, [%r3]; st.shared.u32 [%r3], %r6;",
             // Nothing is known of the second address.
             "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3]; shl.b32 %r7, %r6, 2; ld.shared.u32 %r8, [%r7];",
         ] {
@@ -641,6 +653,9 @@ mod tests {
             "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+4], %r1;",
             // One for several stores, and for several loads.
             "st.shared.u32 [%r3], %r1; st.shared.u32 [%r3+512], %r1; ld.shared.u32 %r6, [%r3+64]; ld.shared.u32 %r7, [%r3+600];",
+            // Rows that other lanes have stored, wherever they are.
+            "st.shared.u32 [%r3], %r1; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r6}, [%r3];",
+            "ld.shared.u32 %r7, [%r3]; st.shared.u32 [%r7], %r1; ldmatrix.sync.aligned.m8n8.x1.b16 {%r6}, [%d0];",
             // At the branch.
             "st.shared.u32 [%r3], %r1; @%p0 bra end; st.shared.u32 [%r0+72], %r1;\nend:",
             "ld.volatile.shared.u32 %r6, [%r3]; ld.volatile.shared.u32 %r7, [%r6]; st.volatile.shared.u32 [%r7], %r1;",

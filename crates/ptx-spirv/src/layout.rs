@@ -3,7 +3,7 @@
 //! The runtime allocates [`ModuleLayout::size`] bytes, copies [`ModuleLayout::image`] into it after applying
 //! [`ModuleLayout::relocations`], and passes the buffer's address to every launch.
 
-use ptx::{Initial, Linkage, StateSpace};
+use ptx::{Initial, Linkage, StateSpace, Variable};
 use std::collections::BTreeMap;
 
 /// A module variable's place.
@@ -26,17 +26,35 @@ pub enum RelocationTarget {
     Function(u32),
 }
 
-/// Eight (or four) bytes of the image that hold an address.
+/// Bytes of the image that hold an address, or one byte of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relocation {
     /// Where in the image.
     pub offset: u64,
-    /// 4 or 8 bytes.
+    /// 1, 4 or 8 bytes.
     pub size: u32,
     /// What it points at.
     pub target: RelocationTarget,
     /// Added to the address.
     pub addend: i64,
+    /// `0xFF00(name)`: the bits of the sum that are stored, moved down to the lowest (PTX ISA, "Initializers").
+    pub mask: Option<u64>,
+}
+
+impl Relocation {
+    /// What is stored, little endian and [`Relocation::size`] bytes of it; `module` is the address of the module's buffer.
+    pub fn bytes(&self, module: u64) -> [u8; 8] {
+        let address = match self.target {
+            RelocationTarget::Offset(offset) => module.wrapping_add(offset),
+            RelocationTarget::Function(index) => u64::from(index) + 1,
+        };
+        let value = address.wrapping_add_signed(self.addend);
+        let value = match self.mask {
+            Some(mask) if mask != 0 => (value & mask) >> mask.trailing_zeros(),
+            _ => value,
+        };
+        value.to_le_bytes()
+    }
 }
 
 /// The layout of a module's variables.
@@ -78,9 +96,14 @@ impl ModuleLayout {
                 .collect(),
             ..ModuleLayout::default()
         };
+        let statics = statics(module);
+        let named = module.variables.iter().map(|v| (v.name.to_string(), v));
+        let variables: Vec<(String, &Variable)> = named
+            .chain(statics.iter().map(|(name, v)| (name.clone(), v)))
+            .collect();
         let mut end = 0u64;
-        let of_space = |space| module.variables.iter().filter(move |v| v.space == space);
-        for v in of_space(StateSpace::Const).chain(of_space(StateSpace::Global)) {
+        let of_space = |space| variables.iter().filter(move |(_, v)| v.space == space);
+        for (name, v) in of_space(StateSpace::Const).chain(of_space(StateSpace::Global)) {
             // References are of each launch (`KernelInfo::references`).
             if v.linkage == Linkage::Extern || v.opaque.is_some() {
                 continue;
@@ -96,7 +119,7 @@ impl ModuleLayout {
             }
             let constant = v.space == StateSpace::Const;
             layout.variables.insert(
-                v.name.to_string(),
+                name.clone(),
                 VariableLayout {
                     offset,
                     size: v.size,
@@ -106,8 +129,8 @@ impl ModuleLayout {
         }
         layout.size = end.next_multiple_of(16);
         layout.image = vec![0; layout.size as usize];
-        for v in &module.variables {
-            let Some(place) = layout.variables.get(&*v.name).copied() else {
+        for (name, v) in &variables {
+            let Some(place) = layout.variables.get(name).copied() else {
                 continue;
             };
             for part in &v.initializer {
@@ -130,9 +153,6 @@ impl ModuleLayout {
                             line: module.line(v.span),
                             what,
                         };
-                        if mask.is_some() {
-                            return Err(unsupported("a masked address in an initialiser".into()));
-                        }
                         let target = if let Some(to) = layout.variables.get(&**symbol) {
                             RelocationTarget::Offset(to.offset)
                         } else if let Some(n) =
@@ -149,6 +169,7 @@ impl ModuleLayout {
                             size: *size,
                             target,
                             addend: *addend,
+                            mask: *mask,
                         });
                     }
                 }
@@ -156,4 +177,41 @@ impl ModuleLayout {
         }
         Ok(layout)
     }
+}
+
+/// The name in [`ModuleLayout::variables`] of a `.global` or `.const` variable that a function declares in its body: no name of
+/// PTX has a dot. `index` is the variable's place in the body's list.
+pub fn static_name(function: &str, index: usize) -> String {
+    format!("{function}.{index}")
+}
+
+/// The `.global` and `.const` variables that functions declare in their bodies: one each for the module, however often
+/// a function is called. Bodies that are wrong have none; whoever translates them says why.
+fn statics(module: &ptx::Module) -> Vec<(String, Variable)> {
+    let declares = |body: &[u8]| {
+        // In an instruction a type follows the space at once.
+        [".global ", ".global\t", ".const ", ".const\t"]
+            .iter()
+            .any(|word| memchr::memmem::find(body, word.as_bytes()).is_some())
+    };
+    let mut found = Vec::new();
+    for function in &module.functions {
+        let text = function
+            .body
+            .clone()
+            .and_then(|range| module.text.get(range));
+        if !text.is_some_and(|text| declares(text.as_bytes())) {
+            continue;
+        }
+        let Ok(body) = module.parse_body(function) else {
+            continue;
+        };
+        let variables = body.variables.into_iter().enumerate();
+        found.extend(
+            variables
+                .filter(|(_, v)| matches!(v.space, StateSpace::Global | StateSpace::Const))
+                .map(|(index, v)| (static_name(&function.name, index), v)),
+        );
+    }
+    found
 }

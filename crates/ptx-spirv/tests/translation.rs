@@ -403,3 +403,19 @@ fn two_warps_of_a_subgroup_keep_to_their_halves() {
         }
     }
 }
+
+/// Before PTX 3.0 local memory may be the module's: one place for all functions of a kernel.
+#[test]
+fn local_memory_of_the_module() {
+    let text = ".version 2.1\n.target sm_20\n.local .align 8 .b8 %kept[24];\n\
+        .func f() { .reg .u32 %r<2>; ld.local.u32 %r0, [%kept+8]; add.u32 %r0, %r0, 1; st.local.u32 [%kept+8], %r0; ret; }\n\
+        .entry k(.param .u64 out) { .reg .u64 %rd<1>; .reg .u32 %r<2>; .local .b32 own;\n\
+        mov.u32 %r0, %tid.x; st.local.u32 [%kept+8], %r0; call f; call f; ld.local.u32 %r1, [%kept+8];\n\
+        ld.param.u64 %rd0, [out]; st.global.u32 [%rd0], %r1; st.local.u32 [own], %r1; exit; }";
+    for (profile, target) in common::validated_profiles() {
+        let t = translate(text, "k", &target).unwrap_or_else(|e| panic!("{profile}: {e}"));
+        // 24 bytes and 4 of the kernel's own, whatever the calls.
+        assert_eq!(t.info.local_bytes, 32, "{profile}");
+        validate(profile, &t.spirv);
+    }
+}

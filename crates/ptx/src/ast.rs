@@ -279,6 +279,8 @@ pub struct SymbolId(pub u32);
 pub struct Body {
     /// The type of each register, by [`RegisterId`]. A vector register is as many consecutive scalars.
     pub registers: Vec<ScalarType>,
+    /// Those of them that are the module's, which all functions share.
+    pub module_registers: std::ops::Range<u32>,
     /// Names of registers, for messages: `(first, count, prefix)`; count is `None` for a name without a number.
     pub register_names: Vec<(RegisterId, Option<u32>, Box<str>)>,
     /// The name of each label, by [`LabelId`].
@@ -592,6 +594,14 @@ pub struct Variable {
     pub span: Span,
 }
 
+impl Variable {
+    /// Of a register: how many scalars it is; 1 unless it is a vector.
+    pub fn components(&self) -> u32 {
+        let size = self.element.and_then(Modifier::size).unwrap_or(1).max(1);
+        ((self.size / u64::from(size)).max(1)) as u32
+    }
+}
+
 /// A piece of an initialiser, at a byte offset from the start of the variable.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -665,6 +675,26 @@ impl Function {
             })
             .collect();
         (offsets, end)
+    }
+}
+
+/// Registers declared at module level, of which each thread has one set for all functions (PTX before 3.0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleRegisters {
+    /// The name as written.
+    pub name: Box<str>,
+    /// Their type.
+    pub element: ScalarType,
+    /// Components of each: 1 unless they are vectors.
+    pub width: u32,
+    /// How many there are, numbered from 0; `None` for one with this very name.
+    pub count: Option<u64>,
+}
+
+impl ModuleRegisters {
+    /// How many scalar registers they are.
+    pub fn total(&self) -> u64 {
+        self.count.unwrap_or(1).saturating_mul(self.width.into())
     }
 }
 

@@ -1,7 +1,7 @@
 //! One function's body: declarations, labels and instructions, with names resolved as they are met.
 
 use crate::ast::*;
-use crate::cursor::{text, Cursor, Number, Result};
+use crate::cursor::{text, Cursor, Result};
 use crate::declaration::{linkage, state_space};
 use crate::module::Item;
 use crate::names::{Binding, Names, Target};
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 /// How deep `{ }` may nest.
 const MAX_SCOPES: usize = 256;
 /// How many registers a body may declare.
-const MAX_REGISTERS: usize = 1 << 20;
+pub(crate) const MAX_REGISTERS: usize = 1 << 20;
 /// How many names of its own the registers of a body may have, numbered scalars not counted.
 const MAX_REGISTER_NAMES: usize = 1 << 16;
 
@@ -42,6 +42,7 @@ pub(crate) fn parse<'m>(
         .statements
         .reserve((parser.cursor.text.len() - parser.cursor.pos) / 40);
     parser.bind_parameters()?;
+    parser.bind_module_registers();
     parser.statements()?;
     parser.resolve_labels()?;
     Ok(parser.body)
@@ -82,20 +83,28 @@ impl<'m> Parser<'m, '_> {
                 let Some(element) = parameter.element else {
                     return Err(self.cursor.fault_at(at, "a register without a type:"));
                 };
-                let size = element.size().unwrap_or(1).max(1) as u64;
-                self.register(
-                    name,
-                    element,
-                    (parameter.size / size).max(1) as u32,
-                    None,
-                    at,
-                )?;
+                self.register(name, element, parameter.components(), None, at)?;
             // `_` is a parameter without a name.
             } else if !self.names.bind(name, Binding::Parameter(index as u32)) && name != b"_" {
                 return Err(self.cursor.fault_at(at, "a second declaration of"));
             }
         }
         Ok(())
+    }
+
+    fn bind_module_registers(&mut self) {
+        let start = self.body.registers.len() as u32;
+        for registers in &self.module.registers {
+            let first = self.body.registers.len();
+            let end = first + registers.total() as usize;
+            self.body.registers.resize(end, registers.element);
+            let count = registers.count.map(|count| count as u32);
+            let name = registers.name.as_bytes();
+            self.name_registers(&registers.name, first as u32, count, registers.width);
+            self.names
+                .bind_outside(name, first as u32, count, registers.width);
+        }
+        self.body.module_registers = start..self.body.registers.len() as u32;
     }
 
     fn statements(&mut self) -> Result<()> {
@@ -160,20 +169,7 @@ impl<'m> Parser<'m, '_> {
         loop {
             self.cursor.skip_space();
             let at = self.cursor.pos;
-            let name = self.cursor.name()?;
-            let count = if self.cursor.eat(b'<') {
-                // No expression: `>` would be taken for a comparison.
-                self.cursor.skip_space();
-                let Number::Integer { value, .. } = self.cursor.number()? else {
-                    return Err(self
-                        .cursor
-                        .fault_at(at, "expected a number of registers in"));
-                };
-                self.cursor.expect(b'>')?;
-                Some(value)
-            } else {
-                None
-            };
+            let (name, count) = self.cursor.registers()?;
             self.register(name, element, declared.width, count, at)?;
             if !self.cursor.eat(b',') {
                 return self.cursor.expect(b';');
@@ -211,18 +207,23 @@ impl<'m> Parser<'m, '_> {
         if !is_new {
             return Err(self.cursor.fault_at(at, "a second declaration of"));
         }
-        let prefix = text(name);
+        self.name_registers(text(name), first, count.map(|count| count as u32), width);
+        Ok(())
+    }
+
+    /// Notes the names of registers: of one, or of `count` numbered ones.
+    fn name_registers(&mut self, prefix: &str, first: u32, count: Option<u32>, width: u32) {
+        let total = count.unwrap_or(1) * width;
         if total == 0 {
-            return Ok(());
+            return;
         }
         if width == 1 {
-            let count = count.map(|count| count as u32);
             self.body
                 .register_names
                 .push((RegisterId(first), count, prefix.into()));
-            return Ok(());
+            return;
         }
-        for index in 0..total as u32 {
+        for index in 0..total {
             let component = COMPONENTS
                 .get((index % width) as usize)
                 .copied()
@@ -235,7 +236,6 @@ impl<'m> Parser<'m, '_> {
                 .register_names
                 .push((RegisterId(first + index), None, name.into()));
         }
-        Ok(())
     }
 
     fn variables(&mut self, space: StateSpace, linkage: Linkage) -> Result<()> {
@@ -325,13 +325,13 @@ impl<'m> Parser<'m, '_> {
     /// `(.param .b32 _) _ (.param .b64 _);` behind `.callprototype`.
     fn prototype(&mut self, name: &[u8]) -> Result<Prototype> {
         let results = if self.cursor.next_byte() == b'(' {
-            self.cursor.parameters()?
+            self.cursor.parameters(true)?
         } else {
             Vec::new()
         };
         self.cursor.name()?;
         let parameters = if self.cursor.next_byte() == b'(' {
-            self.cursor.parameters()?
+            self.cursor.parameters(true)?
         } else {
             Vec::new()
         };

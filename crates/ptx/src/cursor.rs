@@ -3,8 +3,6 @@
 //! The parsers work on bytes and make no list of tokens: each asks the cursor for the next thing that can stand here.
 //! All names of PTX are ASCII; other bytes are only legal inside comments and strings.
 
-use crate::ast::Span;
-
 /// An error at a place, before its line is known.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -71,10 +69,6 @@ impl<'a> Cursor<'a> {
 
     pub fn at_end(&self) -> bool {
         self.pos >= self.text.len()
-    }
-
-    pub fn span(&self) -> Span {
-        Span(self.pos as u32)
     }
 
     /// Skips white space and comments. A comment that does not end runs to the end of the text.

@@ -1,7 +1,7 @@
 //! Declarations of variables and parameters, and their initialisers.
 
 use crate::ast::{
-    Initial, Linkage, Modifier, Opaque, OpaqueKind, ScalarType, StateSpace, Variable,
+    Initial, Linkage, Modifier, Opaque, OpaqueKind, ScalarType, Span, StateSpace, Variable,
 };
 use crate::cursor::{text, Cursor, Number, Result};
 use crate::keywords;
@@ -130,14 +130,28 @@ impl Cursor<'_> {
     ) -> Result<Variable> {
         self.skip_space();
         let start = self.pos;
-        let span = self.span();
         let name: Box<str> = text(self.name()?).into();
+        self.named_declarator(name, declared, space, linkage, start)
+    }
+
+    /// What follows the name of a variable, which stands at `start`.
+    fn named_declarator(
+        &mut self,
+        name: Box<str>,
+        declared: DeclaredType,
+        space: StateSpace,
+        linkage: Linkage,
+        start: usize,
+    ) -> Result<Variable> {
+        let span = Span(start as u32);
         let mut dimensions = Vec::new();
+        let mut is_open = false;
         while self.eat(b'[') {
             if dimensions.len() >= MAX_DIMENSIONS {
                 return Err(self.fault_at(start, "too many dimensions:"));
             }
             let length = if self.next_byte() == b']' {
+                is_open = true;
                 0
             } else {
                 self.integer()?
@@ -207,6 +221,11 @@ impl Cursor<'_> {
                 }
             }
         }
+        // Only what another module defines has no length, and what a function takes (PTX ISA, "Array Declarations").
+        let has_length = size != 0 || !initializer.is_empty();
+        if is_open && !has_length && linkage != Linkage::Extern && space != StateSpace::Param {
+            return Err(self.fault_at(start, "an array without a length:"));
+        }
         let align = declared.align.max(unit * declared.width);
         Ok(Variable {
             name,
@@ -247,7 +266,8 @@ impl Cursor<'_> {
     }
 
     /// `(.param .u64 a, .param .b8 b[16])`: parameters or results. The cursor is on the parenthesis.
-    pub fn parameters(&mut self) -> Result<Vec<Variable>> {
+    /// Those of a prototype may lack a name.
+    pub fn parameters(&mut self, in_prototype: bool) -> Result<Vec<Variable>> {
         self.expect(b'(')?;
         let mut parameters = Vec::new();
         let mut bytes = 0;
@@ -265,7 +285,14 @@ impl Cursor<'_> {
                 return Err(self.fault_at(start, "expected `.param` or `.reg`, found"));
             };
             let declared = self.declared_type()?;
-            let parameter = self.declarator(declared, space, Linkage::Internal)?;
+            let unnamed = in_prototype && matches!(self.next_byte(), b',' | b')' | b'[');
+            let parameter = match unnamed {
+                true => {
+                    let at = self.pos;
+                    self.named_declarator("_".into(), declared, space, Linkage::Internal, at)?
+                }
+                false => self.declarator(declared, space, Linkage::Internal)?,
+            };
             bytes += parameter.size.min(MAX_PARAMETERS) + parameter.align as u64;
             if bytes > MAX_PARAMETERS || parameters.len() >= MAX_PARAMETER_COUNT {
                 return Err(self.fault_at(start, "parameters that are too large:"));

@@ -50,6 +50,8 @@ pub struct Module<'a> {
     pub variables: Vec<Variable>,
     /// Functions in order of declaration; a later definition replaces an earlier declaration of the same name.
     pub functions: Vec<Function>,
+    /// Registers declared at module level, in order of declaration.
+    pub registers: Vec<ModuleRegisters>,
     names: FxHashMap<Box<str>, Item>,
 }
 
@@ -76,6 +78,7 @@ impl<'a> Module<'a> {
             header,
             variables,
             functions,
+            registers,
             names,
         } = parsed;
         Ok(Module {
@@ -83,6 +86,7 @@ impl<'a> Module<'a> {
             header,
             variables,
             functions,
+            registers,
             names,
         })
     }

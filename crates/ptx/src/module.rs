@@ -1,7 +1,7 @@
 //! The top level of a module: header, variables and function heads.
 
-use crate::ast::{Function, Header, Linkage, StateSpace, Variable};
-use crate::cursor::{text, Cursor, Result};
+use crate::ast::{Function, Header, Linkage, ModuleRegisters, OpaqueKind, StateSpace, Variable};
+use crate::cursor::{text, Cursor, Number, Result};
 use crate::declaration::{linkage, state_space};
 use rustc_hash::FxHashMap;
 
@@ -15,11 +15,15 @@ pub(crate) enum Item {
 /// How many parameters all aliases of a module may have together.
 const MAX_ALIASED_PARAMETERS: usize = 1 << 18;
 
+/// How many registers a module may declare outside its functions, each of which gets them all.
+const MAX_MODULE_REGISTERS: u64 = 4096;
+
 /// What [`parse`] found.
 pub(crate) struct Parsed {
     pub header: Header,
     pub variables: Vec<Variable>,
     pub functions: Vec<Function>,
+    pub registers: Vec<ModuleRegisters>,
     pub names: FxHashMap<Box<str>, Item>,
 }
 
@@ -30,8 +34,11 @@ pub(crate) fn parse(cursor: Cursor<'_>) -> Result<Parsed> {
         functions: Vec::new(),
         names: FxHashMap::default(),
         aliases: Vec::new(),
+        registers: Vec::new(),
+        is_old: false,
     };
     let header = parser.header()?;
+    parser.is_old = header.version < (3, 0);
     while !{
         parser.cursor.skip_space();
         parser.cursor.at_end()
@@ -43,6 +50,7 @@ pub(crate) fn parse(cursor: Cursor<'_>) -> Result<Parsed> {
         header,
         variables: parser.variables,
         functions: parser.functions,
+        registers: parser.registers,
         names: parser.names,
     })
 }
@@ -54,6 +62,9 @@ struct Parser<'a> {
     names: FxHashMap<Box<str>, Item>,
     /// `.alias new, old;` with its place.
     aliases: Vec<(usize, &'a [u8], &'a [u8])>,
+    registers: Vec<ModuleRegisters>,
+    /// Of a version before 3.0.
+    is_old: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -191,6 +202,11 @@ impl<'a> Parser<'a> {
                     self.cursor.expect(b';')
                 }
                 word => match state_space(word) {
+                    // Old PTX has registers and local memory that all functions of the module share in each thread.
+                    Some(StateSpace::Reg) if self.is_old => self.registers(),
+                    Some(StateSpace::Local) if self.is_old => {
+                        self.variable(StateSpace::Local, linked)
+                    }
                     Some(space) if space != StateSpace::Reg && space != StateSpace::Local => {
                         self.variable(space, linked)
                     }
@@ -200,8 +216,42 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn variable(&mut self, space: StateSpace, linkage: Linkage) -> Result<()> {
+    /// What follows `.reg` at module level.
+    fn registers(&mut self) -> Result<()> {
         let declared = self.cursor.declared_type()?;
+        loop {
+            let at = self.cursor.pos;
+            let (name, count) = self.cursor.registers()?;
+            let Some(element) = declared.element else {
+                return Err(self.cursor.fault_at(at, "a register of an opaque type:"));
+            };
+            let registers = ModuleRegisters {
+                name: text(name).into(),
+                element,
+                width: declared.width,
+                count,
+            };
+            let left = self.registers.iter().map(ModuleRegisters::total);
+            let total = left.fold(registers.total(), u64::saturating_add);
+            if total > MAX_MODULE_REGISTERS {
+                return Err(self.cursor.fault_at(at, "too many registers of a module:"));
+            }
+            self.registers.push(registers);
+            if !self.cursor.eat(b',') {
+                return self.cursor.expect(b';');
+            }
+        }
+    }
+
+    fn variable(&mut self, space: StateSpace, linkage: Linkage) -> Result<()> {
+        let mut space = space;
+        let mut declared = self.cursor.declared_type()?;
+        if space == StateSpace::Tex {
+            // `.tex .u32 t;` of old PTX is `.global .texref t;` (PTX ISA, "Texture State Space").
+            space = StateSpace::Global;
+            declared.element = None;
+            declared.opaque = Some(OpaqueKind::Texture);
+        }
         loop {
             let variable = self.cursor.declarator(declared, space, linkage)?;
             match self.names.get(&variable.name) {
@@ -241,16 +291,19 @@ impl<'a> Parser<'a> {
             cursor.skip_parentheses()?;
         }
         let results = if !is_entry && cursor.next_byte() == b'(' {
-            cursor.parameters()?
+            cursor.parameters(false)?
         } else {
             Vec::new()
         };
         let name: Box<str> = text(cursor.name()?).into();
         let parameters = if cursor.next_byte() == b'(' {
-            cursor.parameters()?
+            cursor.parameters(false)?
         } else {
             Vec::new()
         };
+        if let Some(open) = parameters.iter().find(|p| is_entry && p.size == 0) {
+            return Err(cursor.fault_at(open.span.0 as usize, "an array without a length:"));
+        }
         let mut function = Function {
             name,
             is_entry,
@@ -277,7 +330,10 @@ impl<'a> Parser<'a> {
                     cursor.pos += 1;
                     break;
                 }
+                // The compilers of CUDA 2 and 3 end declarations with nothing.
+                b'.' if cursor.peek_dotted().is_some_and(starts_item) => break,
                 b'.' => {}
+                _ if cursor.at_end() => break,
                 _ => return Err(cursor.expected("`{`, `;` or a directive")),
             }
             let at = cursor.pos;
@@ -358,6 +414,25 @@ impl<'a> Parser<'a> {
     }
 }
 
+impl<'a> Cursor<'a> {
+    /// A name behind `.reg` and its type, and how many there are if it is numbered: `%r<100>`.
+    pub fn registers(&mut self) -> Result<(&'a [u8], Option<u64>)> {
+        self.skip_space();
+        let at = self.pos;
+        let name = self.name()?;
+        if !self.eat(b'<') {
+            return Ok((name, None));
+        }
+        // No expression: `>` would be taken for a comparison.
+        self.skip_space();
+        let Number::Integer { value, .. } = self.number()? else {
+            return Err(self.fault_at(at, "expected a number of registers in"));
+        };
+        self.expect(b'>')?;
+        Ok((name, Some(value)))
+    }
+}
+
 impl Cursor<'_> {
     /// `.pragma`'s strings, up to its semicolon.
     pub fn pragma(&mut self) -> Result<()> {
@@ -389,6 +464,16 @@ impl Cursor<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the directive starts something at module level, which cannot stand behind a function's head.
+fn starts_item(word: &[u8]) -> bool {
+    linkage(word).is_some()
+        || state_space(word).is_some()
+        || matches!(
+            word,
+            b"entry" | b"func" | b"file" | b"section" | b"alias" | b"loc"
+        )
 }
 
 fn count(cursor: &mut Cursor<'_>) -> Result<u32> {

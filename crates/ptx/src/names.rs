@@ -157,6 +157,27 @@ impl<'a> Names<'a> {
         earlier.is_none_or(|range| range.depth < depth)
     }
 
+    /// Binds a name, or `count` numbered ones, around the body: what the body and its head bind hides it.
+    pub fn bind_outside(&mut self, name: &'a [u8], first: u32, count: Option<u32>, width: u32) {
+        const OUTSIDE: u32 = 0;
+        match count {
+            None => {
+                self.percent_names |= name.first() == Some(&b'%');
+                let binding = Binding::Register { first, width };
+                self.names.entry(name).or_insert((binding, OUTSIDE));
+            }
+            Some(count) => {
+                self.digit_prefixes |= name.last().is_some_and(u8::is_ascii_digit);
+                self.ranges.entry(name).or_insert(Range {
+                    first,
+                    count,
+                    width,
+                    depth: OUTSIDE,
+                });
+            }
+        }
+    }
+
     /// What a name stands for in the innermost scope.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Binding> {

@@ -1,7 +1,7 @@
 //! Operands of instructions.
 
 use crate::ast::*;
-use crate::body::{unit, Parser};
+use crate::body::{unit, Parser, MAX_REGISTERS};
 use crate::cursor::{is_name_byte, text, Number, Result};
 use crate::keywords;
 use crate::names::Binding;
@@ -88,6 +88,10 @@ impl<'m> Parser<'m, '_> {
                         }
                     }
                 }
+                if matches!(self.cursor.next_byte(), b'+' | b'-') && !self.is_destination {
+                    let offset = self.cursor.offset()?;
+                    return self.sum(register, offset, at).map(Operand::Register);
+                }
                 Ok(Operand::Register(register))
             }
             Named::Register(first, width) => Ok(Operand::Vector(
@@ -106,11 +110,20 @@ impl<'m> Parser<'m, '_> {
                 }
                 self.cursor.skip_space();
                 if self.cursor.at_name() && !self.cursor.at_constant() {
-                    return Err(self.cursor.unsupported(
-                        at,
-                        "operand",
-                        b"an array indexed by a register",
-                    ));
+                    let index = self.register_operand()?;
+                    let offset = self.cursor.offset()?.wrapping_mul(unit as i64);
+                    self.cursor.expect(b']')?;
+                    let address = self.element(symbol, index, unit, at)?;
+                    return Ok(match (opcode, offset) {
+                        (Opcode::Mov | Opcode::Cvta, 0) => Operand::Register(address),
+                        (Opcode::Mov | Opcode::Cvta, _) => {
+                            Operand::Register(self.sum(address, offset, at)?)
+                        }
+                        _ => Operand::Address {
+                            base: AddressBase::Register(address),
+                            offset,
+                        },
+                    });
                 }
                 let offset = (self.cursor.integer()? as i64).wrapping_mul(unit as i64);
                 self.cursor.expect(b']')?;
@@ -123,6 +136,87 @@ impl<'m> Parser<'m, '_> {
                 })
             }
         }
+    }
+
+    /// A register that does not stand in the text.
+    fn new_register(&mut self, element: ScalarType, at: usize) -> Result<RegisterId> {
+        let register = RegisterId(self.body.registers.len() as u32);
+        if self.body.registers.len() >= MAX_REGISTERS {
+            return Err(self.cursor.fault_at(at, "too many registers:"));
+        }
+        self.body.registers.push(element);
+        let name = (register, None, "%sum".into());
+        self.body.register_names.push(name);
+        Ok(register)
+    }
+
+    /// An instruction that does not stand in the text, before the one that is read.
+    fn before(&mut self, at: usize, opcode: Opcode, modifiers: &[Modifier], operands: &[Operand]) {
+        let instruction = Instruction {
+            predicate: None,
+            opcode,
+            modifiers: modifiers.into(),
+            operands: operands.into(),
+            parts: None,
+            span: Span(at as u32),
+        };
+        self.body
+            .statements
+            .push(Statement::Instruction(instruction));
+    }
+
+    /// `%r1+4` for an operand that is no address: the sum in a register of its own. The ISA has operands of this form
+    /// ("Operands", register and constant offset) and does not say where they may stand.
+    fn sum(&mut self, register: RegisterId, offset: i64, at: usize) -> Result<RegisterId> {
+        let element = self.body.registers[register.0 as usize];
+        let modifier = match (element.is_float(), element.size()) {
+            (false, Some(2)) => Modifier::U16,
+            (false, Some(4)) => Modifier::U32,
+            (false, Some(8)) => Modifier::U64,
+            _ => {
+                return Err(self
+                    .cursor
+                    .fault_at(at, "a register of this type and an offset:"))
+            }
+        };
+        let sum = self.new_register(element, at)?;
+        let operands = [
+            Operand::Register(sum),
+            Operand::Register(register),
+            Operand::Integer(offset as u64),
+        ];
+        self.before(at, Opcode::Add, &[modifier], &operands);
+        Ok(sum)
+    }
+
+    /// `table[%r1]`: the address of the element in a register of its own (PTX ISA, "Arrays as Operands").
+    fn element(
+        &mut self,
+        symbol: SymbolId,
+        index: RegisterId,
+        unit: u32,
+        at: usize,
+    ) -> Result<RegisterId> {
+        use Modifier::{Lo, S16, S32, S64, U16, U32, U64};
+        let element = self.body.registers[index.0 as usize];
+        let from = match (element.size(), element == S16 || element == S32) {
+            (Some(2), true) => S16,
+            (Some(2), false) => U16,
+            (Some(4), true) => S32,
+            (Some(4), false) => U32,
+            (Some(8), _) => S64,
+            _ => return Err(self.cursor.fault_at(at, "an index that is no integer:")),
+        };
+        let (base, wide) = (self.new_register(U64, at)?, self.new_register(U64, at)?);
+        let address = self.new_register(U64, at)?;
+        let [to_base, to_wide, to] = [base, wide, address].map(Operand::Register);
+        let symbol = Operand::Symbol { symbol, offset: 0 };
+        self.before(at, Opcode::Mov, &[U64], &[to_base.clone(), symbol]);
+        let convert = [to_wide.clone(), Operand::Register(index)];
+        self.before(at, Opcode::Cvt, &[S64, from], &convert);
+        let scaled = [to, to_wide, Operand::Integer(unit.into()), to_base];
+        self.before(at, Opcode::Mad, &[Lo, U64], &scaled);
+        Ok(address)
     }
 
     /// `{a, b, c, d}`
@@ -258,7 +352,11 @@ impl<'m> Parser<'m, '_> {
             None => {}
         }
         if let Some(word) = name.strip_prefix(b"%") {
-            return self.special(at, word);
+            // Almost never a variable of the module.
+            match self.special(at, word) {
+                Err(_) if self.module_item(name).is_some() => {}
+                special => return special,
+            }
         }
         if name == b"_" {
             return Ok(Named::Other(Operand::Sink));

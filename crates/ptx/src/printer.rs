@@ -45,6 +45,19 @@ pub fn module(module: &Module<'_>) -> Result<String, ParseError> {
         head(&mut out, item);
         out.push_str(";\n");
     }
+    for item in &module.registers {
+        let vector = match item.width {
+            1 => String::new(),
+            width => format!(".v{width} "),
+        };
+        let count = item.count.map(|count| format!("<{count}>"));
+        let (element, name) = (item.element, &item.name);
+        let count = count.unwrap_or_default();
+        write(
+            &mut out,
+            format_args!(".reg {vector}.{element} {name}{count};\n"),
+        );
+    }
     for item in &module.variables {
         variable(&mut out, item, &item.name);
         out.push_str(";\n");
@@ -334,23 +347,30 @@ impl<'a> Printer<'a> {
         let mut parameters = 0;
         for parameter in function.results.iter().chain(&function.parameters) {
             if parameter.space == StateSpace::Reg {
-                let size = parameter
-                    .element
-                    .and_then(Modifier::size)
-                    .unwrap_or(1)
-                    .max(1) as u64;
-                parameters += (parameter.size / size).max(1) as u32;
+                parameters += parameter.components();
             }
             unique.reserve(&parameter.name);
         }
         // Numbered names first: single ones then keep clear of them.
         let mut registers = body.register_names.clone();
-        for (_, _, prefix) in registers.iter_mut().filter(|(_, count, _)| count.is_some()) {
-            *prefix = unique.prefix(prefix).into();
+        let outside =
+            |first: RegisterId| first.0 < parameters || body.module_registers.contains(&first.0);
+        // The module's keep the names that they have.
+        for (first, _, name) in &registers {
+            if body.module_registers.contains(&first.0) {
+                let base = name.split_once('.').map_or(&**name, |parts| parts.0);
+                unique.reserve(base);
+                unique.prefixes.insert(base.to_owned());
+            }
+        }
+        for (first, _, prefix) in registers.iter_mut().filter(|(_, count, _)| count.is_some()) {
+            if !outside(*first) {
+                *prefix = unique.prefix(prefix).into();
+            }
         }
         let mut base = (String::new(), String::new());
         for (first, _, name) in registers.iter_mut().filter(|(_, count, _)| count.is_none()) {
-            if first.0 < parameters {
+            if outside(*first) {
                 continue;
             }
             *name = match name.split_once('.') {
@@ -427,7 +447,7 @@ impl<'a> Printer<'a> {
     fn declare_registers(&mut self) {
         let mut entries = self.registers.iter().peekable();
         while let Some((first, count, name)) = entries.next() {
-            if first.0 < self.parameters {
+            if first.0 < self.parameters || self.body.module_registers.contains(&first.0) {
                 continue;
             }
             let element = self.body.registers[first.0 as usize];

@@ -222,7 +222,6 @@ fn addresses() {
     assert_eq!(place("table[3]"), symbol(12));
     assert_eq!(place("pairs[2]"), symbol(8));
     assert_eq!(place("[p1+8]"), symbol(8));
-    assert!(error(".reg .b32 %r; ld.u32 %r, table[%r];").unsupported);
     for bad in [
         "[]",
         "[%tid.x]",
@@ -618,4 +617,95 @@ fn parts_of_registers() {
         let declared = ".reg .b32 %r<10>;";
         assert!(parse(&format!("{declared} {bad}")).is_err(), "{bad}");
     }
+}
+
+/// A register and an offset for an operand that is no address, and an element by a register: their sums come before.
+#[test]
+fn sums_in_operands() {
+    let declared = ".reg .b16 %h; .reg .b32 %r<4>; .reg .u64 %rd<4>;";
+    let text = |statement: &str| -> Vec<String> {
+        let body = body(&format!("{declared}\n{statement}"));
+        let instructions = body.statements.iter().filter_map(|s| match s {
+            Statement::Instruction(i) => Some(format!("{} {:?}", i.mnemonic(), i.operands)),
+            Statement::Label(_) => None,
+        });
+        instructions.collect()
+    };
+    let registers = |n: &str| {
+        text(n)
+            .join("\n")
+            .replace("RegisterId", "")
+            .replace("SymbolId", "")
+    };
+    assert_eq!(
+        registers("add.u32 %r0, %r1+1, %r2 - 2;"),
+        "add.u32 [Register((9)), Register((2)), Integer(1)]\n\
+         add.u32 [Register((10)), Register((3)), Integer(18446744073709551614)]\n\
+         add.u32 [Register((1)), Register((9)), Register((10))]"
+    );
+    assert_eq!(
+        registers("st.u64 [%rd0], %rd1 + 8*2;"),
+        "add.u64 [Register((9)), Register((6)), Integer(16)]\n\
+         st.u64 [Address { base: Register((5)), offset: 0 }, Register((9))]"
+    );
+    assert_eq!(
+        registers("ld.global.u32 %r0, table[%r1+2];"),
+        "mov.u64 [Register((9)), Symbol { symbol: (0), offset: 0 }]\n\
+         cvt.s64.u32 [Register((10)), Register((2))]\n\
+         mad.lo.u64 [Register((11)), Register((10)), Integer(4), Register((9))]\n\
+         ld.global.u32 [Register((1)), Address { base: Register((11)), offset: 8 }]"
+    );
+    assert!(error(&format!("{declared} add.u32 %r0+1, %r1, %r2;"))
+        .message
+        .contains("expected"));
+    let float = ".reg .f32 %f<2>; add.f32 %f0, %f1+1, %f1;";
+    assert!(error(float)
+        .message
+        .contains("a register of this type and an offset"));
+}
+
+/// PTX before 3.0 has registers and local memory outside of functions. What a function declares hides them.
+#[test]
+fn registers_of_modules() {
+    let module = |version: &str| {
+        format!(
+            ".version {version} .target sm_20 .reg .u32 %ra<3>; .reg .v2 .f32 pair; .local .u32 %L1;
+             .func (.reg .u32 %rv1) f (.reg .u32 %ra1) {{ mov.u32 %rv1, %ra1; mov.u32 %ra2, 5; mov.f32 pair.y, pair.x; st.local.u32 [%L1], %ra2; ret; }}"
+        )
+    };
+    let text = module("2.3");
+    let parsed = Module::parse(&text).unwrap();
+    let body = parsed.parse_body(parsed.function("f").unwrap()).unwrap();
+    assert_eq!(
+        (body.registers.len(), body.module_registers.clone()),
+        (7, 2..7)
+    );
+    let operands: Vec<_> = body
+        .statements
+        .iter()
+        .filter_map(|s| match s {
+            Statement::Instruction(i) => Some(i.operands.to_vec()),
+            Statement::Label(_) => None,
+        })
+        .collect();
+    assert_eq!(operands[0], [p(0), p(1)]);
+    assert_eq!(operands[1], [p(4), Integer(5)]);
+    assert_eq!(operands[2], [p(6), p(5)]);
+    assert_eq!(parsed.variable("%L1").unwrap().space, StateSpace::Local);
+    assert!(Module::parse(&module("3.0")).is_err_and(|e| e.unsupported));
+}
+
+/// Of a prototype parameters may lack a name, of a function they may not.
+#[test]
+fn parameters_without_a_name() {
+    let body = body("p: .callprototype (.reg .f64) _ (.reg .s64, .param .b8[8]);");
+    assert_eq!(
+        (
+            body.prototypes[0].results.len(),
+            body.prototypes[0].parameters.len()
+        ),
+        (1, 2)
+    );
+    assert_eq!(body.prototypes[0].parameters[1].size, 8);
+    assert!(Module::parse(".version 8.0 .target sm_90 .entry k(.param .u32) { ret; }").is_err());
 }

@@ -407,3 +407,60 @@ fn references() {
     assert!(bad(".global .samplerref how = { filter_mode };"));
     assert!(bad(".global .samplerref how = 3;"));
 }
+
+/// Arrays have a length, but for those of other modules and of functions' parameters.
+#[test]
+fn arrays_without_a_length() {
+    let parse = |text: &str| {
+        let text = format!(".version 6.5 .target sm_30 .address_size 64 {text}");
+        ptx::Module::parse(&text).map(drop).map_err(|e| e.message)
+    };
+    for right in [
+        ".extern .shared .b32 s[];",
+        ".extern .global .b32 g[];",
+        ".global .b32 g[] = {1, 2};",
+        ".global .b8 empty[0];",
+        ".visible .func f(.param .b32 a[]) { ret; }",
+    ] {
+        assert_eq!(parse(right), Ok(()), "{right}");
+    }
+    for wrong in [
+        ".const .b32 c[];",
+        ".global .b32 g[];",
+        ".shared .b32 s[];",
+        ".visible .entry k(.param .b32 a[]) { ret; }",
+    ] {
+        let error = parse(wrong).unwrap_err();
+        assert!(
+            error.contains("an array without a length"),
+            "{wrong}: {error}"
+        );
+    }
+}
+
+/// nvopencc ended declarations of functions with nothing, and declared textures in a state space of their own.
+#[test]
+fn old_declarations() {
+    let text = ".version 1.4
+        .target sm_10, map_f64_to_f32
+        .visible .func (.param .f32 r) f (.param .f32 a)
+        .extern .func g
+        .tex .u32 picture;
+        .tex .u64 one, other;
+        .visible .func h (.reg .u32 a)
+        .entry k { ret; }
+        .extern .func last";
+    let module = ptx::Module::parse(text).unwrap();
+    for name in ["f", "g", "h", "last"] {
+        assert!(module.function(name).unwrap().body.is_none(), "{name}");
+    }
+    assert!(module.function("k").unwrap().body.is_some());
+    for name in ["picture", "one", "other"] {
+        let variable = module.variable(name).unwrap();
+        assert_eq!(variable.space, ptx::StateSpace::Global, "{name}");
+        assert_eq!(
+            variable.opaque.as_ref().unwrap().kind,
+            ptx::OpaqueKind::Texture
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::bench::Case;
 use crate::side::Buffers;
-use ptx_spirv::{KernelInfo, ModuleLayout, RelocationTarget, Target};
+use ptx_spirv::{KernelInfo, ModuleLayout, Target};
 use std::sync::Arc;
 use texture::{Class, Descriptor};
 use vulkan::{Allocation, Device, Instance, Launch, MemoryKind, Stream};
@@ -109,11 +109,7 @@ impl VulkanSide {
         let mut image = layout.image.clone();
         let variables = self.allocate(image.len())?;
         for relocation in &layout.relocations {
-            let address = match relocation.target {
-                RelocationTarget::Offset(offset) => variables.address() + offset,
-                RelocationTarget::Function(index) => u64::from(index) + 1,
-            };
-            let bytes = address.wrapping_add_signed(relocation.addend).to_le_bytes();
+            let bytes = relocation.bytes(variables.address());
             let (at, size) = (relocation.offset as usize, relocation.size as usize);
             image[at..at + size].copy_from_slice(&bytes[..size]);
         }

@@ -12,7 +12,7 @@ use crate::core::stream::StreamGroup;
 use crate::core::texture::Bound;
 use cuda_abi::*;
 use parking_lot::Mutex;
-use ptx_spirv::{MatrixMemory, RelocationTarget, Rows, SharedMemory, Target};
+use ptx_spirv::{MatrixMemory, Rows, SharedMemory, Target};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -184,11 +184,7 @@ impl Code {
         let mut image = layout.image.clone();
         image.resize(layout.size as usize, 0);
         for relocation in &layout.relocations {
-            let value = match relocation.target {
-                RelocationTarget::Offset(offset) => allocation.address().wrapping_add(offset),
-                RelocationTarget::Function(index) => u64::from(index) + 1,
-            };
-            let bytes = value.wrapping_add_signed(relocation.addend).to_le_bytes();
+            let bytes = relocation.bytes(allocation.address());
             let (start, size) = (relocation.offset as usize, relocation.size as usize);
             match image.get_mut(start..start + size) {
                 Some(place) if size <= 8 => place.copy_from_slice(&bytes[..size]),

@@ -29,8 +29,12 @@ pub(super) struct Decoder<'p, 'm> {
     registers: Vec<(u32, ScalarType)>,
     slots: u32,
     labels: Vec<u32>,
+    /// By parameter and by result; of a vector register its first component.
     formals: Vec<Formal>,
     results: Vec<Formal>,
+    /// The same as calls pass them: each component of a vector.
+    taken: Vec<Formal>,
+    given: Vec<Formal>,
     variables: Vec<u64>,
     param_bytes: u64,
     local_bytes: u64,
@@ -65,6 +69,8 @@ impl<'p, 'm> Decoder<'p, 'm> {
             labels: Vec::new(),
             formals: Vec::new(),
             results: Vec::new(),
+            taken: Vec::new(),
+            given: Vec::new(),
             variables: Vec::new(),
             param_bytes: 0,
             local_bytes: 0,
@@ -81,25 +87,32 @@ impl<'p, 'm> Decoder<'p, 'm> {
         };
         // Formals in registers are the first registers, results before parameters.
         let mut register = 0;
-        let mut formal = |v: &Variable| match v.space {
+        let mut formal = |v: &Variable, all: &mut Vec<Formal>| match v.space {
             StateSpace::Reg => {
-                let (slot, ty) = self.registers[register];
-                let size = v.element.and_then(M::size).unwrap_or(1);
-                register += (v.size as u32 / size).max(1) as usize;
-                Formal::Register(TargetRegister {
-                    slot,
-                    bits: semantics::width(ty).min(64),
-                })
+                let first = all.len();
+                for &(slot, ty) in &self.registers[register..][..v.components() as usize] {
+                    all.push(Formal::Register(TargetRegister {
+                        slot,
+                        bits: semantics::width(ty).min(64),
+                    }));
+                }
+                register += v.components() as usize;
+                all[first]
             }
-            _ => Formal::Memory {
-                offset: reserve(&mut self.param_bytes, v),
-                size: v.size,
-            },
+            _ => {
+                all.push(Formal::Memory {
+                    offset: reserve(&mut self.param_bytes, v),
+                    size: v.size,
+                });
+                all[all.len() - 1]
+            }
         };
         // A kernel's parameters come first, so that they lie at their offsets in the parameter block.
         let (results, parameters) = (&self.function.results, &self.function.parameters);
-        self.results = results.iter().map(&mut formal).collect();
-        self.formals = parameters.iter().map(&mut formal).collect();
+        let (mut given, mut taken) = (Vec::new(), Vec::new());
+        self.results = results.iter().map(|v| formal(v, &mut given)).collect();
+        self.formals = parameters.iter().map(|v| formal(v, &mut taken)).collect();
+        (self.given, self.taken) = (given, taken);
         self.variables = self
             .body
             .variables
@@ -125,6 +138,11 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
     pub(super) fn decode(mut self) -> Result<Code, Error> {
         let body = self.body;
+        let slot = |register: u32| {
+            let slot = self.registers.get(register as usize).map(|r| r.0);
+            slot.unwrap_or(self.slots) as usize
+        };
+        let shared_slots = slot(body.module_registers.start)..slot(body.module_registers.end);
         let mut instructions = Vec::new();
         for statement in &body.statements {
             let Statement::Instruction(instruction) = statement else {
@@ -150,8 +168,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             name: self.function.name.clone(),
             instructions,
             slots: self.slots as usize,
-            parameters: self.formals,
-            results: self.results,
+            shared_slots,
+            parameters: self.taken,
+            results: self.given,
             param_bytes: self.param_bytes,
             local_bytes: self.local_bytes,
         })

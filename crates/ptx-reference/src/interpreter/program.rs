@@ -302,6 +302,8 @@ pub enum Action {
         from: Place,
         bytes: Source,
         barrier: Option<Place>,
+        /// With `.multicast::cluster`: the blocks meant, of which there is the first.
+        blocks: Option<Source>,
         /// With `cp.reduce`: the operation and the type of the elements.
         reduce: Option<(ptx::Modifier, ScalarType)>,
     },
@@ -389,6 +391,8 @@ pub struct Code {
     pub name: Box<str>,
     pub instructions: Vec<Decoded>,
     pub slots: usize,
+    /// The slots of the module's registers, which calls share.
+    pub shared_slots: std::ops::Range<usize>,
     pub parameters: Vec<Formal>,
     pub results: Vec<Formal>,
     /// Bytes of the frame's parameter area: formals, and arguments of calls.

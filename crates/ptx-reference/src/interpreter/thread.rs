@@ -407,8 +407,12 @@ impl Machine<'_, '_> {
                 from,
                 bytes,
                 barrier,
+                blocks,
                 reduce,
             } => {
+                if blocks.is_some_and(|blocks| self.read(blocks) & 1 == 0) {
+                    return Ok(());
+                }
                 let size = truncate(self.read(*bytes), 32);
                 if size % 16 != 0 {
                     return Err(self.undefined(instruction, format!("a bulk copy of {size} bytes")));

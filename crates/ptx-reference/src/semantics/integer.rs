@@ -25,7 +25,8 @@ fn range(ty: ScalarType) -> (i128, i128) {
 
 /// `add`, `sub`, `mul`, `mad` and their forms with `.cc` and carry-in.
 ///
-/// The borrow of `sub.cc` is kept as CC.CF = 1 when a borrow went out, as `subc` takes it in.
+/// The ISA calls what `sub.cc` writes and `subc` takes a borrow, and does not say how the two kinds mix. GPUs have one flag, the
+/// carry of `a + !b + 1`: set where nothing is borrowed, which `addc` sees after `sub.cc`, and `subc` after `add.cc`.
 ///
 /// # Errors
 /// [`Unsupported`] for an unknown form.
@@ -48,12 +49,8 @@ pub fn arithmetic(form: &Form, operands: &[u64], carry: bool) -> Result<Output, 
             a + b + carry_in
         }
         Opcode::Sub | Opcode::Subc => {
-            let borrow = if form.opcode == Opcode::Subc {
-                carry_in
-            } else {
-                0
-            };
-            carry_out = unsigned(operands[0]) - unsigned(operands[1]) - borrow < 0;
+            let borrow = i128::from(form.opcode == Opcode::Subc && !carry);
+            carry_out = unsigned(operands[0]) - unsigned(operands[1]) - borrow >= 0;
             a - b - borrow
         }
         Opcode::Mul if form.wide => return Ok(truncate((a * b) as u64, bits * 2).into()),

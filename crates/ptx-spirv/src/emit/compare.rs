@@ -43,15 +43,15 @@ impl Emitter<'_> {
         }
     }
 
-    /// The comparison operator is the first modifier, a boolean operator may follow.
+    /// The comparison operator, and the boolean one where there is one. GCC writes the type of the result before them
+    /// (`set.u32.le.s32`), the ISA behind.
     fn operators(i: &Instruction) -> Result<(Modifier, Option<Modifier>)> {
-        let compare = i.modifiers.first().copied();
-        let combine = i
-            .modifiers
-            .get(1)
-            .copied()
-            .filter(|m| matches!(m, Modifier::And | Modifier::Or | Modifier::Xor));
-        compare
+        let combines = |m: &Modifier| matches!(m, Modifier::And | Modifier::Or | Modifier::Xor);
+        let is_other = |m: &Modifier| m.is_type() || *m == Modifier::Ftz || combines(m);
+        let mut modifiers = i.modifiers.iter().copied();
+        let combine = modifiers.clone().find(combines);
+        modifiers
+            .find(|m| !is_other(m))
             .map(|c| (c, combine))
             .ok_or_else(|| EmitError::Invalid(format!("{} without a comparison", i.mnemonic())))
     }

@@ -274,7 +274,7 @@ impl Emitter<'_> {
             )
     }
 
-    /// The condition-code register CC.CF as a virtual boolean of the kernel.
+    /// The condition-code register CC.CF as a variable of the kernel.
     fn carry_variable(&mut self) -> Id {
         if self.entry.carry == 0 {
             self.entry.carry = self.asm.variable(Type::U32);
@@ -282,6 +282,8 @@ impl Emitter<'_> {
         self.entry.carry
     }
 
+    /// Sums and differences that write CC.CF or add it. A difference is `a + !b + 1`, with CC.CF in the place of the one if it is
+    /// carried, and CC.CF the carry out of that: set where nothing is borrowed.
     fn add_with_carry(
         &mut self,
         i: &Instruction,
@@ -292,40 +294,28 @@ impl Emitter<'_> {
         carried: bool,
     ) -> Result<()> {
         let carry = self.carry_variable();
-        let one = self.asm.constant(ty, 1);
-        let zero = self.asm.constant(ty, 0);
-        let (op, less_of) = if subtract {
-            (Op::ISub, true)
-        } else {
-            (Op::IAdd, false)
-        };
+        let (one, zero) = (self.asm.constant(ty, 1), self.asm.constant(ty, 0));
+        let op = if subtract { Op::ISub } else { Op::IAdd };
         let first = self.asm.op(op, ty, &[a, b]);
-        // Carry of a + b: the sum is below a. Borrow of a - b: a is below b.
-        let out = if less_of {
-            self.asm.op(Op::ULessThan, Type::Bool, &[a, b])
-        } else {
-            self.asm.op(Op::ULessThan, Type::Bool, &[first, a])
+        // Carry of a + b: the sum is below a. No borrow of a - b: a is not below b.
+        let out = match subtract {
+            true => self.asm.op(Op::UGreaterThanEqual, Type::Bool, &[a, b]),
+            false => self.asm.op(Op::ULessThan, Type::Bool, &[first, a]),
         };
         let (id, out) = if carried {
-            let c = self.asm.op(Op::Load, Type::U32, &[carry]);
-            let c = self.cast(
-                Value {
-                    id: c,
-                    ty: Type::U32,
-                },
-                Type::Bool,
-            );
-            let c = self.asm.op(Op::Select, ty, &[c, one, zero]);
+            let id = self.asm.op(Op::Load, Type::U32, &[carry]);
+            let c = self.cast(Value { id, ty: Type::U32 }, Type::Bool);
+            let (set, unset) = if subtract { (zero, one) } else { (one, zero) };
+            let c = self.asm.op(Op::Select, ty, &[c, set, unset]);
             let second = self.asm.op(op, ty, &[first, c]);
-            let again = if less_of {
-                self.asm.op(Op::ULessThan, Type::Bool, &[first, c])
+            let out = if subtract {
+                let again = self.asm.op(Op::UGreaterThanEqual, Type::Bool, &[first, c]);
+                self.asm.op(Op::LogicalAnd, Type::Bool, &[out, again])
             } else {
-                self.asm.op(Op::ULessThan, Type::Bool, &[second, first])
+                let again = self.asm.op(Op::ULessThan, Type::Bool, &[second, first]);
+                self.asm.op(Op::LogicalOr, Type::Bool, &[out, again])
             };
-            (
-                second,
-                self.asm.op(Op::LogicalOr, Type::Bool, &[out, again]),
-            )
+            (second, out)
         } else {
             (first, out)
         };

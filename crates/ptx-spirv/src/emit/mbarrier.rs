@@ -221,12 +221,25 @@ impl Emitter<'_> {
         if i.has(M::Tensor) {
             return self.tensor_copy(i);
         }
-        if i.has(M::MulticastCluster) || i.has(M::CpMask) {
+        if i.has(M::MulticastClusterAll) || i.has(M::CpMask) {
             return unsupported(i);
         }
         if i.has(M::Prefetch) {
             return Ok(());
         }
+        if !i.has(M::MulticastCluster) {
+            return self.copy_bytes(i);
+        }
+        // A cluster is one block, the first.
+        let blocks = self.value(self.operand(i, 4)?, Type::U32)?;
+        let meant = self.has_flag(blocks, 1);
+        let mut result = Ok(());
+        self.when(meant, |e| result = e.copy_bytes(i));
+        result
+    }
+
+    fn copy_bytes(&mut self, i: &Instruction) -> Result<()> {
+        use Modifier as M;
         // The destination's space comes first.
         let mut spaces = i.modifiers.iter().filter_map(|m| {
             Some(match m {

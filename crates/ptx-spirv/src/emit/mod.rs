@@ -94,6 +94,15 @@ pub(crate) fn unsupported<T>(i: &Instruction) -> Result<T> {
     Err(EmitError::Unsupported(i.mnemonic()))
 }
 
+/// Whether the modifiers are arithmetic of chips after compute capability 9.0, with the opcodes and types of older
+/// instructions: two types (`fma.rn.f32.bf16`), and saturation of other integers than s32.
+fn is_of_later_chips(i: &Instruction) -> bool {
+    use Modifier::*;
+    let saturates_s32 = i.types().next_back() == Some(S32);
+    let saturated_integer = i.has(Sat) && !saturates_s32 && !i.types().any(Modifier::is_float);
+    i.types().count() > 1 || saturated_integer
+}
+
 /// Where a virtual register is kept.
 #[derive(Clone, Copy)]
 enum Storage {
@@ -998,6 +1007,9 @@ impl<'a> Emitter<'a> {
             Cp => self.async_copy(i),
             Atom | Red => self.atomic(i),
             Add | Sub | Mul | Mad | Fma | Div | Rem | Abs | Neg | Min | Max => {
+                if is_of_later_chips(i) {
+                    return unsupported(i);
+                }
                 match i.types().next_back() {
                     Some(Modifier::F32 | Modifier::F64) => self.float(i),
                     Some(Modifier::F16 | Modifier::F16x2 | Modifier::Bf16 | Modifier::Bf16x2) => {

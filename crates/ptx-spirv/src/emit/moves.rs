@@ -29,8 +29,12 @@ impl Emitter<'_> {
         let whole = register_type(ty);
         match (d, a) {
             (Operand::Vector(parts), Operand::Vector(from)) => {
-                for (d, a) in parts.iter().zip(from.iter()) {
-                    let v = self.value(a, whole)?;
+                // All are read before one is written: the two may name the same registers.
+                let mut values = Vec::with_capacity(from.len());
+                for a in from.iter() {
+                    values.push(self.value(a, whole)?);
+                }
+                for (d, v) in parts.iter().zip(values) {
                     self.set(d, whole, v)?;
                 }
                 Ok(())
@@ -216,7 +220,11 @@ impl Emitter<'_> {
             }
             memory::Space::Parameter => {
                 let start = self.push(Push::Parameters);
-                self.in_range(v, start, self.info.parameter_bytes.into())
+                let inside = self.in_range(v, start, self.info.parameter_bytes.into());
+                // Parameters among the push constants have no address, which `start` says with 0.
+                let zero = self.asm.constant(Type::U64, 0);
+                let there = self.asm.op(Op::INotEqual, Type::Bool, &[start, zero]);
+                self.asm.op(Op::LogicalAnd, Type::Bool, &[inside, there])
             }
             _ => {
                 let either = self.asm.op(Op::LogicalOr, Type::Bool, &[shared, local]);

@@ -56,6 +56,8 @@ impl Emitter<'_> {
             M::TileGather4,
             M::TileScatter4,
             M::MulticastClusterAll,
+            M::CtaGroup1,
+            M::CtaGroup2,
         ];
         if other_modes.iter().any(|m| i.has(*m)) {
             return unsupported(i);

@@ -157,6 +157,15 @@ fn extended() -> Vec<Form> {
                 &four,
                 &format!("sub.cc.{t} d0, a0, a1; subc.cc.{t} d1, a2, a3; subc.{t} d2, 0, 0;"),
             ));
+            // One flag for both: set by a difference that borrows nothing.
+            forms.push(body(
+                &format!("sub.cc addc subc.{t}"),
+                &format!("{two} {k}"),
+                &four,
+                &format!(
+                    "sub.cc.{t} d0, a0, a1; addc.cc.{t} d1, a2, a3; subc.cc.{t} d2, a0, a2; addc.{t} d2, d2, 0;"
+                ),
+            ));
             forms.push(body(
                 &format!("mad.cc madc.{t}"), &format!("{two} {k}"), &four,
                 &format!(

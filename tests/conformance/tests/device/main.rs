@@ -18,6 +18,7 @@ mod tensor;
 mod texture;
 mod video;
 mod warp;
+mod written;
 
 use conformance::{isolated, Bench, OPENS};
 

@@ -455,6 +455,25 @@ fn copies() {
         ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m;",
         &bulk,
     ));
+    // To the blocks of a cluster, of which there is one: the second copy is to no block.
+    let copy = "complete_tx::bytes [s], [from], 4096, [m];";
+    let with_blocks = |blocks: &str| {
+        format!("complete_tx::bytes.multicast::cluster [s], [from], 4096, [m], {blocks};")
+    };
+    let other = with_blocks("h1").replace("[from]", "[from+16]");
+    let both = format!(
+        "{} cp.async.bulk.shared::cluster.global.mbarrier::{other}",
+        with_blocks("h0")
+    );
+    cases.push(case(
+        "cp.async.bulk to the blocks of a cluster",
+        16,
+        ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m;",
+        &format!(
+            "mov.u16 h0, 1; mov.u16 h1, 2;\n{}",
+            bulk.replace(copy, &both)
+        ),
+    ));
     isolated("memory::copies", || {
         Bench::open().kernels(&cases, known_differences("memory::copies"));
     });

@@ -137,6 +137,15 @@ fn in_step() -> Vec<Case> {
                  st.volatile.shared.u32 [t2+64], x; {IN_STEP} ld.volatile.shared.u32 d, [t1+64];\ndone: bar.sync 0;"
             ),
         ),
+        // ldmatrix reads rows that other lanes have stored, with an address of which nothing is known.
+        case(
+            "matrices of what was stored",
+            &first_warp(&format!(
+                "shl.b32 v0, lane, 2; add.u32 at, v0, sum; st.shared.u32 [at], a; st.shared.u32 [at+128], b;\n\
+                 cvt.u64.u32 w0, sum; cvta.shared.u64 w0, w0; mul.wide.u32 w1, lane, 16; add.u64 w0, w0, w1;\n\
+                 {IN_STEP} ldmatrix.sync.aligned.m8n8.x2.b16 {{d, v1}}, [w0]; xor.b32 d, d, v1;"
+            )),
+        ),
         // In every warp, and where some lanes have left.
         case(
             "lane to lane",

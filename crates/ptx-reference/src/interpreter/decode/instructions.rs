@@ -464,15 +464,23 @@ impl Decoder<'_, '_> {
                 _ => None,
             }
         };
+        // The components of a vector are operands of their own.
+        let components = |items: &[Operand]| -> Vec<Operand> {
+            let each = items.iter().flat_map(|operand| match operand {
+                Operand::Vector(parts) => parts.to_vec(),
+                one => vec![one.clone()],
+            });
+            each.collect()
+        };
         let mut results = Vec::new();
-        for operand in list(at.checked_sub(1)) {
+        for operand in &components(list(at.checked_sub(1))) {
             results.push(match memory(operand) {
                 Some(argument) => argument,
                 None => Argument::Result(self.target(operand)?),
             });
         }
         let mut arguments = Vec::new();
-        for operand in list(Some(at + 1)) {
+        for operand in &components(list(Some(at + 1))) {
             arguments.push(match memory(operand) {
                 Some(argument) => argument,
                 None => Argument::Value(self.source(operand, None, i.span)?),
@@ -639,6 +647,8 @@ impl Decoder<'_, '_> {
             M::TileGather4,
             M::TileScatter4,
             M::MulticastClusterAll,
+            M::CtaGroup1,
+            M::CtaGroup2,
         ];
         if modes.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
@@ -687,7 +697,7 @@ impl Decoder<'_, '_> {
         if i.has(M::Tensor) {
             return self.copy_tensor(i);
         }
-        let others = [M::MulticastCluster, M::MulticastClusterAll, M::CpMask];
+        let others = [M::MulticastClusterAll, M::CpMask];
         if others.iter().any(|m| i.has(*m)) {
             return Err(Failure::Unsupported);
         }
@@ -719,6 +729,11 @@ impl Decoder<'_, '_> {
             from: self.place(source, from, i.span)?,
             bytes: self.source(bytes, Some(M::U32), i.span)?,
             barrier,
+            blocks: match (i.has(M::MulticastCluster), rest.get(1)) {
+                (false, _) => None,
+                (true, Some(blocks)) => Some(self.source(blocks, Some(M::U16), i.span)?),
+                (true, None) => return Err(Failure::Unsupported),
+            },
         })
     }
 

@@ -48,6 +48,9 @@ impl Machine<'_, '_> {
         self.thread
             .local
             .resize((local + code.local_bytes) as usize, self.world.options.fill);
+        let frame = self.thread.frame();
+        let outside = program.functions[frame.function].shared_slots.clone();
+        registers[code.shared_slots.clone()].copy_from_slice(&frame.registers[outside]);
         for (formal, argument) in code.parameters.iter().zip(arguments) {
             let value = self.argument(argument);
             self.pass(*formal, params, &mut registers, &value);
@@ -95,6 +98,10 @@ impl Machine<'_, '_> {
                 Formal::Memory { offset, size } => self.param_bytes(done.params + offset, *size),
             })
             .collect();
+        let shared = &done.registers[code.shared_slots.clone()];
+        let caller = self.thread.frame_mut();
+        let outside = program.functions[caller.function].shared_slots.clone();
+        caller.registers[outside].copy_from_slice(shared);
         self.thread.params.truncate(done.params as usize);
         self.thread.local.truncate(done.local as usize);
         if let Some(Decoded {
