@@ -104,6 +104,36 @@ const KNOWN: &[Known] = &[
         form: "[2, 1, 1] [96, 2, 1]",
         reason: "the hardware counts the warps that a multiprocessor has places for",
     },
+    Known {
+        device: CUDA,
+        test: "memory::copies",
+        form: "cp.async.bulk to the blocks of a cluster",
+        reason: "a block that the cluster does not have is an illegal instruction",
+    },
+    Known {
+        device: CUDA,
+        test: "written::forms_that_people_write",
+        form: "vector registers as parameters",
+        reason: "ptxas takes none",
+    },
+    Known {
+        device: CUDA,
+        test: "written::forms_that_people_write",
+        form: "sums in operands",
+        reason: "ptxas takes sums of constants alone",
+    },
+    Known {
+        device: CUDA,
+        test: "written::forms_that_people_write",
+        form: "bytes of addresses in initialisers",
+        reason: "ptxas takes them without generic() alone",
+    },
+    Known {
+        device: CUDA,
+        test: "written::forms_that_people_write",
+        form: "registers of the module",
+        reason: "of PTX before 3.0, which ptxas does not take with the kernel around it",
+    },
 ];
 
 /// Video instructions that NVIDIA's compiler makes of 32-bit operations on compute capability 9.0, which has none of them:
