@@ -454,7 +454,7 @@ fn kernels_read_textures_and_write_surfaces() {
             null()
         ));
         launch(module, c"fetch", 256, &[out, texture]);
-        assert_eq!(download::<f32>(out, 1), [254.0 * (1.0f32 / 255.0)]);
+        assert_eq!(download::<f32>(out, 1), [254.0f32 / 255.0]);
 
         // What a kernel paints, another reads.
         let canvas = array(8, 8, 0, 1, CUDA_ARRAY3D_SURFACE_LDST);
