@@ -153,3 +153,47 @@ pub(crate) fn most_alive(graph: &Graph) -> u32 {
     }
     most
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{graph, ModuleLayout};
+    use ptx::Module;
+
+    fn most(body: &str) -> u32 {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p) {{\n\
+             .reg .b64 %d<4>; .reg .b32 %r<16>; .reg .pred %p<4>;\n{body}\nret; }}"
+        );
+        let module = Module::parse(&text).expect("PTX");
+        let layout = ModuleLayout::new(&module).expect("a layout");
+        let kernel = module.function("k").expect("the kernel");
+        most_alive(&graph::build(&module, &layout, kernel).expect("a graph"))
+    }
+
+    #[test]
+    fn what_is_read_later_is_alive() {
+        // The pointer, two words, and one at a time of the others.
+        assert_eq!(
+            most(
+                "ld.param.u64 %d0, [p]; mov.u32 %r0, %tid.x; mov.u32 %r1, %ctaid.x; add.u32 %r2, %r0, 1;\n\
+                 st.global.u32 [%d0], %r2; add.u32 %r3, %r1, %r0; st.global.u32 [%d0+4], %r3;"
+            ),
+            5
+        );
+        // Declared, and never written or read.
+        assert_eq!(most("mov.u32 %r0, 1;"), 0);
+    }
+
+    #[test]
+    fn loops_keep_what_the_next_round_reads() {
+        let body = |kept: &str| {
+            format!(
+                "ld.param.u64 %d0, [p]; mov.u32 %r0, 0; mov.u32 %r1, %tid.x; mov.u32 %r5, %ctaid.x;\n\
+                 again: st.global.u32 [%d0], %r0; add.u32 %r0, %r0, {kept}; setp.lt.u32 %p0, %r0, 9; @%p0 bra again;"
+            )
+        };
+        assert_eq!(most(&body("1")), 3, "pointer and counter");
+        assert_eq!(most(&body("%r1")), 4, "the step lives through all rounds");
+    }
+}
