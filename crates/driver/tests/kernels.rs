@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, function, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
@@ -155,24 +155,10 @@ done:
 ";
 
 fn start() -> CUmodule {
-    let (mut context, mut module) = (CUcontext::NULL, CUmodule::NULL);
-    ok!(cuInit(0));
-    ok!(cuDevicePrimaryCtxRetain(&mut context, 0));
-    ok!(cuCtxSetCurrent(context));
+    primary();
+    let mut module = CUmodule::NULL;
     ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
     module
-}
-
-fn function(module: CUmodule, name: &CStr) -> CUfunction {
-    let mut function = CUfunction::NULL;
-    ok!(cuModuleGetFunction(&mut function, module, name.as_ptr()));
-    function
-}
-
-fn allocate(size: usize) -> CUdeviceptr {
-    let mut address = 0;
-    ok!(cuMemAlloc_v2(&mut address, size));
-    address
 }
 
 fn write(address: CUdeviceptr, values: &[u32]) {

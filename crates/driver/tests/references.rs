@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::{allocate, in_child, primary};
+use common::{allocate, function, in_child, primary};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
@@ -85,12 +85,6 @@ fn start() -> CUmodule {
     let mut module = CUmodule::NULL;
     ok!(cuModuleLoadData(&mut module, PTX.as_ptr().cast()));
     module
-}
-
-fn function(module: CUmodule, name: &CStr) -> CUfunction {
-    let mut function = CUfunction::NULL;
-    ok!(cuModuleGetFunction(&mut function, module, name.as_ptr()));
-    function
 }
 
 fn texture(module: CUmodule, name: &CStr) -> CUtexref {

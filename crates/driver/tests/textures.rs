@@ -3,7 +3,7 @@
 #[macro_use]
 mod common;
 
-use common::in_child;
+use common::{allocate, in_child};
 use cuda::exports::*;
 use cuda_abi::*;
 use std::ffi::{c_void, CStr};
@@ -91,12 +91,6 @@ fn launch(module: CUmodule, name: &CStr, threads: u32, arguments: &[u64]) {
         null_mut()
     ));
     ok!(cuCtxSynchronize());
-}
-
-fn allocate(size: usize) -> CUdeviceptr {
-    let mut address = 0;
-    ok!(cuMemAlloc_v2(&mut address, size));
-    address
 }
 
 fn download<T: Copy + Default>(address: CUdeviceptr, count: usize) -> Vec<T> {

@@ -103,6 +103,13 @@ pub fn allocate(size: usize) -> CUdeviceptr {
     address
 }
 
+/// A kernel of a module.
+pub fn function(module: CUmodule, name: &CStr) -> CUfunction {
+    let mut function = CUfunction::NULL;
+    ok!(cuModuleGetFunction(&mut function, module, name.as_ptr()));
+    function
+}
+
 /// Set in a child process.
 const CHILD: &str = "VKCUDA_TEST_CHILD";
 
