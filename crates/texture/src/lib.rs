@@ -361,7 +361,7 @@ impl Descriptor {
         Ok(())
     }
 
-    /// The texture read through a sampler of its own.
+    /// The texture read through a sampler of its own, of whose border it has what there are channels for.
     pub fn through(&self, sampler: &Self) -> Self {
         Self {
             address_modes: sampler.address_modes,
@@ -370,7 +370,7 @@ impl Descriptor {
             linear_levels: sampler.linear_levels,
             level_bias: sampler.level_bias,
             level_clamp: sampler.level_clamp,
-            border: sampler.border,
+            border: self.in_channels(sampler.border),
             ..self.clone()
         }
     }
@@ -381,16 +381,15 @@ impl Descriptor {
         if self.class == Class::Sampler {
             return self.border;
         }
-        let mut texel = [0; 4];
-        for (to, &word) in texel[..self.format.channels as usize]
-            .iter_mut()
-            .zip(&self.border)
-        {
-            *to = match self.srgb {
-                true => word,
-                false => self.format.held(word),
-            };
-        }
+        self.in_channels(self.border.map(|word| match self.srgb {
+            true => word,
+            false => self.format.held(word),
+        }))
+    }
+
+    /// A texel with 0 for what the format has no channel for.
+    fn in_channels(&self, mut texel: [u32; 4]) -> [u32; 4] {
+        texel[self.format.channels as usize..].fill(0);
         texel
     }
 

@@ -222,26 +222,4 @@ impl TensorMap {
             true => NOT_A_NUMBER[byte as usize % 2],
         }
     }
-
-    /// The bits of an element as loads have them: those of TF32 are rounded, to nearest and to even ones.
-    pub fn loaded(&self, bits: u64) -> u64 {
-        match self.element.is_tensor_float() {
-            true => rounded_to_tensor_float(bits as u32).into(),
-            false => bits,
-        }
-    }
 }
-
-/// A number in single precision as TF32 has it, in 32 bits.
-fn rounded_to_tensor_float(bits: u32) -> u32 {
-    const INFINITY: u32 = 0x7f80_0000;
-    let magnitude = bits & !SIGN;
-    let nearest = match magnitude < INFINITY {
-        true => magnitude + 0xfff + (magnitude >> 13 & 1),
-        false => magnitude,
-    };
-    bits & SIGN | nearest & !0x1fff
-}
-
-/// The sign of single precision.
-const SIGN: u32 = 1 << 31;

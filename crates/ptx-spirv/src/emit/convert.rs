@@ -859,32 +859,37 @@ impl Emitter<'_> {
             },
             Type::U32,
         );
-        let keep = self.asm.u32(!0x1fff);
-        let id = if i.has(M::Rz) {
-            w
+        let cut = if i.has(M::Rz) {
+            let keep = self.asm.u32(!0x1fff);
+            self.asm.op(Op::BitwiseAnd, Type::U32, &[w, keep])
         } else {
-            let add = if i.has(M::Rna) {
-                self.asm.u32(0x1000)
-            } else {
-                let (thirteen, one, half) =
-                    (self.asm.u32(13), self.asm.u32(1), self.asm.u32(0xfff));
-                let odd = self
-                    .asm
-                    .op(Op::ShiftRightLogical, Type::U32, &[w, thirteen]);
-                let odd = self.asm.op(Op::BitwiseAnd, Type::U32, &[odd, one]);
-                self.asm.op(Op::IAdd, Type::U32, &[half, odd])
-            };
-            let r = self.asm.op(Op::IAdd, Type::U32, &[w, add]);
-            // Infinity and NaN do not round.
-            let (exponent, all) = (self.asm.u32(0x7f80_0000), self.asm.u32(0x7f80_0000));
-            let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, exponent]);
-            let special = self.asm.op(Op::IEqual, Type::Bool, &[e, all]);
-            self.asm.op(Op::Select, Type::U32, &[special, w, r])
+            self.nearest_tf32(w, i.has(M::Rna))
         };
-        let cut = self.asm.op(Op::BitwiseAnd, Type::U32, &[id, keep]);
         let nan = self.asm.op(Op::FUnordNotEqual, Type::Bool, &[a, a]);
         let canonical = self.asm.u32(0x7fff_ffff);
         Ok(self.asm.op(Op::Select, Type::U32, &[nan, canonical, cut]))
+    }
+
+    /// A number in single precision rounded to tf32, to even ones or away from zero where two are as near. Infinity and NaN
+    /// lose the bits that there is no place for.
+    pub(super) fn nearest_tf32(&mut self, w: Id, away: bool) -> Id {
+        let keep = self.asm.u32(!0x1fff);
+        let add = if away {
+            self.asm.u32(0x1000)
+        } else {
+            let (thirteen, one, half) = (self.asm.u32(13), self.asm.u32(1), self.asm.u32(0xfff));
+            let odd = self
+                .asm
+                .op(Op::ShiftRightLogical, Type::U32, &[w, thirteen]);
+            let odd = self.asm.op(Op::BitwiseAnd, Type::U32, &[odd, one]);
+            self.asm.op(Op::IAdd, Type::U32, &[half, odd])
+        };
+        let r = self.asm.op(Op::IAdd, Type::U32, &[w, add]);
+        let (exponent, all) = (self.asm.u32(0x7f80_0000), self.asm.u32(0x7f80_0000));
+        let e = self.asm.op(Op::BitwiseAnd, Type::U32, &[w, exponent]);
+        let special = self.asm.op(Op::IEqual, Type::Bool, &[e, all]);
+        let id = self.asm.op(Op::Select, Type::U32, &[special, w, r]);
+        self.asm.op(Op::BitwiseAnd, Type::U32, &[id, keep])
     }
 
     /// cvt.pack.sat: two 32-bit integers clamped and packed, above what the third operand has.

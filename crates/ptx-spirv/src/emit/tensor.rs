@@ -252,7 +252,7 @@ impl Emitter<'_> {
                         |e| {
                             let words = [0, 1, 2, 3].map(|n| {
                                 let word = e.part(v, n);
-                                e.rounded_to_tensor_float(word)
+                                e.nearest_tf32(word, false)
                             });
                             e.asm.op(Op::CompositeConstruct, whole, &words)
                         },
@@ -302,7 +302,7 @@ impl Emitter<'_> {
                         let mask = e.asm.constant(Type::U64, !3);
                         let start = e.w(Op::BitwiseAnd, there, mask);
                         let word = e.load_device(start, Type::U32, Access::default());
-                        let word = e.rounded_to_tensor_float(word);
+                        let word = e.nearest_tf32(word, false);
                         let (three, eight) = (e.asm.u32(3), e.asm.u32(8));
                         let place = e.n(Op::BitwiseAnd, byte, three);
                         let place = e.n(Op::IMul, place, eight);
@@ -323,22 +323,6 @@ impl Emitter<'_> {
             },
         );
         self.store(here, Type::U8, v, Access::default());
-    }
-
-    /// A number in single precision as TF32 has it (`texture::tensor::TensorMap::loaded`).
-    fn rounded_to_tensor_float(&mut self, bits: Id) -> Id {
-        let [sign, rest, infinity, half, thirteen, one, kept] =
-            [1 << 31, !(1 << 31), 0x7f80_0000, 0xfff, 13, 1, !0x1fff].map(|n| self.asm.u32(n));
-        let magnitude = self.n(Op::BitwiseAnd, bits, rest);
-        let odd = self.n(Op::ShiftRightLogical, magnitude, thirteen);
-        let odd = self.n(Op::BitwiseAnd, odd, one);
-        let nearest = self.n(Op::IAdd, magnitude, half);
-        let nearest = self.n(Op::IAdd, nearest, odd);
-        let finite = self.test(Op::ULessThan, magnitude, infinity);
-        let nearest = self.pick(Type::U32, finite, nearest, magnitude);
-        let nearest = self.n(Op::BitwiseAnd, nearest, kept);
-        let sign = self.n(Op::BitwiseAnd, bits, sign);
-        self.n(Op::BitwiseOr, sign, nearest)
     }
 
     /// cp.reduce.async.bulk.tensor: the map says what elements are. Types that an operation has not are a fault.

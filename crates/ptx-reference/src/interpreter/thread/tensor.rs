@@ -4,6 +4,7 @@ use super::{little_endian, Machine};
 use crate::error::Error;
 use crate::interpreter::atomics;
 use crate::interpreter::program::*;
+use crate::semantics::softfloat;
 use ::texture::tensor::{ElementType, TensorMap, BYTES};
 use ptx::{Modifier as M, ScalarType};
 
@@ -20,6 +21,19 @@ fn scalar(element: ElementType) -> ScalarType {
         ElementType::BFloat16 => M::Bf16,
         ElementType::Float64 => M::F64,
         _ => M::F32,
+    }
+}
+
+/// The bits of an element as loads have them: NVIDIA's hardware rounds to TF32 then, to nearest and to even ones, and cuts off what
+/// is not a number.
+fn loaded(element: ElementType, bits: u64) -> u64 {
+    match element.is_tensor_float() {
+        false => bits,
+        true if f32::from_bits(bits as u32).is_nan() => bits & !0x1fff,
+        true => {
+            let number = softfloat::F32.unpack(bits);
+            softfloat::TF32.round(number, softfloat::Rounding::NearestEven)
+        }
     }
 }
 
@@ -85,7 +99,7 @@ impl Machine<'_, '_> {
             if let Tensor::Load { .. } = how {
                 if inside {
                     element.copy_from_slice(self.slice(i, there, size)?);
-                    let loaded = map.loaded(little_endian(element));
+                    let loaded = loaded(map.element, little_endian(element));
                     element.copy_from_slice(&loaded.to_le_bytes()[..size as usize]);
                 } else {
                     for (n, byte) in (0..).zip(element.iter_mut()) {

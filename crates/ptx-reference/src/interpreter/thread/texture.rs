@@ -216,15 +216,7 @@ impl Machine<'_, '_> {
         at: [Option<u32>; 3],
     ) -> Result<Texel, Error> {
         let [Some(x), Some(y), Some(slice)] = at else {
-            // What the texture has no channel for is 0, as in its texels.
-            let there = |n: usize| n < texture.format.channels as usize;
-            return Ok(std::array::from_fn(|n| {
-                if there(n) {
-                    texture.border[n]
-                } else {
-                    0
-                }
-            }));
+            return Ok(texture.border);
         };
         let format = texture.format;
         let size = u64::from(format.texel_bytes());
