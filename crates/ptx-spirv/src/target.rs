@@ -151,6 +151,8 @@ pub struct Target {
     pub denorm_preserve_f64: bool,
     /// shaderDenormFlushToZeroFloat32.
     pub denorm_flush_f32: bool,
+    /// Whether Fma flushes in single precision, whatever the modes of the shader. NVIDIA's driver has no mode for it, and does.
+    pub fma_flushes: bool,
     /// shaderRoundingModeRTEFloat32.
     pub rounding_rte_f32: bool,
     /// shaderSignedZeroInfNanPreserveFloat16.
@@ -167,8 +169,8 @@ pub struct Target {
     /// Where `fused_fma` is false: whether single-precision fma made of double-precision arithmetic rounds once in every
     /// case. Without, one result in about 2^29 with random operands is off by its last bit.
     pub exact_fma: bool,
-    /// Whether `.ftz` flushes by instructions in kernels in which the shader cannot do it (`emit/subnormal.rs`). Without,
-    /// subnormal numbers are kept there.
+    /// Whether `.ftz` flushes by instructions in kernels in which the shader cannot do it (`emit/subnormal.rs`), as PTX has it.
+    /// Without, subnormal numbers are kept there.
     pub flush_explicitly: bool,
     /// shaderBufferFloat32AtomicAdd.
     pub atomic_f32_add: bool,
@@ -223,6 +225,7 @@ impl Target {
             denorm_preserve_f16: false,
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
+            fma_flushes: false,
             rounding_rte_f32: true,
             nan_preserve_f16: true,
             nan_preserve_f32: true,
@@ -230,7 +233,7 @@ impl Target {
             computes_with_zeros: false,
             fused_fma: false,
             exact_fma: false,
-            flush_explicitly: false,
+            flush_explicitly: true,
             atomic_f32_add: true,
             atomic_f64_add: false,
             atomic_i64: true,
@@ -261,6 +264,7 @@ impl Target {
             denorm_preserve_f16: true,
             denorm_preserve_f64: true,
             denorm_flush_f32: true,
+            fma_flushes: false,
             rounding_rte_f32: true,
             nan_preserve_f16: true,
             nan_preserve_f32: true,
@@ -300,6 +304,7 @@ impl Target {
             denorm_preserve_f16: false,
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
+            fma_flushes: false,
             rounding_rte_f32: false,
             nan_preserve_f16: false,
             nan_preserve_f32: false,
@@ -340,7 +345,6 @@ impl Target {
         Self {
             workgroup_memory: 128 << 10,
             registers: 64,
-            flush_explicitly: false,
             matrix_units: MatrixUnits {
                 memory: MatrixMemory {
                     half_single: Some(MatrixShape::new(8, 16, 16)),
@@ -365,7 +369,7 @@ impl Target {
             denorm_preserve_f32: false,
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
-            flush_explicitly: false,
+            fma_flushes: true,
             opaque_counters: true,
             ..Self::subgroup32()
         }

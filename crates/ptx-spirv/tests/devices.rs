@@ -134,6 +134,19 @@ fn instructions_flush_where_others_need_subnormal_numbers() {
 }
 
 #[test]
+fn a_sum_that_flushes_is_an_fma_where_that_flushes() {
+    let (ops, capabilities) = translate(&format!("{FLUSHED}{STORE}"), &Target::nvidia());
+    assert!(capabilities.contains(&Capability::DenormPreserve));
+    assert_eq!(count(&ops, Op::FAdd), 0);
+    assert_eq!(count(&ops, Op::Select), 1);
+    // A quotient is none: what it divides by, and its result, go through one each.
+    let quotient = "div.rn.ftz.f32 %f1, %f1, %f0;\n";
+    let (more, _) = translate(&format!("{FLUSHED}{quotient}{STORE}"), &Target::nvidia());
+    assert_eq!(count(&more, Op::ExtInst), count(&ops, Op::ExtInst) + 2);
+    assert_eq!(count(&more, Op::Select), 1);
+}
+
+#[test]
 fn a_kernel_without_ftz_keeps_subnormal_numbers() {
     let (_, capabilities) = translate(&format!("{KEPT}{STORE}"), &Target::subgroup32());
     assert!(capabilities.contains(&Capability::DenormPreserve));

@@ -65,9 +65,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.nan_preserve_f16 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float16);
     target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
     target.nan_preserve_f64 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float64);
+    target.fma_flushes = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     // By instruction it costs several operations for each one, for numbers below 2^-126.
-    target.flush_explicitly =
-        std::env::var_os("VKCUDA_EXACT_FTZ").is_some_and(|value| value == "1");
+    target.flush_explicitly = std::env::var_os("VKCUDA_EXACT_FTZ").is_none_or(|value| value != "0");
     let operations = operations::of(facts.driver_id);
     target.fused_fma = operations.fma == FusedFma::Yes;
     target.exact_sqrt = operations.exact_sqrt;

@@ -181,16 +181,6 @@ impl Bench {
         bench
     }
 
-    /// [`Bench::open`], with `.ftz` exact in every kernel, as `VKCUDA_EXACT_FTZ=1` has it.
-    ///
-    /// # Panics
-    /// Without a device.
-    pub fn open_flushing() -> Bench {
-        // A library reads this when it is loaded. No other thread reads or writes the environment yet.
-        std::env::set_var("VKCUDA_EXACT_FTZ", "1");
-        Bench::open()
-    }
-
     /// Whether kernels go through this process's own translator, whose view of the device a test can change.
     pub fn translates(&self) -> bool {
         matches!(self.side, Side::Vulkan(_))
@@ -611,12 +601,28 @@ impl Bench {
     /// # Panics
     /// With every form for which that is not so.
     pub fn check(&self, forms: Vec<Form>, known: &[(&str, &str)]) {
+        let flushing: Vec<Form> = match self.translates() {
+            true => forms
+                .iter()
+                .filter(|f| f.name.contains(".ftz"))
+                .cloned()
+                .collect(),
+            false => Vec::new(),
+        };
+        self.check_together(forms, known, TOGETHER);
+        // In company, other forms may keep a shader from flushing as a whole.
+        if !flushing.is_empty() && self.target().denorm_flush_f32 {
+            self.check_together(flushing, known, 1);
+        }
+    }
+
+    fn check_together(&self, forms: Vec<Form>, known: &[(&str, &str)], count: usize) {
         let mut results = Vec::new();
         // What is known to differ may not even translate, and keeps to itself.
         let (alone, together): (Vec<Form>, Vec<Form>) = forms
             .into_iter()
             .partition(|f| known.iter().any(|(name, _)| *name == f.name));
-        let batches: Vec<&[Form]> = together.chunks(TOGETHER).chain(alone.chunks(1)).collect();
+        let batches: Vec<&[Form]> = together.chunks(count).chain(alone.chunks(1)).collect();
         let each = self.each(&batches, |side, batch| match self.batch(side, batch) {
             Ok(each) => each,
             Err(error) if batch.len() == 1 => vec![(batch[0].name.clone(), Err(error))],

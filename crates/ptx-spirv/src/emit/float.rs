@@ -87,10 +87,20 @@ impl Emitter<'_> {
         }
         let bitwise = match i.opcode {
             Opcode::Abs | Opcode::Neg => true,
-            Opcode::Min | Opcode::Max => !self.target.min_max_orders_zeros,
+            Opcode::Min | Opcode::Max => !self.target.min_max_orders_zeros || i.has(M::Xorsign),
             _ => false,
         };
-        let flush = ty == Type::F32 && self.flushes(i, bitwise);
+        let rounding = directed(i);
+        let mut flush = ty == Type::F32 && self.flushes(i, bitwise);
+        // Operations that one Fma does, and flushes by itself.
+        let by_fma = flush
+            && self.target.fma_flushes
+            && rounding.is_none()
+            && matches!(
+                i.opcode,
+                Opcode::Add | Opcode::Sub | Opcode::Mul | Opcode::Fma | Opcode::Mad
+            );
+        flush &= !by_fma;
         // rcp.approx.ftz.f64 and rsqrt.approx.ftz.f64 see and give the upper 32 bits alone.
         let gross = ty == Type::F64 && i.has(M::Approx) && i.has(M::Ftz);
         let computes = matches!(
@@ -119,6 +129,7 @@ impl Emitter<'_> {
                     _ => Op::FMul,
                 };
                 match rounding {
+                    None if by_fma => self.as_fma(op, a, b),
                     None => self.exact(op, ty, &[a, b]),
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
                         self.directed_operation(op, a, b, None, mode)
@@ -246,9 +257,10 @@ impl Emitter<'_> {
                     }
                     debug_assert!(xor);
                     let bits = Type::unsigned(ty.size());
+                    // The signs of operands as they are: flushing may leave none of a NaN.
                     let (ia, ib) = (
-                        self.cast(Value { id: a, ty }, bits),
-                        self.cast(Value { id: b, ty }, bits),
+                        self.value(self.operand(i, 1)?, bits)?,
+                        self.value(self.operand(i, 2)?, bits)?,
                     );
                     let sign = self.asm.constant(bits, 1 << (ty.size() * 8 - 1));
                     let x = self.asm.op(Op::BitwiseXor, bits, &[ia, ib]);
@@ -269,6 +281,9 @@ impl Emitter<'_> {
             }
             _ => return unsupported(i),
         };
+        if by_fma {
+            self.flushed.insert(id);
+        }
         let id = match (flush, gross) {
             (true, _) => self.flush(id),
             (_, true) => self.upper_bits(id, false),

@@ -1,11 +1,16 @@
 //! Subnormal single-precision numbers: kept, or flushed to zero of the same sign where PTX says `.ftz`.
 //!
 //! PTX decides by instruction, SPIR-V by entry point (SPV_KHR_float_controls). Kernels built with `-use_fast_math` say
-//! `.ftz` everywhere: where nothing else in a kernel would notice, the whole shader flushes, at no cost. In a mixed kernel
-//! the instructions with `.ftz` flush their operands and results by arithmetic on the bits, if [`Target::flush_explicitly`]
-//! asks for that; it makes every operation several, and without it their subnormal numbers are kept.
+//! `.ftz` everywhere: where nothing else in a kernel would notice, the whole shader flushes, at no cost. In a mixed kernel, and
+//! where a driver cannot flush, the instructions with `.ftz` flush their operands and results by arithmetic on the bits. That makes
+//! every operation several; without [`Target::flush_explicitly`] their subnormal numbers are kept.
+//!
+//! A driver whose Fma flushes whatever the modes say (NVIDIA's) needs no more operations than without: `add.ftz` is
+//! `Fma(a, 1.0, b)`, and what has no sum in it (comparisons, conversions, functions) has its operands through
+//! `Fma(a, 1.0, -0.0)`.
 
 use super::*;
+use rspirv::spirv::GLOp;
 
 /// How a kernel's `.ftz` is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,18 @@ impl Emitter<'_> {
             }
     }
 
+    /// A sum, difference or product in single precision as an Fma, for drivers whose Fma flushes.
+    pub(super) fn as_fma(&mut self, op: Op, a: Id, b: Id) -> Id {
+        let constant = |e: &mut Self, v: f32| e.asm.constant(Type::F32, v.to_bits().into());
+        let operands = match op {
+            Op::FAdd => [a, constant(self, 1.0), b],
+            Op::FSub => [b, constant(self, -1.0), a],
+            // -0 leaves a zero its sign.
+            _ => [a, b, constant(self, -0.0)],
+        };
+        self.asm.glsl(GLOp::Fma, Type::F32, &operands)
+    }
+
     /// Subnormal numbers as zeros of the same sign.
     pub(crate) fn flush(&mut self, id: Id) -> Id {
         if self.flushed.contains(&id) {
@@ -100,11 +117,16 @@ impl Emitter<'_> {
             }
         }
         let operand = id;
-        let (bits, small) = self.subnormal(id);
-        let sign = self.asm.u32(0x8000_0000);
-        let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
-        let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
-        let id = self.asm.op(Op::Bitcast, Type::F32, &[flushed]);
+        let id = if self.target.fma_flushes {
+            let one = self.asm.constant(Type::F32, 1f32.to_bits().into());
+            self.as_fma(Op::FMul, id, one)
+        } else {
+            let (bits, small) = self.subnormal(id);
+            let sign = self.asm.u32(0x8000_0000);
+            let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, sign]);
+            let flushed = self.asm.op(Op::Select, Type::U32, &[small, s, bits]);
+            self.asm.op(Op::Bitcast, Type::F32, &[flushed])
+        };
         self.flushed.insert(id);
         self.flushed_as.insert(operand, (self.epoch, id));
         id

@@ -118,6 +118,6 @@ fn flushed_comparisons() {
             ));
         }
         forms.push(form("slct.ftz.f32.f32", "f32", "f32 f32 f32"));
-        Bench::open_flushing().check(forms, known_differences("compare::flushed_comparisons"));
+        Bench::open().check(forms, known_differences("compare::flushed_comparisons"));
     });
 }

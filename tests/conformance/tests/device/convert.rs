@@ -179,6 +179,6 @@ fn float_conversions() {
 fn flushed_conversions() {
     isolated("convert::flushed_conversions", || {
         let forms = [with_floats(".ftz"), between_floats(".ftz")].concat();
-        Bench::open_flushing().check(forms, known_differences("convert::flushed_conversions"));
+        Bench::open().check(forms, known_differences("convert::flushed_conversions"));
     });
 }

@@ -47,7 +47,7 @@ fn half_precision() {
 #[test]
 fn flushed_half_precision() {
     isolated("half::flushed_half_precision", || {
-        Bench::open_flushing().check(
+        Bench::open().check(
             forms(true),
             known_differences("half::flushed_half_precision"),
         );
