@@ -151,7 +151,10 @@ impl Emitter<'_> {
                 }
             }
             Opcode::Div => {
-                let (a, b) = (read(self, 1)?, read(self, 2)?);
+                let (a, mut b) = (read(self, 1)?, read(self, 2)?);
+                if i.has(M::Approx) {
+                    b = self.bounded_divisor(b);
+                }
                 match rounding {
                     None => self.exact(Op::FDiv, ty, &[a, b]),
                     Some(mode) if ty == Type::F32 && self.target.float64 => {
@@ -217,7 +220,7 @@ impl Emitter<'_> {
             }
             Opcode::Lg2 => {
                 let a = read(self, 1)?;
-                self.asm.glsl(GLOp::Log2, ty, &[a])
+                self.logarithm(i, a)
             }
             Opcode::Ex2 => {
                 let a = read(self, 1)?;
@@ -336,6 +339,34 @@ impl Emitter<'_> {
             None => root,
             Some(s) => self.scale_down(s, root, 2f32.powi(32)),
         }
+    }
+
+    /// The logarithm to base 2, approximately.
+    fn logarithm(&mut self, i: &Instruction, a: Id) -> Id {
+        if i.has(Modifier::Ftz) {
+            return self.asm.glsl(GLOp::Log2, Type::F32, &[a]);
+        }
+        let scaled = self.scale_up(a);
+        let id = self.asm.glsl(GLOp::Log2, Type::F32, &[scaled.value]);
+        let steps = self.asm.constant(Type::F32, u64::from(64f32.to_bits()));
+        let less = self.exact(Op::FSub, Type::F32, &[id, steps]);
+        self.asm
+            .op(Op::Select, Type::F32, &[scaled.small, less, id])
+    }
+
+    /// A divisor of `div.approx.f32`, whose quotient is zero (of an infinity NaN) where the divisor is above 2^126: that is infinite
+    /// then (section "Floating Point Instructions: div" of the PTX ISA).
+    fn bounded_divisor(&mut self, b: Id) -> Id {
+        let ty = Type::F32;
+        let bits = self.cast(Value { id: b, ty }, Type::U32);
+        let [rest, limit] = [0x7fff_ffff, 2f32.powi(126).to_bits()].map(|n| self.asm.u32(n));
+        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest]);
+        let large = self
+            .asm
+            .op(Op::UGreaterThan, Type::Bool, &[magnitude, limit]);
+        let four = self.asm.constant(ty, u64::from(4f32.to_bits()));
+        let infinite = self.exact(Op::FMul, ty, &[b, four]);
+        self.asm.op(Op::Select, ty, &[large, infinite, b])
     }
 
     /// A number times 2^64 if it is below 2^-95: the driver's functions may take the smallest for zero.

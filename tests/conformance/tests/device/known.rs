@@ -12,8 +12,7 @@ struct Known {
     reason: &'static str,
 }
 
-/// Every Vulkan device.
-const VULKAN: &str = "Vulkan: ";
+/// NVIDIA GPUs through Vulkan.
 const NVIDIA: &str = "Vulkan: NVIDIA";
 
 /// NVIDIA's own driver: what the interpreter has otherwise than the hardware, and why it stays so.
@@ -43,18 +42,6 @@ const KNOWN: &[Known] = &[
         test: "warp::lanes_in_step",
         form: "the rest of a warp",
         reason: "NVIDIA's compilers move a lane's loads in front of its stores to other addresses, but for volatile ones",
-    },
-    Known {
-        device: VULKAN,
-        test: "float::approximate_functions",
-        form: "lg2.approx.f32",
-        reason: "subnormal inputs: the driver's log2 takes them for normal ones (lavapipe) or for zero (NVIDIA)",
-    },
-    Known {
-        device: VULKAN,
-        test: "float::approximate_functions",
-        form: "div.approx.f32",
-        reason: "divisors above 2^126 give the quotient, where PTX says zero",
     },
     Known {
         device: NVIDIA,
