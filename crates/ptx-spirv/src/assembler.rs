@@ -16,6 +16,11 @@ use rspirv::spirv::{
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
+/// Capabilities of SPV_KHR_bfloat16, which is newer than this version of rspirv: BFloat16TypeKHR and
+/// BFloat16CooperativeMatrixKHR.
+const BFLOAT16_TYPE: u32 = 5116;
+const BFLOAT16_MATRICES: u32 = 5118;
+
 /// The result of an instruction, a type, a constant or a label.
 pub type Id = u32;
 
@@ -33,6 +38,8 @@ pub enum Type {
     S8,
     S32,
     F16,
+    /// bfloat16 (SPV_KHR_bfloat16), for elements of matrices alone.
+    Bf16,
     F32,
     F64,
     /// A vector of 2, 3 or 4 of a scalar type.
@@ -78,6 +85,7 @@ pub enum Component {
     S8,
     S32,
     F16,
+    Bf16,
     F32,
 }
 
@@ -90,6 +98,7 @@ impl Component {
             Component::S8 => Type::S8,
             Component::S32 => Type::S32,
             Component::F16 => Type::F16,
+            Component::Bf16 => Type::Bf16,
             Component::F32 => Type::F32,
         }
     }
@@ -146,7 +155,7 @@ impl Type {
     pub const fn size(self) -> u32 {
         match self {
             Type::U8 | Type::S8 => 1,
-            Type::U16 | Type::F16 => 2,
+            Type::U16 | Type::F16 | Type::Bf16 => 2,
             Type::U32 | Type::S32 | Type::F32 => 4,
             Type::U64 | Type::F64 => 8,
             Type::Vector(s, n) => s.ty().size() * n as u32,
@@ -331,6 +340,9 @@ impl Assembler {
             }
             Type::Matrix(m) => {
                 self.capability(Capability::CooperativeMatrixKHR);
+                if m.component == Component::Bf16 {
+                    self.numbered_capability(BFLOAT16_MATRICES);
+                }
                 self.extension("SPV_KHR_cooperative_matrix");
                 let element = self.ty(m.component.ty());
                 let scope = self.u32(Scope::Subgroup as u32);
@@ -354,6 +366,12 @@ impl Assembler {
                     Type::S8 => self.global(Op::TypeInt, &[id, 8, 1]),
                     Type::S32 => self.global(Op::TypeInt, &[id, 32, 1]),
                     Type::F16 => self.global(Op::TypeFloat, &[id, 16]),
+                    Type::Bf16 => {
+                        self.numbered_capability(BFLOAT16_TYPE);
+                        self.extension("SPV_KHR_bfloat16");
+                        // The encoding behind the width is BFloat16KHR.
+                        self.global(Op::TypeFloat, &[id, 16, 0]);
+                    }
                     Type::F32 => self.global(Op::TypeFloat, &[id, 32]),
                     _ => {
                         self.capability(Capability::Float64);

@@ -61,6 +61,8 @@ pub struct MatrixUnits {
     pub half_k16: bool,
     /// Half precision, 16x8x8, into sums of half and of single precision.
     pub half_k8: bool,
+    /// bfloat16, 16x16x16, half of it zeros; also for m16n8k8.
+    pub brain_k16: bool,
     /// Signed bytes, 16x8x32; also for m16n8k16, with zeros.
     pub byte_k32: bool,
     /// Matrices of bytes are matrices of words, reinterpreted. No specification allows that (OpBitcast keeps the number of
@@ -70,6 +72,8 @@ pub struct MatrixUnits {
     pub memory: MatrixMemory,
     /// The same for matrices of half precision, in 16x8x16: words are not moved into place one by one.
     pub half_words: bool,
+    /// The same for matrices of bfloat16.
+    pub brain_words: bool,
     /// Whether a 16x8 matrix of sums in half precision becomes a B with the same numbers in other lanes
     /// (SPV_NV_cooperative_matrix2): each 8x8 of it transposed, as `ldmatrix.trans` does.
     pub transposes: bool,
@@ -80,10 +84,12 @@ impl MatrixUnits {
     pub const ALL: Self = Self {
         half_k16: true,
         half_k8: true,
+        brain_k16: true,
         byte_k32: true,
         byte_words: false,
         memory: MatrixMemory::NONE,
         half_words: false,
+        brain_words: false,
         transposes: false,
     };
 }

@@ -50,6 +50,38 @@ fn products_are_the_matrix_units_where_there_are_some() {
 }
 
 #[test]
+fn products_of_bfloat16_have_sixteen_columns() {
+    let body = HALVES.replace("f16.f16", "bf16.bf16");
+    let text = format!("{HEAD}{body}\nret;\n}}\n");
+    let opcodes = |target: &Target| -> Vec<(u32, Vec<u32>)> {
+        // rspirv does not know the type.
+        let words = common::translate(&text, "k", target)
+            .expect("a translation")
+            .spirv;
+        let mut all = Vec::new();
+        let mut rest = &words[5..];
+        while let [head, ..] = rest {
+            let (one, behind) = rest.split_at((head >> 16) as usize);
+            all.push((head & 0xffff, one[1..].to_vec()));
+            rest = behind;
+        }
+        all
+    };
+    let of = |all: &[(u32, Vec<u32>)], op: Op| -> Vec<Vec<u32>> {
+        let ones = all.iter().filter(|i| i.0 == op as u32);
+        ones.map(|i| i.1.clone()).collect()
+    };
+    let units = opcodes(&Target::nvidia());
+    assert_eq!(of(&units, Op::CooperativeMatrixMulAddKHR).len(), 1);
+    // BFloat16TypeKHR, BFloat16CooperativeMatrixKHR.
+    for capability in [5116, 5118] {
+        assert!(of(&units, Op::Capability).contains(&vec![capability]));
+    }
+    let plain = opcodes(&Target::subgroup32());
+    assert!(of(&plain, Op::CooperativeMatrixMulAddKHR).is_empty());
+}
+
+#[test]
 fn a_sum_that_goes_on_stays_a_matrix() {
     let twice = format!(
         "{}\n{}",

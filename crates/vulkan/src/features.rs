@@ -50,6 +50,45 @@ impl Default for CooperativeMatrix2 {
     }
 }
 
+/// VK_KHR_shader_bfloat16, which is newer than this version of ash, too.
+pub(crate) const BFLOAT16: &CStr = c"VK_KHR_shader_bfloat16";
+
+/// VK_COMPONENT_TYPE_BFLOAT16_KHR.
+pub(crate) const BFLOAT16_COMPONENT: vk::ComponentTypeKHR =
+    vk::ComponentTypeKHR::from_raw(1_000_141_000);
+
+/// VkPhysicalDeviceShaderBfloat16FeaturesKHR.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Bfloat16 {
+    s_type: vk::StructureType,
+    p_next: *mut std::ffi::c_void,
+    types: vk::Bool32,
+    dot_products: vk::Bool32,
+    /// Elements of cooperative matrices.
+    pub(crate) matrices: vk::Bool32,
+}
+
+// SAFETY: the structure extends VkPhysicalDeviceFeatures2 and VkDeviceCreateInfo, and has the layout of its declaration.
+unsafe impl vk::ExtendsPhysicalDeviceFeatures2 for Bfloat16 {}
+
+// SAFETY: `p_next` is null but while a closure of `Features::linked` runs, as in ash's structures.
+unsafe impl Send for Bfloat16 {}
+// SAFETY: as above.
+unsafe impl Sync for Bfloat16 {}
+
+impl Default for Bfloat16 {
+    fn default() -> Self {
+        Self {
+            s_type: vk::StructureType::from_raw(1_000_141_000),
+            p_next: std::ptr::null_mut(),
+            types: vk::FALSE,
+            dot_products: vk::FALSE,
+            matrices: vk::FALSE,
+        }
+    }
+}
+
 /// Device extensions that are used where the device has them. Everything else is core in Vulkan 1.3.
 const WANTED_EXTENSIONS: &[&CStr] = &[
     amd::shader_core_properties::NAME,
@@ -61,6 +100,7 @@ const WANTED_EXTENSIONS: &[&CStr] = &[
     ext::shader_atomic_float2::NAME,
     khr::cooperative_matrix::NAME,
     COOPERATIVE_MATRIX_2,
+    BFLOAT16,
     khr::map_memory2::NAME,
     khr::push_descriptor::NAME,
     khr::shader_clock::NAME,
@@ -78,6 +118,7 @@ const NEW_TO_OLD_LAYERS: &[&CStr] = &[
     ext::map_memory_placed::NAME,
     khr::cooperative_matrix::NAME,
     COOPERATIVE_MATRIX_2,
+    BFLOAT16,
     khr::map_memory2::NAME,
     khr::shader_float_controls2::NAME,
     khr::shader_maximal_reconvergence::NAME,
@@ -137,6 +178,7 @@ pub(crate) struct Features {
     pub(crate) clock: vk::PhysicalDeviceShaderClockFeaturesKHR<'static>,
     pub(crate) cooperative_matrix: vk::PhysicalDeviceCooperativeMatrixFeaturesKHR<'static>,
     pub(crate) cooperative_matrix2: CooperativeMatrix2,
+    pub(crate) bfloat16: Bfloat16,
     pub(crate) explicit_layout: vk::PhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR<'static>,
     pub(crate) float_controls2: vk::PhysicalDeviceShaderFloatControls2FeaturesKHR<'static>,
     pub(crate) map_placed: vk::PhysicalDeviceMapMemoryPlacedFeaturesEXT<'static>,
@@ -208,6 +250,9 @@ impl Features {
         if extensions.has(COOPERATIVE_MATRIX_2) {
             head = head.push_next(&mut this.cooperative_matrix2);
         }
+        if extensions.has(BFLOAT16) {
+            head = head.push_next(&mut this.bfloat16);
+        }
         let result = body(&mut head);
         this.core = head.features;
         this.unlink();
@@ -228,6 +273,7 @@ impl Features {
             clock,
             cooperative_matrix,
             cooperative_matrix2,
+            bfloat16,
             explicit_layout
         );
         clear!(
@@ -281,6 +327,7 @@ impl Features {
             clock: shader_subgroup_clock shader_device_clock;
             cooperative_matrix: cooperative_matrix;
             cooperative_matrix2: conversions;
+            bfloat16: types matrices;
             explicit_layout: workgroup_memory_explicit_layout workgroup_memory_explicit_layout_scalar_block_layout
                  workgroup_memory_explicit_layout8_bit_access workgroup_memory_explicit_layout16_bit_access;
             float_controls2: shader_float_controls2;

@@ -5,6 +5,7 @@
 //! compared. What differs stays with plain arithmetic.
 
 use crate::error::Error;
+use crate::features::BFLOAT16_COMPONENT;
 use crate::{kernels, probe, Device, PhysicalDevice};
 use ash::{khr, vk};
 use ptx_spirv::{MatrixMemory, MatrixShape, MatrixUnits, Target};
@@ -21,10 +22,13 @@ struct Shape {
     component: vk::ComponentTypeKHR,
     sum: vk::ComponentTypeKHR,
     /// Which of [`MatrixUnits`] the shape is needed for.
-    unit: fn(&mut MatrixUnits) -> &mut bool,
+    unit: Unit,
 }
 
-const SHAPES: [Shape; 6] = [
+/// One of [`MatrixUnits`].
+type Unit = fn(&mut MatrixUnits) -> &mut bool;
+
+const SHAPES: [Shape; 8] = [
     Shape {
         form: "m16n8k16.row.col.f32.f16.f16.f32",
         k: 16,
@@ -60,6 +64,24 @@ const SHAPES: [Shape; 6] = [
         component: vk::ComponentTypeKHR::FLOAT16,
         sum: vk::ComponentTypeKHR::FLOAT16,
         unit: |units| &mut units.half_k8,
+    },
+    Shape {
+        form: "m16n8k16.row.col.f32.bf16.bf16.f32",
+        k: 16,
+        registers: (4, 2, 4),
+        single: true,
+        component: BFLOAT16_COMPONENT,
+        sum: vk::ComponentTypeKHR::FLOAT32,
+        unit: |units| &mut units.brain_k16,
+    },
+    Shape {
+        form: "m16n8k8.row.col.f32.bf16.bf16.f32",
+        k: 16,
+        registers: (2, 1, 4),
+        single: true,
+        component: BFLOAT16_COMPONENT,
+        sum: vk::ComponentTypeKHR::FLOAT32,
+        unit: |units| &mut units.brain_k16,
     },
     Shape {
         form: "m16n8k32.row.col.s32.s8.s8.s32",
@@ -121,28 +143,41 @@ pub(crate) fn measure(device: &Arc<Device>) -> Result<MatrixUnits, Error> {
             && kernels::cached_probe(device, shape.form, |device| agrees(device, shape, with))?;
         *(shape.unit)(&mut units) &= has;
     }
-    if units.byte_k32 && reinterprets_words(device.physical()) {
-        let mut with = units;
-        with.byte_words = true;
-        let mut works = true;
-        for shape in SHAPES.iter().filter(|shape| shape.k == 32) {
-            let name = format!("words {}", shape.form);
-            works &= kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
+    if reinterprets_words(device.physical()) {
+        const WORDS: [(vk::ComponentTypeKHR, u32, Unit, Unit); 3] = [
+            (
+                vk::ComponentTypeKHR::SINT8,
+                32,
+                |units| &mut units.byte_k32,
+                |units| &mut units.byte_words,
+            ),
+            (
+                vk::ComponentTypeKHR::FLOAT16,
+                16,
+                |units| &mut units.half_k16,
+                |units| &mut units.half_words,
+            ),
+            (
+                BFLOAT16_COMPONENT,
+                16,
+                |units| &mut units.brain_k16,
+                |units| &mut units.brain_words,
+            ),
+        ];
+        for (component, k, unit, words) in WORDS {
+            let mut with = units;
+            let mut works = *unit(&mut with);
+            *words(&mut with) = true;
+            for shape in SHAPES
+                .iter()
+                .filter(|s| (s.component, s.k) == (component, k))
+            {
+                let name = format!("words {}", shape.form);
+                works = works
+                    && kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
+            }
+            *words(&mut units) = works;
         }
-        units.byte_words = works;
-    }
-    if units.half_k16 && reinterprets_words(device.physical()) {
-        let mut with = units;
-        with.half_words = true;
-        let mut works = true;
-        let halves = SHAPES
-            .iter()
-            .filter(|shape| shape.k == 16 && shape.component == vk::ComponentTypeKHR::FLOAT16);
-        for shape in halves {
-            let name = format!("words {}", shape.form);
-            works &= kernels::cached_probe(device, &name, |device| agrees(device, shape, with))?;
-        }
-        units.half_words = works;
     }
     if units.half_k16 && device.physical().features.cooperative_matrix2.conversions == vk::TRUE {
         let mut with = units;
@@ -165,7 +200,10 @@ fn measure_memory(device: &Arc<Device>) -> Result<MatrixMemory, Error> {
     let instance = &physical.instance;
     let driver = vk::DriverId::from_raw(physical.driver().id);
     let mut memory = through_memory(instance.entry(), &instance.vk, physical.handle, driver);
-    for shape in SHAPES.iter().chain(&UNSIGNED) {
+    let halves_and_bytes = SHAPES
+        .iter()
+        .filter(|shape| shape.component != BFLOAT16_COMPONENT);
+    for shape in halves_and_bytes.chain(&UNSIGNED) {
         let mut one = MatrixMemory::NONE;
         let (all, one_field) = (field(&mut memory, shape), field(&mut one, shape));
         let Some(tried) = *all else { continue };
@@ -201,7 +239,8 @@ fn reinterprets_words(physical: &PhysicalDevice) -> bool {
     driver.id == NVIDIA && driver.version >> 22 == 580
 }
 
-/// (K, element of A and B, element of C and D) of the 16x8 shapes with subgroup scope.
+/// (K, element of A and B, element of C and D) of the shapes with subgroup scope that products of 16 rows and 8 columns are made
+/// of: of bfloat16 those with 16 columns.
 fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::ComponentTypeKHR)> {
     if physical.features.cooperative_matrix.cooperative_matrix == vk::FALSE {
         return Vec::new();
@@ -209,7 +248,20 @@ fn shapes_of(physical: &PhysicalDevice) -> Vec<(u32, vk::ComponentTypeKHR, vk::C
     let instance = &physical.instance;
     properties(instance.entry(), &instance.vk, physical.handle)
         .iter()
-        .filter(|p| p.size == (16, 8))
+        .filter(|p| {
+            p.size
+                == (
+                    16,
+                    if p.element == BFLOAT16_COMPONENT {
+                        16
+                    } else {
+                        8
+                    },
+                )
+        })
+        .filter(|p| {
+            p.element != BFLOAT16_COMPONENT || physical.features.bfloat16.matrices == vk::TRUE
+        })
         .map(|p| (p.k, p.element, p.sum))
         .collect()
 }
@@ -374,11 +426,18 @@ fn fragments(shape: &Shape) -> Vec<u8> {
         state
     };
     let half = |n: u32| -> u32 {
-        // -4 to 4 in half precision.
+        // -4 to 4 in half precision and in bfloat16.
         const HALVES: [u32; 9] = [
             0xc400, 0xc200, 0xc000, 0xbc00, 0, 0x3c00, 0x4000, 0x4200, 0x4400,
         ];
-        HALVES[n as usize % 9]
+        const BRAINS: [u32; 9] = [
+            0xc080, 0xc040, 0xc000, 0xbf80, 0, 0x3f80, 0x4000, 0x4040, 0x4080,
+        ];
+        let numbers = match shape.component {
+            BFLOAT16_COMPONENT => &BRAINS,
+            _ => &HALVES,
+        };
+        numbers[n as usize % 9]
     };
     let (a, b, c) = shape.registers;
     let mut words = vec![0u32; 32 * LANE_WORDS];

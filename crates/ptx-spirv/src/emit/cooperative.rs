@@ -5,10 +5,10 @@
 //!
 //! ```text
 //! A  words a0, a2, a1, a3 of PTX, one after the other (m16n8k8: a0, a1)
-//! B, C, D  as PTX has them
+//! B, C, D  as PTX has them; of 16 columns the first eight are words 0 and 1 of B, elements 0, 1, 4 and 5 of C and D
 //! ```
 //!
-//! A product with fewer k than the device's shape has zeros in the rest. Sums that go from one product into the next stay
+//! A product with fewer k or columns than the device's shape has zeros in the rest (compilers leave such columns out). Sums that go from one product into the next stay
 //! matrices within a block.
 
 use super::*;
@@ -48,9 +48,16 @@ impl Product {
         let (depth, order, b_words) = match (form.component, form.shape) {
             (Component::F16, M::M16n8k16) if units.half_k16 => (16, ALL, 2),
             (Component::F16, M::M16n8k8) if units.half_k8 => (8, TWO, 1),
+            (Component::Bf16, M::M16n8k16) if units.brain_k16 => (16, ALL, 2),
+            (Component::Bf16, M::M16n8k8) if units.brain_k16 => (16, LOW, 2),
             (Component::S8, M::M16n8k32) if units.byte_k32 => (32, ALL, 2),
             (Component::S8, M::M16n8k16) if units.byte_k32 => (32, LOW, 2),
             _ => return None,
+        };
+        // Of bfloat16 there are sums of 16 columns alone.
+        let columns = match form.component {
+            Component::Bf16 => 16,
+            _ => 8,
         };
         let matrix = |component, rows, columns, role| Matrix {
             component,
@@ -60,11 +67,21 @@ impl Product {
         };
         Some(Self {
             a: matrix(form.component, 16, depth, Role::A),
-            b: matrix(form.component, depth, 8, Role::B),
-            sum: matrix(form.sum, 16, 8, Role::Accumulator),
+            b: matrix(form.component, depth, columns, Role::B),
+            sum: matrix(form.sum, 16, columns, Role::Accumulator),
             order,
             b_words,
         })
+    }
+}
+
+impl Matrix {
+    /// The element of a lane's that PTX counts as the `n`-th.
+    fn place(&self, n: u32) -> u32 {
+        match (self.role, self.columns) {
+            (Role::Accumulator, 16) => n + n / 2 * 2,
+            _ => n,
+        }
     }
 }
 
@@ -163,6 +180,7 @@ impl Emitter<'_> {
             {
                 2
             }
+            (Component::Bf16, ..) if units.brain_words => 2,
             _ => 1,
         };
         if in_word > 1 {
@@ -186,7 +204,7 @@ impl Emitter<'_> {
         let each = 4 / part.size();
         for (n, word) in words.iter().enumerate() {
             let Some(word) = *word else { continue };
-            let at = n as u32 * each;
+            let at = matrix.place(n as u32 * each);
             match matrix.component {
                 Component::U32 | Component::F32 => {
                     id = self.asm.op(Op::CompositeInsert, ty, &[word, id, at]);
@@ -194,6 +212,16 @@ impl Emitter<'_> {
                 Component::S32 => {
                     let v = self.asm.op(Op::Bitcast, part, &[word]);
                     id = self.asm.op(Op::CompositeInsert, ty, &[v, id, at]);
+                }
+                Component::Bf16 => {
+                    let v = self
+                        .asm
+                        .op(Op::Bitcast, Type::Vector(Scalar::U16, 2), &[word]);
+                    for e in 0..each {
+                        let x = self.asm.op(Op::CompositeExtract, Type::U16, &[v, e]);
+                        let x = self.asm.op(Op::Bitcast, part, &[x]);
+                        id = self.asm.op(Op::CompositeInsert, ty, &[x, id, at + e]);
+                    }
                 }
                 Component::F16 | Component::S8 | Component::U8 => {
                     let scalar = part.scalar().expect("components are scalars");
@@ -213,7 +241,8 @@ impl Emitter<'_> {
     /// The lane's words of a matrix of sums.
     fn sum_words(&mut self, matrix: Matrix, id: Id) -> Vec<Id> {
         let part = matrix.component.ty();
-        let element = |e: &mut Self, n| e.asm.op(Op::CompositeExtract, part, &[id, n]);
+        let element =
+            |e: &mut Self, n| e.asm.op(Op::CompositeExtract, part, &[id, matrix.place(n)]);
         match matrix.component {
             Component::F16 => (0..2)
                 .map(|n| {

@@ -259,6 +259,7 @@ pub(super) fn form(
     let (component, sum) = match (element, d) {
         (Element::Half, M::F16) => (Component::F16, Component::F16),
         (Element::Half, M::F32) => (Component::F16, Component::F32),
+        (Element::Brain, M::F32) => (Component::Bf16, Component::F32),
         (Element::Byte { a_signed, b_signed }, M::S32) if a_signed == b_signed => match a_signed {
             true => (Component::S8, Component::S32),
             false => (Component::U8, Component::S32),

@@ -11,8 +11,20 @@ use crate::library::Functions;
 /// What generation and prompts of an 8 B model take most of their time for.
 pub fn cases() -> Cases {
     let mut cases = Cases::new("timing");
-    for kind in [Type::F16, Type::Q4_0, Type::Q8_0, Type::Q4_K, Type::Q6_K] {
-        for columns in [1, 512] {
+    for kind in [
+        Type::F16,
+        Type::BF16,
+        Type::Q4_0,
+        Type::Q8_0,
+        Type::Q4_K,
+        Type::Q6_K,
+    ] {
+        // Eight columns are a kernel of its own where weights are no blocks.
+        let columns: &[i64] = match kind {
+            Type::F16 | Type::BF16 => &[1, 8, 512],
+            _ => &[1, 512],
+        };
+        for &columns in columns {
             cases.add(
                 "MUL_MAT",
                 Measure::PRODUCT,
