@@ -7,6 +7,7 @@
 //! A predicated instruction without side effects stays where it is (the emitter selects between old and new value); one
 //! with side effects gets a block of its own behind a branch.
 
+mod addressed;
 mod build;
 mod provided;
 mod queries;

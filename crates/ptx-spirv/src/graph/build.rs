@@ -114,15 +114,16 @@ impl<'m> Builder<'m, '_> {
             return Ok(body.clone());
         }
         let module = provided::module_of(function).unwrap_or(self.module);
-        let body =
-            Rc::new(
-                module
-                    .parse_body(function)
-                    .map_err(|source| TranslateError::Parse {
-                        kernel: self.kernel.name.to_string(),
-                        source,
-                    })?,
-            );
+        let mut body = module
+            .parse_body(function)
+            .map_err(|source| TranslateError::Parse {
+                kernel: self.kernel.name.to_string(),
+                source,
+            })?;
+        if self.stack.len() > 1 {
+            addressed::copy_addressed_parameters(&mut body, function);
+        }
+        let body = Rc::new(body);
         self.bodies.insert(&function.name, body.clone());
         Ok(body)
     }
