@@ -7,85 +7,68 @@ use ash::{amd, ext, khr, nv, vk};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
-/// VK_NV_cooperative_matrix2, which is newer than this version of ash.
+/// VK_NV_cooperative_matrix2 and VK_KHR_shader_bfloat16, which are newer than this version of ash.
 pub(crate) const COOPERATIVE_MATRIX_2: &CStr = c"VK_NV_cooperative_matrix2";
-
-/// VkPhysicalDeviceCooperativeMatrix2FeaturesNV.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct CooperativeMatrix2 {
-    s_type: vk::StructureType,
-    p_next: *mut std::ffi::c_void,
-    workgroup_scope: vk::Bool32,
-    flexible_dimensions: vk::Bool32,
-    reductions: vk::Bool32,
-    /// Matrices of one use become matrices of another.
-    pub(crate) conversions: vk::Bool32,
-    per_element_operations: vk::Bool32,
-    tensor_addressing: vk::Bool32,
-    block_loads: vk::Bool32,
-}
-
-// SAFETY: the structure extends VkPhysicalDeviceFeatures2 and VkDeviceCreateInfo, and has the layout of its declaration.
-unsafe impl vk::ExtendsPhysicalDeviceFeatures2 for CooperativeMatrix2 {}
-
-// SAFETY: `p_next` is null but while a closure of `Features::linked` runs, as in ash's structures.
-unsafe impl Send for CooperativeMatrix2 {}
-// SAFETY: as above.
-unsafe impl Sync for CooperativeMatrix2 {}
-
-impl Default for CooperativeMatrix2 {
-    fn default() -> Self {
-        Self {
-            s_type: vk::StructureType::from_raw(1_000_593_000),
-            p_next: std::ptr::null_mut(),
-            workgroup_scope: vk::FALSE,
-            flexible_dimensions: vk::FALSE,
-            reductions: vk::FALSE,
-            conversions: vk::FALSE,
-            per_element_operations: vk::FALSE,
-            tensor_addressing: vk::FALSE,
-            block_loads: vk::FALSE,
-        }
-    }
-}
-
-/// VK_KHR_shader_bfloat16, which is newer than this version of ash, too.
 pub(crate) const BFLOAT16: &CStr = c"VK_KHR_shader_bfloat16";
 
 /// VK_COMPONENT_TYPE_BFLOAT16_KHR.
 pub(crate) const BFLOAT16_COMPONENT: vk::ComponentTypeKHR =
     vk::ComponentTypeKHR::from_raw(1_000_141_000);
 
-/// VkPhysicalDeviceShaderBfloat16FeaturesKHR.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Bfloat16 {
-    s_type: vk::StructureType,
-    p_next: *mut std::ffi::c_void,
-    types: vk::Bool32,
-    dot_products: vk::Bool32,
-    /// Elements of cooperative matrices.
-    pub(crate) matrices: vk::Bool32,
+/// Declares structures of features that this version of ash has not: the name, the structure type, and the members in order.
+macro_rules! newer_features {
+    ($($(#[$about:meta])* $name:ident = $number:literal { $($(#[$of:meta])* $field:ident,)* })*) => {
+        $(
+            $(#[$about])*
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub(crate) struct $name {
+                s_type: vk::StructureType,
+                p_next: *mut std::ffi::c_void,
+                $($(#[$of])* pub(crate) $field: vk::Bool32,)*
+            }
+
+            // SAFETY: the structure extends VkPhysicalDeviceFeatures2 and VkDeviceCreateInfo, and has the layout of its
+            // declaration.
+            unsafe impl vk::ExtendsPhysicalDeviceFeatures2 for $name {}
+
+            // SAFETY: `p_next` is null but while a closure of `Features::linked` runs, as in ash's structures.
+            unsafe impl Send for $name {}
+            // SAFETY: as above.
+            unsafe impl Sync for $name {}
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self {
+                        s_type: vk::StructureType::from_raw($number),
+                        p_next: std::ptr::null_mut(),
+                        $($field: vk::FALSE,)*
+                    }
+                }
+            }
+        )*
+    };
 }
 
-// SAFETY: the structure extends VkPhysicalDeviceFeatures2 and VkDeviceCreateInfo, and has the layout of its declaration.
-unsafe impl vk::ExtendsPhysicalDeviceFeatures2 for Bfloat16 {}
+newer_features! {
+    /// VkPhysicalDeviceCooperativeMatrix2FeaturesNV.
+    CooperativeMatrix2 = 1_000_593_000 {
+        workgroup_scope,
+        flexible_dimensions,
+        reductions,
+        /// Matrices of one use become matrices of another.
+        conversions,
+        per_element_operations,
+        tensor_addressing,
+        block_loads,
+    }
 
-// SAFETY: `p_next` is null but while a closure of `Features::linked` runs, as in ash's structures.
-unsafe impl Send for Bfloat16 {}
-// SAFETY: as above.
-unsafe impl Sync for Bfloat16 {}
-
-impl Default for Bfloat16 {
-    fn default() -> Self {
-        Self {
-            s_type: vk::StructureType::from_raw(1_000_141_000),
-            p_next: std::ptr::null_mut(),
-            types: vk::FALSE,
-            dot_products: vk::FALSE,
-            matrices: vk::FALSE,
-        }
+    /// VkPhysicalDeviceShaderBfloat16FeaturesKHR.
+    Bfloat16 = 1_000_141_000 {
+        types,
+        dot_products,
+        /// Elements of cooperative matrices.
+        matrices,
     }
 }
 
