@@ -203,6 +203,8 @@ pub struct Assembler {
     other: FxHashMap<(u32, Vec<u32>), Id>,
     /// The label of the block being written; 0 when the last one has ended.
     current_block: Id,
+    /// Where the instructions of the current block start in `body`.
+    block_start: usize,
 }
 
 fn instruction(out: &mut Vec<u32>, op: Op, operands: &[u32]) {
@@ -536,6 +538,7 @@ impl Assembler {
         self.functions.append(&mut self.body);
         instruction(&mut self.functions, Op::FunctionEnd, &[]);
         self.current_block = 0;
+        self.block_start = 0;
     }
 
     /// A Function-storage variable of the current function.
@@ -555,6 +558,17 @@ impl Assembler {
     pub fn label(&mut self, label: Id) {
         instruction(&mut self.body, Op::Label, &[label]);
         self.current_block = label;
+        self.block_start = self.body.len();
+    }
+
+    /// The id that was handed out last.
+    pub fn last_id(&self) -> Id {
+        self.next - 1
+    }
+
+    /// Words of the instructions of the block being written.
+    pub fn words_of_block(&self) -> usize {
+        self.body.len() - self.block_start
     }
 
     /// The label of the block being written; 0 after a terminator.
