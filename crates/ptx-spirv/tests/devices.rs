@@ -196,3 +196,16 @@ fn basic_blocks_are_not_longer_than_the_compiler_can_do_with() {
     target.block_words = 0;
     assert!(longest_block(&body, &target) > 4 * most);
 }
+
+/// Vectors of which one is selected are registers; where those are few, local memory is an array in the thread's memory.
+#[test]
+fn small_local_memory_is_no_registers_where_those_are_few() {
+    let body =
+        ".local .align 16 .b8 l[32];\n.reg .b64 %s<3>;\nmov.u64 %s0, l;\nand.b32 %r1, %r0, 7;\n\
+        mul.wide.u32 %s1, %r1, 4;\nadd.s64 %s2, %s0, %s1;\nst.local.b32 [%s2], %r0;\n\
+        ld.local.b32 %r2, [%s2+-4];\nst.global.b32 [%a0], %r2;";
+    let (many, _) = translate(body, &Target::subgroup32());
+    assert!(count(&many, Op::VectorInsertDynamic) > 0);
+    let (few, _) = translate(body, &Target::xe2());
+    assert_eq!(count(&few, Op::VectorInsertDynamic), 0);
+}
