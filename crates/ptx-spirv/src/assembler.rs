@@ -13,7 +13,7 @@ use rspirv::spirv::{
     AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
     StorageClass,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
 /// The result of an instruction, a type, a constant or a label.
@@ -199,6 +199,7 @@ pub struct Assembler {
     pointers: FxHashMap<(u32, Id), Id>,
     function_types: FxHashMap<Vec<Id>, Id>,
     constants: FxHashMap<(Type, u64), Id>,
+    constant_ids: FxHashSet<Id>,
     composites: FxHashMap<Vec<Id>, Id>,
     other: FxHashMap<(u32, Vec<u32>), Id>,
     /// The label of the block being written; 0 when the last one has ended.
@@ -418,7 +419,13 @@ impl Assembler {
             _ => self.global(Op::Constant, &[type_id, id, bits as u32]),
         }
         self.constants.insert((ty, bits), id);
+        self.constant_ids.insert(id);
         id
+    }
+
+    /// Whether an id is a scalar constant.
+    pub fn is_constant(&self, id: Id) -> bool {
+        self.constant_ids.contains(&id)
     }
 
     /// A 32-bit unsigned constant.
