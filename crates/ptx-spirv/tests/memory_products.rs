@@ -964,7 +964,7 @@ fn registers_that_are_not_alive_together_share_memory() {
             "{places} and {places_of_four}"
         );
         assert!(
-            words_of_four <= words + 2,
+            words_of_four <= words + words / 8,
             "{words_of_four} words for four times {words}"
         );
     }

@@ -35,7 +35,8 @@ pub(super) fn place(graph: &Graph, target: &Target, storage: &mut [Storage]) -> 
     if target.registers == 0 {
         return Array::default();
     }
-    let homes = pressure::homes(graph, target.registers * 3 / 8);
+    // The rest is for addresses, conditions and what goes into one access. Measured (docs/benchmarks.md).
+    let homes = pressure::homes(graph, target.registers * 9 / 16);
     for (storage, word) in storage.iter_mut().zip(homes.word) {
         if let Some(word) = word {
             *storage = Storage::Memory { word, known: None };
