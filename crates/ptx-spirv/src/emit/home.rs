@@ -54,7 +54,9 @@ impl Emitter<'_> {
         if self.homes.words == 0 {
             return;
         }
-        self.homes.variable = self.asm.variable(Type::Words(self.homes.words));
+        self.homes.variable = self
+            .asm
+            .variable(Type::Words(self.homes.words.max(local::LEAST_WORDS)));
     }
 
     /// A 0 of which no compiler knows that it is one, nor that it is the same as another: what a push constant and another
@@ -75,8 +77,7 @@ impl Emitter<'_> {
     }
 
     /// A word that was computed long ago, as a sum with a 0 that compilers do not know: what is computed of it here is not
-    /// kept from there on. The word itself where it is recent or constant, or registers
-    /// are many.
+    /// kept from there on. The word itself where it is recent or constant, or registers are many.
     pub(super) fn anew(&mut self, word: Id) -> Id {
         let now = self.asm.last_id();
         let is_recent = now - word < RECENT;

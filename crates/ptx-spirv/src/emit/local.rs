@@ -12,7 +12,7 @@ use rspirv::spirv::StorageClass;
 const SMALL: u32 = 128;
 
 /// Words of an array at least: Mesa makes branches of one of up to 16.
-const LEAST_WORDS: u32 = 32;
+pub(super) const LEAST_WORDS: u32 = 32;
 
 const QUAD: Type = Type::Vector(Scalar::U32, 4);
 const PAIR: Type = Type::Vector(Scalar::U32, 2);
