@@ -445,35 +445,53 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 ) {
                     target.rows = ptx_spirv::Rows::of([x, y, z]);
                 }
-                let kernel = match ptx_spirv::translate(&module, &layout, name, &target) {
-                    Ok(kernel) => kernel,
-                    Err(error) => {
-                        failed += 1;
-                        println!("not translated: {error}");
-                        continue;
-                    }
-                };
-                let block = match arguments.block.as_deref() {
+                let block_for = |kernel: &Translated| match arguments.block.as_deref() {
                     Some(&[x, y, z]) => [x, y, z],
-                    _ => block_of(&kernel),
+                    _ => block_of(kernel),
                 };
-                if let Some(csv) = &mut csv {
-                    write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
-                    csv.flush()?;
-                }
-                let start = Instant::now();
-                let result = compiler.compile(&kernel, block, arguments.shared);
+                let mut start = Instant::now();
+                let result = vulkan::with_fewer_registers(
+                    name,
+                    &target,
+                    0,
+                    |error: &anyhow::Error| error.is::<vk::Result>(),
+                    |halvings| {
+                        let mut target = target.clone();
+                        target.registers >>= halvings;
+                        let kernel = ptx_spirv::translate(&module, &layout, name, &target)?;
+                        let block = block_for(&kernel);
+                        if let (Some(csv), 0) = (&mut csv, halvings) {
+                            write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
+                            csv.flush()?;
+                            start = Instant::now();
+                        }
+                        compiler.compile(&kernel, block, arguments.shared)
+                    },
+                );
                 let took = start.elapsed();
                 time += took;
                 times.push((took, name.to_owned()));
-                let statistics = match result {
-                    Ok(statistics) => statistics,
+                let (statistics, halvings) = match result {
+                    Ok(made) => made,
                     Err(error) => {
                         failed += 1;
+                        if !error.is::<vk::Result>() {
+                            println!("not translated: {error}");
+                            continue;
+                        }
                         println!("not compiled: {name}: {error}");
+                        if let Some(csv) = &mut csv {
+                            writeln!(csv, ",{},{error}", took.as_millis())?;
+                        }
                         continue;
                     }
                 };
+                if halvings > 0 {
+                    println!(
+                        "{name}: compiled for {} registers",
+                        target.registers >> halvings
+                    );
+                }
                 compiled += 1;
                 let list = listed(&statistics);
                 if let Some(csv) = &mut csv {

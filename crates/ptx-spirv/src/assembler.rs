@@ -13,7 +13,7 @@ use rspirv::spirv::{
     AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
     StorageClass,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
 /// Capabilities of SPV_KHR_bfloat16, which is newer than this version of rspirv: BFloat16TypeKHR and
@@ -208,10 +208,13 @@ pub struct Assembler {
     pointers: FxHashMap<(u32, Id), Id>,
     function_types: FxHashMap<Vec<Id>, Id>,
     constants: FxHashMap<(Type, u64), Id>,
+    constant_ids: FxHashSet<Id>,
     composites: FxHashMap<Vec<Id>, Id>,
     other: FxHashMap<(u32, Vec<u32>), Id>,
     /// The label of the block being written; 0 when the last one has ended.
     current_block: Id,
+    /// Where the instructions of the current block start in `body`.
+    block_start: usize,
 }
 
 fn instruction(out: &mut Vec<u32>, op: Op, operands: &[u32]) {
@@ -434,7 +437,13 @@ impl Assembler {
             _ => self.global(Op::Constant, &[type_id, id, bits as u32]),
         }
         self.constants.insert((ty, bits), id);
+        self.constant_ids.insert(id);
         id
+    }
+
+    /// Whether an id is a scalar constant.
+    pub fn is_constant(&self, id: Id) -> bool {
+        self.constant_ids.contains(&id)
     }
 
     /// A 32-bit unsigned constant.
@@ -554,6 +563,7 @@ impl Assembler {
         self.functions.append(&mut self.body);
         instruction(&mut self.functions, Op::FunctionEnd, &[]);
         self.current_block = 0;
+        self.block_start = 0;
     }
 
     /// A Function-storage variable of the current function.
@@ -573,6 +583,17 @@ impl Assembler {
     pub fn label(&mut self, label: Id) {
         instruction(&mut self.body, Op::Label, &[label]);
         self.current_block = label;
+        self.block_start = self.body.len();
+    }
+
+    /// The id that was handed out last.
+    pub fn last_id(&self) -> Id {
+        self.next - 1
+    }
+
+    /// Words of the instructions of the block being written.
+    pub fn words_of_block(&self) -> usize {
+        self.body.len() - self.block_start
     }
 
     /// The label of the block being written; 0 after a terminator.

@@ -32,10 +32,10 @@ pub(crate) struct Homes {
     pub(crate) words: u32,
 }
 
-/// Words of a register; none of predicates and of those that are not kept in memory.
+/// Words of a register; none of those that are not kept in memory. A predicate is one, too, where lanes do not agree on it.
 fn words(ty: ScalarType) -> u32 {
     match ty {
-        Modifier::Pred => 0,
+        Modifier::Pred => 1,
         t => match t.size() {
             Some(8) => 2,
             Some(16) => 0,

@@ -203,6 +203,9 @@ pub struct Target {
     /// Words of registers that a lane has, where the driver's compiler takes too long to find out which values are in memory
     /// when there are more (Mesa's for Intel); 0 elsewhere.
     pub registers: u32,
+    /// Words of SPIR-V after which a basic block is ended, where the driver's compiler takes time with the square of a block's
+    /// instructions (Mesa's for Intel: `brw_opt_address_reg_load` walks a block once for each of its instructions); 0 elsewhere.
+    pub block_words: u32,
     /// Most bytes of kernel parameters that fit behind the push constants; parameters of up to this many are there, not in
     /// memory.
     pub inline_parameters: u32,
@@ -217,6 +220,9 @@ pub struct Target {
 
 /// Bytes behind the push constants where a device has 256 of them, as all drivers of desktop GPUs do.
 const INLINE: u32 = 256 - crate::PUSH_CONSTANT_BYTES;
+
+/// Words of a basic block with which Mesa 25.0's compiler for Intel is at ease: some thousand instructions of the device.
+const BLOCK_WORDS: u32 = 4000;
 
 impl Target {
     /// Mesa lavapipe 25.0 with 8-wide subgroups.
@@ -252,6 +258,7 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
+            block_words: 0,
             inline_parameters: INLINE,
             opaque_counters: false,
             rows: Rows::Any,
@@ -291,6 +298,7 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
+            block_words: 0,
             inline_parameters: INLINE,
             opaque_counters: false,
             rows: Rows::WholeWarps,
@@ -331,6 +339,7 @@ impl Target {
             canonical_half_nan: false,
             matrix_units: MatrixUnits::default(),
             registers: 0,
+            block_words: 0,
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             opaque_counters: false,
             rows: Rows::Any,
@@ -351,6 +360,7 @@ impl Target {
         Self {
             workgroup_memory: 128 << 10,
             registers: 64,
+            block_words: BLOCK_WORDS,
             matrix_units: MatrixUnits {
                 memory: MatrixMemory {
                     half_single: Some(MatrixShape::new(8, 16, 16)),

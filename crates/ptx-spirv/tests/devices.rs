@@ -209,3 +209,48 @@ fn addresses_of_rows_are_computed_where_they_depend_on_the_place_alone() {
     let (shuffled, _) = translate(&moving, &Target::nvidia());
     assert_eq!(count(&shuffled, Op::GroupNonUniformShuffle), 4);
 }
+
+/// The words of the longest basic block of a kernel.
+fn longest_block(body: &str, target: &Target) -> usize {
+    let text = format!("{HEAD}{body}\nret;\n}}\n");
+    let translated = common::translate(&text, "k", target).expect("a translation");
+    let (mut longest, mut start, mut at) = (0, None, 5);
+    while let Some(&word) = translated.spirv.get(at) {
+        if (word & 0xffff) == Op::Label as u32 {
+            start = Some(at);
+        }
+        at += (word >> 16) as usize;
+        longest = longest.max(at - start.unwrap_or(at));
+    }
+    longest
+}
+
+/// Mesa's compiler for Intel takes time with the square of a block's instructions.
+#[test]
+fn basic_blocks_are_not_longer_than_the_compiler_can_do_with() {
+    let body: String = (0..4000)
+        .map(|n| format!("mad.lo.u32 %r{}, %r{}, %r0, {n};\n", n % 15 + 1, n % 7 + 1))
+        .chain(["st.global.b32 [%a0], %r1;".to_owned()])
+        .collect();
+    let mut target = Target::xe2();
+    target.maximal_reconvergence = false;
+    let most = target.block_words as usize;
+    assert!(most > 0);
+    let longest = longest_block(&body, &target);
+    assert!(longest < most + 200, "{longest} words, of {most}");
+    target.block_words = 0;
+    assert!(longest_block(&body, &target) > 4 * most);
+}
+
+/// Vectors of which one is selected are registers; where those are few, local memory is an array in the thread's memory.
+#[test]
+fn small_local_memory_is_no_registers_where_those_are_few() {
+    let body =
+        ".local .align 16 .b8 l[32];\n.reg .b64 %s<3>;\nmov.u64 %s0, l;\nand.b32 %r1, %r0, 7;\n\
+        mul.wide.u32 %s1, %r1, 4;\nadd.s64 %s2, %s0, %s1;\nst.local.b32 [%s2], %r0;\n\
+        ld.local.b32 %r2, [%s2+-4];\nst.global.b32 [%a0], %r2;";
+    let (many, _) = translate(body, &Target::subgroup32());
+    assert!(count(&many, Op::VectorInsertDynamic) > 0);
+    let (few, _) = translate(body, &Target::xe2());
+    assert_eq!(count(&few, Op::VectorInsertDynamic), 0);
+}

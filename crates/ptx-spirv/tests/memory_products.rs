@@ -964,7 +964,7 @@ fn registers_that_are_not_alive_together_share_memory() {
             "{places} and {places_of_four}"
         );
         assert!(
-            words_of_four <= words + 2,
+            words_of_four <= words + words / 8,
             "{words_of_four} words for four times {words}"
         );
     }
@@ -1017,4 +1017,55 @@ fn sums_that_are_not_read_do_not_overwrite_other_registers() {
     let plain = std::mem::take(&mut results[0]);
     assert_ne!(plain, start);
     assert!(results[1..].iter().all(|r| *r == plain));
+}
+
+/// Predicates are words of registers, too, where each lane has its own.
+#[test]
+fn predicates_that_are_kept_in_memory_keep_their_values() {
+    const COUNT: usize = 40;
+    let mut text = format!(
+        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
+         .reg .pred %q<{COUNT}>;\n.reg .b32 %r<3>;\n.reg .b32 %sum;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
+         mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\nmov.u32 %sum, 0;\n"
+    );
+    for n in 0..COUNT {
+        let _ = writeln!(
+            text,
+            "ld.global.b32 %r1, [%a2+{}];\nsetp.ge.u32 %q{n}, %r1, {};",
+            n % 16 * 4,
+            0x0600_0000 * (n as u32 + 1)
+        );
+    }
+    for n in 0..COUNT {
+        let _ = writeln!(
+            text,
+            "selp.u32 %r2, 1, 0, %q{n};\nmad.lo.u32 %sum, %sum, 3, %r2;"
+        );
+    }
+    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
+    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
+    let [plain, few] = [0, 32].map(|registers| {
+        let mut target = Target::xe2();
+        target.registers = registers;
+        let mut global = start.clone();
+        run(&text, &target, &mut global);
+        let all = {
+            target.maximal_reconvergence = false;
+            let translated = translate(&text, "k", &target).expect("a translation");
+            instructions(&translated.spirv)
+        };
+        let places = all
+            .iter()
+            .filter(|i| i.class.opcode == Op::AccessChain)
+            .count();
+        (global, places)
+    });
+    assert_ne!(plain.0, start);
+    assert_eq!(plain.0, few.0);
+    assert!(
+        few.1 > COUNT,
+        "{} places, {} with registers",
+        few.1,
+        plain.1
+    );
 }

@@ -57,3 +57,10 @@ pub enum Error {
         result: vk::Result,
     },
 }
+
+impl Error {
+    /// Whether a driver's compiler may have failed because a kernel wants too much: [`crate::with_fewer_registers`].
+    pub fn may_want_registers(&self) -> bool {
+        matches!(self, Error::Pipeline { .. } | Error::OutOfMemory { .. })
+    }
+}

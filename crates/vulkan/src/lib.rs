@@ -26,6 +26,7 @@
 //! Khronos validation layer and logs its messages (`VKCUDA_VALIDATION=abort` ends the process at the first error).
 
 mod ahead;
+mod attempts;
 pub mod cache;
 mod device;
 mod encoder;
@@ -54,6 +55,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+pub use attempts::{with_fewer_registers, MOST_HALVINGS};
 pub use device::{Device, Fault, FaultCode};
 pub use error::Error;
 pub use event::EventPoint;

@@ -49,6 +49,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 * facts.subgroup.min.clamp(8, 16),
         _ => 0,
     };
+    if facts.driver_id == vk::DriverId::INTEL_OPEN_SOURCE_MESA {
+        target.block_words = Target::xe2().block_words;
+    }
     target.opaque_counters = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);

@@ -148,7 +148,7 @@ impl Bench {
     /// of that library.
     /// `VKCUDA_MATRIX_MEMORY=16x8,16,32` has products of matrices go through workgroup memory in shapes of 16x8, with 16
     /// elements of k in half precision and 32 of bytes, which the device must have. `VKCUDA_REGISTERS=8` has kernels keep in
-    /// memory what lanes of 8 words do not hold ([`Target::registers`]).
+    /// memory what lanes of 8 words do not hold ([`Target::registers`]), and has their basic blocks split.
     ///
     /// # Panics
     /// Without one.
@@ -175,7 +175,10 @@ impl Bench {
                 .parse()
                 .unwrap_or_else(|_| panic!("VKCUDA_REGISTERS={words} is no number"));
             if bench.translates() {
-                bench = bench.with(|target| target.registers = words);
+                bench = bench.with(|target| {
+                    target.registers = words;
+                    target.block_words = 200;
+                });
             }
         }
         bench

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use ptx_spirv::{KernelInfo, Rows, SharedMemory};
 use smallvec::SmallVec;
 use std::ffi::CString;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use vulkan::{Pipeline, Shader};
 
@@ -33,6 +33,27 @@ pub struct Legacy {
     pub dynamic_shared: u32,
     /// The parameter block, as far as it was set.
     pub parameters: Vec<u8>,
+}
+
+/// Why there is no pipeline.
+enum Refusal {
+    Translator(CUresult),
+    Vulkan(vulkan::Error),
+}
+
+impl Refusal {
+    fn may_want_registers(&self) -> bool {
+        matches!(self, Refusal::Vulkan(error) if error.may_want_registers())
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Translator(error) => write!(f, "{error:?}"),
+            Refusal::Vulkan(error) => error.fmt(f),
+        }
+    }
 }
 
 /// A kernel in a context.
@@ -54,8 +75,10 @@ pub struct Function {
     cluster_policy: AtomicI32,
     /// What the functions of before CUDA 4 set.
     pub legacy: Mutex<Legacy>,
-    /// Its translations, by [`Variant`].
-    shaders: [ShaderSlot; 5],
+    /// Its translations, by how often the device's registers are halved ([`vulkan::with_fewer_registers`]) and [`Variant`].
+    shaders: [[ShaderSlot; 5]; vulkan::MOST_HALVINGS as usize + 1],
+    /// The halvings with which the driver compiled it last.
+    halvings: AtomicU32,
 }
 
 impl Function {
@@ -81,6 +104,7 @@ impl Function {
             cluster_policy: AtomicI32::new(0),
             legacy: Mutex::default(),
             shaders: Default::default(),
+            halvings: AtomicU32::new(0),
         });
         FUNCTIONS.insert(function.clone());
         function
@@ -129,9 +153,9 @@ impl Function {
         self.name.to_str().unwrap_or_default()
     }
 
-    fn translated(&self, variant: Variant) -> Result<&Arc<Shader>> {
-        let shader = self.shaders[variant as usize].get_or_init(|| {
-            let shader = self.code.shader(self.text(), variant);
+    fn translated(&self, variant: Variant, halvings: u32) -> Result<&Arc<Shader>> {
+        let shader = self.shaders[halvings as usize][variant as usize].get_or_init(|| {
+            let shader = self.code.shader(self.text(), variant, halvings);
             if let Err(error) = &shader {
                 tracing::error!("kernel {} cannot be had: {error}", self.text());
             }
@@ -141,23 +165,27 @@ impl Function {
     }
 
     /// The translations that there are already, but for that with shared memory in scratch memory.
-    fn at_hand(&self) -> impl Iterator<Item = &Arc<Shader>> {
+    fn at_hand(&self, halvings: u32) -> impl Iterator<Item = &Arc<Shader>> {
         let variants = [Variant::Usual, Variant::OneWarpRows, Variant::AnyRows];
-        let slots = variants.map(|v| self.shaders[v as usize].get());
+        let slots = variants.map(|v| self.shaders[halvings as usize][v as usize].get());
         slots.into_iter().flatten().filter_map(|s| s.as_ref().ok())
     }
 
     /// The translation for a block.
-    fn translated_for(&self, block: [u32; 3]) -> Result<&Arc<Shader>> {
-        if let Some(shader) = self.at_hand().find(|shader| !shader.info().rows_matter) {
+    fn translated_for(&self, block: [u32; 3], halvings: u32) -> Result<&Arc<Shader>> {
+        if let Some(shader) = self
+            .at_hand(halvings)
+            .find(|shader| !shader.info().rows_matter)
+        {
             return Ok(shader);
         }
         let known = self.code.vulkan.target().rows != Rows::Any;
-        self.translated(match Rows::of(block) {
+        let variant = match Rows::of(block) {
             Rows::OneWarp if known => Variant::OneWarpRows,
             Rows::Any if known => Variant::AnyRows,
             _ => Variant::Usual,
-        })
+        };
+        self.translated(variant, halvings)
     }
 
     /// What the translator says about the kernel. Translates it at the first call.
@@ -165,8 +193,8 @@ impl Function {
     /// # Errors
     /// Those of the translator.
     pub fn info(&self) -> Result<&KernelInfo> {
-        let at_hand = self.at_hand().next();
-        let shader = at_hand.map_or_else(|| self.translated(Variant::Usual), Ok)?;
+        let at_hand = self.at_hand(0).next();
+        let shader = at_hand.map_or_else(|| self.translated(Variant::Usual, 0), Ok)?;
         Ok(shader.info())
     }
 
@@ -183,7 +211,7 @@ impl Function {
 
     /// Whether it is translated already.
     pub fn is_loaded(&self) -> bool {
-        self.at_hand().next().is_some()
+        self.at_hand(0).next().is_some()
     }
 
     /// The pipeline for a block and an amount of dynamic shared memory.
@@ -192,8 +220,7 @@ impl Function {
     /// `CUDA_ERROR_INVALID_VALUE` for a block or an amount of shared memory that the kernel was not set up for;
     /// `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; those of the translator and of the Vulkan driver.
     pub fn pipeline(&self, block: [u32; 3], dynamic_shared: u32) -> Result<Arc<Pipeline>> {
-        let mut shader = self.translated_for(block)?;
-        let info = shader.info();
+        let info = self.translated_for(block, 0)?.info();
         let limit = self.max_dynamic_shared(info);
         if i64::from(dynamic_shared) > i64::from(limit) {
             tracing::info!(
@@ -217,20 +244,47 @@ impl Function {
         {
             return Err(CUresult::INVALID_VALUE);
         }
-        let target = self.code.vulkan.target();
+        let pipeline = vulkan::with_fewer_registers(
+            self.text(),
+            self.code.vulkan.target(),
+            self.halvings.load(Ordering::Relaxed),
+            Refusal::may_want_registers,
+            |halvings| {
+                let shader = self.shader(block, dynamic_shared, halvings);
+                let shader = shader.map_err(Refusal::Translator)?;
+                shader
+                    .pipeline(block, dynamic_shared)
+                    .map_err(Refusal::Vulkan)
+            },
+        );
+        crate::core::platform::close_at_exit();
+        match pipeline {
+            Ok((pipeline, halvings)) => {
+                self.halvings.store(halvings, Ordering::Relaxed);
+                Ok(pipeline)
+            }
+            Err(Refusal::Translator(error)) => Err(error),
+            Err(Refusal::Vulkan(error)) => Err(error).cuda(),
+        }
+    }
+
+    /// The translation for a block and an amount of dynamic shared memory.
+    fn shader(&self, block: [u32; 3], dynamic_shared: u32, halvings: u32) -> Result<&Arc<Shader>> {
+        let shader = self.translated_for(block, halvings)?;
+        let (info, target) = (shader.info(), self.code.vulkan.target());
+        let threads = block.iter().product::<u32>();
         if target.shared_memory != SharedMemory::Scratch
             && !info.shared_in_scratch
             && info.total_shared(dynamic_shared) > target.workgroup_memory
         {
-            shader = self.translated(Variant::LargeShared)?;
-        } else if info.matrix_slot_bytes > 0
-            && info.workgroup_memory(threads as u32, dynamic_shared) > target.workgroup_memory
-        {
-            shader = self.translated(Variant::MatricesByArithmetic)?;
+            return self.translated(Variant::LargeShared, halvings);
         }
-        let pipeline = shader.pipeline(block, dynamic_shared).cuda();
-        crate::core::platform::close_at_exit();
-        pipeline
+        if info.matrix_slot_bytes > 0
+            && info.workgroup_memory(threads, dynamic_shared) > target.workgroup_memory
+        {
+            return self.translated(Variant::MatricesByArithmetic, halvings);
+        }
+        Ok(shader)
     }
 
     /// Threads of a block at most; a kernel that says how many it wants exactly (`.reqntid`) tells the device's limit.

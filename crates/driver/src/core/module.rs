@@ -248,9 +248,10 @@ impl Code {
             .collect()
     }
 
-    /// The device as the translator sees it, for one of a kernel's translations.
-    pub fn target(&self, variant: Variant) -> Target {
+    /// The device as the translator sees it, for one of a kernel's translations, with its registers halved so many times.
+    pub fn target(&self, variant: Variant, halvings: u32) -> Target {
         let mut target = self.vulkan.target().clone();
+        target.registers >>= halvings;
         match variant {
             Variant::Usual => {}
             Variant::LargeShared => target.shared_memory = SharedMemory::Scratch,
@@ -272,8 +273,10 @@ impl Code {
         &self,
         kernel: &str,
         variant: Variant,
+        halvings: u32,
     ) -> std::result::Result<Arc<vulkan::Shader>, JitError> {
-        let translated = self.program.translate(kernel, &self.target(variant))?;
+        let target = self.target(variant, halvings);
+        let translated = self.program.translate(kernel, &target)?;
         self.vulkan
             .create_shader(&translated)
             .map_err(|error| JitError::new(status(&error), format!("{kernel}: {error}")))

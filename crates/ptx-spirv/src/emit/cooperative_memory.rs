@@ -936,7 +936,8 @@ impl Emitter<'_> {
     }
 
     fn lane_units(&mut self, of: Lane) -> Id {
-        let lane = self.entry.lane;
+        // Few registers are not for what they are made of, either.
+        let lane = self.anew(self.entry.lane);
         let constant = |e: &mut Self, op, n| {
             let n = e.asm.u32(n);
             e.asm.op(op, Type::U32, &[lane, n])

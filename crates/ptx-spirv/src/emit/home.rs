@@ -21,16 +21,22 @@ pub(super) struct Array {
 pub(super) struct Zeros {
     /// The last one: its epoch and step, and itself.
     last: Option<(u32, usize, Id)>,
-    /// A word that was computed last: its epoch, and itself.
-    pub(super) recent: Option<(u32, Id)>,
+    /// How many there are.
+    count: u32,
+    /// Words computed long ago, and what [`Emitter::anew`] made of them: the epoch, and the sum.
+    anew: FxHashMap<Id, (u32, Id)>,
 }
+
+/// Ids during which a value is recent: some hundred instructions.
+const RECENT: Id = 500;
 
 /// Chooses the registers that are kept in memory.
 pub(super) fn place(graph: &Graph, target: &Target, storage: &mut [Storage]) -> Array {
     if target.registers == 0 {
         return Array::default();
     }
-    let homes = pressure::homes(graph, target.registers * 3 / 8);
+    // The rest is for addresses, conditions and what goes into one access. Measured (docs/benchmarks.md).
+    let homes = pressure::homes(graph, target.registers * 9 / 16);
     for (storage, word) in storage.iter_mut().zip(homes.word) {
         if let Some(word) = word {
             *storage = Storage::Memory { word, known: None };
@@ -48,19 +54,13 @@ impl Emitter<'_> {
         if self.homes.words == 0 {
             return;
         }
-        self.homes.variable = self.asm.variable(Type::Words(self.homes.words));
+        self.homes.variable = self
+            .asm
+            .variable(Type::Words(self.homes.words.max(local::LEAST_WORDS)));
     }
 
-    /// Keeps a value for the next [`Emitter::unknown_zero`].
-    pub(super) fn computed(&mut self, v: Value) {
-        if self.target.registers != 0 && matches!(v.ty, Type::U32 | Type::F32) {
-            let id = self.cast(v, Type::U32);
-            self.zeros.recent = Some((self.epoch, id));
-        }
-    }
-
-    /// A 0 of which no compiler knows that it is one, nor that it is the same as another: what some push constant and
-    /// some value have in common. Where a compiler has few registers it cannot keep then what it could compute again.
+    /// A 0 of which no compiler knows that it is one, nor that it is the same as another: what a push constant and another
+    /// constant every time have in common. Where a compiler has few registers it cannot keep then what it could compute again.
     pub(super) fn unknown_zero(&mut self) -> Id {
         match self.zeros.last {
             Some((epoch, step, id)) if epoch == self.epoch && self.step == step => {
@@ -69,13 +69,29 @@ impl Emitter<'_> {
             _ => {}
         }
         let zero = self.push(Push::Zero);
-        let id = match self.zeros.recent {
-            Some((epoch, recent)) if epoch == self.epoch => {
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[zero, recent])
-            }
-            _ => zero,
-        };
+        self.zeros.count += 1;
+        let bits = self.asm.u32(!self.zeros.count);
+        let id = self.asm.op(Op::BitwiseAnd, Type::U32, &[zero, bits]);
         self.zeros.last = Some((self.epoch, self.step, id));
+        id
+    }
+
+    /// A word that was computed long ago, as a sum with a 0 that compilers do not know: what is computed of it here is not
+    /// kept from there on. The word itself where it is recent or constant, or registers are many.
+    pub(super) fn anew(&mut self, word: Id) -> Id {
+        let now = self.asm.last_id();
+        let is_recent = now - word < RECENT;
+        if self.target.registers == 0 || is_recent || self.asm.is_constant(word) {
+            return word;
+        }
+        if let Some(&(epoch, id)) = self.zeros.anew.get(&word) {
+            if epoch == self.epoch && now - id < RECENT {
+                return id;
+            }
+        }
+        let zero = self.unknown_zero();
+        let id = self.asm.op(Op::IAdd, Type::U32, &[word, zero]);
+        self.zeros.anew.insert(word, (self.epoch, id));
         id
     }
 
@@ -91,7 +107,7 @@ impl Emitter<'_> {
 
     /// Loads a register.
     pub(super) fn load_home(&mut self, word: u32, ty: Type) -> Value {
-        let words: Vec<Id> = (0..ty.size().div_ceil(4))
+        let words: Vec<Id> = (0..ty.size().div_ceil(4).max(1))
             .map(|n| {
                 let pointer = self.home(word + n);
                 self.asm.op(Op::Load, Type::U32, &[pointer])

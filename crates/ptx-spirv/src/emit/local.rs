@@ -7,8 +7,12 @@
 use super::*;
 use rspirv::spirv::StorageClass;
 
-/// Bytes of local memory up to which it is vectors.
+/// Bytes of local memory up to which it is vectors. Those are registers, which some devices have few of
+/// ([`Target::registers`]): there it is an array.
 const SMALL: u32 = 128;
+
+/// Words of an array at least: Mesa makes branches of one of up to 16.
+pub(super) const LEAST_WORDS: u32 = 32;
 
 const QUAD: Type = Type::Vector(Scalar::U32, 4);
 const PAIR: Type = Type::Vector(Scalar::U32, 2);
@@ -28,14 +32,19 @@ pub(crate) enum Local {
 impl Emitter<'_> {
     /// Makes the variables for the kernel's local memory.
     pub(super) fn make_local(&mut self, bytes: u32) {
-        self.entry.local_variables = if bytes <= SMALL {
+        let small = match self.target.registers {
+            0 => SMALL,
+            _ => 0,
+        };
+        self.entry.local_variables = if bytes <= small {
             Local::Vectors(
                 (0..bytes.div_ceil(16))
                     .map(|_| self.asm.variable(QUAD))
                     .collect(),
             )
         } else {
-            Local::Array(self.asm.variable(Type::Words(bytes.div_ceil(4))))
+            let words = bytes.div_ceil(4).max(LEAST_WORDS);
+            Local::Array(self.asm.variable(Type::Words(words)))
         };
     }
 

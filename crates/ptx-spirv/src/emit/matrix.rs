@@ -312,7 +312,7 @@ impl Emitter<'_> {
     /// lane / 4 and lane % 4.
     pub(super) fn quad(&mut self) -> (Id, Id) {
         let (two, three) = (self.asm.u32(2), self.asm.u32(3));
-        let lane = self.entry.lane;
+        let lane = self.anew(self.entry.lane);
         // The same in a subgroup, and known there to the driver's compiler.
         let near = if self.yields() {
             self.entry.invocation

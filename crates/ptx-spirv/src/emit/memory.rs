@@ -485,6 +485,7 @@ impl Emitter<'_> {
             Some(&(from, constant)) if constant.trailing_zeros() >= bits => (from, constant),
             _ => (offset, 0),
         };
+        let from = self.anew(from);
         let index = match bits {
             0 => from,
             // What the constant is added to can lie below the memory's start.

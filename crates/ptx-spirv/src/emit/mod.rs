@@ -41,6 +41,7 @@ mod sample;
 mod shuffle;
 mod sparse;
 mod special;
+mod split;
 mod stack;
 mod subnormal;
 mod surface;
@@ -488,6 +489,7 @@ impl<'a> Emitter<'a> {
                 self.meet_in_step(m);
             }
             self.step = at;
+            self.split_block();
             self.settle_sums(step);
             match *step {
                 Step::Copy { to, from } => {
