@@ -342,7 +342,8 @@ pub fn translate(
         shared_in_scratch,
         matrix_slot_bytes: 0,
         local_bytes: graph.local_bytes,
-        local_in_scratch: graph.local_bytes > 0 && target.shared_memory == SharedMemory::Scratch,
+        local_in_scratch: graph.local_bytes > 0 && target.shared_memory == SharedMemory::Scratch
+            || graph.local_bytes > target.private_memory,
         warp_state: false,
         warp_slot_words: if graph.uses_matrices() {
             emit::MATRIX_SLOT_WORDS

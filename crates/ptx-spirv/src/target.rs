@@ -144,6 +144,9 @@ pub struct Target {
     pub shared_memory: SharedMemory,
     /// `maxComputeSharedMemorySize`, bytes.
     pub workgroup_memory: u32,
+    /// Bytes of local memory that a thread may have in variables of the shader; more is in scratch. NVIDIA's compiler gives up above
+    /// 16 KiB, and Mesa's for Intel has 8 KiB for all that a lane does not keep in registers.
+    pub private_memory: u32,
     /// shaderFloat64.
     pub float64: bool,
     /// shaderMaximalReconvergence.
@@ -231,6 +234,7 @@ impl Target {
             warps: Warps::Yield { width: 8 },
             shared_memory: SharedMemory::Scratch,
             workgroup_memory: 32 << 10,
+            private_memory: 64 << 10,
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: false,
@@ -271,6 +275,7 @@ impl Target {
             warps: Warps::Subgroup32,
             shared_memory: SharedMemory::ExplicitLayout,
             workgroup_memory: 64 << 10,
+            private_memory: 64 << 10,
             float64: true,
             maximal_reconvergence: true,
             denorm_preserve_f32: true,
@@ -312,6 +317,7 @@ impl Target {
             warps: Warps::Subgroup32,
             shared_memory: SharedMemory::Scratch,
             workgroup_memory: 16 << 10,
+            private_memory: 64 << 10,
             float64: false,
             maximal_reconvergence: false,
             denorm_preserve_f32: false,
@@ -359,6 +365,7 @@ impl Target {
         let bytes = Some(MatrixShape::new(8, 16, 32));
         Self {
             workgroup_memory: 128 << 10,
+            private_memory: 4 << 10,
             registers: 64,
             block_words: BLOCK_WORDS,
             matrix_units: MatrixUnits {
@@ -382,6 +389,7 @@ impl Target {
             canonical_half_nan: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
+            private_memory: 16 << 10,
             denorm_preserve_f32: false,
             denorm_preserve_f64: false,
             denorm_flush_f32: false,

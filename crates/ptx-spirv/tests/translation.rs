@@ -298,6 +298,14 @@ fn parameters_and_memory_are_described() {
 
     let info = k("local", &yields);
     assert_eq!((info.local_bytes, info.local_in_scratch), (64, true));
+    assert!(!k("local", &native).local_in_scratch);
+    let little = Target {
+        private_memory: 48,
+        ..native.clone()
+    };
+    let info = k("local", &little);
+    assert_eq!((info.local_bytes, info.local_in_scratch), (64, true));
+    assert!(!info.shared_in_scratch && info.slice_bytes(256, 0) >= 64 * 256);
     assert!(k("printf", &native).uses_printf);
     assert!(!k("trap", &native).uses_printf);
 }

@@ -121,6 +121,7 @@ const LACKS: &[Lack] = &[
         &[],
         &[],
     ),
+    ("private_memory", |t| t.private_memory = 0, &[], &[]),
     ("flush_explicitly", |t| t.flush_explicitly = false, &[], &[]),
     (
         "explicit workgroup layout",

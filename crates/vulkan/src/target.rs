@@ -44,6 +44,11 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         .push_constants
         .min(256)
         .saturating_sub(ptx_spirv::PUSH_CONSTANT_BYTES);
+    target.private_memory = match facts.driver_id {
+        vk::DriverId::NVIDIA_PROPRIETARY => 16 << 10,
+        vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 << 10,
+        _ => 64 << 10,
+    };
     // 128 registers of 32 bytes, or on the second Xe generation, whose subgroups have 16 invocations at least, of 64.
     target.registers = match facts.driver_id {
         vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 * facts.subgroup.min.clamp(8, 16),
