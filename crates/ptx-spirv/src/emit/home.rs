@@ -31,12 +31,19 @@ pub(super) struct Zeros {
 const RECENT: Id = 500;
 
 /// Chooses the registers that are kept in memory.
-pub(super) fn place(graph: &Graph, target: &Target, storage: &mut [Storage]) -> Array {
+pub(super) fn place(
+    graph: &Graph,
+    target: &Target,
+    info: &KernelInfo,
+    storage: &mut [Storage],
+) -> Array {
     if target.registers == 0 {
         return Array::default();
     }
-    // The rest is for addresses, conditions and what goes into one access. Measured (docs/benchmarks.md).
-    let homes = pressure::homes(graph, target.registers * 9 / 16);
+    // The rest is for addresses, conditions and what goes into one access; and for matrices, which products through workgroup
+    // memory have many of at once. Measured (docs/benchmarks.md).
+    let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
+    let homes = pressure::homes(graph, target.registers * sixteenths / 16);
     for (storage, word) in storage.iter_mut().zip(homes.word) {
         if let Some(word) = word {
             *storage = Storage::Memory { word, known: None };

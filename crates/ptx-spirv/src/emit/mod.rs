@@ -248,7 +248,7 @@ pub(crate) fn emit(
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let mut storage = place_registers(graph, structured);
-    let homes = home::place(graph, target, &mut storage);
+    let homes = home::place(graph, target, &info, &mut storage);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
