@@ -238,6 +238,8 @@ fn basic_blocks_are_not_longer_than_the_compiler_can_do_with() {
     assert!(most > 0);
     let longest = longest_block(&body, &target);
     assert!(longest < most + 200, "{longest} words, of {most}");
+    // Sums of halves' products go on from one to the next, and are not torn apart.
+    assert!(longest_block(&format!("{HALVES}\n{body}"), &target) > 4 * most);
     target.block_words = 0;
     assert!(longest_block(&body, &target) > 4 * most);
 }
