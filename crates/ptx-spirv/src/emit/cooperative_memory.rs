@@ -232,6 +232,14 @@ pub(crate) fn slot_bytes(target: &Target, info: &KernelInfo, graph: &Graph) -> u
     }
 }
 
+/// Whether a kernel multiplies halves through workgroup memory. Flash attention does, and takes Mesa's compiler for Intel twice to
+/// four times as long with blocks that are split and zeros that wait for nothing (docs/benchmarks.md).
+pub(super) fn multiplies_halves(graph: &Graph, info: &KernelInfo) -> bool {
+    let halves =
+        |i: &Instruction| matrix::form_of(i).is_some_and(|form| form.component == Component::F16);
+    info.matrix_slot_bytes > 0 && graph.any(halves)
+}
+
 impl Tiling {
     /// The device's way for a form, if it has one.
     pub(super) fn of(form: Form, memory: &crate::MatrixMemory) -> Option<Self> {

@@ -23,6 +23,8 @@ pub(super) struct Zeros {
     last: Option<(u32, usize, Id)>,
     /// How many there are.
     count: u32,
+    /// Where they wait for what was computed before them: the word that was computed last, with its epoch.
+    recent: Option<(u32, Id)>,
     /// Words computed long ago, and what [`Emitter::anew`] made of them: the epoch, and the sum.
     anew: FxHashMap<Id, (u32, Id)>,
 }
@@ -66,8 +68,19 @@ impl Emitter<'_> {
             .variable(Type::Words(self.homes.words.max(local::LEAST_WORDS)));
     }
 
+    /// Keeps a value for the next [`Emitter::unknown_zero`] of kernels whose zeros wait for it.
+    pub(super) fn computed(&mut self, v: Value) {
+        let waits = self.target.registers != 0 && self.halves_in_memory;
+        if waits && matches!(v.ty, Type::U32 | Type::F32) {
+            let id = self.cast(v, Type::U32);
+            self.zeros.recent = Some((self.epoch, id));
+        }
+    }
+
     /// A 0 of which no compiler knows that it is one, nor that it is the same as another: what a push constant and another
     /// constant every time have in common. Where a compiler has few registers it cannot keep then what it could compute again.
+    /// In kernels that multiply halves through workgroup memory it is what the push constant and a recent word have in common,
+    /// without which what is computed of it cannot begin.
     pub(super) fn unknown_zero(&mut self) -> Id {
         match self.zeros.last {
             Some((epoch, step, id)) if epoch == self.epoch && self.step == step => {
@@ -77,8 +90,15 @@ impl Emitter<'_> {
         }
         let zero = self.push(Push::Zero);
         self.zeros.count += 1;
-        let bits = self.asm.u32(!self.zeros.count);
-        let id = self.asm.op(Op::BitwiseAnd, Type::U32, &[zero, bits]);
+        let other = match self.zeros.recent {
+            _ if !self.halves_in_memory => Some(self.asm.u32(!self.zeros.count)),
+            Some((epoch, recent)) if epoch == self.epoch => Some(recent),
+            _ => None,
+        };
+        let id = match other {
+            Some(other) => self.asm.op(Op::BitwiseAnd, Type::U32, &[zero, other]),
+            None => zero,
+        };
         self.zeros.last = Some((self.epoch, self.step, id));
         id
     }
@@ -88,7 +108,8 @@ impl Emitter<'_> {
     pub(super) fn anew(&mut self, word: Id) -> Id {
         let now = self.asm.last_id();
         let is_recent = now - word < RECENT;
-        if self.target.registers == 0 || is_recent || self.asm.is_constant(word) {
+        let as_it_is = self.target.registers == 0 || self.halves_in_memory;
+        if as_it_is || is_recent || self.asm.is_constant(word) {
             return word;
         }
         if let Some(&(epoch, id)) = self.zeros.anew.get(&word) {

@@ -124,8 +124,8 @@ pub(crate) struct Emitter<'a> {
     /// The array of the registers that are kept in memory.
     homes: home::Array,
     zeros: home::Zeros,
-    /// What [`split::block_words`] says.
-    block_words: u32,
+    /// Whether the kernel multiplies halves through workgroup memory.
+    halves_in_memory: bool,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -251,7 +251,7 @@ pub(crate) fn emit(
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let mut storage = place_registers(graph, structured);
     let homes = home::place(graph, target, &info, &mut storage);
-    let block_words = split::block_words(graph, target, &info);
+    let halves_in_memory = cooperative_memory::multiplies_halves(graph, &info);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
@@ -268,7 +268,7 @@ pub(crate) fn emit(
         step: 0,
         homes,
         zeros: home::Zeros::default(),
-        block_words,
+        halves_in_memory,
         storage,
         constants: graph.constants(),
         epoch: 0,

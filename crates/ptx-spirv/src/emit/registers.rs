@@ -273,6 +273,7 @@ impl<'a> Emitter<'a> {
                 }
             }
         };
+        self.computed(v);
         match self.storage[r as usize] {
             Storage::Ssa(_) => self.storage[r as usize] = Storage::Ssa(Some(v)),
             Storage::Memory { word, .. } => {

@@ -9,23 +9,12 @@
 use super::entry::Push;
 use super::memory::Access;
 use super::*;
-use crate::assembler::Component;
-
-/// Words after which a kernel's blocks end; 0 for never.
-pub(super) fn block_words(graph: &Graph, target: &Target, info: &KernelInfo) -> u32 {
-    let multiplies_halves =
-        |i: &Instruction| matrix::form_of(i).is_some_and(|form| form.component == Component::F16);
-    match info.matrix_slot_bytes > 0 && graph.any(multiplies_halves) {
-        true => 0,
-        false => target.block_words,
-    }
-}
 
 impl Emitter<'_> {
     /// Ends the current basic block if it is long.
     pub(super) fn split_block(&mut self) {
-        let most = self.block_words;
-        if most == 0 || self.asm.words_of_block() < most as usize {
+        let most = self.target.block_words;
+        if most == 0 || self.halves_in_memory || self.asm.words_of_block() < most as usize {
             return;
         }
         let zero = self.push(Push::Zero);
