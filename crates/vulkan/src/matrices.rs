@@ -16,13 +16,19 @@ struct Shape {
     /// The modifiers after `mma.sync.aligned.`.
     form: &'static str,
     k: u32,
-    /// Registers of A, B and C as PTX counts them; those of C are `.f32` where `single` is set.
+    /// Registers of A, B and C as PTX counts them.
     registers: (usize, usize, usize),
-    single: bool,
     component: vk::ComponentTypeKHR,
     sum: vk::ComponentTypeKHR,
     /// Which of [`MatrixUnits`] the shape is needed for.
     unit: Unit,
+}
+
+impl Shape {
+    /// Whether the registers of C and D are `.f32`.
+    fn has_single_sums(&self) -> bool {
+        self.sum == vk::ComponentTypeKHR::FLOAT32
+    }
 }
 
 /// One of [`MatrixUnits`].
@@ -33,7 +39,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k16.row.col.f32.f16.f16.f32",
         k: 16,
         registers: (4, 2, 4),
-        single: true,
         component: vk::ComponentTypeKHR::FLOAT16,
         sum: vk::ComponentTypeKHR::FLOAT32,
         unit: |units| &mut units.half_k16,
@@ -42,7 +47,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k16.row.col.f16.f16.f16.f16",
         k: 16,
         registers: (4, 2, 2),
-        single: false,
         component: vk::ComponentTypeKHR::FLOAT16,
         sum: vk::ComponentTypeKHR::FLOAT16,
         unit: |units| &mut units.half_k16,
@@ -51,7 +55,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k8.row.col.f32.f16.f16.f32",
         k: 8,
         registers: (2, 1, 4),
-        single: true,
         component: vk::ComponentTypeKHR::FLOAT16,
         sum: vk::ComponentTypeKHR::FLOAT32,
         unit: |units| &mut units.half_k8,
@@ -60,7 +63,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k8.row.col.f16.f16.f16.f16",
         k: 8,
         registers: (2, 1, 2),
-        single: false,
         component: vk::ComponentTypeKHR::FLOAT16,
         sum: vk::ComponentTypeKHR::FLOAT16,
         unit: |units| &mut units.half_k8,
@@ -69,7 +71,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k16.row.col.f32.bf16.bf16.f32",
         k: 16,
         registers: (4, 2, 4),
-        single: true,
         component: BFLOAT16_COMPONENT,
         sum: vk::ComponentTypeKHR::FLOAT32,
         unit: |units| &mut units.brain_k16,
@@ -78,7 +79,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k8.row.col.f32.bf16.bf16.f32",
         k: 16,
         registers: (2, 1, 4),
-        single: true,
         component: BFLOAT16_COMPONENT,
         sum: vk::ComponentTypeKHR::FLOAT32,
         unit: |units| &mut units.brain_k16,
@@ -87,7 +87,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k32.row.col.s32.s8.s8.s32",
         k: 32,
         registers: (4, 2, 4),
-        single: false,
         component: vk::ComponentTypeKHR::SINT8,
         sum: vk::ComponentTypeKHR::SINT32,
         unit: |units| &mut units.byte_k32,
@@ -96,7 +95,6 @@ const SHAPES: [Shape; 8] = [
         form: "m16n8k16.row.col.s32.s8.s8.s32",
         k: 32,
         registers: (2, 1, 4),
-        single: false,
         component: vk::ComponentTypeKHR::SINT8,
         sum: vk::ComponentTypeKHR::SINT32,
         unit: |units| &mut units.byte_k32,
@@ -109,7 +107,6 @@ const UNSIGNED: [Shape; 2] = [
         form: "m16n8k32.row.col.s32.u8.u8.s32",
         k: 32,
         registers: (4, 2, 4),
-        single: false,
         component: vk::ComponentTypeKHR::UINT8,
         sum: vk::ComponentTypeKHR::UINT32,
         unit: |units| &mut units.byte_k32,
@@ -118,7 +115,6 @@ const UNSIGNED: [Shape; 2] = [
         form: "m16n8k16.row.col.s32.u8.u8.s32",
         k: 32,
         registers: (2, 1, 4),
-        single: false,
         component: vk::ComponentTypeKHR::UINT8,
         sum: vk::ComponentTypeKHR::UINT32,
         unit: |units| &mut units.byte_k32,
@@ -225,7 +221,7 @@ fn field<'a>(memory: &'a mut MatrixMemory, shape: &Shape) -> &'a mut Option<Matr
     match shape.component {
         vk::ComponentTypeKHR::UINT8 => &mut memory.unsigned,
         vk::ComponentTypeKHR::SINT8 => &mut memory.signed,
-        _ if shape.single || memory.half.is_none() => &mut memory.half_single,
+        _ if shape.has_single_sums() || memory.half.is_none() => &mut memory.half_single,
         _ => &mut memory.half,
     }
 }
@@ -446,7 +442,7 @@ fn fragments(shape: &Shape) -> Vec<u8> {
             let bytes = [vk::ComponentTypeKHR::SINT8, vk::ComponentTypeKHR::UINT8];
             *word = if bytes.contains(&shape.component) {
                 next()
-            } else if n >= a + b && shape.single {
+            } else if n >= a + b && shape.has_single_sums() {
                 ((next() % 100) as f32).to_bits()
             } else {
                 half(next() >> 8) | half(next() >> 8) << 16
@@ -474,7 +470,7 @@ fn run(
 fn kernel(shape: &Shape) -> String {
     use std::fmt::Write;
     let (a, b, c) = shape.registers;
-    let (kind, sum) = if shape.single {
+    let (kind, sum) = if shape.has_single_sums() {
         ("f32", "%f")
     } else {
         ("b32", "%s")

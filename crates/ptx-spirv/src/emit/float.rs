@@ -358,9 +358,8 @@ impl Emitter<'_> {
     /// then (section "Floating Point Instructions: div" of the PTX ISA).
     fn bounded_divisor(&mut self, b: Id) -> Id {
         let ty = Type::F32;
-        let bits = self.cast(Value { id: b, ty }, Type::U32);
-        let [rest, limit] = [0x7fff_ffff, 2f32.powi(126).to_bits()].map(|n| self.asm.u32(n));
-        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest]);
+        let limit = self.asm.u32(2f32.powi(126).to_bits());
+        let magnitude = self.magnitude(b);
         let large = self
             .asm
             .op(Op::UGreaterThan, Type::Bool, &[magnitude, limit]);
@@ -369,17 +368,17 @@ impl Emitter<'_> {
         self.asm.op(Op::Select, ty, &[large, infinite, b])
     }
 
+    /// The bits of a single-precision number without its sign: in the order of magnitudes, as integers are.
+    fn magnitude(&mut self, id: Id) -> Id {
+        let bits = self.cast(Value { id, ty: Type::F32 }, Type::U32);
+        let rest = self.asm.u32(0x7fff_ffff);
+        self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest])
+    }
+
     /// A number times 2^64 if it is below 2^-95: the driver's functions may take the smallest for zero.
     fn scale_up(&mut self, a: Id) -> Scaled {
-        let bits = self.cast(
-            Value {
-                id: a,
-                ty: Type::F32,
-            },
-            Type::U32,
-        );
-        let [rest, limit] = [0x7fff_ffff, 0x1000_0000].map(|n| self.asm.u32(n));
-        let magnitude = self.asm.op(Op::BitwiseAnd, Type::U32, &[bits, rest]);
+        let limit = self.asm.u32(0x1000_0000);
+        let magnitude = self.magnitude(a);
         let small = self.asm.op(Op::ULessThan, Type::Bool, &[magnitude, limit]);
         let factor = self
             .asm
