@@ -67,6 +67,7 @@ fn operations() -> Vec<Operation> {
                 "1 / x f32",
                 "Sqrt f32",
                 "Fma f32",
+                "FMul, FAdd f32",
             ],
         ),
         (
@@ -78,6 +79,7 @@ fn operations() -> Vec<Operation> {
                 "1 / x f64",
                 "Sqrt f64",
                 "Fma f64",
+                "FMul, FAdd f64",
             ],
         ),
         (
@@ -89,15 +91,17 @@ fn operations() -> Vec<Operation> {
                 "1 / x f16",
                 "Sqrt f16",
                 "Fma f16",
+                "FMul, FAdd f16",
             ],
         ),
     ] {
-        let exact: [fn(Format, [u64; 3]) -> u64; 6] = [
+        let exact: [fn(Format, [u64; 3]) -> u64; 7] = [
             |f, [a, b, _]| f.add(a, b, NEAREST),
             |f, [a, b, _]| f.multiply(a, b, NEAREST),
             |f, [a, b, _]| f.divide(a, b, NEAREST),
             |f, [a, ..]| f.divide(f.from_f64(1.0), a, NEAREST),
             |f, [a, ..]| f.square_root(a, NEAREST),
+            |f, [a, b, c]| f.multiply_add(a, b, c, NEAREST),
             |f, [a, b, c]| f.multiply_add(a, b, c, NEAREST),
         ];
         let instructions = [
@@ -107,8 +111,9 @@ fn operations() -> Vec<Operation> {
             Instruction::Reciprocal,
             Instruction::Glsl(GLOp::Sqrt, 1),
             Instruction::Glsl(GLOp::Fma, 3),
+            Instruction::Contracted,
         ];
-        for n in 0..6 {
+        for n in 0..7 {
             add(
                 names[n],
                 instructions[n],

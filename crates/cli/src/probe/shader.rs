@@ -49,6 +49,8 @@ pub enum Instruction {
     Glsl(GLOp, usize),
     /// 1 divided by the operand.
     Reciprocal,
+    /// A product and a sum that the driver may make one operation of.
+    Contracted,
 }
 
 impl Instruction {
@@ -57,6 +59,7 @@ impl Instruction {
         match self {
             Instruction::Core(_, n) | Instruction::Glsl(_, n) => n,
             Instruction::Reciprocal => 1,
+            Instruction::Contracted => 3,
         }
     }
 }
@@ -308,8 +311,12 @@ pub fn kernel(instruction: Instruction, from: Number, to: Number, modes: Modes) 
             let one = m.constant(type_of(from), one);
             m.op(Op::FDiv, ty, &[one, operands[0]])
         }
+        Instruction::Contracted => {
+            let product = m.op(Op::FMul, ty, &operands[..2]);
+            m.op(Op::FAdd, ty, &[product, operands[2]])
+        }
     };
-    if to.is_float() && !matches!(instruction, Instruction::Glsl(..)) {
+    if to.is_float() && !matches!(instruction, Instruction::Glsl(..) | Instruction::Contracted) {
         put(
             &mut m.decorations,
             Op::Decorate,

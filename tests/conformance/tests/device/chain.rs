@@ -202,6 +202,25 @@ fn zeros_keep_their_signs() {
     check("chain::zeros_keep_their_signs", &cases);
 }
 
+/// Products that a sum needs exactly and something else needs as well: rounded, in another sum, with another sign.
+#[test]
+fn products_of_several_sums() {
+    let constant = SINGLE[3];
+    let cases = [
+        chain("error of a product", 20, "mul.rn.f32 f4, f0, f1; neg.f32 f5, f4; fma.rn.f32 f6, f0, f1, f5; fma.rn.f32 f7, f1, f0, f5;"),
+        chain("error of a product, default", 21, "mul.f32 f4, f0, f1; neg.f32 f5, f4; fma.rn.f32 f6, f0, f1, f5; add.f32 f7, f6, f4;"),
+        chain("two sums", 22, "fma.rn.f32 f4, f0, f1, f2; fma.rn.f32 f5, f0, f1, f3; fma.rn.f32 f6, f1, f0, f4; fma.rn.f32 f7, f0, f1, f5;"),
+        chain("signs", 23, "neg.f32 f4, f0; fma.rn.f32 f5, f4, f1, f2; fma.rn.f32 f6, f0, f1, f3; neg.f32 f4, f1; fma.rn.f32 f7, f0, f4, f2;"),
+        chain("squares", 24, "mul.f32 f4, f0, f0; fma.rn.f32 f5, f0, f0, f1; fma.rn.f32 f6, f0, f0, f2; sub.f32 f7, f5, f4;"),
+        chain("constants", 25, &format!("fma.rn.f32 f4, f0, {constant}, f1; fma.rn.f32 f5, f0, {constant}, f2; mul.f32 f6, f0, {constant}; fma.rn.f32 f7, f0, {constant}, f3;")),
+        chain("constant sums", 26, &format!("fma.rn.f32 f4, f0, f1, {constant}; fma.rn.f32 f5, f2, f3, 0f3eaaaaab; fma.rn.f32 f6, f4, f4, {constant}; mul.f32 f7, f4, f4;")),
+        chain("of conditions", 27, "setp.lt.f32 p, f2, f3; mul.f32 f4, f0, f1; @p fma.rn.f32 f4, f0, f1, f2; fma.rn.f32 f5, f0, f1, f3; @!p fma.rn.f32 f5, f0, f1, f2; mov.f32 f6, f4; mov.f32 f7, f5;"),
+        chain("differences", 28, "mul.f32 f4, f0, f1; fma.rn.f32 f5, f2, f3, f4; neg.f32 f6, f5; fma.rn.f32 f6, f0, f1, f6; fma.rn.f32 f7, f2, f3, f6;"),
+        chain("constants alone", 29, "mov.f32 f4, 0f3f8ccccd; fma.rn.f32 f5, f4, f4, f0; mov.f32 f6, 0f3dcccccd; fma.rn.f32 f7, f4, f6, f1;"),
+    ];
+    check("chain::products_of_several_sums", &cases);
+}
+
 /// Whatever is rounded on the way stays so.
 #[test]
 fn every_step_rounds() {
