@@ -22,7 +22,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 38;
+pub const REVISION: u32 = 39;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -299,7 +299,7 @@ pub fn translate(
     let yields = matches!(target.warps, Warps::Yield { .. });
     if emit::has_partial_barriers(target, &graph) {
         graph.static_shared =
-            graph.static_shared.next_multiple_of(16) + emit::PARTIAL_BARRIER_BYTES;
+            graph.static_shared.next_multiple_of(16) + emit::partial_barrier_bytes(&graph);
     }
     if !yields && graph.uses_barrier_reduction() {
         graph.static_shared =

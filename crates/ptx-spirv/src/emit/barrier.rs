@@ -113,15 +113,18 @@ impl Emitter<'_> {
             });
             return Ok(());
         }
-        let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
-        // All true is none false.
-        let counted = if i.has(Modifier::And) {
-            self.asm.op(Op::LogicalNot, Type::Bool, &[predicate])
-        } else {
-            predicate
-        };
+        let counted = self.counted(i)?;
         let sum = self.call_helper(Helper::BarrierCount, Type::U32, &[number, count, counted]);
         self.set_barrier_result(i, sum)
+    }
+
+    /// Whether a reduction counts this thread: its predicate, or the contrary for `and`, since all true is none false.
+    fn counted(&mut self, i: &Instruction) -> Result<Id> {
+        let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
+        Ok(match i.has(Modifier::And) {
+            true => self.asm.op(Op::LogicalNot, Type::Bool, &[predicate]),
+            false => predicate,
+        })
     }
 
     /// From the number of threads counted: popc itself, `or` some, `and` (of the negation) none.
@@ -161,8 +164,7 @@ impl Emitter<'_> {
             };
             if !whole || arrive {
                 // Two warps of a subgroup cannot wait for each other.
-                let possible = has_partial_barriers(self.target, self.graph);
-                if !possible || i.has(Modifier::RedMod) {
+                if !has_partial_barriers(self.target, self.graph) {
                     return Err(EmitError::Unsupported(format!(
                         "{} for a part of the block",
                         i.mnemonic()
@@ -170,8 +172,14 @@ impl Emitter<'_> {
                 }
                 let number = self.value(number, Type::U32)?;
                 let count = self.value(count, Type::U32)?;
-                self.partial_barrier(number, count, !arrive);
-                return Ok(());
+                let counted = match i.has(Modifier::RedMod) {
+                    true => Some(self.counted(i)?),
+                    false => None,
+                };
+                return match self.partial_barrier(number, count, !arrive, counted) {
+                    Some(sum) => self.set_barrier_result(i, sum),
+                    None => Ok(()),
+                };
             }
         } else if arrive {
             return Err(EmitError::Invalid(format!(
@@ -186,12 +194,7 @@ impl Emitter<'_> {
                 .void(Op::ControlBarrier, &[scope, scope, semantics]);
             return Ok(());
         }
-        let predicate = self.boolean(&i.operands[i.operands.len() - 1])?;
-        let counted = if i.has(Modifier::And) {
-            self.asm.op(Op::LogicalNot, Type::Bool, &[predicate])
-        } else {
-            predicate
-        };
+        let counted = self.counted(i)?;
         let sum = self.count_in_block(counted);
         self.set_barrier_result(i, sum)
     }
@@ -205,7 +208,17 @@ impl Emitter<'_> {
     /// lower half and in its upper half how often it was complete; who waits asks until that has changed. Lanes that
     /// leave the kernel ([`Self::leave_partial_barriers`]) may be what the others waited for, so those look again. Who has asked
     /// [`PATIENCE`] times records a fault and leaves the kernel.
-    fn partial_barrier(&mut self, number: Id, count: Id, wait: bool) {
+    ///
+    /// For a reduction the threads that are `counted` add to the barrier's sum before they arrive. Whoever completes the barrier
+    /// takes the sum, which is 0 again, to one of four places, by how often the barrier was complete before; that is where the
+    /// others, who may come to read it late, find it. Gives the sum.
+    fn partial_barrier(
+        &mut self,
+        number: Id,
+        count: Id,
+        wait: bool,
+        counted: Option<Id>,
+    ) -> Option<Id> {
         let (subgroup, workgroup) = (self.asm.u32(3), self.asm.u32(2));
         let (semantics, relaxed) = (self.asm.u32(FENCE_SEMANTICS), self.asm.u32(0));
         let (fifteen, sixteen) = (self.asm.u32(15), self.asm.u32(16));
@@ -217,6 +230,15 @@ impl Emitter<'_> {
             e.asm
                 .op(Op::AtomicLoad, Type::U32, &[pointer, workgroup, relaxed])
         };
+        let sum = counted.map(|counted| {
+            let sum = self.partial_word(PARTIAL_SUMS, number);
+            let (leads, lanes) = self.leader(counted);
+            self.when(leads, |e| {
+                e.asm
+                    .op(Op::AtomicIAdd, Type::U32, &[sum, workgroup, relaxed, lanes]);
+            });
+            sum
+        });
         // What the lanes have written comes before their arrival.
         self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
         self.asm
@@ -287,10 +309,23 @@ impl Emitter<'_> {
                     Type::U32,
                     &[barrier, workgroup, relaxed, threads],
                 );
+                let before = e.asm.op(Op::ShiftRightLogical, Type::U32, &[old, sixteen]);
                 let old = e.asm.op(Op::BitwiseAnd, Type::U32, &[old, low]);
-                let sum = e.asm.op(Op::IAdd, Type::U32, &[old, threads]);
-                let last = e.asm.op(Op::IEqual, Type::Bool, &[sum, count]);
+                let arrivals = e.asm.op(Op::IAdd, Type::U32, &[old, threads]);
+                let last = e.asm.op(Op::IEqual, Type::Bool, &[arrivals, count]);
                 e.when(last, |e| {
+                    if let Some(sum) = sum {
+                        e.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+                        let taken = e.asm.op(
+                            Op::AtomicExchange,
+                            Type::U32,
+                            &[sum, workgroup, relaxed, relaxed],
+                        );
+                        let result = e.partial_result(number, before);
+                        e.asm
+                            .void(Op::AtomicStore, &[result, workgroup, relaxed, taken]);
+                        e.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+                    }
                     let change = e.asm.op(Op::ISub, Type::U32, &[one, count]);
                     e.asm.op(
                         Op::AtomicIAdd,
@@ -312,6 +347,19 @@ impl Emitter<'_> {
         self.asm
             .void(Op::ControlBarrier, &[subgroup, subgroup, semantics]);
         self.asm.void(Op::MemoryBarrier, &[workgroup, semantics]);
+        sum.map(|_| {
+            let result = self.partial_result(number, before);
+            load(self, result)
+        })
+    }
+
+    /// Where the result of a barrier's reduction is, that was complete so often before.
+    fn partial_result(&mut self, number: Id, before: Id) -> Id {
+        let (two, three) = (self.asm.u32(2), self.asm.u32(3));
+        let first = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[number, two]);
+        let turn = self.asm.op(Op::BitwiseAnd, Type::U32, &[before, three]);
+        let index = self.asm.op(Op::BitwiseOr, Type::U32, &[first, turn]);
+        self.partial_word(PARTIAL_RESULTS, index)
     }
 
     /// Whether this lane is the first of those that are here and for which `predicate` holds; and how many those are. Both are
@@ -369,8 +417,9 @@ impl Emitter<'_> {
         } else {
             0
         };
+        let bytes = partial_barrier_bytes(self.graph);
         self.asm
-            .u32(self.info.static_shared - counter - PARTIAL_BYTES + array)
+            .u32(self.info.static_shared - counter - bytes + array)
     }
 
     /// Sets those words, before any thread does anything else.
@@ -391,6 +440,9 @@ impl Emitter<'_> {
             for n in 0..16 {
                 let n = e.asm.u32(n);
                 set(e, 0, n, zero);
+                if e.graph.uses_barrier_reduction() {
+                    set(e, PARTIAL_SUMS, n, zero);
+                }
             }
         });
         let total = self.block_threads();
@@ -466,6 +518,15 @@ pub(crate) const COUNTER_BYTES: u32 = 16;
 /// kernel for hung.
 const PATIENCE: u32 = 1 << 24;
 
+/// Where the sums of reductions of a part of the block begin, a word for each of 16 barriers; and the results, four for each.
+const PARTIAL_SUMS: u32 = 64 + 128 + 128;
+const PARTIAL_RESULTS: u32 = PARTIAL_SUMS + 64;
+
 /// Bytes of shared memory that a kernel with barriers of a part of the block gets in addition there: a word for each of 16
-/// barriers, then for each of 32 warps the lanes that have arrived, and the lanes that are left.
-pub(crate) const PARTIAL_BYTES: u32 = 64 + 128 + 128;
+/// barriers, then for each of 32 warps the lanes that have arrived, and the lanes that are left; and what reductions need.
+pub(crate) fn partial_barrier_bytes(graph: &Graph) -> u32 {
+    match graph.uses_barrier_reduction() {
+        true => PARTIAL_RESULTS + 4 * 64,
+        false => PARTIAL_SUMS,
+    }
+}

@@ -72,9 +72,7 @@ pub(crate) enum EmitError {
     Invalid(String),
 }
 
-pub(crate) use barrier::{
-    COUNTER_BYTES as BARRIER_COUNTER_BYTES, PARTIAL_BYTES as PARTIAL_BARRIER_BYTES,
-};
+pub(crate) use barrier::{partial_barrier_bytes, COUNTER_BYTES as BARRIER_COUNTER_BYTES};
 pub(crate) use cooperative_memory::slot_bytes as matrix_slot_bytes;
 pub(crate) use matrix::SLOT_WORDS as MATRIX_SLOT_WORDS;
 pub(crate) use registers::{memory_type, register_type};

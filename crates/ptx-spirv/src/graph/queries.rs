@@ -246,8 +246,8 @@ impl Graph<'_> {
             matches!(i.opcode, Opcode::Bar | Opcode::Barrier)
                 && !i.has(Modifier::Warp)
                 && !i.has(Modifier::Cluster)
-                && !i.has(Modifier::RedMod)
-                && i.operands.len() > 1
+                // Beside the number, and the result and predicate of reductions.
+                && i.operands.len() > if i.has(Modifier::RedMod) { 3 } else { 1 }
         })
     }
 

@@ -114,6 +114,28 @@ fn named_barriers() -> Vec<Case> {
              mad.lo.u32 t2, t3, 5, t1; add.u32 t1, t1, 1; add.u32 t7, t5, 1; setp.lt.u32 p, t1, t7; @p bra again;\n\
              mov.b32 d, t2; gone: bar.sync 0;",
         ));
+        // Likewise, and each counts in its rounds. Every third pair has the count in a register.
+        for (mode, result) in [("popc.u32", "t8"), ("and.pred", "r"), ("or.pred", "r")] {
+            let keep = if result == "r" {
+                "selp.u32 t8, 1, 0, r;"
+            } else {
+                ""
+            };
+            cases.push(case(
+                &format!("bar.red.{mode} of pairs"),
+                threads,
+                &format!(
+                    "shr.u32 t4, warp, 1; and.b32 t5, t4, 7; add.u32 t5, t5, 1; setp.ge.u32 p, t4, 8; @p bra gone;\n\
+                     mov.b32 t1, 0; mov.b32 t2, 0; mov.b32 t9, 64;\n\
+                     again: add.u32 t3, tid, t1; and.b32 t3, t3, 7; setp.ne.u32 p, t3, 0; add.u32 t6, t5, 1; and.b32 t7, t1, 1;\n\
+                     setp.eq.u32 q, t7, 0; @q or.pred p, p, q; setp.eq.u32 q, t1, 3; @q not.pred p, q;\n\
+                     bar.red.{mode} {result}, t5, 64, p; {keep} mad.lo.u32 t2, t2, 67, t8;\n\
+                     bar.red.{mode} {result}, t5, t9, !p; {keep} mad.lo.u32 t2, t2, 67, t8; bar.sync t5, 64;\n\
+                     add.u32 t1, t1, 1; setp.lt.u32 p, t1, t6; @p bra again;\n\
+                     mov.b32 d, t2; gone: bar.sync 0;"
+                ),
+            ));
+        }
         // The first warp makes, the others take: two slots in turn, arrive and sync on a pair of barriers each.
         cases.push(case(
             "bar.arrive",
