@@ -5,7 +5,7 @@
 //! graph ends again, or one of another graph, or `cuMemFree` (CUDA C++ Programming Guide, "Graph Memory Nodes").
 
 use crate::boundary::Result;
-use crate::core::context::State;
+use crate::core::device::Device;
 use crate::core::status::IntoCuda;
 use cuda_abi::{CUgraphMem_attribute, CUresult};
 use parking_lot::Mutex;
@@ -37,15 +37,16 @@ fn add([current, high]: &[AtomicU64; 2], bytes: u64) {
 }
 
 impl GraphMemory {
-    /// Memory for a node.
+    /// Memory for a node, of a device of which no context needs to be open.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`.
-    pub fn allocate(state: &State, size: usize) -> Result<Arc<Self>> {
+    /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`, those of opening the device.
+    pub fn allocate(device: &Device, size: usize) -> Result<Arc<Self>> {
         if size == 0 {
             return Err(CUresult::INVALID_VALUE);
         }
-        let allocation = state
+        let allocation = device
+            .open()?
             .vulkan
             .allocate(size as u64, MemoryKind::Device)
             .cuda()?;
@@ -53,7 +54,7 @@ impl GraphMemory {
         KNOWN.lock().insert(allocation.address(), false);
         Ok(Arc::new(Self {
             allocation,
-            device: state.device.ordinal,
+            device: device.ordinal,
         }))
     }
 
