@@ -432,6 +432,43 @@ fn nodes_keep_their_graphs_and_arguments() {
     });
 }
 
+/// What `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS` is set to stays, as long as the memory does.
+#[test]
+fn synchronous_operations_are_an_attribute() {
+    in_child("synchronous_operations_are_an_attribute", &[], || {
+        primary();
+        let (mut device, mut managed, mut host) = (0, 0, std::ptr::null_mut());
+        ok!(cuMemAlloc_v2(&mut device, 64));
+        ok!(cuMemAllocManaged(&mut managed, 64, CU_MEM_ATTACH_GLOBAL));
+        ok!(cuMemHostAlloc(&mut host, 64, 0));
+        let attribute = CUpointer_attribute::SYNC_MEMOPS;
+        let get = |address| {
+            let mut value = u32::MAX;
+            ok!(cuPointerGetAttribute(
+                (&raw mut value).cast(),
+                attribute,
+                address
+            ));
+            value
+        };
+        for (address, first) in [(device, 1), (managed, 1), (host as CUdeviceptr, 0)] {
+            assert_eq!(get(address), first);
+            for value in [0u32, 1, 0] {
+                ok!(cuPointerSetAttribute(
+                    (&raw const value).cast(),
+                    attribute,
+                    address + 8
+                ));
+                assert_eq!(get(address), value);
+            }
+        }
+        // Memory that comes to lie in the same place is other memory.
+        ok!(cuMemFree_v2(device));
+        ok!(cuMemAlloc_v2(&mut device, 64));
+        assert_eq!(get(device), 1);
+    });
+}
+
 #[test]
 fn batches_are_checked() {
     in_child("batches_are_checked", &[], || {

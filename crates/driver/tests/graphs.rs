@@ -440,6 +440,53 @@ fn used(attribute: CUgraphMem_attribute) -> u64 {
     value
 }
 
+/// Memory of the device, as an allocation node takes it.
+fn on_device(bytes: usize) -> CUDA_MEM_ALLOC_NODE_PARAMS {
+    CUDA_MEM_ALLOC_NODE_PARAMS {
+        poolProps: CUmemPoolProps {
+            allocType: CUmemAllocationType::PINNED.0,
+            handleTypes: 0,
+            location: CUmemLocation {
+                kind: CUmemLocationType::DEVICE,
+                id: 0,
+            },
+            win32SecurityAttributes: null_mut(),
+            maxSize: 0,
+            usage: 0,
+            gpuDirectRDMACapable: 0,
+            reserved: [0; 53],
+        },
+        accessDescs: null(),
+        accessDescCount: 0,
+        bytesize: bytes,
+        dptr: 0,
+    }
+}
+
+#[test]
+fn graphs_allocate_without_the_primary_context() {
+    in_child("graphs_allocate_without_the_primary_context", &[], || {
+        let (mut context, mut node) = (CUcontext::NULL, CUgraphNode::NULL);
+        ok!(cuInit(0));
+        ok!(cuCtxCreate_v2(&mut context, 0, 0));
+        let (graph, mut params) = (graph(), on_device(64));
+        ok!(cuGraphAddMemAllocNode(
+            &mut node,
+            graph,
+            null(),
+            0,
+            &mut params
+        ));
+        let exec = instantiate(graph);
+        run(exec);
+        ok!(cuMemsetD32_v2(params.dptr, 7, 16));
+        assert_eq!(read(params.dptr, 16), [7; 16]);
+        ok!(cuMemFree_v2(params.dptr));
+        ok!(cuGraphExecDestroy(exec));
+        ok!(cuGraphDestroy(graph));
+    });
+}
+
 #[test]
 fn graphs_allocate_and_free() {
     in_child("graphs_allocate_and_free", &[], || {
@@ -449,25 +496,7 @@ fn graphs_allocate_and_free() {
         // By hand: allocated in the graph, freed in the graph.
         let graph = graph();
         let mut union = NONE;
-        union.alloc = CUDA_MEM_ALLOC_NODE_PARAMS {
-            poolProps: CUmemPoolProps {
-                allocType: CUmemAllocationType::PINNED.0,
-                handleTypes: 0,
-                location: CUmemLocation {
-                    kind: CUmemLocationType::DEVICE,
-                    id: 0,
-                },
-                win32SecurityAttributes: null_mut(),
-                maxSize: 0,
-                usage: 0,
-                gpuDirectRDMACapable: 0,
-                reserved: [0; 53],
-            },
-            accessDescs: null(),
-            accessDescCount: 0,
-            bytesize: 1024,
-            dptr: 0,
-        };
+        union.alloc = on_device(1024);
         let mut allocation = params(CUgraphNodeType::MEM_ALLOC, union);
         let allocated = add_node(graph, &[], &mut allocation);
         // SAFETY: the type says that this member is set.
@@ -486,9 +515,11 @@ fn graphs_allocate_and_free() {
         ok!(cuGraphMemFreeNodeGetParams(freed, &mut found));
         assert_eq!(found, address);
         let exec = instantiate(graph);
-        run(exec);
-        run(exec);
         assert_eq!(used(A::USED_MEM_CURRENT), 0);
+        run(exec);
+        run(exec);
+        // The graph has it from its first launch on.
+        assert!(used(A::USED_MEM_CURRENT) >= 1024);
         assert!(used(A::USED_MEM_HIGH) >= 1024 && used(A::RESERVED_MEM_CURRENT) >= 1024);
 
         // Captured: freed by the application.

@@ -11,6 +11,7 @@ mod addressed;
 mod build;
 mod provided;
 mod queries;
+mod recursion;
 
 use crate::layout::static_name;
 pub use build::build;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{kernel, kernels, profiles, text, translate, validate};
+use common::{kernel, kernels, profiles, text, translate, validate, validated_profiles};
 use ptx_spirv::{ModuleLayout, SharedMemory, Target, TranslateError};
 
 fn refusal(body: &str, target: &Target) -> TranslateError {
@@ -235,8 +235,43 @@ fn an_unknown_kernel_is_not_found() {
     assert_eq!(e, TranslateError::NoKernel("larger".into()));
 }
 
+/// A function that calls itself, with these parameters and results.
+fn recursive(results: &str, parameters: &str, call: &str) -> String {
+    kernel(&format!(".reg .b32 r; .param .b32 p0; .param .b32 r0; st.param.b32 [p0], 7; {call} ld.param.b32 r, [r0]; st.global.u32 [%rd0], r;"))
+        .replace(
+            ".visible .entry",
+            &format!(".func {results} f {parameters} {{ .reg .b32 t; .param .b32 p0; .param .b32 r0; {call} ret; }}\n.visible .entry"),
+        )
+}
+
 #[test]
-fn recursion_is_refused() {
+fn functions_that_call_themselves_have_one_stack() {
+    let call = "call (r0), f, (p0);";
+    let text = recursive(
+        "(.param .b32 y)",
+        "(.param .b32 a)",
+        &format!("{call} {call}"),
+    );
+    for (profile, target) in validated_profiles() {
+        let done = translate(&text, "k", &target).unwrap_or_else(|e| panic!("{profile}: {e}"));
+        validate(profile, &done.spirv);
+        assert_eq!(done.info.local_bytes, 8192, "{profile}");
+    }
+}
+
+#[test]
+fn recursion_between_functions_and_in_registers_is_refused() {
+    let text = recursive("(.reg .b32 y)", "(.reg .b32 a)", "call (t), f, (1);");
+    let text = text.replacen(
+        "call (t), f, (1); ld.param",
+        "call (r), f, (1); ld.param",
+        1,
+    );
+    let e = translate(&text, "k", &Target::lavapipe()).expect_err("recursion");
+    assert!(
+        matches!(&e, TranslateError::Unsupported { what, .. } if what.contains("recursive call of f, whose parameters")),
+        "{e}"
+    );
     let text = kernel("call.uni f, ();").replace(
         ".visible .entry",
         ".func g();\n.func f() { call.uni g, (); ret; }\n.func g() { call.uni f, (); ret; }\n.visible .entry",

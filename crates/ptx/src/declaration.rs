@@ -104,6 +104,8 @@ impl Cursor<'_> {
                 b"const" | b"global" | b"local" | b"shared" if pointer => {}
                 b"v2" => declared.width = 2,
                 b"v4" => declared.width = 4,
+                // What handles point to, as LLVM says it.
+                b"texref" | b"samplerref" | b"surfref" if pointer => {}
                 b"texref" => declared.opaque = Some(OpaqueKind::Texture),
                 b"samplerref" => declared.opaque = Some(OpaqueKind::Sampler),
                 b"surfref" => declared.opaque = Some(OpaqueKind::Surface),

@@ -240,7 +240,8 @@ fn function_heads() {
             .param .u64 .ptr .global .align 16 out,
             .param .align 8 .b8 block[12],
             .param .u8 flag,
-            .param .texref t
+            .param .texref t,
+            .param .u64 .ptr .surfref handle
         )
         .maxntid 256, 2
         .minnctapersm 2
@@ -278,7 +279,7 @@ fn function_heads() {
         .contains("vprintf"));
     let k = module.function("k").unwrap();
     assert!(k.is_entry && k.linkage == Linkage::Weak);
-    assert_eq!(k.parameter_offsets(), (vec![0, 8, 20, 24], 32));
+    assert_eq!(k.parameter_offsets(), (vec![0, 8, 20, 24, 32], 40));
     assert_eq!(
         (
             k.parameters[0].align,
@@ -306,7 +307,7 @@ fn function_heads() {
         (two.results.len(), two.results[0].element),
         (2, Some(Modifier::F32))
     );
-    assert_eq!(module.line(module.function("r").unwrap().span), 26);
+    assert_eq!(module.line(module.function("r").unwrap().span), 27);
 }
 
 #[test]

@@ -20,8 +20,7 @@ pub(super) fn allocation(params: &mut CUDA_MEM_ALLOC_NODE_PARAMS) -> Result<Oper
         return Err(CUresult::NOT_SUPPORTED);
     }
     let device = device(location.id).map_err(|_| CUresult::INVALID_VALUE)?;
-    let state = device.primary().state()?;
-    let memory = GraphMemory::allocate(&state, params.bytesize)?;
+    let memory = GraphMemory::allocate(device, params.bytesize)?;
     params.dptr = memory.address();
     Ok(Operation::Allocate(memory))
 }

@@ -69,19 +69,24 @@ pub fn cuPointerGetAttributes(
 }
 
 /// Copies from and to this memory are ordered as the API says in any case, which is what the only attribute that can be set
-/// asks for.
+/// asks for; what it was set to can be asked.
 pub fn cuPointerSetAttribute(
-    value: In<c_void>,
+    value: *const c_void,
     attribute: CUpointer_attribute,
     dptr: CUdeviceptr,
 ) -> Result {
     if value.is_null() {
         return Err(CUresult::INVALID_VALUE);
     }
-    find(dptr).ok_or(CUresult::INVALID_VALUE)?;
+    let known = find(dptr).ok_or(CUresult::INVALID_VALUE)?;
     capture::refuse_unsafe_call()?;
-    match attribute {
-        CUpointer_attribute::SYNC_MEMOPS => Ok(()),
-        _ => Err(CUresult::INVALID_VALUE),
+    if attribute != CUpointer_attribute::SYNC_MEMOPS {
+        return Err(CUresult::INVALID_VALUE);
     }
+    // SAFETY: by the API's contract the place has the attribute's type, `unsigned int`.
+    let value = unsafe { (value as *const u32).read_unaligned() };
+    if let Some(state) = &known.state {
+        state.memory.set_synchronous(&known.found, value != 0);
+    }
+    Ok(())
 }

@@ -47,7 +47,7 @@ fn allocate(
             return stream.refuse_while_capturing();
         }
         let state = context::Context::from_handle(stream.group.context)?.state()?;
-        let memory = GraphMemory::allocate(&state, size)?;
+        let memory = GraphMemory::allocate(state.device, size)?;
         capture::add(&stream, Operation::Allocate(memory.clone()))?;
         return dptr.set(memory.address());
     }

@@ -85,7 +85,8 @@ impl Advice {
                     let who = ordinal(at);
                     if !settings.accessed_by.contains(&who) {
                         settings.accessed_by.push(who);
-                        settings.accessed_by.sort_unstable();
+                        // Devices, and behind them the host, which is -1.
+                        settings.accessed_by.sort_unstable_by_key(|&who| who as u32);
                     }
                 }
                 Said::Advised(A::UNSET_ACCESSED_BY, at) => {
@@ -128,7 +129,7 @@ impl Advice {
         self.common(range, |settings| settings.prefetched)
     }
 
-    /// Who was said to access all of a range: devices, and -1 for the host.
+    /// Who was said to access all of a range: devices, and last -1 for the host.
     pub fn accessed_by(&self, range: Range<u64>) -> Vec<CUdevice> {
         let pages = Self::pages(range);
         let first = self.stretches.range(..=pages.start).next_back();
@@ -171,7 +172,7 @@ mod tests {
         advice.say(all.clone(), Said::Advised(set, DEVICE));
         advice.say(0x1f000..0x20000, Said::Advised(set, HOST));
         assert_eq!(advice.accessed_by(all.clone()), [0]);
-        assert_eq!(advice.accessed_by(0x1f800..0x1f900), [-1, 0]);
+        assert_eq!(advice.accessed_by(0x1f800..0x1f900), [0, -1]);
         advice.say(all.clone(), Said::Prefetched(HOST));
         assert_eq!(advice.prefetched(all.clone()), Some(HOST));
         advice.say(0x10000..0x10001, Said::Prefetched(DEVICE));

@@ -5,12 +5,12 @@
 //! graph ends again, or one of another graph, or `cuMemFree` (CUDA C++ Programming Guide, "Graph Memory Nodes").
 
 use crate::boundary::Result;
-use crate::core::context::State;
+use crate::core::device::Device;
 use crate::core::status::IntoCuda;
 use cuda_abi::{CUgraphMem_attribute, CUresult};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use vulkan::{Allocation, MemoryKind};
 
@@ -19,6 +19,8 @@ pub struct GraphMemory {
     allocation: Allocation,
     /// The ordinal of its device.
     device: i32,
+    /// Whether a launch has used it.
+    is_used: AtomicBool,
 }
 
 /// What launched graphs have allocated and nobody has freed yet, by address.
@@ -27,7 +29,9 @@ static LIVE: Mutex<BTreeMap<u64, Arc<GraphMemory>>> = Mutex::new(BTreeMap::new()
 /// The addresses of all nodes' memory, and whether the graph that allocates it frees it as well.
 static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
 
-/// Bytes of all nodes' memory and of what is live, with the most there has been, over all devices.
+/// Bytes of all nodes' memory and of what launches have used of it, with the most there has been, over all devices. It is used
+/// until its last graph is destroyed, as it is mapped in CUDA (Programming Guide, "Physical Memory Footprint"); who frees it lets others
+/// have it and unmaps nothing.
 static RESERVED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 static USED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
@@ -37,15 +41,16 @@ fn add([current, high]: &[AtomicU64; 2], bytes: u64) {
 }
 
 impl GraphMemory {
-    /// Memory for a node.
+    /// Memory for a node, of a device of which no context needs to be open.
     ///
     /// # Errors
-    /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`.
-    pub fn allocate(state: &State, size: usize) -> Result<Arc<Self>> {
+    /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`, those of opening the device.
+    pub fn allocate(device: &Device, size: usize) -> Result<Arc<Self>> {
         if size == 0 {
             return Err(CUresult::INVALID_VALUE);
         }
-        let allocation = state
+        let allocation = device
+            .open()?
             .vulkan
             .allocate(size as u64, MemoryKind::Device)
             .cuda()?;
@@ -53,7 +58,8 @@ impl GraphMemory {
         KNOWN.lock().insert(allocation.address(), false);
         Ok(Arc::new(Self {
             allocation,
-            device: state.device.ordinal,
+            device: device.ordinal,
+            is_used: AtomicBool::new(false),
         }))
     }
 
@@ -74,11 +80,10 @@ impl GraphMemory {
 
     /// Makes it an allocation of the application's; says whether it was none.
     pub fn begin(self: &Arc<Self>) -> bool {
-        let new = LIVE.lock().insert(self.address(), self.clone()).is_none();
-        if new {
+        if !self.is_used.swap(true, Ordering::Relaxed) {
             add(&USED, self.size());
         }
-        new
+        LIVE.lock().insert(self.address(), self.clone()).is_none()
     }
 
     /// Whether it is an allocation of the application's.
@@ -91,6 +96,9 @@ impl Drop for GraphMemory {
     fn drop(&mut self) {
         KNOWN.lock().remove(&self.address());
         RESERVED[0].fetch_sub(self.size(), Ordering::Relaxed);
+        if *self.is_used.get_mut() {
+            USED[0].fetch_sub(self.size(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -115,9 +123,7 @@ pub fn free_node(address: u64, own: bool) -> Result {
 
 /// Ends the live allocation at an address, which goes on existing as long as the result does.
 pub fn end(address: u64) -> Option<Arc<GraphMemory>> {
-    let memory = LIVE.lock().remove(&address)?;
-    USED[0].fetch_sub(memory.size(), Ordering::Relaxed);
-    Some(memory)
+    LIVE.lock().remove(&address)
 }
 
 /// `cuDeviceGetGraphMemAttribute`, over all devices.

@@ -27,6 +27,8 @@ pub struct Memory {
     host: Mutex<BTreeMap<usize, Block>>,
     /// By base address; managed memory that nothing was said about is not here.
     advice: Mutex<BTreeMap<u64, Advice>>,
+    /// `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS` of allocations of which it was set, by base address.
+    synchronous: Mutex<BTreeMap<u64, bool>>,
 }
 
 impl Memory {
@@ -37,6 +39,7 @@ impl Memory {
             device: Mutex::default(),
             host: Mutex::default(),
             advice: Mutex::default(),
+            synchronous: Mutex::default(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Memory {
     /// Takes device or managed memory out; dropping the block frees it once the device is done with it.
     pub fn take(&self, address: u64) -> Option<Block> {
         self.advice.lock().remove(&address);
+        self.synchronous.lock().remove(&address);
         self.device.lock().remove(&address)
     }
 
@@ -75,6 +79,16 @@ impl Memory {
         act(advice
             .entry(found.base)
             .or_insert_with(|| Advice::new(range)))
+    }
+
+    /// What `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS` was set to for what was found.
+    pub fn synchronous(&self, found: &Found) -> Option<bool> {
+        self.synchronous.lock().get(&found.base).copied()
+    }
+
+    /// Sets it.
+    pub fn set_synchronous(&self, found: &Found, value: bool) {
+        self.synchronous.lock().insert(found.base, value);
     }
 
     /// `cuMemHostAlloc`: host memory that the device can reach.
@@ -102,6 +116,7 @@ impl Memory {
 
     /// Takes host memory out that [`Memory::allocate_host`] made.
     pub fn take_host(&self, pointer: usize) -> Option<Block> {
+        self.synchronous.lock().remove(&(pointer as u64));
         let mut host = self.host.lock();
         match host.get(&pointer).map(|block| block.allocation.kind()) {
             Some(MemoryKind::Host) => host.remove(&pointer),

@@ -124,8 +124,14 @@ impl Known {
                 (MemoryKind::Device, _) | (_, None) => return Err(CUresult::INVALID_VALUE),
                 (_, Some(host)) => Value::Long(host as u64 + offset),
             },
-            // Synchronous copies always are, of the device's memory as of the host's, of which it is not told.
-            A::SYNC_MEMOPS => Value::Int(i32::from(!self.is_host())),
+            // Synchronous copies always are, of the device's memory as of the host's, of which it is not told; what was set is kept.
+            A::SYNC_MEMOPS => {
+                let set = self
+                    .state
+                    .as_ref()
+                    .and_then(|s| s.memory.synchronous(&self.found));
+                Value::Int(set.unwrap_or(!self.is_host()).into())
+            }
             A::BUFFER_ID | A::MEMORY_BLOCK_ID => Value::Long(match self.mapped() {
                 Some(mapped) => mapped.memory,
                 None => self.found.base,

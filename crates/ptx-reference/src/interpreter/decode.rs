@@ -358,7 +358,14 @@ impl<'p, 'm> Decoder<'p, 'm> {
                 }
                 Ok(sources)
             }
-            _ => wide(operand),
+            _ => {
+                let mut sources = wide(operand)?;
+                // Of a literal for 128 bits these are the lower half.
+                if let (Some(M::B128), Some(Source::Constant(_))) = (ty, sources.first()) {
+                    sources.push(Source::Constant(0));
+                }
+                Ok(sources)
+            }
         }
     }
 

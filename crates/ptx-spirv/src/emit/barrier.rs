@@ -33,10 +33,7 @@ impl Emitter<'_> {
 
     /// A memory barrier of the instruction's scope.
     pub(super) fn fence(&mut self, i: &Instruction) -> Result<()> {
-        if i.has(Modifier::ProxyTensormap) {
-            return unsupported(i);
-        }
-        // Copies are made at once and by ordinary accesses, so that the proxies are one.
+        // Copies are made at once and by ordinary accesses, those by tensor maps and of the maps as well, so that the proxies are one.
         let workgroup = i.has(Modifier::Cta);
         let scope = self.asm.u32(if workgroup { 2 } else { 1 });
         let semantics = self.asm.u32(FENCE_SEMANTICS);

@@ -712,7 +712,8 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Reads from a function's parameter kept in virtual registers.
+    /// Reads from a function's parameter kept in virtual registers. LLVM reads and writes past the end of those that are shorter than
+    /// their alignment, which ptxas allows: what is read there is nothing in particular, and here 0.
     fn load_parameter_words(
         &mut self,
         d: &Operand,
@@ -722,39 +723,61 @@ impl Emitter<'_> {
         ty: ScalarType,
     ) -> Result<()> {
         let bytes = ty.size().unwrap_or(4);
-        let mut at = offset as u32;
+        let mut at = offset;
         for d in Self::elements(d) {
-            if offset < 0 || at + bytes > size.next_multiple_of(4) {
-                return Err(EmitError::Invalid(
-                    "a parameter read outside its bounds".into(),
-                ));
-            }
-            let word = first + at / 4;
             match bytes {
                 4 => {
-                    let v = self.register(word);
+                    let v = self.parameter_word(first, size, at);
                     self.set(d, v.ty, v.id)?;
                 }
                 8 => {
-                    let (low, high) = (self.register(word), self.register(word + 1));
-                    let (low, high) = (self.cast(low, Type::U32), self.cast(high, Type::U32));
-                    let id = self.join(low, high);
+                    let id = self.parameter_pair(first, size, at);
                     self.set(d, Type::U64, id)?;
                 }
                 1 | 2 => {
-                    let v = self.register(word);
+                    let v = self.parameter_word(first, size, at);
                     let v = self.cast(v, Type::U32);
-                    let shift = self.asm.u32(at % 4 * 8);
+                    let shift = self.asm.u32(at as u32 % 4 * 8);
                     let v = self.asm.op(Op::ShiftRightLogical, Type::U32, &[v, shift]);
                     let part = Type::unsigned(bytes);
                     let v = self.asm.op(Op::UConvert, part, &[v]);
                     self.set_widened(d, part, v, ty.is_signed())?;
                 }
-                _ => return Err(EmitError::Unsupported("a 128-bit parameter".into())),
+                _ => {
+                    let halves = [0, 8].map(|half| self.parameter_pair(first, size, at + half));
+                    let whole = register_type(ty);
+                    let id = self.asm.op(Op::CompositeConstruct, whole, &halves);
+                    self.set(d, whole, id)?;
+                }
             }
-            at += bytes;
+            at += i64::from(bytes);
         }
         Ok(())
+    }
+
+    /// The register of the word at this offset of a parameter.
+    fn parameter_register(first: Register, size: u32, at: i64) -> Option<Register> {
+        (0..i64::from(size.next_multiple_of(4)))
+            .contains(&at)
+            .then(|| first + at as u32 / 4)
+    }
+
+    fn parameter_word(&mut self, first: Register, size: u32, at: i64) -> Value {
+        match Self::parameter_register(first, size, at) {
+            Some(r) => self.register(r),
+            None => Value {
+                id: self.asm.u32(0),
+                ty: Type::U32,
+            },
+        }
+    }
+
+    fn parameter_pair(&mut self, first: Register, size: u32, at: i64) -> Id {
+        let [low, high] = [at, at + 4].map(|at| {
+            let v = self.parameter_word(first, size, at);
+            self.cast(v, Type::U32)
+        });
+        self.join(low, high)
     }
 
     fn store_parameter_words(
@@ -766,36 +789,16 @@ impl Emitter<'_> {
         ty: ScalarType,
     ) -> Result<()> {
         let bytes = ty.size().unwrap_or(4);
-        let mut at = offset as u32;
+        let mut at = offset;
         for v in Self::elements(v) {
-            if offset < 0 || at + bytes > size.next_multiple_of(4) {
-                return Err(EmitError::Invalid(
-                    "a parameter written outside its bounds".into(),
-                ));
-            }
-            let word = first + at / 4;
             match bytes {
                 4 => {
                     let id = self.value(v, Type::U32)?;
-                    self.set_register(word, Value { id, ty: Type::U32 });
+                    self.set_parameter_word(first, size, at, id);
                 }
                 8 => {
                     let id = self.value(v, Type::U64)?;
-                    let (low, high) = self.split(id);
-                    self.set_register(
-                        word,
-                        Value {
-                            id: low,
-                            ty: Type::U32,
-                        },
-                    );
-                    self.set_register(
-                        word + 1,
-                        Value {
-                            id: high,
-                            ty: Type::U32,
-                        },
-                    );
+                    self.set_parameter_pair(first, size, at, id);
                 }
                 1 | 2 => {
                     let part = self.value(v, Type::unsigned(bytes))?;
@@ -806,19 +809,37 @@ impl Emitter<'_> {
                         },
                         Type::U32,
                     );
-                    let old = self.register(word);
+                    let old = self.parameter_word(first, size, at);
                     let old = self.cast(old, Type::U32);
-                    let (shift, bits) = (self.asm.u32(at % 4 * 8), self.asm.u32(bytes * 8));
+                    let (shift, bits) = (self.asm.u32(at as u32 % 4 * 8), self.asm.u32(bytes * 8));
                     let id = self
                         .asm
                         .op(Op::BitFieldInsert, Type::U32, &[old, part, shift, bits]);
-                    self.set_register(word, Value { id, ty: Type::U32 });
+                    self.set_parameter_word(first, size, at, id);
                 }
-                _ => return Err(EmitError::Unsupported("a 128-bit parameter".into())),
+                _ => {
+                    let id = self.value(v, register_type(ty))?;
+                    for half in 0..2 {
+                        let part = self.asm.op(Op::CompositeExtract, Type::U64, &[id, half]);
+                        self.set_parameter_pair(first, size, at + i64::from(half) * 8, part);
+                    }
+                }
             }
-            at += bytes;
+            at += i64::from(bytes);
         }
         Ok(())
+    }
+
+    fn set_parameter_word(&mut self, first: Register, size: u32, at: i64, id: Id) {
+        if let Some(r) = Self::parameter_register(first, size, at) {
+            self.set_register(r, Value { id, ty: Type::U32 });
+        }
+    }
+
+    fn set_parameter_pair(&mut self, first: Register, size: u32, at: i64, id: Id) {
+        let (low, high) = self.split(id);
+        self.set_parameter_word(first, size, at, low);
+        self.set_parameter_word(first, size, at + 4, high);
     }
 
     /// The address of the fault record.

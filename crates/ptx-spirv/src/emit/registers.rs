@@ -340,6 +340,11 @@ impl<'a> Emitter<'a> {
                 let id = self.asm.op(Op::LogicalNot, Type::Bool, &[b]);
                 self.cast(Value { id, ty: Type::Bool }, ty)
             }
+            // A literal has 64 bits, and 0 above them, negative ones as well: so does ptxas.
+            Operand::Integer(bits) if ty.size() == 16 => {
+                let parts = [*bits, 0].map(|half| self.asm.constant(Type::U64, half));
+                self.asm.composite(ty, &parts)
+            }
             Operand::Integer(bits) => match ty {
                 Type::Bool => self.asm.constant(ty, u64::from(*bits != 0)),
                 _ => self.asm.constant(ty, *bits),

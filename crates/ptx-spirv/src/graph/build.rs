@@ -29,6 +29,7 @@ pub fn build<'m>(
             local: FxHashMap::default(),
         },
         stack: Vec::new(),
+        stacks: FxHashMap::default(),
     };
     let (offsets, end) = kernel.parameter_offsets();
     let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
@@ -72,6 +73,8 @@ struct Builder<'m, 'l> {
     graph: Graph<'m>,
     /// Names of the functions being inlined, outermost first.
     stack: Vec<&'m str>,
+    /// Where the stack of each function is that calls itself.
+    stacks: FxHashMap<&'m str, u32>,
 }
 
 impl<'m> Builder<'m, '_> {
@@ -122,6 +125,8 @@ impl<'m> Builder<'m, '_> {
             })?;
         if self.stack.len() > 1 {
             addressed::copy_addressed_parameters(&mut body, function);
+            recursion::unfold(&mut body, function)
+                .map_err(|what| self.unsupported(function.span, what))?;
         }
         let body = Rc::new(body);
         self.bodies.insert(&function.name, body.clone());
@@ -174,6 +179,12 @@ impl<'m> Builder<'m, '_> {
         let mut variables = Vec::with_capacity(body.variables.len());
         for (index, v) in body.variables.iter().enumerate() {
             let place = match v.space {
+                StateSpace::Local if &*v.name == recursion::STACK => {
+                    let known = self.stacks.get(&*function.name).copied();
+                    let offset = known.unwrap_or_else(|| self.allocate_local(v));
+                    self.stacks.insert(&function.name, offset);
+                    Place::Local(offset)
+                }
                 StateSpace::Local => Place::Local(self.allocate_local(v)),
                 StateSpace::Param => self.words(v.size as u32),
                 // One for all calls of the function.

@@ -152,6 +152,54 @@ fn calls() {
     });
 }
 
+#[test]
+fn recursion() {
+    let functions = ".func (.param .b32 y) fib(.param .b32 a) { .reg .b32 t<6>; .reg .pred q; ld.param.b32 t0, [a]; setp.lt.u32 q, t0, 2; @q bra leaf; add.s32 t1, t0, -1;\n\
+        { .param .b32 p0; .param .b32 r0; st.param.b32 [p0], t1; call.uni (r0), fib, (p0); ld.param.b32 t2, [r0]; } add.s32 t3, t0, -2;\n\
+        { .param .b32 p0; .param .b32 r0; st.param.b32 [p0], t3; call.uni (r0), fib, (p0); ld.param.b32 t4, [r0]; } add.u32 t5, t2, t4; st.param.b32 [y], t5; ret;\n\
+        leaf: st.param.b32 [y], t0; ret; }\n\
+        .func (.param .b32 y) down(.param .b32 a) { .reg .b32 t<4>; .reg .pred q; .param .b32 p0; .param .b32 r0; ld.param.b32 t0, [a]; st.param.b32 [y], 1; setp.eq.u32 q, t0, 0; @q ret;\n\
+        shr.u32 t1, t0, 1; st.param.b32 [p0], t1; and.b32 t3, t0, 1; setp.ne.u32 q, t3, 0; mov.b32 t2, 5; @q call (r0), down, (p0); @q ld.param.b32 t2, [r0]; mad.lo.u32 t2, t2, 3, t0; st.param.b32 [y], t2; }\n\
+        .func (.param .b64 y) walk(.param .b64 parent, .param .b32 depth, .param .align 8 .b8 s[16]) { .local .align 8 .b8 depot[16];\n\
+        .reg .b64 SP, SPL, t<6>; .reg .b32 u<6>; .reg .f64 g; .reg .b16 h; .reg .pred q, odd;\n\
+        mov.u64 SPL, depot; cvta.local.u64 SP, SPL; ld.param.b32 u0, [depth]; ld.param.b64 t0, [parent]; st.u32 [t0], u0;\n\
+        and.b32 u1, u0, 1; setp.ne.u32 odd, u1, 0; cvt.rn.f64.u32 g, u0; cvt.u16.u32 h, u0; st.local.u32 [depot+4], u0; mov.u64 t3, 0; setp.eq.u32 q, u0, 0; @q bra done; mov.u32 u2, 0;\n\
+        again: sub.u32 u3, u0, 1; ld.param.b64 t1, [s]; ld.param.b64 t2, [s+8]; add.u64 t1, t1, 1;\n\
+        { .param .b64 p0; .param .b32 p1; .param .align 8 .b8 p2[16]; .param .b64 r0; st.param.b64 [p0], SP; st.param.b32 [p1], u3; st.param.b64 [p2], t1; st.param.b64 [p2+8], t2;\n\
+        call.uni (r0), walk, (p0, p1, p2); ld.param.b64 t4, [r0]; }\n\
+        ld.local.u32 u4, [SPL]; mad.lo.u64 t3, t3, 5, t4; mad.wide.u32 t3, u4, 7, t3; ld.param.b64 t1, [s+8]; add.u64 t3, t3, t1; add.u32 u2, u2, 1; setp.lt.u32 q, u2, 2; @q bra again;\n\
+        ld.local.u32 u4, [depot+4]; mad.wide.u32 t3, u4, 11, t3; @odd add.u64 t3, t3, 100; cvt.rni.u64.f64 t5, g; add.u64 t3, t3, t5; cvt.u64.u16 t5, h; add.u64 t3, t3, t5;\n\
+        done: ld.param.b64 t1, [s]; xor.b64 t3, t3, t1; st.param.b64 [y], t3; ret; }\n---\n";
+    let call = |name: &str, argument: &str| {
+        format!("{{ .param .b32 p0; .param .b32 r0; st.param.b32 [p0], {argument}; call.uni (r0), {name}, (p0); ld.param.b32 r1, [r0]; }}")
+    };
+    let twice = format!(
+        "rem.u32 x, tid, 11; {} st.global.b32 [to], r1; {} st.global.b32 [to+4], r1;",
+        call("fib", "x"),
+        call("fib", "3")
+    );
+    let cases = [
+        case("calls of two kinds", 8, functions, &twice),
+        case(
+            "predicated calls and returns",
+            8,
+            functions,
+            &format!("{} st.global.b32 [to], r1;", call("down", "tid")),
+        ),
+        case(
+            "local variables",
+            16,
+            &format!("{functions}.local .b32 l[2];"),
+            "mov.u64 a, l; cvta.local.u64 a, a; and.b32 x, tid, 3; ld.global.v2.b64 {w0, w1}, [from];\n\
+             { .param .b64 p0; .param .b32 p1; .param .align 8 .b8 p2[16]; .param .b64 r0; st.param.b64 [p0], a; st.param.b32 [p1], x; st.param.v2.b64 [p2], {w0, w1};\n\
+             call (r0), walk, (p0, p1, p2); ld.param.b64 w2, [r0]; } ld.local.u32 r0, [l]; st.global.b64 [to], w2; st.global.b32 [to+8], r0;",
+        ),
+    ];
+    isolated("flow::recursion", || {
+        Bench::open().kernels(&cases, known_differences("flow::recursion"));
+    });
+}
+
 /// A program without branches: random instructions over 8 registers of each kind.
 fn straight(seed: u64) -> Case {
     let mut random = Random(seed * 2 + 1);

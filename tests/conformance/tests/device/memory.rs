@@ -193,6 +193,25 @@ fn loads_of_every_width() {
         "ld.global.b128 v0, [from+16]; st.global.b128 [to], v0; mov.b128 {w0, w1}, v0; add.u64 w0, w0, w1;\n\
          mov.b128 v1, {w1, w0}; st.global.b128 [to+16], v1; ld.global.v2.b64 {w2, w3}, [from+32]; st.global.v2.b64 [to+32], {w3, w2};",
     ));
+    cases.push(case(
+        "literals of 128 bits",
+        32,
+        "",
+        "ld.global.b128 v0, [from]; mov.b128 v0, 0x123456789abcdef0; st.global.b128 [to], v0;\n\
+         ld.global.b128 v1, [from]; mov.b128 v1, -2; st.global.b128 [to+16], v1;",
+    ));
+    // As LLVM passes what is shorter than its alignment; what is read or written past the end is never looked at.
+    cases.push(case(
+        "accesses past the end of a parameter",
+        32,
+        ".func (.param .align 16 .b8 y[12]) next(.param .align 16 .b8 a[12]) {\n\
+         .reg .b32 t<4>; .reg .b64 u; ld.param.v4.b32 {t0, t1, t2, t3}, [a]; ld.param.b64 u, [a+8]; cvt.u32.u64 t3, u;\n\
+         add.u32 t0, t0, 1; add.u32 t1, t1, t3; st.param.v4.b32 [y], {t0, t1, t2, t3}; st.param.b8 [y+16], 1; ret; }\n---\n",
+        "ld.global.v4.b32 {r0, r1, r2, r3}, [from];\n\
+         { .param .align 16 .b8 a0[12]; .param .align 16 .b8 y0[12]; st.param.v4.b32 [a0], {r0, r1, r2, r3};\n\
+         call (y0), next, (a0); ld.param.v4.b32 {r4, r5, r6, r7}, [y0]; }\n\
+         st.global.v2.b32 [to], {r4, r5}; st.global.b32 [to+8], r6;",
+    ));
     isolated("memory::loads_of_every_width", || {
         in_scratch_and_in_windows("memory::loads_of_every_width", &cases);
     });

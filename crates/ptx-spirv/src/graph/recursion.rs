@@ -1,0 +1,703 @@
+//! Functions that call themselves: calls of them are loops over a stack in local memory.
+//!
+//! All calls are inlined, so a function's calls of itself become jumps within its body. An activation is a frame of `stack`, at the
+//! offset `sp`: the number of the call that it waits in, what is read again after that call, and the function's variables in local
+//! memory. Parameters are variables of the body, because an activation has its own; results are those of whoever called first.
+//!
+//! ```text
+//!                                  sp = 0; parameters = those of the call
+//! .func f                      enter:
+//! {                                ...
+//!     ...                          keep registers and parameters at stack[sp]; stack[sp] = 0
+//!     call (r), f, (a);            parameters = a; sp += frame; trap unless there is room
+//!                                  bra enter;
+//!                              back0:
+//!                                  take them back; r = result
+//!     ...                          ...
+//!     ret;                         bra leave;
+//! }                            leave:
+//!                                  if sp == 0: ret
+//!                                  sp -= frame; bra back<stack[sp]>
+//! ```
+//!
+//! Functions that call each other are not unfolded so.
+
+use super::*;
+use ptx::{Predicate, Symbol, Variable};
+use smallvec::smallvec;
+
+/// Bytes of a stack, where as many frames as [`LEAST_DEPTH`] fit.
+const STACK_BYTES: u64 = 8192;
+/// Activations that there is room for in any case.
+const LEAST_DEPTH: u64 = 32;
+/// The name of a stack among a body's variables, which no PTX can have. All places where a function is inlined have one in common:
+/// no two are active at once.
+pub(super) const STACK: &str = "\0stack";
+
+/// Rewrites a function's body if it calls itself.
+///
+/// # Errors
+/// Says what is not supported of such functions.
+pub(super) fn unfold(body: &mut Body, function: &ptx::Function) -> Result<(), String> {
+    let is_own = |i: &Instruction| {
+        i.opcode == Opcode::Call
+            && matches!(i.operands.get(1), Some(Operand::Symbol { symbol, .. })
+                if body.symbols[symbol.0 as usize].name == function.name)
+    };
+    let calls: Vec<usize> = (0..body.statements.len())
+        .filter(|&n| matches!(&body.statements[n], Statement::Instruction(i) if is_own(i)))
+        .collect();
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let formals = function.parameters.iter().chain(&function.results);
+    if formals.clone().any(|v| v.space == StateSpace::Reg) {
+        return Err(format!(
+            "recursive call of {}, whose parameters are registers",
+            function.name
+        ));
+    }
+    Unfolding::new(body, function, calls).run()
+}
+
+struct Unfolding<'a> {
+    body: &'a mut Body,
+    function: &'a ptx::Function,
+    calls: Vec<usize>,
+    /// The result's statements.
+    out: Vec<Statement>,
+    span: ptx::Span,
+    stack: SymbolId,
+    /// Parameters, as variables of the body.
+    parameters: Vec<SymbolId>,
+    results: Vec<SymbolId>,
+    /// Offset of the frame, its address, a place for addresses, one for numbers, one for conditions.
+    sp: RegisterId,
+    at: RegisterId,
+    address: RegisterId,
+    word: RegisterId,
+    flag: RegisterId,
+    /// Where a frame's variables end, and the whole frame, bytes.
+    frame: u64,
+    end: u64,
+}
+
+impl<'a> Unfolding<'a> {
+    fn new(body: &'a mut Body, function: &'a ptx::Function, calls: Vec<usize>) -> Self {
+        let stack = variable(
+            body,
+            Variable {
+                name: STACK.into(),
+                space: StateSpace::Local,
+                linkage: ptx::Linkage::Internal,
+                element: Some(Modifier::B8),
+                opaque: None,
+                align: 16,
+                size: 0,
+                is_array: true,
+                initializer: Vec::new(),
+                span: function.span,
+            },
+        );
+        let mut register = |ty| {
+            body.registers.push(ty);
+            RegisterId(body.registers.len() as u32 - 1)
+        };
+        Self {
+            stack,
+            sp: register(Modifier::B32),
+            at: register(Modifier::B64),
+            address: register(Modifier::B64),
+            word: register(Modifier::B32),
+            flag: register(Modifier::Pred),
+            parameters: Vec::new(),
+            results: Vec::new(),
+            out: Vec::new(),
+            span: function.span,
+            // The number of the call comes first.
+            frame: 16,
+            end: 0,
+            body,
+            function,
+            calls,
+        }
+    }
+
+    fn run(mut self) -> Result<(), String> {
+        let live = live_after(self.body, &self.calls);
+        let locals = self.place_locals();
+        self.formals();
+        let enter = self.label("enter");
+        let leave = self.label("leave");
+        self.emit(
+            Opcode::Mov,
+            &[Modifier::U32],
+            [Operand::Register(self.sp), Operand::Integer(0)],
+        );
+        for n in 0..self.parameters.len() {
+            let (from, to) = (
+                self.symbol(SymbolKind::Parameter(n as u32)),
+                self.parameters[n],
+            );
+            self.copy(from, to, &self.function.parameters[n]);
+        }
+        self.out.push(Statement::Label(enter));
+        let statements = std::mem::take(&mut self.body.statements);
+        let mut returns = Vec::new();
+        // The depth is known when all frames are: until then it is where this instruction is.
+        let mut checks = Vec::new();
+        for (n, statement) in statements.into_iter().enumerate() {
+            let Statement::Instruction(mut i) = statement else {
+                self.out.push(statement);
+                continue;
+            };
+            self.span = i.span;
+            if let Some(call) = self.calls.iter().position(|&c| c == n) {
+                let back = self.label("back");
+                returns.push(back);
+                self.call(call as u64, &i, &live[call], [enter, back], &mut checks)?;
+                continue;
+            }
+            match i.opcode {
+                Opcode::Ret => {
+                    i.opcode = Opcode::Bra;
+                    i.modifiers.clear();
+                    i.operands = smallvec![Operand::Label(leave)];
+                    self.out.push(Statement::Instruction(i));
+                }
+                _ => self.instruction(i, &locals)?,
+            }
+        }
+        self.out.push(Statement::Label(leave));
+        self.set_flag(Modifier::Eq, self.sp, 0);
+        self.emit(Opcode::Ret, &[], []);
+        self.predicate(false);
+        let frame = self.end.next_multiple_of(16);
+        let depth = (STACK_BYTES / frame).max(LEAST_DEPTH);
+        self.add_to_sp(frame.wrapping_neg());
+        self.locate();
+        self.access(Opcode::Ld, Modifier::B32, self.word, 0);
+        for (call, back) in returns.iter().enumerate() {
+            self.set_flag(Modifier::Eq, self.word, call as u64);
+            self.emit(Opcode::Bra, &[], [Operand::Label(*back)]);
+            self.predicate(false);
+        }
+        self.emit(Opcode::Trap, &[], []);
+        for [add, check] in checks {
+            for (at, value) in [(add, frame), (check, frame * (depth - 1))] {
+                if let Statement::Instruction(i) = &mut self.out[at] {
+                    i.operands[2] = Operand::Integer(value);
+                }
+            }
+        }
+        let SymbolKind::Local(n) = self.body.symbols[self.stack.0 as usize].kind else {
+            unreachable!("a stack is a variable of the body");
+        };
+        self.body.variables[n as usize].size = frame * depth;
+        self.body.statements = self.out;
+        Ok(())
+    }
+
+    /// The offset in the frame of each variable in local memory.
+    fn place_locals(&mut self) -> FxHashMap<SymbolId, u64> {
+        let mut locals = FxHashMap::default();
+        for (n, symbol) in self.body.symbols.iter().enumerate() {
+            let SymbolKind::Local(v) = symbol.kind else {
+                continue;
+            };
+            let v = &mut self.body.variables[v as usize];
+            if v.space == StateSpace::Local && &*v.name != STACK {
+                let offset = self.frame.next_multiple_of(u64::from(v.align.max(1)));
+                self.frame = offset + v.size;
+                locals.insert(SymbolId(n as u32), offset);
+                // Nothing is in its old place.
+                v.size = 0;
+            }
+        }
+        locals
+    }
+
+    /// Makes the parameters variables of the body.
+    fn formals(&mut self) {
+        let function = self.function;
+        for (n, parameter) in function.parameters.iter().enumerate() {
+            let kind = SymbolKind::Parameter(n as u32);
+            let new = variable(
+                self.body,
+                Variable {
+                    space: StateSpace::Param,
+                    ..parameter.clone()
+                },
+            );
+            let to = self.body.symbols[new.0 as usize].kind;
+            for symbol in &mut self.body.symbols {
+                if symbol.kind == kind {
+                    symbol.kind = to;
+                }
+            }
+            self.parameters.push(new);
+        }
+        for n in 0..function.results.len() as u32 {
+            let symbol = self.symbol(SymbolKind::Result(n));
+            self.results.push(symbol);
+        }
+    }
+
+    fn symbol(&mut self, kind: SymbolKind) -> SymbolId {
+        let formal = match kind {
+            SymbolKind::Result(n) => &self.function.results[n as usize],
+            SymbolKind::Parameter(n) => &self.function.parameters[n as usize],
+            _ => unreachable!("only formals have symbols of their own"),
+        };
+        self.body.symbols.push(Symbol {
+            name: formal.name.clone(),
+            kind,
+        });
+        SymbolId(self.body.symbols.len() as u32 - 1)
+    }
+
+    fn label(&mut self, name: &str) -> LabelId {
+        self.body.labels.push(name.into());
+        LabelId(self.body.labels.len() as u32 - 1)
+    }
+
+    fn register(&mut self, ty: Modifier) -> RegisterId {
+        self.body.registers.push(ty);
+        RegisterId(self.body.registers.len() as u32 - 1)
+    }
+
+    fn emit(
+        &mut self,
+        opcode: Opcode,
+        modifiers: &[Modifier],
+        operands: impl IntoIterator<Item = Operand>,
+    ) {
+        self.out.push(Statement::Instruction(Instruction {
+            predicate: None,
+            opcode,
+            modifiers: modifiers.iter().copied().collect(),
+            operands: operands.into_iter().collect(),
+            parts: None,
+            span: self.span,
+        }));
+    }
+
+    /// Makes the last instruction depend on the flag.
+    fn predicate(&mut self, negated: bool) {
+        if let Some(Statement::Instruction(i)) = self.out.last_mut() {
+            i.predicate = Some(Predicate {
+                register: self.flag,
+                negated,
+            });
+        }
+    }
+
+    fn set_flag(&mut self, comparison: Modifier, a: RegisterId, b: u64) {
+        self.emit(
+            Opcode::Setp,
+            &[comparison, Modifier::U32],
+            [
+                Operand::Register(self.flag),
+                Operand::Register(a),
+                Operand::Integer(b),
+            ],
+        );
+    }
+
+    fn add_to_sp(&mut self, bytes: u64) {
+        self.emit(
+            Opcode::Add,
+            &[Modifier::U32],
+            [
+                Operand::Register(self.sp),
+                Operand::Register(self.sp),
+                Operand::Integer(bytes),
+            ],
+        );
+    }
+
+    /// Computes the frame's address.
+    fn locate(&mut self) {
+        self.emit(
+            Opcode::Mov,
+            &[Modifier::U64],
+            [
+                Operand::Register(self.address),
+                Operand::Symbol {
+                    symbol: self.stack,
+                    offset: 0,
+                },
+            ],
+        );
+        self.emit(
+            Opcode::Cvt,
+            &[Modifier::U64, Modifier::U32],
+            [Operand::Register(self.at), Operand::Register(self.sp)],
+        );
+        self.emit(
+            Opcode::Add,
+            &[Modifier::U64],
+            [
+                Operand::Register(self.at),
+                Operand::Register(self.at),
+                Operand::Register(self.address),
+            ],
+        );
+    }
+
+    /// Loads or stores a word of the frame.
+    fn access(&mut self, opcode: Opcode, ty: Modifier, register: RegisterId, offset: u64) {
+        let address = Operand::Address {
+            base: AddressBase::Register(self.at),
+            offset: offset as i64,
+        };
+        let value = Operand::Register(register);
+        let operands = match opcode {
+            Opcode::Ld => [value, address],
+            _ => [address, value],
+        };
+        self.emit(opcode, &[Modifier::Local, ty], operands);
+    }
+
+    /// Loads or stores a part of a parameter.
+    fn parameter(
+        &mut self,
+        opcode: Opcode,
+        ty: Modifier,
+        register: RegisterId,
+        of: SymbolId,
+        offset: u64,
+    ) {
+        let address = Operand::Address {
+            base: AddressBase::Symbol(of),
+            offset: offset as i64,
+        };
+        let value = Operand::Register(register);
+        let operands = match opcode {
+            Opcode::Ld => [value, address],
+            _ => [address, value],
+        };
+        self.emit(opcode, &[Modifier::Param, ty], operands);
+    }
+
+    /// Copies a parameter's words.
+    fn copy(&mut self, from: SymbolId, to: SymbolId, shape: &Variable) {
+        for at in (0..shape.size).step_by(4) {
+            let word = self.register(Modifier::B32);
+            self.parameter(Opcode::Ld, Modifier::B32, word, from, at);
+            self.parameter(Opcode::St, Modifier::B32, word, to, at);
+        }
+    }
+
+    /// An instruction of the function's own, with its local variables where they are now.
+    fn instruction(
+        &mut self,
+        mut i: Instruction,
+        locals: &FxHashMap<SymbolId, u64>,
+    ) -> Result<(), String> {
+        let mut moved = false;
+        for o in &mut i.operands {
+            match o {
+                Operand::Address {
+                    base: base @ AddressBase::Symbol(_),
+                    offset,
+                } => {
+                    let AddressBase::Symbol(symbol) = *base else {
+                        continue;
+                    };
+                    if let Some(&place) = locals.get(&symbol) {
+                        *base = AddressBase::Register(self.at);
+                        *offset += place as i64;
+                        moved = true;
+                    }
+                }
+                Operand::Symbol { symbol, offset } => {
+                    let Some(&place) = locals.get(symbol) else {
+                        continue;
+                    };
+                    if i.opcode != Opcode::Mov || i.predicate.is_some() {
+                        return Err(format!(
+                            "{} of a local variable of {}, which calls itself",
+                            i.opcode.text(),
+                            self.function.name
+                        ));
+                    }
+                    let bytes = place.wrapping_add(*offset as u64);
+                    self.locate();
+                    let ty = match i.types().next_back().and_then(Modifier::size) {
+                        Some(4) => {
+                            // A 32-bit local address.
+                            self.emit(
+                                Opcode::Cvt,
+                                &[Modifier::U32, Modifier::U64],
+                                [Operand::Register(self.word), Operand::Register(self.at)],
+                            );
+                            (Modifier::U32, self.word)
+                        }
+                        _ => (Modifier::U64, self.at),
+                    };
+                    let to = i.operands[0].clone();
+                    self.emit(
+                        Opcode::Add,
+                        &[ty.0],
+                        [to, Operand::Register(ty.1), Operand::Integer(bytes)],
+                    );
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        if moved {
+            self.locate();
+        }
+        self.out.push(Statement::Instruction(i));
+        Ok(())
+    }
+
+    /// A call of the function itself. `checks` gets where the frame's size and the stack's are needed.
+    fn call(
+        &mut self,
+        number: u64,
+        i: &Instruction,
+        live: &[RegisterId],
+        [enter, back]: [LabelId; 2],
+        checks: &mut Vec<[usize; 2]>,
+    ) -> Result<(), String> {
+        let (Some(Operand::List(results)), Some(Operand::List(arguments))) =
+            (i.operands.first(), i.operands.get(2))
+        else {
+            return Err("a recursive call of another form".into());
+        };
+        let symbols = |list: &[Operand]| -> Option<Vec<Option<SymbolId>>> {
+            list.iter()
+                .map(|o| match o {
+                    Operand::Symbol { symbol, .. } => Some(Some(*symbol)),
+                    Operand::Sink => Some(None),
+                    _ => None,
+                })
+                .collect()
+        };
+        let (Some(results), Some(arguments)) = (symbols(results), symbols(arguments)) else {
+            return Err("a recursive call with operands that are no parameters".into());
+        };
+        let function = self.function;
+        if arguments.len() != function.parameters.len() || results.len() > function.results.len() {
+            return Err("a recursive call with the wrong number of operands".into());
+        }
+        let after = self.label("after");
+        if let Some(p) = i.predicate {
+            self.emit(Opcode::Bra, &[], [Operand::Label(after)]);
+            if let Some(Statement::Instruction(branch)) = self.out.last_mut() {
+                branch.predicate = Some(Predicate {
+                    negated: !p.negated,
+                    ..p
+                });
+            }
+        }
+        // What is kept is kept in the frame's end, anew for each call.
+        let mut end = self.frame;
+        let mut kept: Vec<(RegisterId, u64)> = Vec::new();
+        for &register in live {
+            let size = width(self.body.registers[register.0 as usize]);
+            end = end.next_multiple_of(size) + size;
+            kept.push((register, end - size));
+        }
+        let mut words = Vec::new();
+        for (n, parameter) in function.parameters.iter().enumerate() {
+            for at in (0..parameter.size).step_by(4) {
+                end = end.next_multiple_of(4) + 4;
+                words.push((self.parameters[n], at, end - 4));
+            }
+        }
+        self.end = self.end.max(end);
+        self.locate();
+        self.emit(
+            Opcode::Mov,
+            &[Modifier::U32],
+            [Operand::Register(self.word), Operand::Integer(number)],
+        );
+        self.access(Opcode::St, Modifier::B32, self.word, 0);
+        for &(register, at) in &kept {
+            match self.body.registers[register.0 as usize] {
+                Modifier::Pred => {
+                    self.emit(
+                        Opcode::Selp,
+                        &[Modifier::B32],
+                        [
+                            Operand::Register(self.word),
+                            Operand::Integer(1),
+                            Operand::Integer(0),
+                            Operand::Register(register),
+                        ],
+                    );
+                    self.access(Opcode::St, Modifier::B32, self.word, at);
+                }
+                ty => self.access(Opcode::St, bits(ty), register, at),
+            }
+        }
+        for &(parameter, of, at) in &words {
+            self.parameter(Opcode::Ld, Modifier::B32, self.word, parameter, of);
+            self.access(Opcode::St, Modifier::B32, self.word, at);
+        }
+        for (n, from) in arguments.into_iter().enumerate() {
+            let Some(from) = from else {
+                return Err("a recursive call with operands that are no parameters".into());
+            };
+            self.copy(from, self.parameters[n], &function.parameters[n]);
+        }
+        let add = self.out.len();
+        self.add_to_sp(0);
+        let check = self.out.len();
+        self.set_flag(Modifier::Gt, self.sp, 0);
+        self.emit(Opcode::Trap, &[], []);
+        self.predicate(false);
+        checks.push([add, check]);
+        self.emit(Opcode::Bra, &[], [Operand::Label(enter)]);
+
+        // Whoever comes back has the frame's address.
+        self.out.push(Statement::Label(back));
+        for &(register, at) in &kept {
+            match self.body.registers[register.0 as usize] {
+                Modifier::Pred => {
+                    self.access(Opcode::Ld, Modifier::B32, self.word, at);
+                    self.emit(
+                        Opcode::Setp,
+                        &[Modifier::Ne, Modifier::U32],
+                        [
+                            Operand::Register(register),
+                            Operand::Register(self.word),
+                            Operand::Integer(0),
+                        ],
+                    );
+                }
+                ty => self.access(Opcode::Ld, bits(ty), register, at),
+            }
+        }
+        for &(parameter, of, at) in &words {
+            self.access(Opcode::Ld, Modifier::B32, self.word, at);
+            self.parameter(Opcode::St, Modifier::B32, self.word, parameter, of);
+        }
+        for (n, to) in results.into_iter().enumerate() {
+            if let Some(to) = to {
+                self.copy(self.results[n], to, &function.results[n]);
+            }
+        }
+        self.out.push(Statement::Label(after));
+        Ok(())
+    }
+}
+
+/// Adds a variable to a body, with a symbol.
+fn variable(body: &mut Body, variable: Variable) -> SymbolId {
+    body.symbols.push(Symbol {
+        name: variable.name.clone(),
+        kind: SymbolKind::Local(body.variables.len() as u32),
+    });
+    body.variables.push(variable);
+    SymbolId(body.symbols.len() as u32 - 1)
+}
+
+/// Bytes of a register in a frame.
+fn width(ty: Modifier) -> u64 {
+    ty.size().map_or(4, |size| u64::from(size.max(2)))
+}
+
+/// The type by which a register is kept.
+fn bits(ty: Modifier) -> Modifier {
+    match width(ty) {
+        2 => Modifier::B16,
+        4 => Modifier::B32,
+        8 => Modifier::B64,
+        _ => Modifier::B128,
+    }
+}
+
+/// The registers that are read after each of some statements, before they are written.
+fn live_after(body: &Body, statements: &[usize]) -> Vec<Vec<RegisterId>> {
+    let count = body.statements.len();
+    let words = body.registers.len().div_ceil(64);
+    let mut labels = vec![count; body.labels.len()];
+    for (n, statement) in body.statements.iter().enumerate() {
+        if let Statement::Label(label) = statement {
+            labels[label.0 as usize] = n;
+        }
+    }
+    // What is live before each statement, and at the end.
+    let mut live = vec![vec![0u64; words]; count + 1];
+    let after = |live: &[Vec<u64>], n: usize| {
+        let mut set = vec![0u64; words];
+        let mut join = |to: usize| {
+            for (s, l) in set.iter_mut().zip(&live[to]) {
+                *s |= l;
+            }
+        };
+        let Statement::Instruction(i) = &body.statements[n] else {
+            join(n + 1);
+            return set;
+        };
+        let goes_on = i.predicate.is_some()
+            || !matches!(
+                i.opcode,
+                Opcode::Bra | Opcode::Brx | Opcode::Ret | Opcode::Exit | Opcode::Trap
+            );
+        if goes_on {
+            join(n + 1);
+        }
+        for o in &i.operands {
+            match o {
+                Operand::Label(label) => join(labels[label.0 as usize]),
+                Operand::BranchTargets(table) => {
+                    for label in &body.branch_targets[*table as usize] {
+                        join(labels[label.0 as usize]);
+                    }
+                }
+                _ => {}
+            }
+        }
+        set
+    };
+    loop {
+        let mut changed = false;
+        for n in (0..count).rev() {
+            let mut set = after(&live, n);
+            if let Statement::Instruction(i) = &body.statements[n] {
+                let written = match i.opcode {
+                    Opcode::Call => 0,
+                    _ => destinations(i),
+                };
+                if i.predicate.is_none() {
+                    for o in i.operands.iter().take(written) {
+                        operand_registers(o, &mut |r| {
+                            set[r.0 as usize / 64] &= !(1 << (r.0 % 64));
+                        });
+                    }
+                }
+                let mut read = |r: RegisterId| set[r.0 as usize / 64] |= 1 << (r.0 % 64);
+                for o in i.operands.iter().skip(written) {
+                    operand_registers(o, &mut read);
+                }
+                if let Some(p) = i.predicate {
+                    read(p.register);
+                }
+            }
+            if set != live[n] {
+                live[n] = set;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    statements
+        .iter()
+        .map(|&n| {
+            let set = after(&live, n);
+            (0..body.registers.len() as u32)
+                .filter(|r| !body.module_registers.contains(r))
+                .filter(|r| set[*r as usize / 64] >> (r % 64) & 1 != 0)
+                .map(RegisterId)
+                .collect()
+        })
+        .collect()
+}
