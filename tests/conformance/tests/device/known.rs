@@ -93,7 +93,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         device: CUDA,
-        test: "memory::copies",
+        test: "memory::copies_to_a_cluster",
         form: "cp.async.bulk to the blocks of a cluster",
         reason: "a block that the cluster does not have is an illegal instruction",
     },

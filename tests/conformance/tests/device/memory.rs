@@ -444,10 +444,25 @@ fn variables_and_addresses() {
     });
 }
 
+/// `x` is the thread's own 64 bytes of shared memory, with something in them.
+const OWN_PLACE: &str = "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y; st.shared.v4.b32 [x], {tid, tid, tid, tid};\n";
+
+/// A copy of 4096 bytes into the block's shared memory, for which `m` is waited.
+fn bulk_copy() -> String {
+    format!(
+        "{OWN_PLACE}bar.sync 0; setp.ne.u32 p, tid, 0; @p bra wait;\n\
+         mbarrier.init.shared.b64 [m], 1; fence.mbarrier_init.release.cluster; mbarrier.arrive.expect_tx.shared.b64 _, [m], 4096;\n\
+         cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s], [from], 4096, [m];\nwait: bar.sync 0;\n\
+         again: mbarrier.try_wait.parity.shared.b64 q, [m], 0; @!q bra again;\n\
+         xor.b32 y, tid, 3; shl.b32 y, y, 6; mov.u32 x, s; add.u32 x, x, y;\n\
+         ld.shared.v4.b32 {{r0, r1, r2, r3}}, [x+32]; st.global.v4.b32 [to], {{r0, r1, r2, r3}};"
+    )
+}
+
 #[test]
 fn copies() {
     let shared = ".shared .align 16 .b8 s[4096];";
-    let place = "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y; st.shared.v4.b32 [x], {tid, tid, tid, tid};\n";
+    let place = OWN_PLACE;
     let back = "cp.async.commit_group; cp.async.wait_group 0; ld.shared.v4.b32 {r0, r1, r2, r3}, [x]; st.global.v4.b32 [to], {r0, r1, r2, r3};";
     let mut cases = Vec::new();
     for size in [4, 8, 16] {
@@ -460,21 +475,21 @@ fn copies() {
             cases.push(case(&format!("cp.async {size}{name}"), 16, shared, &text));
         }
     }
-    let bulk = format!(
-        "{place}bar.sync 0; setp.ne.u32 p, tid, 0; @p bra wait;\n\
-         mbarrier.init.shared.b64 [m], 1; fence.mbarrier_init.release.cluster; mbarrier.arrive.expect_tx.shared.b64 _, [m], 4096;\n\
-         cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s], [from], 4096, [m];\nwait: bar.sync 0;\n\
-         again: mbarrier.try_wait.parity.shared.b64 q, [m], 0; @!q bra again;\n\
-         xor.b32 y, tid, 3; shl.b32 y, y, 6; mov.u32 x, s; add.u32 x, x, y;\n\
-         ld.shared.v4.b32 {{r0, r1, r2, r3}}, [x+32]; st.global.v4.b32 [to], {{r0, r1, r2, r3}};"
-    );
     cases.push(case(
         "cp.async.bulk",
         16,
         ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m;",
-        &bulk,
+        &bulk_copy(),
     ));
-    // To the blocks of a cluster, of which there is one: the second copy is to no block.
+    isolated("memory::copies", || {
+        Bench::open().kernels(&cases, known_differences("memory::copies"));
+    });
+}
+
+/// Copies to the blocks of a cluster, of which there is one: the second copy is to no block. Where that is an illegal
+/// instruction, nothing else runs afterwards.
+#[test]
+fn copies_to_a_cluster() {
     let copy = "complete_tx::bytes [s], [from], 4096, [m];";
     let with_blocks = |blocks: &str| {
         format!("complete_tx::bytes.multicast::cluster [s], [from], 4096, [m], {blocks};")
@@ -484,17 +499,18 @@ fn copies() {
         "{} cp.async.bulk.shared::cluster.global.mbarrier::{other}",
         with_blocks("h0")
     );
-    cases.push(case(
+    let cases = [case(
         "cp.async.bulk to the blocks of a cluster",
         16,
         ".shared .align 16 .b8 s[4096]; .shared .align 8 .b64 m;",
         &format!(
             "mov.u16 h0, 1; mov.u16 h1, 2;\n{}",
-            bulk.replace(copy, &both)
+            bulk_copy().replace(copy, &both)
         ),
-    ));
-    isolated("memory::copies", || {
-        Bench::open().kernels(&cases, known_differences("memory::copies"));
+    )];
+    let name = "memory::copies_to_a_cluster";
+    isolated(name, || {
+        Bench::open().kernels(&cases, known_differences(name));
     });
 }
 

@@ -77,7 +77,7 @@ fn cases() -> Vec<Case> {
             ".func (.param .b32 result) element(.param .align 8 .b8 all[20], .param .b32 n) {\n\
              .reg .u64 at, of; .reg .u32 v, w, k; .reg .u64 wide; mov.b64 of, all; ld.param.u32 k, [n]; and.b32 k, k, 3;\n\
              mul.wide.u32 at, k, 4; add.u64 at, at, of; ld.param.u32 v, [at+4]; ld.param.u16 w, [of+2]; mad.lo.u32 v, v, 5, w;\n\
-             cvta.param.u64 of, of; ld.u64 wide, [of+8]; cvt.u32.u64 w, wide; add.u32 v, v, w; ld.param.u8 w, [all+17]; add.u32 v, v, w;\n\
+             ld.param.u64 wide, [of+8]; cvt.u32.u64 w, wide; add.u32 v, v, w; ld.param.u8 w, [all+17]; add.u32 v, v, w;\n\
              st.param.b32 [result], v; ret; }\n---\n",
             "mov.u32 r9, 0; mov.u32 r8, 0; again: { .param .align 8 .b8 given[20]; .param .b32 number; .param .b32 got;\n\
              st.param.b32 [given], r0; st.param.b32 [given+4], r1; st.param.v2.b32 [given+8], {r2, r3}; st.param.b32 [given+16], r0;\n\
