@@ -361,6 +361,24 @@ fn a_trap_is_a_failed_launch() {
 }
 
 #[test]
+fn recursion_without_end_is_a_failed_launch() {
+    in_logging_child(
+        "recursion_without_end_is_a_failed_launch",
+        &[],
+        &["trap"],
+        || {
+            sticks(
+                &format!(
+                    "{HEAD}.func f() {{ call.uni f, (); ret; }}\n\
+                     .visible .entry fault() {{ call.uni f, (); ret; }}\n"
+                ),
+                CUresult::LAUNCH_FAILED,
+            );
+        },
+    );
+}
+
+#[test]
 fn a_failed_assertion_is_an_assert() {
     in_logging_child("a_failed_assertion_is_an_assert", &[], &["assert"], || {
         let text = |name: &str, text: &str| {
