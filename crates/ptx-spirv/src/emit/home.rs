@@ -6,6 +6,7 @@
 
 use super::entry::Push;
 use super::*;
+use std::borrow::Cow;
 
 /// The array.
 #[derive(Default)]
@@ -31,6 +32,22 @@ pub(super) struct Zeros {
 
 /// Ids during which a value is recent: some hundred instructions.
 const RECENT: Id = 500;
+
+/// Words a lane where kernels that multiply halves through workgroup memory keep no registers in memory, at the first try. So
+/// few are left beside the addresses of the array, each four instructions and as many registers, that Mesa's compiler
+/// for Intel is five times as fast with spills of its own (docs/benchmarks.md). Where it gives up, the next try has fewer.
+const SPILLED_BY_DRIVER: u32 = 32;
+
+/// The device as far as a kernel is concerned that does or does not multiply halves through workgroup memory.
+pub(super) fn target(target: &Target, halves_in_memory: bool) -> Cow<'_, Target> {
+    match halves_in_memory && target.registers == SPILLED_BY_DRIVER {
+        true => Cow::Owned(Target {
+            registers: 0,
+            ..target.clone()
+        }),
+        false => Cow::Borrowed(target),
+    }
+}
 
 /// Chooses the registers that are kept in memory.
 pub(super) fn place(
@@ -171,5 +188,23 @@ impl Emitter<'_> {
             let pointer = self.home(word + n as u32);
             self.asm.void(Op::Store, &[pointer, id]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_spill_for_products_of_halves_where_words_are_few() {
+        let with = |registers| Target {
+            registers,
+            ..Target::xe2()
+        };
+        let left = |registers, halves| target(&with(registers), halves).registers;
+        assert_eq!(left(32, true), 0);
+        assert_eq!(left(32, false), 32);
+        // More words, and the next try with half of these.
+        assert_eq!([left(64, true), left(16, true)], [64, 16]);
     }
 }

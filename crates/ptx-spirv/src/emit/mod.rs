@@ -247,9 +247,10 @@ pub(crate) fn emit(
     info: KernelInfo,
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
+    let halves_in_memory = cooperative_memory::multiplies_halves(graph, &info);
+    let target = &home::target(target, halves_in_memory);
     let mut storage = place_registers(graph, structured);
     let homes = home::place(graph, target, &info, &mut storage);
-    let halves_in_memory = cooperative_memory::multiplies_halves(graph, &info);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
