@@ -345,31 +345,17 @@ impl<'a> Unfolding<'a> {
         );
     }
 
-    /// Loads or stores a word of the frame.
-    fn access(&mut self, opcode: Opcode, ty: Modifier, register: RegisterId, offset: u64) {
-        let address = Operand::Address {
-            base: AddressBase::Register(self.at),
-            offset: offset as i64,
-        };
-        let value = Operand::Register(register);
-        let operands = match opcode {
-            Opcode::Ld => [value, address],
-            _ => [address, value],
-        };
-        self.emit(opcode, &[Modifier::Local, ty], operands);
-    }
-
-    /// Loads or stores a part of a parameter.
-    fn parameter(
+    /// Loads or stores a register.
+    fn transfer(
         &mut self,
         opcode: Opcode,
-        ty: Modifier,
+        types: [Modifier; 2],
         register: RegisterId,
-        of: SymbolId,
+        base: AddressBase,
         offset: u64,
     ) {
         let address = Operand::Address {
-            base: AddressBase::Symbol(of),
+            base,
             offset: offset as i64,
         };
         let value = Operand::Register(register);
@@ -377,15 +363,27 @@ impl<'a> Unfolding<'a> {
             Opcode::Ld => [value, address],
             _ => [address, value],
         };
-        self.emit(opcode, &[Modifier::Param, ty], operands);
+        self.emit(opcode, &types, operands);
+    }
+
+    /// Loads or stores a word of the frame.
+    fn access(&mut self, opcode: Opcode, ty: Modifier, register: RegisterId, offset: u64) {
+        let base = AddressBase::Register(self.at);
+        self.transfer(opcode, [Modifier::Local, ty], register, base, offset);
+    }
+
+    /// Loads or stores a word of a parameter.
+    fn parameter(&mut self, opcode: Opcode, register: RegisterId, of: SymbolId, offset: u64) {
+        let types = [Modifier::Param, Modifier::B32];
+        self.transfer(opcode, types, register, AddressBase::Symbol(of), offset);
     }
 
     /// Copies a parameter's words.
     fn copy(&mut self, from: SymbolId, to: SymbolId, shape: &Variable) {
         for at in (0..shape.size).step_by(4) {
             let word = self.register(Modifier::B32);
-            self.parameter(Opcode::Ld, Modifier::B32, word, from, at);
-            self.parameter(Opcode::St, Modifier::B32, word, to, at);
+            self.parameter(Opcode::Ld, word, from, at);
+            self.parameter(Opcode::St, word, to, at);
         }
     }
 
@@ -536,7 +534,7 @@ impl<'a> Unfolding<'a> {
             }
         }
         for &(parameter, of, at) in &words {
-            self.parameter(Opcode::Ld, Modifier::B32, self.word, parameter, of);
+            self.parameter(Opcode::Ld, self.word, parameter, of);
             self.access(Opcode::St, Modifier::B32, self.word, at);
         }
         for (n, from) in arguments.into_iter().enumerate() {
@@ -575,7 +573,7 @@ impl<'a> Unfolding<'a> {
         }
         for &(parameter, of, at) in &words {
             self.access(Opcode::Ld, Modifier::B32, self.word, at);
-            self.parameter(Opcode::St, Modifier::B32, self.word, parameter, of);
+            self.parameter(Opcode::St, self.word, parameter, of);
         }
         for (n, to) in results.into_iter().enumerate() {
             if let Some(to) = to {
