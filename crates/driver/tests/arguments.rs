@@ -466,6 +466,22 @@ fn synchronous_operations_are_an_attribute() {
         ok!(cuMemFree_v2(device));
         ok!(cuMemAlloc_v2(&mut device, 64));
         assert_eq!(get(device), 1);
+        // So is memory that is registered anew; what cannot be freed keeps it.
+        let mut page = vec![0u8; 2 * 4096];
+        let at = (page.as_mut_ptr() as usize).next_multiple_of(4096);
+        let one = 1u32;
+        for _ in 0..2 {
+            ok!(cuMemHostRegister_v2(at as *mut _, 4096, 0));
+            assert_eq!(get(at as CUdeviceptr), 0);
+            ok!(cuPointerSetAttribute(
+                (&raw const one).cast(),
+                attribute,
+                at as CUdeviceptr
+            ));
+            fails!(cuMemFreeHost(at as *mut _), INVALID_VALUE);
+            assert_eq!(get(at as CUdeviceptr), 1);
+            ok!(cuMemHostUnregister(at as *mut _));
+        }
     });
 }
 

@@ -27,7 +27,7 @@ pub struct Memory {
     host: Mutex<BTreeMap<usize, Block>>,
     /// By base address; managed memory that nothing was said about is not here.
     advice: Mutex<BTreeMap<u64, Advice>>,
-    /// `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS` of allocations of which it was set, by base address.
+    /// `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS` of allocations of which it was set, by the device's base address.
     synchronous: Mutex<BTreeMap<u64, bool>>,
 }
 
@@ -116,12 +116,18 @@ impl Memory {
 
     /// Takes host memory out that [`Memory::allocate_host`] made.
     pub fn take_host(&self, pointer: usize) -> Option<Block> {
-        self.synchronous.lock().remove(&(pointer as u64));
         let mut host = self.host.lock();
         match host.get(&pointer).map(|block| block.allocation.kind()) {
-            Some(MemoryKind::Host) => host.remove(&pointer),
+            Some(MemoryKind::Host) => self.remove_host(&mut host, pointer),
             _ => None,
         }
+    }
+
+    /// Takes out of the host memory, with what was set of it.
+    fn remove_host(&self, host: &mut BTreeMap<usize, Block>, pointer: usize) -> Option<Block> {
+        let block = host.remove(&pointer)?;
+        self.synchronous.lock().remove(&block.allocation.address());
+        Some(block)
     }
 
     /// `cuMemHostRegister`.
@@ -159,8 +165,8 @@ impl Memory {
     pub fn unregister(&self, pointer: usize) -> Result<Block> {
         let mut host = self.host.lock();
         match host.get(&pointer).map(|block| block.allocation.kind()) {
-            Some(MemoryKind::Imported) => host
-                .remove(&pointer)
+            Some(MemoryKind::Imported) => self
+                .remove_host(&mut host, pointer)
                 .ok_or(CUresult::HOST_MEMORY_NOT_REGISTERED),
             Some(_) => Err(CUresult::INVALID_VALUE),
             None => {
