@@ -433,11 +433,12 @@ impl Emitter<'_> {
             e.store(at, Type::U32, value, memory::Access::default());
         };
         let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
+        let reduces = self.graph.uses_barrier_reduction();
         self.when(leader, |e| {
             for n in 0..16 {
                 let n = e.asm.u32(n);
                 set(e, 0, n, zero);
-                if e.graph.uses_barrier_reduction() {
+                if reduces {
                     set(e, PARTIAL_SUMS, n, zero);
                 }
             }

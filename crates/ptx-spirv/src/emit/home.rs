@@ -34,7 +34,7 @@ pub(super) struct Zeros {
 const RECENT: Id = 500;
 
 /// Words a lane where kernels that multiply halves through workgroup memory keep no registers in memory, at the first try. So
-/// few are left beside the addresses of the array, each four instructions and as many registers, that Mesa's compiler
+/// few are left beside the addresses of the array, each five instructions and as many registers, that Mesa's compiler
 /// for Intel is five times as fast with spills of its own (docs/benchmarks.md). Where it gives up, the next try has fewer.
 const SPILLED_BY_DRIVER: u32 = 32;
 

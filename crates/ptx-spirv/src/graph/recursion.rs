@@ -171,7 +171,7 @@ impl<'a> Unfolding<'a> {
         self.out.push(Statement::Label(leave));
         self.set_flag(Modifier::Eq, self.sp, 0);
         self.emit(Opcode::Ret, &[], []);
-        self.predicate(false);
+        self.if_flag();
         let frame = self.end.next_multiple_of(16);
         let depth = (STACK_BYTES / frame).max(LEAST_DEPTH);
         self.add_to_sp(frame.wrapping_neg());
@@ -180,7 +180,7 @@ impl<'a> Unfolding<'a> {
         for (call, back) in returns.iter().enumerate() {
             self.set_flag(Modifier::Eq, self.word, call as u64);
             self.emit(Opcode::Bra, &[], [Operand::Label(*back)]);
-            self.predicate(false);
+            self.if_flag();
         }
         self.emit(Opcode::Trap, &[], []);
         for [add, check] in checks {
@@ -282,14 +282,19 @@ impl<'a> Unfolding<'a> {
         }));
     }
 
-    /// Makes the last instruction depend on the flag.
-    fn predicate(&mut self, negated: bool) {
+    /// Makes the last instruction depend on a register.
+    fn predicate(&mut self, predicate: Predicate) {
         if let Some(Statement::Instruction(i)) = self.out.last_mut() {
-            i.predicate = Some(Predicate {
-                register: self.flag,
-                negated,
-            });
+            i.predicate = Some(predicate);
         }
+    }
+
+    /// Makes the last instruction depend on the flag.
+    fn if_flag(&mut self) {
+        self.predicate(Predicate {
+            register: self.flag,
+            negated: false,
+        });
     }
 
     fn set_flag(&mut self, comparison: Modifier, a: RegisterId, b: u64) {
@@ -396,10 +401,7 @@ impl<'a> Unfolding<'a> {
         let mut moved = false;
         for o in &mut i.operands {
             match o {
-                Operand::Address {
-                    base: base @ AddressBase::Symbol(_),
-                    offset,
-                } => {
+                Operand::Address { base, offset } => {
                     let AddressBase::Symbol(symbol) = *base else {
                         continue;
                     };
@@ -485,12 +487,10 @@ impl<'a> Unfolding<'a> {
         let after = self.label("after");
         if let Some(p) = i.predicate {
             self.emit(Opcode::Bra, &[], [Operand::Label(after)]);
-            if let Some(Statement::Instruction(branch)) = self.out.last_mut() {
-                branch.predicate = Some(Predicate {
-                    negated: !p.negated,
-                    ..p
-                });
-            }
+            self.predicate(Predicate {
+                negated: !p.negated,
+                ..p
+            });
         }
         // What is kept is kept in the frame's end, anew for each call.
         let mut end = self.frame;
@@ -548,7 +548,7 @@ impl<'a> Unfolding<'a> {
         let check = self.out.len();
         self.set_flag(Modifier::Gt, self.sp, 0);
         self.emit(Opcode::Trap, &[], []);
-        self.predicate(false);
+        self.if_flag();
         checks.push([add, check]);
         self.emit(Opcode::Bra, &[], [Operand::Label(enter)]);
 
