@@ -13,7 +13,7 @@ use rspirv::spirv::{
     AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
     StorageClass,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
 /// Capabilities of SPV_KHR_bfloat16, which is newer than this version of rspirv: BFloat16TypeKHR and
@@ -208,7 +208,8 @@ pub struct Assembler {
     pointers: FxHashMap<(u32, Id), Id>,
     function_types: FxHashMap<Vec<Id>, Id>,
     constants: FxHashMap<(Type, u64), Id>,
-    constant_ids: FxHashSet<Id>,
+    /// The bits of scalar constants.
+    constant_bits: FxHashMap<Id, u64>,
     composites: FxHashMap<Vec<Id>, Id>,
     other: FxHashMap<(u32, Vec<u32>), Id>,
     /// The label of the block being written; 0 when the last one has ended.
@@ -437,13 +438,18 @@ impl Assembler {
             _ => self.global(Op::Constant, &[type_id, id, bits as u32]),
         }
         self.constants.insert((ty, bits), id);
-        self.constant_ids.insert(id);
+        self.constant_bits.insert(id, bits);
         id
     }
 
     /// Whether an id is a scalar constant.
     pub fn is_constant(&self, id: Id) -> bool {
-        self.constant_ids.contains(&id)
+        self.constant_bits.contains_key(&id)
+    }
+
+    /// The bits of a scalar constant (bool: 0 or 1).
+    pub fn constant_bits(&self, id: Id) -> Option<u64> {
+        self.constant_bits.get(&id).copied()
     }
 
     /// A 32-bit unsigned constant.

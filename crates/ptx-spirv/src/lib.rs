@@ -9,6 +9,7 @@ pub mod assembler;
 mod emit;
 pub mod graph;
 mod in_step;
+mod known_bits;
 pub mod layout;
 mod liveness;
 mod pressure;
@@ -22,7 +23,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 42;
+pub const REVISION: u32 = 43;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;

@@ -1,12 +1,12 @@
-//! Integer arithmetic, bit fields and logic (PTX ISA, "Integer Arithmetic Instructions", "Extended-Precision Integer
-//! Arithmetic Instructions", "Logic and Shift Instructions").
+//! Integer arithmetic and bit fields (PTX ISA, "Integer Arithmetic Instructions", "Extended-Precision Integer Arithmetic
+//! Instructions").
 
 use super::*;
 use rspirv::spirv::{Capability, GLOp};
 
 impl Emitter<'_> {
     /// The SPIR-V type of an integer instruction type.
-    fn integer_type(&self, i: &Instruction) -> Result<(ScalarType, Type)> {
+    pub(super) fn integer_type(&self, i: &Instruction) -> Result<(ScalarType, Type)> {
         use Modifier::*;
         let ty = i
             .types()
@@ -160,45 +160,12 @@ impl Emitter<'_> {
             }
             Opcode::Dp4a | Opcode::Dp2a => self.dot(i),
             Opcode::Fns => self.fns(i),
-            Opcode::And | Opcode::Or | Opcode::Xor => {
-                let (a, b) = self.two(i, ty)?;
-                let op = match (i.opcode, ty == Type::Bool) {
-                    (Opcode::And, false) => Op::BitwiseAnd,
-                    (Opcode::Or, false) => Op::BitwiseOr,
-                    (Opcode::Xor, false) => Op::BitwiseXor,
-                    (Opcode::And, true) => Op::LogicalAnd,
-                    (Opcode::Or, true) => Op::LogicalOr,
-                    _ => Op::LogicalNotEqual,
-                };
-                let id = self.asm.op(op, ty, &[a, b]);
-                self.set(d, ty, id)
-            }
-            Opcode::Not => {
-                let a = self.value(self.operand(i, 1)?, ty)?;
-                let op = if ty == Type::Bool {
-                    Op::LogicalNot
-                } else {
-                    Op::Not
-                };
-                let id = self.asm.op(op, ty, &[a]);
-                self.set(d, ty, id)
-            }
-            Opcode::Cnot => {
-                let a = self.value(self.operand(i, 1)?, ty)?;
-                let (zero, one) = (self.asm.constant(ty, 0), self.asm.constant(ty, 1));
-                let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[a, zero]);
-                let id = self.asm.op(Op::Select, ty, &[is_zero, one, zero]);
-                self.set(d, ty, id)
-            }
-            Opcode::Lop3 => self.lop3(i),
-            Opcode::Shf => self.funnel_shift(i),
-            Opcode::Shl | Opcode::Shr => self.shift(i, ty, signed),
             _ => unsupported(i),
         }
     }
 
     /// Operands 1 and 2.
-    fn two(&mut self, i: &Instruction, ty: Type) -> Result<(Id, Id)> {
+    pub(super) fn two(&mut self, i: &Instruction, ty: Type) -> Result<(Id, Id)> {
         let a = self.value(self.operand(i, 1)?, ty)?;
         let b = self.value(self.operand(i, 2)?, ty)?;
         Ok((a, b))
@@ -757,155 +724,6 @@ impl Emitter<'_> {
             .asm
             .op(Op::Select, Type::U32, &[is_zero, itself, found]);
         self.set(self.operand(i, 0)?, Type::U32, id)
-    }
-
-    fn lop3(&mut self, i: &Instruction) -> Result<()> {
-        let a = self.value(self.operand(i, 1)?, Type::U32)?;
-        let b = self.value(self.operand(i, 2)?, Type::U32)?;
-        let c = self.value(self.operand(i, 3)?, Type::U32)?;
-        let Some(table) = Self::literal(self.operand(i, 4)?) else {
-            return Err(EmitError::Invalid(
-                "lop3 with a table that is not a constant".into(),
-            ));
-        };
-        let id = self.logic3(a, b, c, table as u8);
-        let d = self.operand(i, 0)?;
-        let or = i.has(Modifier::BoolOr) || i.has(Modifier::Or);
-        if !or && !i.has(Modifier::BoolAnd) && !i.has(Modifier::And) {
-            return self.set(d, Type::U32, id);
-        }
-        // Whether the result is not zero, or'ed or and'ed with a predicate.
-        let zero = self.asm.u32(0);
-        let some = self.asm.op(Op::INotEqual, Type::Bool, &[id, zero]);
-        let q = self.boolean(self.operand(i, 5)?)?;
-        let op = if or { Op::LogicalOr } else { Op::LogicalAnd };
-        let p = self.asm.op(op, Type::Bool, &[some, q]);
-        match d {
-            Operand::Pair(pair) => {
-                self.set(&pair.0, Type::U32, id)?;
-                self.set(&pair.1, Type::Bool, p)
-            }
-            d => self.set(d, Type::Bool, p),
-        }
-    }
-
-    /// Any function of three bits, by Shannon's expansion on `a`.
-    fn logic3(&mut self, a: Id, b: Id, c: Id, table: u8) -> Id {
-        let (when_0, when_1) = (table & 15, table >> 4);
-        let x0 = self.logic2(b, c, when_0);
-        let x1 = self.logic2(b, c, when_1);
-        let ty = Type::U32;
-        if when_0 == when_1 {
-            return x0;
-        }
-        if when_0 == !when_1 & 15 {
-            return self.asm.op(Op::BitwiseXor, ty, &[a, x0]);
-        }
-        if when_0 == 0 {
-            return self.asm.op(Op::BitwiseAnd, ty, &[a, x1]);
-        }
-        if when_1 == 15 {
-            return self.asm.op(Op::BitwiseOr, ty, &[a, x0]);
-        }
-        let difference = self.asm.op(Op::BitwiseXor, ty, &[x0, x1]);
-        let picked = self.asm.op(Op::BitwiseAnd, ty, &[a, difference]);
-        self.asm.op(Op::BitwiseXor, ty, &[x0, picked])
-    }
-
-    /// Any function of two bits: bit `2 * b + c` of the table.
-    fn logic2(&mut self, b: Id, c: Id, table: u8) -> Id {
-        let ty = Type::U32;
-        let not = |e: &mut Self, x| e.asm.op(Op::Not, ty, &[x]);
-        match table {
-            0b0000 => self.asm.u32(0),
-            0b1111 => self.asm.u32(u32::MAX),
-            0b1100 => b,
-            0b1010 => c,
-            0b0011 => not(self, b),
-            0b0101 => not(self, c),
-            0b1000 => self.asm.op(Op::BitwiseAnd, ty, &[b, c]),
-            0b1110 => self.asm.op(Op::BitwiseOr, ty, &[b, c]),
-            0b0110 => self.asm.op(Op::BitwiseXor, ty, &[b, c]),
-            0b0111 | 0b0001 | 0b1001 => {
-                let x = self.logic2(b, c, !table & 15);
-                not(self, x)
-            }
-            0b0100 => {
-                let n = not(self, c);
-                self.asm.op(Op::BitwiseAnd, ty, &[b, n])
-            }
-            0b0010 => {
-                let n = not(self, b);
-                self.asm.op(Op::BitwiseAnd, ty, &[n, c])
-            }
-            0b1101 => {
-                let n = not(self, c);
-                self.asm.op(Op::BitwiseOr, ty, &[b, n])
-            }
-            _ => {
-                let n = not(self, b);
-                self.asm.op(Op::BitwiseOr, ty, &[n, c])
-            }
-        }
-    }
-
-    fn funnel_shift(&mut self, i: &Instruction) -> Result<()> {
-        let low = self.value(self.operand(i, 1)?, Type::U32)?;
-        let high = self.value(self.operand(i, 2)?, Type::U32)?;
-        let c = self.value(self.operand(i, 3)?, Type::U32)?;
-        let n = if i.has(Modifier::Clamp) {
-            let max = self.asm.u32(32);
-            self.asm.glsl(GLOp::UMin, Type::U32, &[c, max])
-        } else {
-            let mask = self.asm.u32(31);
-            self.asm.op(Op::BitwiseAnd, Type::U32, &[c, mask])
-        };
-        let whole = self.join(low, high);
-        let id = if i.has(Modifier::L) {
-            let shifted = self.asm.op(Op::ShiftLeftLogical, Type::U64, &[whole, n]);
-            self.split(shifted).1
-        } else {
-            let shifted = self.asm.op(Op::ShiftRightLogical, Type::U64, &[whole, n]);
-            self.split(shifted).0
-        };
-        self.set(self.operand(i, 0)?, Type::U32, id)
-    }
-
-    /// Shifts by the width or more give zero (or the sign).
-    fn shift(&mut self, i: &Instruction, ty: Type, signed: bool) -> Result<()> {
-        let d = self.operand(i, 0)?;
-        let a = self.value(self.operand(i, 1)?, ty)?;
-        let width = ty.size() * 8;
-        let op = match (i.opcode, signed) {
-            (Opcode::Shl, _) => Op::ShiftLeftLogical,
-            (_, true) => Op::ShiftRightArithmetic,
-            _ => Op::ShiftRightLogical,
-        };
-        if let Some(n) = Self::literal(self.operand(i, 2)?) {
-            let n = n as u32;
-            let id = if n < width {
-                let n = self.asm.u32(n);
-                self.asm.op(op, ty, &[a, n])
-            } else if op == Op::ShiftRightArithmetic {
-                let n = self.asm.u32(width - 1);
-                self.asm.op(op, ty, &[a, n])
-            } else {
-                self.asm.constant(ty, 0)
-            };
-            return self.set(d, ty, id);
-        }
-        let n = self.value(self.operand(i, 2)?, Type::U32)?;
-        let top = self.asm.u32(width - 1);
-        let clamped = self.asm.glsl(GLOp::UMin, Type::U32, &[n, top]);
-        let id = self.asm.op(op, ty, &[a, clamped]);
-        let id = if op == Op::ShiftRightArithmetic {
-            id
-        } else {
-            let out = self.asm.op(Op::UGreaterThan, Type::Bool, &[n, top]);
-            let zero = self.asm.constant(ty, 0);
-            self.asm.op(Op::Select, ty, &[out, zero, id])
-        };
-        self.set(d, ty, id)
     }
 
     /// add, min and max of two 16-bit halves.

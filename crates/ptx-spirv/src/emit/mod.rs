@@ -29,11 +29,13 @@ mod integer;
 mod lane_addresses;
 mod ldmatrix;
 mod local;
+mod logic;
 mod matrix;
 mod matrix_rows;
 mod mbarrier;
 mod memory;
 mod moves;
+mod permute;
 mod product;
 mod quad_pair;
 mod registers;
@@ -55,6 +57,7 @@ mod wmma;
 
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::known_bits::KnownBits;
 use crate::pressure;
 use crate::provenance::Provenance;
 use crate::target::{SharedMemory, Target, Warps};
@@ -150,6 +153,10 @@ pub(crate) struct Emitter<'a> {
     halves_of: FxHashMap<Id, Id>,
     /// [`Graph::leaves_registers`], for targets that make use of it ([`Target::canonical_half_nan`]).
     leaves_registers: Vec<bool>,
+    /// What is known of the bits of integers.
+    known_bits: FxHashMap<Id, KnownBits>,
+    /// Nibbles of selectors of bytes as bytes, and masks made of them, with the epoch that has them.
+    selectors: FxHashMap<(Id, permute::Of), (u32, Id)>,
     /// Sums of a value and a constant, of 32 bits.
     sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
@@ -293,6 +300,8 @@ pub(crate) fn emit(
         } else {
             Vec::new()
         },
+        known_bits: FxHashMap::default(),
+        selectors: FxHashMap::default(),
         sums: FxHashMap::default(),
         provenance,
         subnormals,
@@ -574,7 +583,9 @@ impl<'a> Emitter<'a> {
     fn instruction(&mut self, i: &Instruction) -> Result<()> {
         use Opcode::*;
         match i.opcode {
-            Mov | Cvta | Isspacep | Szext | Prmt => self.moves(i),
+            Mov | Cvta | Isspacep | Szext => self.moves(i),
+            Prmt => self.prmt(i),
+            And | Or | Xor | Not | Cnot | Lop3 | Shf | Shl | Shr => self.logic(i),
             Ld | Ldu | St | Prefetch | Prefetchu | Discard | Applypriority | Createpolicy => {
                 self.memory(i)
             }
@@ -593,9 +604,7 @@ impl<'a> Emitter<'a> {
                 }
             }
             Addc | Subc | Madc | Mul24 | Mad24 | Sad | Popc | Clz | Bfind | Fns | Brev | Bfe
-            | Bfi | Bmsk | Dp4a | Dp2a | And | Or | Xor | Not | Cnot | Lop3 | Shf | Shl | Shr => {
-                self.integer(i)
-            }
+            | Bfi | Bmsk | Dp4a | Dp2a => self.integer(i),
             Rcp | Sqrt | Rsqrt | Sin | Cos | Lg2 | Ex2 | Tanh | Copysign | Testp => {
                 match i.types().next_back() {
                     Some(Modifier::F16 | Modifier::F16x2 | Modifier::Bf16 | Modifier::Bf16x2) => {

@@ -1,4 +1,4 @@
-//! mov, cvta, isspacep, prmt, szext (PTX ISA, "Data Movement and Conversion Instructions").
+//! mov, cvta, isspacep, szext (PTX ISA, "Data Movement and Conversion Instructions").
 
 use super::entry::Push;
 use super::*;
@@ -15,7 +15,6 @@ impl Emitter<'_> {
             Opcode::Mov => self.mov(i),
             Opcode::Cvta => self.cvta(i),
             Opcode::Isspacep => self.isspacep(i),
-            Opcode::Prmt => self.prmt(i),
             _ => self.szext(i),
         }
     }
@@ -272,154 +271,6 @@ impl Emitter<'_> {
             .op(Op::ShiftRightLogical, Type::U64, &[address, shift]);
         let tag = self.asm.constant(Type::U64, window >> 56);
         self.asm.op(Op::IEqual, Type::Bool, &[top, tag])
-    }
-
-    fn prmt(&mut self, i: &Instruction) -> Result<()> {
-        let d = self.operand(i, 0)?;
-        let a = self.value(self.operand(i, 1)?, Type::U32)?;
-        let b = self.value(self.operand(i, 2)?, Type::U32)?;
-        let selector = self.operand(i, 3)?;
-        let mode = i.modifiers.iter().copied().find(|m| {
-            use Modifier::*;
-            matches!(m, F4e | B4e | Rc8 | Ecl | Ecr | Rc16)
-        });
-        if let (Some(s), None) = (Self::literal(selector), mode) {
-            let id = self.prmt_constant(a, b, s as u32);
-            return self.set(d, Type::U32, id);
-        }
-        let c = self.value(selector, Type::U32)?;
-        let low = self.asm.op(Op::UConvert, Type::U64, &[a]);
-        let high = self.asm.op(Op::UConvert, Type::U64, &[b]);
-        let bits = self.asm.u32(32);
-        let high = self.asm.op(Op::ShiftLeftLogical, Type::U64, &[high, bits]);
-        let all = self.asm.op(Op::BitwiseOr, Type::U64, &[low, high]);
-        let mut out = None;
-        for n in 0..4u32 {
-            let pick = match mode {
-                None => {
-                    let shift = self.asm.u32(4 * n);
-                    let s = self.asm.op(Op::ShiftRightLogical, Type::U32, &[c, shift]);
-                    let mask = self.asm.u32(15);
-                    self.asm.op(Op::BitwiseAnd, Type::U32, &[s, mask])
-                }
-                Some(m) => {
-                    let mask = self.asm.u32(3);
-                    let s = self.asm.op(Op::BitwiseAnd, Type::U32, &[c, mask]);
-                    self.prmt_mode(m, s, n)
-                }
-            };
-            let seven = self.asm.u32(7);
-            let index = self.asm.op(Op::BitwiseAnd, Type::U32, &[pick, seven]);
-            let three = self.asm.u32(3);
-            let shift = self
-                .asm
-                .op(Op::ShiftLeftLogical, Type::U32, &[index, three]);
-            let byte = self.asm.op(Op::ShiftRightLogical, Type::U64, &[all, shift]);
-            let byte = self.asm.op(Op::UConvert, Type::U32, &[byte]);
-            let ff = self.asm.u32(0xff);
-            let byte = self.asm.op(Op::BitwiseAnd, Type::U32, &[byte, ff]);
-            let byte = if mode.is_none() {
-                // Bit 3 of a selector replicates the byte's sign.
-                let seven = self.asm.u32(7);
-                let sign = self
-                    .asm
-                    .op(Op::ShiftRightLogical, Type::U32, &[byte, seven]);
-                let spread = self.asm.op(Op::IMul, Type::U32, &[sign, ff]);
-                let eight = self.asm.u32(8);
-                let msb = self.asm.op(Op::BitwiseAnd, Type::U32, &[pick, eight]);
-                let zero = self.asm.u32(0);
-                let msb = self.asm.op(Op::INotEqual, Type::Bool, &[msb, zero]);
-                self.asm.op(Op::Select, Type::U32, &[msb, spread, byte])
-            } else {
-                byte
-            };
-            let shift = self.asm.u32(8 * n);
-            let byte = if n == 0 {
-                byte
-            } else {
-                self.asm.op(Op::ShiftLeftLogical, Type::U32, &[byte, shift])
-            };
-            out = Some(match out {
-                None => byte,
-                Some(rest) => self.asm.op(Op::BitwiseOr, Type::U32, &[rest, byte]),
-            });
-        }
-        self.set(d, Type::U32, out.expect("four bytes"))
-    }
-
-    /// The byte number that a mode of prmt picks for byte `n`, as a function of the selector's two low bits.
-    fn prmt_mode(&mut self, mode: Modifier, s: Id, n: u32) -> Id {
-        let three = self.asm.u32(3);
-        let k = self.asm.u32(n);
-        match mode {
-            Modifier::F4e => self.asm.op(Op::IAdd, Type::U32, &[s, k]),
-            Modifier::B4e => {
-                let d = self.asm.op(Op::ISub, Type::U32, &[s, k]);
-                let seven = self.asm.u32(7);
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[d, seven])
-            }
-            Modifier::Rc8 => s,
-            Modifier::Ecl => self.asm.glsl(rspirv::spirv::GLOp::UMax, Type::U32, &[s, k]),
-            Modifier::Ecr => self.asm.glsl(rspirv::spirv::GLOp::UMin, Type::U32, &[s, k]),
-            _ => {
-                // rc16: the half that bit 0 of the selector names.
-                let one = self.asm.u32(1);
-                let bit = self.asm.op(Op::BitwiseAnd, Type::U32, &[s, one]);
-                let half = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bit, one]);
-                let within = self.asm.u32(n & 1);
-                let id = self.asm.op(Op::BitwiseOr, Type::U32, &[half, within]);
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[id, three])
-            }
-        }
-    }
-
-    fn prmt_constant(&mut self, a: Id, b: Id, selector: u32) -> Id {
-        let mut out: Option<Id> = None;
-        let mut n = 0;
-        while n < 4 {
-            let pick = (selector >> (4 * n)) & 15;
-            let (source, byte) = if pick & 4 == 0 {
-                (a, pick & 3)
-            } else {
-                (b, pick & 3)
-            };
-            // A run of neighbouring bytes of one source is one bit field.
-            let mut run = 1;
-            while pick & 8 == 0
-                && n + run < 4
-                && (selector >> (4 * (n + run))) & 15 == pick + run
-                && (pick & 3) + run < 4
-            {
-                run += 1;
-            }
-            let (at, length) = (self.asm.u32(byte * 8), self.asm.u32(run * 8));
-            let field = if pick & 8 != 0 {
-                let (sign, one) = (self.asm.u32(byte * 8 + 7), self.asm.u32(1));
-                let all = self
-                    .asm
-                    .op(Op::BitFieldSExtract, Type::U32, &[source, sign, one]);
-                let ff = self.asm.u32(0xff);
-                self.asm.op(Op::BitwiseAnd, Type::U32, &[all, ff])
-            } else if run == 4 {
-                source
-            } else {
-                self.asm
-                    .op(Op::BitFieldUExtract, Type::U32, &[source, at, length])
-            };
-            let shift = self.asm.u32(8 * n);
-            let field = if n == 0 {
-                field
-            } else {
-                self.asm
-                    .op(Op::ShiftLeftLogical, Type::U32, &[field, shift])
-            };
-            out = Some(match out {
-                None => field,
-                Some(rest) => self.asm.op(Op::BitwiseOr, Type::U32, &[rest, field]),
-            });
-            n += run;
-        }
-        out.expect("four bytes")
     }
 
     /// Sign- or zero-extends the low `b` bits of `a`; with `.clamp` a width above 32 is 32, with `.wrap` modulo 32.

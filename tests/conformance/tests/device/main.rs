@@ -11,6 +11,7 @@ mod fragment;
 mod half;
 mod integer;
 mod known;
+mod logic;
 mod matrix;
 mod memory;
 mod reference;

@@ -1,0 +1,270 @@
+//! Logic and shifts: and, or, xor, not, cnot, lop3, shf, shl, shr (PTX ISA, "Logic and Shift Instructions").
+//!
+//! Bits that are known are kept beside each result ([`KnownBits`]), and instructions that change nothing are left out:
+//!
+//! ```text
+//! and.b32  %r1, %q, 0x0f0f0f0f
+//! and.b32  %r2, %r1, 0x3f3f3f3f    %r1 itself
+//! and.b32  %r3, %r1, 0x80808080    the constant 0
+//! ```
+
+use super::*;
+use rspirv::spirv::GLOp;
+
+impl Emitter<'_> {
+    pub(super) fn logic(&mut self, i: &Instruction) -> Result<()> {
+        match i.opcode {
+            Opcode::Lop3 => return self.lop3(i),
+            Opcode::Shf => return self.funnel_shift(i),
+            _ => {}
+        }
+        let d = self.operand(i, 0)?;
+        let (pty, ty) = self.integer_type(i)?;
+        let id = match i.opcode {
+            Opcode::And | Opcode::Or | Opcode::Xor => {
+                let (a, b) = self.two(i, ty)?;
+                match (i.opcode, ty == Type::Bool) {
+                    (Opcode::And, false) => self.bitwise(Op::BitwiseAnd, ty, a, b),
+                    (Opcode::Or, false) => self.bitwise(Op::BitwiseOr, ty, a, b),
+                    (Opcode::Xor, false) => self.bitwise(Op::BitwiseXor, ty, a, b),
+                    (Opcode::And, true) => self.asm.op(Op::LogicalAnd, ty, &[a, b]),
+                    (Opcode::Or, true) => self.asm.op(Op::LogicalOr, ty, &[a, b]),
+                    _ => self.asm.op(Op::LogicalNotEqual, ty, &[a, b]),
+                }
+            }
+            Opcode::Not => {
+                let a = self.value(self.operand(i, 1)?, ty)?;
+                match ty {
+                    Type::Bool => self.asm.op(Op::LogicalNot, ty, &[a]),
+                    _ => self.complement(ty, a),
+                }
+            }
+            Opcode::Cnot => {
+                let a = self.value(self.operand(i, 1)?, ty)?;
+                let (zero, one) = (self.asm.constant(ty, 0), self.asm.constant(ty, 1));
+                let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[a, zero]);
+                self.asm.op(Op::Select, ty, &[is_zero, one, zero])
+            }
+            Opcode::Shl | Opcode::Shr => return self.shift(i, ty, pty.is_signed()),
+            _ => return unsupported(i),
+        };
+        self.set(d, ty, id)
+    }
+
+    /// What is known of the bits of an integer.
+    pub(super) fn known_bits(&self, id: Id) -> KnownBits {
+        match self.asm.constant_bits(id) {
+            Some(bits) => KnownBits::constant(bits),
+            None => self.known_bits.get(&id).copied().unwrap_or_default(),
+        }
+    }
+
+    /// The instruction, unless all bits of what it gives are known.
+    fn unless_known(&mut self, known: KnownBits, op: Op, ty: Type, operands: &[Id]) -> Id {
+        if let Some(bits) = known.value(ones(ty)) {
+            return self.asm.constant(ty, bits);
+        }
+        let id = self.asm.op(op, ty, operands);
+        if known != KnownBits::default() {
+            self.known_bits.insert(id, known);
+        }
+        id
+    }
+
+    /// OpBitwiseAnd, OpBitwiseOr or OpBitwiseXor of two integers.
+    pub(super) fn bitwise(&mut self, op: Op, ty: Type, a: Id, b: Id) -> Id {
+        let (x, y) = (self.known_bits(a), self.known_bits(b));
+        // The bits of one that the other leaves as they are.
+        let (known, kept_a, kept_b) = match op {
+            Op::BitwiseAnd => (x.and(y), x.zeros | y.ones, y.zeros | x.ones),
+            Op::BitwiseOr => (x.or(y), x.ones | y.zeros, y.ones | x.zeros),
+            _ => (x.xor(y), y.zeros, x.zeros),
+        };
+        let all = ones(ty);
+        if kept_a & all == all {
+            a
+        } else if kept_b & all == all {
+            b
+        } else {
+            self.unless_known(known, op, ty, &[a, b])
+        }
+    }
+
+    /// OpNot of an integer.
+    pub(super) fn complement(&mut self, ty: Type, a: Id) -> Id {
+        let known = self.known_bits(a).not();
+        self.unless_known(known, Op::Not, ty, &[a])
+    }
+
+    /// OpShiftLeftLogical, OpShiftRightLogical or OpShiftRightArithmetic by less than the width.
+    pub(super) fn shifted(&mut self, op: Op, ty: Type, a: Id, n: u32) -> Id {
+        if n == 0 {
+            return a;
+        }
+        let known = self.known_bits(a);
+        let known = match op {
+            Op::ShiftLeftLogical => known.shifted_left(n),
+            _ => known.shifted_right(n, ty.size() * 8, op == Op::ShiftRightArithmetic),
+        };
+        let n = self.asm.u32(n);
+        self.unless_known(known, op, ty, &[a, n])
+    }
+
+    fn lop3(&mut self, i: &Instruction) -> Result<()> {
+        let a = self.value(self.operand(i, 1)?, Type::U32)?;
+        let b = self.value(self.operand(i, 2)?, Type::U32)?;
+        let c = self.value(self.operand(i, 3)?, Type::U32)?;
+        let Some(table) = Self::literal(self.operand(i, 4)?) else {
+            return Err(EmitError::Invalid(
+                "lop3 with a table that is not a constant".into(),
+            ));
+        };
+        let id = self.logic3(a, b, c, table as u8);
+        let d = self.operand(i, 0)?;
+        let or = i.has(Modifier::BoolOr) || i.has(Modifier::Or);
+        if !or && !i.has(Modifier::BoolAnd) && !i.has(Modifier::And) {
+            return self.set(d, Type::U32, id);
+        }
+        // Whether the result is not zero, or'ed or and'ed with a predicate.
+        let zero = self.asm.u32(0);
+        let some = self.asm.op(Op::INotEqual, Type::Bool, &[id, zero]);
+        let q = self.boolean(self.operand(i, 5)?)?;
+        let op = if or { Op::LogicalOr } else { Op::LogicalAnd };
+        let p = self.asm.op(op, Type::Bool, &[some, q]);
+        match d {
+            Operand::Pair(pair) => {
+                self.set(&pair.0, Type::U32, id)?;
+                self.set(&pair.1, Type::Bool, p)
+            }
+            d => self.set(d, Type::Bool, p),
+        }
+    }
+
+    /// Any function of three bits, by Shannon's expansion on `a`.
+    fn logic3(&mut self, a: Id, b: Id, c: Id, table: u8) -> Id {
+        let (when_0, when_1) = (table & 15, table >> 4);
+        let x0 = self.logic2(b, c, when_0);
+        let x1 = self.logic2(b, c, when_1);
+        let ty = Type::U32;
+        if when_0 == when_1 {
+            return x0;
+        }
+        if when_0 == !when_1 & 15 {
+            return self.bitwise(Op::BitwiseXor, ty, a, x0);
+        }
+        if when_0 == 0 {
+            return self.bitwise(Op::BitwiseAnd, ty, a, x1);
+        }
+        if when_1 == 15 {
+            return self.bitwise(Op::BitwiseOr, ty, a, x0);
+        }
+        self.choice(a, x0, x1)
+    }
+
+    /// The bits of `when_1` where the mask has ones, and those of `when_0` where it has zeros.
+    pub(super) fn choice(&mut self, mask: Id, when_0: Id, when_1: Id) -> Id {
+        let ty = Type::U32;
+        let difference = self.bitwise(Op::BitwiseXor, ty, when_0, when_1);
+        let picked = self.bitwise(Op::BitwiseAnd, ty, mask, difference);
+        self.bitwise(Op::BitwiseXor, ty, when_0, picked)
+    }
+
+    /// Any function of two bits: bit `2 * b + c` of the table.
+    fn logic2(&mut self, b: Id, c: Id, table: u8) -> Id {
+        let ty = Type::U32;
+        let not = |e: &mut Self, x| e.complement(ty, x);
+        match table {
+            0b0000 => self.asm.u32(0),
+            0b1111 => self.asm.u32(u32::MAX),
+            0b1100 => b,
+            0b1010 => c,
+            0b0011 => not(self, b),
+            0b0101 => not(self, c),
+            0b1000 => self.bitwise(Op::BitwiseAnd, ty, b, c),
+            0b1110 => self.bitwise(Op::BitwiseOr, ty, b, c),
+            0b0110 => self.bitwise(Op::BitwiseXor, ty, b, c),
+            0b0111 | 0b0001 | 0b1001 => {
+                let x = self.logic2(b, c, !table & 15);
+                not(self, x)
+            }
+            0b0100 => {
+                let n = not(self, c);
+                self.bitwise(Op::BitwiseAnd, ty, b, n)
+            }
+            0b0010 => {
+                let n = not(self, b);
+                self.bitwise(Op::BitwiseAnd, ty, n, c)
+            }
+            0b1101 => {
+                let n = not(self, c);
+                self.bitwise(Op::BitwiseOr, ty, b, n)
+            }
+            _ => {
+                let n = not(self, b);
+                self.bitwise(Op::BitwiseOr, ty, n, c)
+            }
+        }
+    }
+
+    fn funnel_shift(&mut self, i: &Instruction) -> Result<()> {
+        let low = self.value(self.operand(i, 1)?, Type::U32)?;
+        let high = self.value(self.operand(i, 2)?, Type::U32)?;
+        let c = self.value(self.operand(i, 3)?, Type::U32)?;
+        let n = if i.has(Modifier::Clamp) {
+            let max = self.asm.u32(32);
+            self.asm.glsl(GLOp::UMin, Type::U32, &[c, max])
+        } else {
+            let mask = self.asm.u32(31);
+            self.asm.op(Op::BitwiseAnd, Type::U32, &[c, mask])
+        };
+        let whole = self.join(low, high);
+        let id = if i.has(Modifier::L) {
+            let shifted = self.asm.op(Op::ShiftLeftLogical, Type::U64, &[whole, n]);
+            self.split(shifted).1
+        } else {
+            let shifted = self.asm.op(Op::ShiftRightLogical, Type::U64, &[whole, n]);
+            self.split(shifted).0
+        };
+        self.set(self.operand(i, 0)?, Type::U32, id)
+    }
+
+    /// Shifts by the width or more give zero (or the sign).
+    fn shift(&mut self, i: &Instruction, ty: Type, signed: bool) -> Result<()> {
+        let d = self.operand(i, 0)?;
+        let a = self.value(self.operand(i, 1)?, ty)?;
+        let width = ty.size() * 8;
+        let op = match (i.opcode, signed) {
+            (Opcode::Shl, _) => Op::ShiftLeftLogical,
+            (_, true) => Op::ShiftRightArithmetic,
+            _ => Op::ShiftRightLogical,
+        };
+        if let Some(n) = Self::literal(self.operand(i, 2)?) {
+            let n = n as u32;
+            let id = if n < width {
+                self.shifted(op, ty, a, n)
+            } else if op == Op::ShiftRightArithmetic {
+                self.shifted(op, ty, a, width - 1)
+            } else {
+                self.asm.constant(ty, 0)
+            };
+            return self.set(d, ty, id);
+        }
+        let n = self.value(self.operand(i, 2)?, Type::U32)?;
+        let top = self.asm.u32(width - 1);
+        let clamped = self.asm.glsl(GLOp::UMin, Type::U32, &[n, top]);
+        let id = self.asm.op(op, ty, &[a, clamped]);
+        let id = if op == Op::ShiftRightArithmetic {
+            id
+        } else {
+            let out = self.asm.op(Op::UGreaterThan, Type::Bool, &[n, top]);
+            let zero = self.asm.constant(ty, 0);
+            self.asm.op(Op::Select, ty, &[out, zero, id])
+        };
+        self.set(d, ty, id)
+    }
+}
+
+/// A one for each bit of an integer type.
+fn ones(ty: Type) -> u64 {
+    u64::MAX >> (64 - 8 * ty.size())
+}
