@@ -10,6 +10,14 @@
 //!
 //! A product with fewer k or columns than the device's shape has zeros in the rest (compilers leave such columns out). Sums that go from one product into the next stay
 //! matrices within a block.
+//!
+//! Where the device has bytes of 32 k and PTX has 16, only B gets zeros: A is shared by two products that follow one another, of which one
+//! takes the lower k and the other the upper ([`Shared`]):
+//!
+//! ```text
+//! mma.m16n8k16 {c}, {a0, a1}, {b}    A = a0, p0, a1, p1    B = b, 0
+//! mma.m16n8k16 {d}, {p0, p1}, {q}    the same A            B = 0, q
+//! ```
 
 use super::*;
 use crate::assembler::{Component, Matrix, Role};
@@ -26,6 +34,17 @@ pub(super) struct Product {
     /// Words of the device's B; those that PTX does not have are zeros.
     b_words: usize,
 }
+
+/// Whose words of A lie beside those of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Shared {
+    words: [Id; 2],
+    /// Whether the product's own ones are the upper k.
+    upper: bool,
+}
+
+/// How many instructions further on another product is looked for.
+const NEAR: usize = 64;
 
 /// What of a product decides how it is done.
 #[derive(Clone, Copy)]
@@ -86,16 +105,87 @@ impl Matrix {
 }
 
 impl Emitter<'_> {
+    /// The words of A that another product of this block lays beside those of the present one, if the device's shape has twice
+    /// its k and the other's are known by now.
+    pub(super) fn shared_with(
+        &mut self,
+        product: &Product,
+        i: &Instruction,
+        a: &[Id],
+    ) -> Option<Shared> {
+        // Of floating-point numbers, zero times NaN would matter.
+        let &[low, high] = a else { return None };
+        if product.a.component != Component::S8 {
+            return None;
+        }
+        let own = [low, high];
+        if let Some(&shared) = self.matrix.shared.get(&own) {
+            return Some(shared);
+        }
+        let graph = self.graph;
+        let steps = &graph.blocks[self.block as usize].steps;
+        let words = steps[self.matrix.at + 1..]
+            .iter()
+            .take(NEAR)
+            .find_map(|step| {
+                let Step::Instruction {
+                    frame, statement, ..
+                } = *step
+                else {
+                    return None;
+                };
+                let other = graph.instruction(frame, statement);
+                if other.opcode != Opcode::Mma || other.modifiers != i.modifiers {
+                    return None;
+                }
+                let mut registers = Vec::new();
+                graph::operand_registers(other.operands.get(1)?, &mut |r| {
+                    registers.push(graph.register(frame, r));
+                });
+                let words = registers.iter().map(|&r| match self.storage[r as usize] {
+                    Storage::Ssa(Some(v)) if v.ty == Type::U32 => Some(v.id),
+                    _ => None,
+                });
+                let words: Option<Vec<Id>> = words.collect();
+                let words = <[Id; 2]>::try_from(words?).ok()?;
+                (words != own && !self.matrix.shared.contains_key(&words)).then_some(words)
+            })?;
+        let (lower, upper) = (
+            Shared {
+                words,
+                upper: false,
+            },
+            Shared {
+                words: own,
+                upper: true,
+            },
+        );
+        self.matrix.shared.insert(own, lower);
+        self.matrix.shared.insert(words, upper);
+        Some(lower)
+    }
+
     /// The product of PTX fragments, as words; gives D's.
     pub(super) fn cooperative_product(
         &mut self,
         product: Product,
-        a: &[Id],
+        (a, shared): (&[Id], Option<Shared>),
         b: &[Id],
         c: &[Id],
     ) -> Vec<Id> {
-        let a: Vec<Option<Id>> = product.order.iter().map(|n| n.map(|n| a[n])).collect();
-        let b: Vec<Option<Id>> = (0..product.b_words).map(|n| b.get(n).copied()).collect();
+        let mut b: Vec<Option<Id>> = (0..product.b_words).map(|n| b.get(n).copied()).collect();
+        let a: Vec<Option<Id>> = match shared {
+            None => product.order.iter().map(|n| n.map(|n| a[n])).collect(),
+            Some(Shared { words, upper }) => {
+                let (lower, upper) = if upper {
+                    b.reverse();
+                    (&words[..], a)
+                } else {
+                    (a, &words[..])
+                };
+                [lower[0], upper[0], lower[1], upper[1]].map(Some).to_vec()
+            }
+        };
         let c: Vec<Option<Id>> = c.iter().map(|&w| Some(w)).collect();
         let a = self.matrix_of(product.a, &a);
         let b = self.matrix_of(product.b, &b);

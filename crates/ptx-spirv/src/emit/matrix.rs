@@ -62,6 +62,8 @@ pub(crate) struct Batch {
     counts: Option<Rc<Vec<(u32, u32)>>>,
     /// Cooperative matrices, by the words they are made of.
     pub(super) matrices: FxHashMap<(Matrix, Vec<Option<Id>>), Id>,
+    /// What lies beside the words of A of products that share a matrix.
+    pub(super) shared: FxHashMap<[Id; 2], cooperative::Shared>,
     /// Products through workgroup memory.
     pub(super) memory: cooperative_memory::State,
 }
@@ -433,7 +435,8 @@ impl Emitter<'_> {
                 Way::Memory(tiling) => return self.memory_mma(tiling, (&a, &b), c, d),
             };
             let c = words(self, c, sum)?;
-            let words = self.cooperative_product(product, &a, &b, &c);
+            let shared = self.shared_with(&product, i, &a);
+            let words = self.cooperative_product(product, (&a, shared), &b, &c);
             for (d, w) in d.iter().zip(words) {
                 self.set(d, sum, w)?;
             }
@@ -557,7 +560,7 @@ impl Emitter<'_> {
     /// The product of PTX fragments on the device's matrix units, as words; gives D's.
     pub(super) fn unit_product(&mut self, way: Way, a: &[Id], b: &[Id], c: &[Id]) -> Vec<Id> {
         match way {
-            Way::Registers(product) => self.cooperative_product(product, a, b, c),
+            Way::Registers(product) => self.cooperative_product(product, (a, None), b, c),
             Way::Memory(tiling) => self.memory_words(tiling, a, b, c),
         }
     }

@@ -16,8 +16,12 @@ pub fn cases() -> Cases {
         Type::BF16,
         Type::Q4_0,
         Type::Q8_0,
+        Type::Q3_K,
         Type::Q4_K,
+        Type::Q5_K,
         Type::Q6_K,
+        Type::IQ4_NL,
+        Type::MXFP4,
     ] {
         // Eight columns are a kernel of its own where weights are no blocks.
         let columns: &[i64] = match kind {
