@@ -216,6 +216,9 @@ pub struct Target {
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
     /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
     pub opaque_counters: bool,
+    /// Whether bytes of two words are permuted in one instruction where they are vectors of four bytes, and products are
+    /// added beside logic, in other units (NVIDIA's PRMT and IMAD).
+    pub byte_shuffles: bool,
     /// What the blocks that the translation is for are known to have; `KernelInfo::rows_matter` says whether that made a
     /// difference.
     pub rows: Rows,
@@ -265,6 +268,7 @@ impl Target {
             block_words: 0,
             inline_parameters: INLINE,
             opaque_counters: false,
+            byte_shuffles: false,
             rows: Rows::Any,
         }
     }
@@ -306,6 +310,7 @@ impl Target {
             block_words: 0,
             inline_parameters: INLINE,
             opaque_counters: false,
+            byte_shuffles: false,
             rows: Rows::WholeWarps,
         }
     }
@@ -348,6 +353,7 @@ impl Target {
             block_words: 0,
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             opaque_counters: false,
+            byte_shuffles: false,
             rows: Rows::Any,
         }
     }
@@ -395,6 +401,7 @@ impl Target {
             denorm_flush_f32: false,
             fma_flushes: true,
             opaque_counters: true,
+            byte_shuffles: true,
             ..Self::subgroup32()
         }
     }

@@ -11,6 +11,15 @@
 use super::*;
 use rspirv::spirv::GLOp;
 
+/// Bits of a word that are bits of another: those of `mask` are the other's, shifted to the right.
+#[derive(Clone, Copy)]
+pub(super) struct Copied {
+    pub(super) root: Id,
+    /// To the left where negative.
+    pub(super) shift: i32,
+    pub(super) mask: u32,
+}
+
 impl Emitter<'_> {
     pub(super) fn logic(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
@@ -59,6 +68,31 @@ impl Emitter<'_> {
         }
     }
 
+    /// Which bits of a word are those of another: all are its own, if it is no other's.
+    pub(super) fn copied_bits(&self, id: Id) -> Copied {
+        let own = Copied {
+            root: id,
+            shift: 0,
+            mask: u32::MAX,
+        };
+        self.copied_bits.get(&id).copied().unwrap_or(own)
+    }
+
+    /// Remembers that bits of a word are those of another. Chains of copies are short cuts to where they begin.
+    fn note_copy(&mut self, id: Id, ty: Type, of: Id, shift: i32, mask: u32) {
+        if ty != Type::U32 || self.asm.is_constant(id) || self.asm.is_constant(of) {
+            return;
+        }
+        let mut copied = self.copied_bits(of);
+        copied.shift += shift;
+        copied.mask = mask
+            & match shift {
+                0.. => copied.mask >> shift,
+                _ => copied.mask << -shift,
+            };
+        self.copied_bits.insert(id, copied);
+    }
+
     /// The instruction, unless all bits of what it gives are known.
     fn unless_known(&mut self, known: KnownBits, op: Op, ty: Type, operands: &[Id]) -> Id {
         if let Some(bits) = known.value(ones(ty)) {
@@ -82,12 +116,18 @@ impl Emitter<'_> {
         };
         let all = ones(ty);
         if kept_a & all == all {
-            a
-        } else if kept_b & all == all {
-            b
-        } else {
-            self.unless_known(known, op, ty, &[a, b])
+            return a;
         }
+        if kept_b & all == all {
+            return b;
+        }
+        let id = self.unless_known(known, op, ty, &[a, b]);
+        if y.value(all).is_some() {
+            self.note_copy(id, ty, a, 0, kept_a as u32);
+        } else if x.value(all).is_some() {
+            self.note_copy(id, ty, b, 0, kept_b as u32);
+        }
+        id
     }
 
     /// OpNot of an integer.
@@ -106,8 +146,14 @@ impl Emitter<'_> {
             Op::ShiftLeftLogical => known.shifted_left(n),
             _ => known.shifted_right(n, ty.size() * 8, op == Op::ShiftRightArithmetic),
         };
-        let n = self.asm.u32(n);
-        self.unless_known(known, op, ty, &[a, n])
+        let by = self.asm.u32(n);
+        let id = self.unless_known(known, op, ty, &[a, by]);
+        let (distance, mask) = match op {
+            Op::ShiftLeftLogical => (-(n as i32), u32::MAX << (n & 31)),
+            _ => (n as i32, u32::MAX >> (n & 31)),
+        };
+        self.note_copy(id, ty, a, distance, mask);
+        id
     }
 
     fn lop3(&mut self, i: &Instruction) -> Result<()> {

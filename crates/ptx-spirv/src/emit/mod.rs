@@ -30,6 +30,7 @@ mod lane_addresses;
 mod ldmatrix;
 mod local;
 mod logic;
+mod lookup;
 mod matrix;
 mod matrix_rows;
 mod mbarrier;
@@ -155,8 +156,12 @@ pub(crate) struct Emitter<'a> {
     leaves_registers: Vec<bool>,
     /// What is known of the bits of integers.
     known_bits: FxHashMap<Id, KnownBits>,
-    /// Nibbles of selectors of bytes as bytes, and masks made of them, with the epoch that has them.
-    selectors: FxHashMap<(Id, permute::Of), (u32, Id)>,
+    /// Bits of words that are those of other words.
+    copied_bits: FxHashMap<Id, logic::Copied>,
+    /// Nibbles of words as bytes, and what is made of them, with the epoch that has it.
+    nibbles: FxHashMap<(Id, lookup::Of), (u32, Id)>,
+    /// Words whose bytes are looked up by nibbles.
+    lookups: FxHashMap<Id, lookup::Lookup>,
     /// Sums of a value and a constant, of 32 bits.
     sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
@@ -301,7 +306,9 @@ pub(crate) fn emit(
             Vec::new()
         },
         known_bits: FxHashMap::default(),
-        selectors: FxHashMap::default(),
+        copied_bits: FxHashMap::default(),
+        nibbles: FxHashMap::default(),
+        lookups: FxHashMap::default(),
         sums: FxHashMap::default(),
         provenance,
         subnormals,

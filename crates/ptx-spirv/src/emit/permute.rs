@@ -7,21 +7,13 @@
 //! prmt.b32 %d, %a, %b, 0x5410              (a & 0xffff) | b << 16: bytes that move by the same distance are moved together
 //! prmt.b32 %d, %a, 0, 0xba98               the signs of all bytes: t = a & 0x80808080, then (t << 1) - (t >> 7)
 //! and.b32  %s, %q, 0x7777
-//! prmt.b32 %d, 0x03020100, 0x0c080604, %s  a table of constants: chosen by the three bits of all nibbles at once
+//! prmt.b32 %d, 0x03020100, 0x0c080604, %s  a table of constants (`emit/lookup.rs`)
 //! or.b32   %s, %q & 0x4444, 0x3210
 //! prmt.b32 %d, %a, %b, %s                  bytes stay where they are: a choice between a and b
 //! ```
 
+use super::lookup::{Of, EACH};
 use super::*;
-
-/// What is made of a selector.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Of {
-    /// Nibble n as byte n.
-    Bytes,
-    /// Bytes of ones where this bit of the nibble is one, else of zeros.
-    Mask(u32),
-}
 
 /// A byte that a nibble of the selector picks.
 #[derive(Clone, Copy)]
@@ -41,6 +33,11 @@ impl Pick {
             sign: nibble & 8 != 0,
         }
     }
+
+    /// The byte's number among the eight.
+    fn number(self) -> u32 {
+        self.byte + if self.second { 4 } else { 0 }
+    }
 }
 
 /// The selectors that a mode makes of the values 0 to 3, 16 bits for each (PTX ISA, prmt, "mode").
@@ -57,8 +54,6 @@ fn selectors(mode: Modifier) -> Option<u64> {
 }
 
 const TY: Type = Type::U32;
-/// One bit in each byte.
-const EACH: u32 = 0x0101_0101;
 
 impl Emitter<'_> {
     pub(super) fn prmt(&mut self, i: &Instruction) -> Result<()> {
@@ -78,21 +73,18 @@ impl Emitter<'_> {
                 self.bytes(a, a, places as u32),
                 self.bytes(b, b, places as u32),
             );
-            let second = self.selector_part(selector, Of::Mask(2));
-            self.choice(second, a, b)
+            let second = self.selector_mask(selector, 2);
+            let id = self.choice(second, a, b);
+            self.note_choice(id, selector, a, b);
+            id
+        } else if let Some(id) = self.bytes_of_constants(a, b, selector) {
+            id
         } else {
-            let table = [a, b].map(|word| self.asm.constant_bits(word));
-            let id = match table {
-                [Some(a), Some(b)] => self.bytes_of_table(a | b << 32, selector),
-                _ => self.bytes_by_shifts(a, b, selector),
-            };
+            let id = self.bytes_by_shifts(a, b, selector);
             if nibbles(8) == Some(0) {
                 id
             } else {
-                let (is_sign, signs) = (
-                    self.selector_part(selector, Of::Mask(3)),
-                    self.signs_of_bytes(id),
-                );
+                let (is_sign, signs) = (self.selector_mask(selector, 3), self.signs_of_bytes(id));
                 self.choice(is_sign, id, signs)
             }
         };
@@ -120,6 +112,15 @@ impl Emitter<'_> {
         let picks = [0, 1, 2, 3].map(|n| Pick::of(selector, n));
         if let Some(id) = self.sign_extended(a, b, &picks) {
             return id;
+        }
+        if picks.iter().all(|p| !p.sign) {
+            let numbers = picks.map(Pick::number);
+            if let Some(id) = self.lookup_every_other(a, b, numbers) {
+                return id;
+            }
+            if self.target.byte_shuffles && numbers != [0, 1, 2, 3] {
+                return self.shuffled_bytes(a, b, numbers);
+            }
         }
         // The words that bytes are moved from, how far up, and to which bits.
         let mut moves: Vec<(Id, i32, u32)> = Vec::new();
@@ -150,6 +151,19 @@ impl Emitter<'_> {
             all = self.bitwise(Op::BitwiseOr, TY, all, moved);
         }
         all
+    }
+
+    /// Bytes of two words by OpVectorShuffle.
+    fn shuffled_bytes(&mut self, a: Id, b: Id, numbers: [u32; 4]) -> Id {
+        self.asm.capability(rspirv::spirv::Capability::Int8);
+        let bytes = Type::Vector(Scalar::U8, 4);
+        let (x, y) = (
+            self.cast(Value { id: a, ty: TY }, bytes),
+            self.cast(Value { id: b, ty: TY }, bytes),
+        );
+        let [i, j, k, l] = numbers;
+        let id = self.asm.op(Op::VectorShuffle, bytes, &[x, y, i, j, k, l]);
+        self.asm.op(Op::Bitcast, TY, &[id])
     }
 
     /// Bytes of one word side by side, and above them the sign of the last: a field that is extended.
@@ -185,60 +199,16 @@ impl Emitter<'_> {
         self.asm.op(Op::ISub, TY, &[up, down])
     }
 
-    /// Part of a selector of bytes, made once for neighbouring instructions.
-    fn selector_part(&mut self, selector: Id, of: Of) -> Id {
-        if let Some(&(epoch, id)) = self.selectors.get(&(selector, of)) {
-            if epoch == self.epoch {
-                return id;
-            }
-        }
-        let and = |e: &mut Self, a: Id, mask: u32| {
-            let mask = e.asm.u32(mask);
-            e.bitwise(Op::BitwiseAnd, TY, a, mask)
-        };
-        let id = match of {
-            Of::Bytes => {
-                let mut id = and(self, selector, 0xffff);
-                for (by, mask) in [(8, 0x00ff_00ff), (4, 0x0f0f_0f0f)] {
-                    let up = self.shifted(Op::ShiftLeftLogical, TY, id, by);
-                    let both = self.bitwise(Op::BitwiseOr, TY, id, up);
-                    id = and(self, both, mask);
-                }
-                id
-            }
-            Of::Mask(bit) => {
-                let bytes = self.selector_part(selector, Of::Bytes);
-                let down = self.shifted(Op::ShiftRightLogical, TY, bytes, bit);
-                let bits = and(self, down, EACH);
-                match self.asm.constant_bits(bits) {
-                    Some(bits) => self.asm.u32(bits as u32 * 0xff),
-                    None => {
-                        let ff = self.asm.u32(0xff);
-                        self.asm.op(Op::IMul, TY, &[bits, ff])
-                    }
-                }
-            }
-        };
-        self.selectors.insert((selector, of), (self.epoch, id));
-        id
+    /// Bytes of ones where the nibbles of a selector have this bit, else of zeros.
+    fn selector_mask(&mut self, selector: Id, bit: u32) -> Id {
+        let bytes = self.made_of(selector, Of::Nibbles(0));
+        self.made_of(bytes, Of::Mask(bit))
     }
 
-    /// Bytes of a table of eight: of each pair of entries one by the lowest bit of the nibbles, of each pair of those one by the
-    /// next.
-    fn bytes_of_table(&mut self, table: u64, selector: Id) -> Id {
-        let mut entries: Vec<Id> = table
-            .to_le_bytes()
-            .iter()
-            .map(|&byte| self.asm.u32(u32::from(byte) * EACH))
-            .collect();
-        for bit in 0..3 {
-            let mask = self.selector_part(selector, Of::Mask(bit));
-            entries = entries
-                .chunks(2)
-                .map(|pair| self.choice(mask, pair[0], pair[1]))
-                .collect();
-        }
-        entries[0]
+    /// Bytes of two words that are constants.
+    fn bytes_of_constants(&mut self, a: Id, b: Id, selector: Id) -> Option<Id> {
+        let table = self.asm.constant_bits(a)? | self.asm.constant_bits(b)? << 32;
+        self.lookup(table, selector)
     }
 
     /// Bytes of two words, each shifted down by itself.
