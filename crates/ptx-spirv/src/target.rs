@@ -216,8 +216,8 @@ pub struct Target {
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
     /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
     pub opaque_counters: bool,
-    /// Whether bytes of two words are permuted in one instruction where they are vectors of four bytes, and products are
-    /// added beside logic, in other units (NVIDIA's PRMT and IMAD).
+    /// Whether bytes of words are cheap to permute where they are vectors of four bytes, a number of 64 bits is shifted in one
+    /// instruction, and products are added beside logic, in other units (NVIDIA's PRMT, SHF and IMAD).
     pub byte_shuffles: bool,
     /// What the blocks that the translation is for are known to have; `KernelInfo::rows_matter` says whether that made a
     /// difference.

@@ -118,7 +118,11 @@ impl Emitter<'_> {
         } else {
             Op::UConvert
         };
-        Ok((self.asm.op(op, Type::U32, &[v]), Type::U32))
+        let id = self.asm.op(op, Type::U32, &[v]);
+        if !from.is_signed() {
+            self.note_extended(id, v, narrow);
+        }
+        Ok((id, Type::U32))
     }
 
     fn integer_to_integer(

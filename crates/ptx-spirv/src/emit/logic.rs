@@ -18,6 +18,23 @@ pub(super) struct Copied {
     /// To the left where negative.
     pub(super) shift: i32,
     pub(super) mask: u32,
+    /// Whether the other has 16 bits.
+    half: bool,
+}
+
+/// How often a word is looked for that another is part of.
+const LARGER: usize = 4;
+
+impl Copied {
+    /// All bits of an integer.
+    fn own(root: Id, ty: Type) -> Self {
+        Copied {
+            root,
+            shift: 0,
+            mask: ones(ty) as u32,
+            half: ty.size() == 2,
+        }
+    }
 }
 
 impl Emitter<'_> {
@@ -70,27 +87,74 @@ impl Emitter<'_> {
 
     /// Which bits of a word are those of another: all are its own, if it is no other's.
     pub(super) fn copied_bits(&self, id: Id) -> Copied {
-        let own = Copied {
-            root: id,
-            shift: 0,
-            mask: u32::MAX,
-        };
-        self.copied_bits.get(&id).copied().unwrap_or(own)
+        let own = Copied::own(id, Type::U32);
+        let copied = self.copied_bits.get(&id).copied().unwrap_or(own);
+        let mut found = copied;
+        // The largest word that the bits are part of: other parts of it may have been looked at on their own.
+        for _ in 0..LARGER {
+            let Some(&(epoch, part)) = self.parts.get(&found.root) else {
+                break;
+            };
+            let wanted = shifted_left(found.mask, found.shift);
+            if epoch != self.epoch || wanted & !part.mask != 0 {
+                break;
+            }
+            found.root = part.root;
+            found.shift += part.shift;
+            found.half = false;
+        }
+        if found.half {
+            own
+        } else {
+            found
+        }
     }
 
-    /// Remembers that bits of a word are those of another. Chains of copies are short cuts to where they begin.
-    fn note_copy(&mut self, id: Id, ty: Type, of: Id, shift: i32, mask: u32) {
-        if ty != Type::U32 || self.asm.is_constant(id) || self.asm.is_constant(of) {
+    /// Remembers that bits of an integer are those of another, shifted to the right. Chains of copies are short cuts to where they
+    /// begin.
+    fn note_copy(&mut self, id: Id, (of, ty): (Id, Type), shift: i32, mask: u64) {
+        if ty.size() > 4 || self.asm.is_constant(id) || self.asm.is_constant(of) {
             return;
         }
-        let mut copied = self.copied_bits(of);
+        let own = Copied::own(of, ty);
+        let mut copied = self.copied_bits.get(&of).copied().unwrap_or(own);
         copied.shift += shift;
-        copied.mask = mask
-            & match shift {
-                0.. => copied.mask >> shift,
-                _ => copied.mask << -shift,
-            };
+        copied.mask = mask as u32 & shifted_left(copied.mask, -shift);
         self.copied_bits.insert(id, copied);
+    }
+
+    /// Remembers what an integer of 8 or 16 bits that was extended with zeros is.
+    pub(super) fn note_extended(&mut self, id: Id, narrow: Id, ty: Type) {
+        let all = ones(ty);
+        let known = self.known_bits(narrow);
+        let known = KnownBits {
+            zeros: known.zeros | !all,
+            ones: known.ones & all,
+        };
+        self.known_bits.insert(id, known);
+        if ty == Type::U16 {
+            self.note_copy(id, (narrow, ty), 0, all);
+        }
+    }
+
+    /// Remembers that bits of an integer are part of a word: those of `mask`, so far up.
+    pub(super) fn note_part(&mut self, of: Id, word: Id, up: i32, mask: u32) {
+        if of == word || self.asm.is_constant(of) || self.asm.is_constant(word) {
+            return;
+        }
+        let part = Copied {
+            root: word,
+            shift: up,
+            mask,
+            half: false,
+        };
+        self.parts.insert(of, (self.epoch, part));
+    }
+
+    /// Remembers which halves a word is made of.
+    pub(super) fn note_packed(&mut self, word: Id, low: Id, high: Id) {
+        self.note_part(low, word, 0, 0xffff);
+        self.note_part(high, word, 16, 0xffff);
     }
 
     /// The instruction, unless all bits of what it gives are known.
@@ -123,9 +187,9 @@ impl Emitter<'_> {
         }
         let id = self.unless_known(known, op, ty, &[a, b]);
         if y.value(all).is_some() {
-            self.note_copy(id, ty, a, 0, kept_a as u32);
+            self.note_copy(id, (a, ty), 0, kept_a & all);
         } else if x.value(all).is_some() {
-            self.note_copy(id, ty, b, 0, kept_b as u32);
+            self.note_copy(id, (b, ty), 0, kept_b & all);
         }
         id
     }
@@ -148,11 +212,12 @@ impl Emitter<'_> {
         };
         let by = self.asm.u32(n);
         let id = self.unless_known(known, op, ty, &[a, by]);
+        let all = ones(ty);
         let (distance, mask) = match op {
-            Op::ShiftLeftLogical => (-(n as i32), u32::MAX << (n & 31)),
-            _ => (n as i32, u32::MAX >> (n & 31)),
+            Op::ShiftLeftLogical => (-(n as i32), all << n & all),
+            _ => (n as i32, all >> n),
         };
-        self.note_copy(id, ty, a, distance, mask);
+        self.note_copy(id, (a, ty), distance, mask);
         id
     }
 
@@ -296,6 +361,15 @@ impl Emitter<'_> {
             return self.set(d, ty, id);
         }
         let n = self.value(self.operand(i, 2)?, Type::U32)?;
+        if self.target.byte_shuffles && ty == Type::U32 && op != Op::ShiftRightArithmetic {
+            // One instruction of NVIDIA's for the lower word, with which 32 is far enough.
+            let far = self.asm.u32(width);
+            let n = self.asm.glsl(GLOp::UMin, Type::U32, &[n, far]);
+            let wide = self.asm.op(Op::UConvert, Type::U64, &[a]);
+            let id = self.asm.op(op, Type::U64, &[wide, n]);
+            let id = self.asm.op(Op::UConvert, Type::U32, &[id]);
+            return self.set(d, ty, id);
+        }
         let top = self.asm.u32(width - 1);
         let clamped = self.asm.glsl(GLOp::UMin, Type::U32, &[n, top]);
         let id = self.asm.op(op, ty, &[a, clamped]);
@@ -307,6 +381,14 @@ impl Emitter<'_> {
             self.asm.op(Op::Select, ty, &[out, zero, id])
         };
         self.set(d, ty, id)
+    }
+}
+
+/// Shifted to the right where negative.
+fn shifted_left(mask: u32, by: i32) -> u32 {
+    match by {
+        0.. => mask << by,
+        _ => mask >> -by,
     }
 }
 

@@ -158,6 +158,8 @@ pub(crate) struct Emitter<'a> {
     known_bits: FxHashMap<Id, KnownBits>,
     /// Bits of words that are those of other words.
     copied_bits: FxHashMap<Id, logic::Copied>,
+    /// Of words and halves, bits that are those of a larger word, with the epoch that knows it.
+    parts: FxHashMap<Id, (u32, logic::Copied)>,
     /// Nibbles of words as bytes, and what is made of them, with the epoch that has it.
     nibbles: FxHashMap<(Id, lookup::Of), (u32, Id)>,
     /// Words whose bytes are looked up by nibbles.
@@ -307,6 +309,7 @@ pub(crate) fn emit(
         },
         known_bits: FxHashMap::default(),
         copied_bits: FxHashMap::default(),
+        parts: FxHashMap::default(),
         nibbles: FxHashMap::default(),
         lookups: FxHashMap::default(),
         sums: FxHashMap::default(),

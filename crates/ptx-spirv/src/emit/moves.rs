@@ -80,6 +80,7 @@ impl Emitter<'_> {
                 if let (2, [low, high], false) = (bytes, &parts[..], self.yields()) {
                     let (low, high) = (self.value(low, part)?, self.value(high, part)?);
                     let v = self.pack_for(d, low, high);
+                    self.note_packed(v, low, high);
                     return self.set(d, Type::U32, v);
                 }
                 let unsigned = Type::unsigned(whole.size());
@@ -99,6 +100,10 @@ impl Emitter<'_> {
                     });
                 }
                 let v = all.ok_or_else(|| EmitError::Invalid("mov of an empty vector".into()))?;
+                if let (4, [low, high]) = (whole.size(), &parts[..]) {
+                    let (low, high) = (self.value(low, part)?, self.value(high, part)?);
+                    self.note_packed(v, low, high);
+                }
                 self.set(d, unsigned, v)
             }
             (d, a) => {

@@ -118,9 +118,6 @@ impl Emitter<'_> {
             if let Some(id) = self.lookup_every_other(a, b, numbers) {
                 return id;
             }
-            if self.target.byte_shuffles && numbers != [0, 1, 2, 3] {
-                return self.shuffled_bytes(a, b, numbers);
-            }
         }
         // The words that bytes are moved from, how far up, and to which bits.
         let mut moves: Vec<(Id, i32, u32)> = Vec::new();
@@ -138,8 +135,12 @@ impl Emitter<'_> {
                 None => moves.push((word, distance, bits)),
             }
         }
+        let shuffles = self.target.byte_shuffles && moves.len() > 2 && signs == [None; 2];
         let mut all = self.asm.u32(0);
-        for (word, distance, bits) in moves {
+        for &(word, distance, bits) in &moves {
+            if shuffles {
+                break;
+            }
             let (op, distance) = if distance < 0 {
                 (Op::ShiftRightLogical, -distance)
             } else {
@@ -149,6 +150,14 @@ impl Emitter<'_> {
             let bits = self.asm.u32(bits);
             let moved = self.bitwise(Op::BitwiseAnd, TY, moved, bits);
             all = self.bitwise(Op::BitwiseOr, TY, all, moved);
+        }
+        if shuffles {
+            all = self.shuffled_bytes(a, b, picks.map(Pick::number));
+        }
+        for (word, distance, bits) in moves {
+            let up = 8 * distance;
+            let mask = if up < 0 { bits << -up } else { bits >> up };
+            self.note_part(word, all, up, mask);
         }
         all
     }

@@ -138,7 +138,20 @@ fn bytes_of_words() {
         prmt.b32 r1, r9, r10, x; prmt.b32 r2, r10, r9, x; and.b32 y, r0, 0x88888888; shr.u32 y, y, 1; or.b32 y, y, 0x32103210; prmt.b32 r3, r1, r2, y;\n\
         shr.u32 z, x, 16; prmt.b32 r4, r9, r10, z; prmt.b32 r5, r10, r9, z; shr.u32 z, y, 16; prmt.b32 r6, r4, r5, z; mov.u32 z, 0x6420;\n\
         prmt.b32 r4, r3, r6, z; mov.u32 z, 0x7531; prmt.b32 r7, r3, r6, z;";
+    // The word is put together of smaller ones, parts of which are looked up as they are.
+    let halves = format!(
+        ".reg .b16 s<4>; mov.b32 {{s0, s1}}, r1; cvt.u32.u16 r11, s0; mov.b32 r0, {{s0, s1}}; and.b16 s2, s1, 0x7777; cvt.u32.u16 r12, s2;\n{}",
+        table.replace("r9, r10, x;", "r9, r10, r13;").replace("r10, r9, x;", "r10, r9, r13;").replace("shr.u32 z, x, 16;", "mov.b32 z, r12;")
+            .replace("shr.u32 r8, r0, 16;", "and.b32 r13, r11, 0x7777;")
+    );
+    let bytes = "and.b32 r11, r1, 255; bfe.u32 r12, r1, 8, 8; bfe.u32 r13, r1, 16, 8; shr.u32 r14, r1, 24; prmt.b32 r15, r12, r11, 0x7604;\n\
+        prmt.b32 r8, r13, r15, 0x7054; prmt.b32 r0, r14, r8, 0x654; and.b32 x, r15, 0x7777; mov.u32 r9, 0xf0e20100; mov.u32 r10, 0x7f80ff03;\n\
+        prmt.b32 r1, r9, r10, x; prmt.b32 r2, r10, r9, x; and.b32 y, r0, 0x88888888; shr.u32 y, y, 1; or.b32 y, y, 0x32103210; and.b32 z, y, 0x7654;\n\
+        prmt.b32 r3, r1, r2, z; shr.u32 z, r0, 16; and.b32 z, z, 0x7777; prmt.b32 r4, r9, r10, z; prmt.b32 r5, r10, r9, z; shr.u32 z, y, 16;\n\
+        prmt.b32 r6, r4, r5, z; mov.u32 z, 0x6420; prmt.b32 r4, r3, r6, z; mov.u32 z, 0x7531; prmt.b32 r7, r3, r6, z;";
     let cases = [
+        kernel("table of sixteen, of halves", &halves),
+        kernel("table of sixteen, of bytes", bytes),
         kernel(
             "saturating difference of small bytes",
             &format!("and.b32 r0, r0, 0x3f3f3f3f; mov.u32 r1, 0x20202020; {saturating}"),
@@ -156,7 +169,8 @@ fn bytes_of_words() {
         ),
         kernel(
             "one source or the other",
-            "and.b32 x, r0, 0x4444; or.b32 x, x, 0x3210; prmt.b32 r3, r1, r2, x; or.b32 x, x, 0x0123; prmt.b32 r4, r1, r2, x; and.b32 x, r0, 0x4004;\n\
+            "shl.b32 r10, r0, 8; shr.u32 r11, r0, 40; shl.b32 r12, r0, r7; and.b32 r13, r7, 63; shr.u32 r6, r0, r13; shl.b32 r7, r0, r13;\n\
+             and.b32 x, r0, 0x4444; or.b32 x, x, 0x3210; prmt.b32 r3, r1, r2, x; or.b32 x, x, 0x0123; prmt.b32 r4, r1, r2, x; and.b32 x, r0, 0x4004;\n\
              or.b32 x, x, 0x4440; prmt.b32 r5, r1, r2, x; or.b32 y, x, 0x8000; prmt.b32 r6, r1, r2, y;",
         ),
         kernel(
