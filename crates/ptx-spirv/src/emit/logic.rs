@@ -85,17 +85,17 @@ impl Emitter<'_> {
         }
     }
 
-    /// Which bits of a word are those of another: all are its own, if it is no other's.
-    pub(super) fn copied_bits(&self, id: Id) -> Copied {
+    /// Which bits of a word are those of another: all are its own, if it is no other's. Of the larger words that bits are part of it is
+    /// the largest that has all of those that are wanted.
+    pub(super) fn copied_bits(&self, id: Id, wanted: u32) -> Copied {
         let own = Copied::own(id, Type::U32);
         let copied = self.copied_bits.get(&id).copied().unwrap_or(own);
         let mut found = copied;
-        // The largest word that the bits are part of: other parts of it may have been looked at on their own.
         for _ in 0..LARGER {
             let Some(&(epoch, part)) = self.parts.get(&found.root) else {
                 break;
             };
-            let wanted = shifted_left(found.mask, found.shift);
+            let wanted = shifted_left(found.mask & wanted, found.shift);
             if epoch != self.epoch || wanted & !part.mask != 0 {
                 break;
             }
@@ -171,6 +171,12 @@ impl Emitter<'_> {
 
     /// OpBitwiseAnd, OpBitwiseOr or OpBitwiseXor of two integers.
     pub(super) fn bitwise(&mut self, op: Op, ty: Type, a: Id, b: Id) -> Id {
+        if a == b {
+            return match op {
+                Op::BitwiseXor => self.asm.constant(ty, 0),
+                _ => a,
+            };
+        }
         let (x, y) = (self.known_bits(a), self.known_bits(b));
         // The bits of one that the other leaves as they are.
         let (known, kept_a, kept_b) = match op {

@@ -74,7 +74,8 @@ impl Emitter<'_> {
     /// The selector's nibbles as those of a word; of a bit that differs in kind between the nibbles nothing is said.
     fn nibbles_of(&self, selector: Id) -> Option<Nibbles> {
         let known = self.known_bits(selector);
-        let copied = self.copied_bits(selector);
+        let unknown = !(known.zeros | known.ones) as u32;
+        let copied = self.copied_bits(selector, unknown & 0xffff);
         let mut first = None;
         let mut bits = [None; 4];
         for (n, bit) in (0..).zip(&mut bits) {
@@ -237,9 +238,14 @@ impl Emitter<'_> {
     fn bytes_of_table(&mut self, nibbles: Id, table: [u8; 16]) -> Id {
         let mut entries: Vec<Id> = if self.target.byte_shuffles {
             let bits = [Of::Bit(0), Of::Bit(1), Of::BothBits].map(|of| self.made_of(nibbles, of));
+            let mut sums: FxHashMap<&[u8], Id> = FxHashMap::default();
             table
                 .chunks(4)
-                .map(|four| self.sum_of_entries(bits, four))
+                .map(|four| {
+                    *sums
+                        .entry(four)
+                        .or_insert_with(|| self.sum_of_entries(bits, four))
+                })
                 .collect()
         } else {
             table
