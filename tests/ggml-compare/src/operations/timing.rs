@@ -1,12 +1,15 @@
 //! How long single operations take, in shapes of a model with 8 billion parameters.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::backend::{encode, Attempt, Backend};
 use super::case::{input, Case, Cases, Fill, Input, Measure, Type};
 use crate::library::Functions;
+
+/// How long a device works before it is measured: GPUs slow down while kernels are compiled.
+const WARM: Duration = Duration::from_millis(500);
 
 /// What generation and prompts of an 8 B model take most of their time for.
 pub fn cases() -> Cases {
@@ -66,8 +69,8 @@ pub fn cases() -> Cases {
     cases
 }
 
-/// Seconds that an operation takes, as one of `repeat` in a graph; the best of ten runs after three that do not
-/// count (a backend may record a graph at its third).
+/// Seconds that an operation takes, as one of `repeat` in a graph; the best of ten runs after others that do not count: three
+/// at least, as a backend may record a graph at its third, and until [`WARM`] is over.
 ///
 /// # Errors
 /// When memory or the computation fails.
@@ -77,8 +80,11 @@ pub fn measure(c: &Functions, backend: &Backend, case: &Case, repeat: u32) -> Re
         Attempt::Done(graph) => graph,
         Attempt::Unsupported(why) => return Ok(Attempt::Unsupported(why)),
     };
-    for _ in 0..3 {
+    let begin = Instant::now();
+    let mut runs = 0;
+    while runs < 3 || begin.elapsed() < WARM {
         backend.run(&graph, case)?;
+        runs += 1;
     }
     let mut best = f64::INFINITY;
     for _ in 0..10 {
