@@ -40,6 +40,15 @@ impl Pick {
     }
 }
 
+/// Bytes of a word that move by the same distance.
+struct Move {
+    word: Id,
+    /// Bits; down where negative.
+    up: i32,
+    /// Where they arrive.
+    bits: u32,
+}
+
 /// The selectors that a mode makes of the values 0 to 3, 16 bits for each (PTX ISA, prmt, "mode").
 fn selectors(mode: Modifier) -> Option<u64> {
     Some(match mode {
@@ -119,8 +128,7 @@ impl Emitter<'_> {
                 return id;
             }
         }
-        // The words that bytes are moved from, how far up, and to which bits.
-        let mut moves: Vec<(Id, i32, u32)> = Vec::new();
+        let mut moves: Vec<Move> = Vec::new();
         let mut signs = [None; 2];
         for (n, pick) in picks.into_iter().enumerate() {
             let mut word = if pick.second { b } else { a };
@@ -128,36 +136,40 @@ impl Emitter<'_> {
                 let signs = &mut signs[usize::from(pick.second)];
                 word = *signs.get_or_insert_with(|| self.signs_of_bytes(word));
             }
-            let distance = n as i32 - pick.byte as i32;
+            let up = 8 * (n as i32 - pick.byte as i32);
             let bits = 0xff << (8 * n);
-            match moves.iter_mut().find(|m| (m.0, m.1) == (word, distance)) {
-                Some(m) => m.2 |= bits,
-                None => moves.push((word, distance, bits)),
+            match moves.iter_mut().find(|m| (m.word, m.up) == (word, up)) {
+                Some(m) => m.bits |= bits,
+                None => moves.push(Move { word, up, bits }),
             }
         }
-        let shuffles = self.target.byte_shuffles && moves.len() > 2 && signs == [None; 2];
-        let mut all = self.asm.u32(0);
-        for &(word, distance, bits) in &moves {
-            if shuffles {
-                break;
-            }
-            let (op, distance) = if distance < 0 {
-                (Op::ShiftRightLogical, -distance)
-            } else {
-                (Op::ShiftLeftLogical, distance)
+        let all = if self.target.byte_shuffles && moves.len() > 2 && signs == [None; 2] {
+            self.shuffled_bytes(a, b, picks.map(Pick::number))
+        } else {
+            self.moved_bytes(&moves)
+        };
+        for m in moves {
+            let mask = match m.up {
+                0.. => m.bits >> m.up,
+                _ => m.bits << -m.up,
             };
-            let moved = self.shifted(op, TY, word, 8 * distance as u32);
-            let bits = self.asm.u32(bits);
+            self.note_part(m.word, all, m.up, mask);
+        }
+        all
+    }
+
+    /// Bytes of words, by shifts and masks.
+    fn moved_bytes(&mut self, moves: &[Move]) -> Id {
+        let mut all = self.asm.u32(0);
+        for m in moves {
+            let op = match m.up {
+                0.. => Op::ShiftLeftLogical,
+                _ => Op::ShiftRightLogical,
+            };
+            let moved = self.shifted(op, TY, m.word, m.up.unsigned_abs());
+            let bits = self.asm.u32(m.bits);
             let moved = self.bitwise(Op::BitwiseAnd, TY, moved, bits);
             all = self.bitwise(Op::BitwiseOr, TY, all, moved);
-        }
-        if shuffles {
-            all = self.shuffled_bytes(a, b, picks.map(Pick::number));
-        }
-        for (word, distance, bits) in moves {
-            let up = 8 * distance;
-            let mask = if up < 0 { bits << -up } else { bits >> up };
-            self.note_part(word, all, up, mask);
         }
         all
     }
