@@ -21,8 +21,8 @@ fn kernel(name: &str, text: &str) -> Case {
     case(name, 64, "", &body)
 }
 
-/// A random program. `R` and `W` are registers that are written, `r` and `w` ones that are read or constants, `n` a number of bits,
-/// `t` a table of `lop3`, `s` a selector.
+/// A random program. `R`, `W` and `H` are registers that are written, `r` and `w` ones that are read or constants, `h` ones that are
+/// read, `k` constants of 16 bits, `n` a number of bits, `t` a table of `lop3`, `s` a selector.
 fn program(seed: u64) -> Case {
     let mut random = Random(seed * 2 + 77);
     let forms = [
@@ -51,6 +51,13 @@ fn program(seed: u64) -> Case {
         "cvt.u32.u64 R, w",
         "cvt.u64.u32 W, r",
         "mov.b64 W, {r, r}",
+        "mov.b32 R, {h, h}",
+        "mov.b32 R, {h, h}",
+        "and.b16 H, h, k",
+        "or.b16 H, h, k",
+        "cvt.u32.u16 R, h",
+        "cvt.u32.u8 R, r",
+        "cvt.u16.u32 H, r",
         "add.u32 R, r, r",
         "@p and.b32 R, r, r",
     ];
@@ -70,7 +77,11 @@ fn program(seed: u64) -> Case {
         "0xba98", "0x5410", "0x7632", "0x6420", "0x7531", "0x3340", "0x8880", "0x9910", "0xbbb3",
         "0x0123", "0xfedc", "0x4810",
     ];
+    let halves = ["0x7777", "0x8888", "0x00ff", "0xff00", "0x3210"];
     let mut text = String::from("setp.lt.s32 p, r0, r1;\n");
+    for n in 0..4 {
+        let _ = writeln!(text, "mov.b32 {{h{}, h{}}}, r{n};", 2 * n, 2 * n + 1);
+    }
     for _ in 0..48 {
         let form = forms[random.below(forms.len())];
         let (name, operands) = match form.strip_prefix("@p ") {
@@ -82,15 +93,17 @@ fn program(seed: u64) -> Case {
         };
         let _ = write!(text, "{name} ");
         for c in operands.chars() {
-            let constant = random.below(5) < 2;
+            let constant = random.below(5) < 2 && !name.starts_with("cvt");
             let _ = match c {
                 'R' => write!(text, "r{}", random.below(8)),
                 'W' => write!(text, "w{}", random.below(4)),
+                'H' | 'h' => write!(text, "h{}", random.below(8)),
+                'k' => write!(text, "{}", halves[random.below(halves.len())]),
                 'r' if constant && !operands.contains('{') => {
                     write!(text, "{}", words[random.below(words.len())])
                 }
                 'r' => write!(text, "r{}", random.below(8)),
-                'w' if constant && name != "cvt.u32.u64" => {
+                'w' if constant => {
                     let word = words[random.below(8)];
                     write!(text, "{word}{}", ["", "0", "00000000"][random.below(3)])
                 }
@@ -125,7 +138,7 @@ fn check(name: &str, cases: &[Case]) {
 
 #[test]
 fn random_programs() {
-    let cases: Vec<Case> = (0..24).map(program).collect();
+    let cases: Vec<Case> = (0..48).map(program).collect();
     check("logic::random_programs", &cases);
 }
 
