@@ -126,11 +126,7 @@ impl Emitter<'_> {
     /// Remembers what an integer of 8 or 16 bits that was extended with zeros is.
     pub(super) fn note_extended(&mut self, id: Id, narrow: Id, ty: Type) {
         let all = ones(ty);
-        let known = self.known_bits(narrow);
-        let known = KnownBits {
-            zeros: known.zeros | !all,
-            ones: known.ones & all,
-        };
+        let known = self.known_bits(narrow).and(KnownBits::constant(all));
         self.known_bits.insert(id, known);
         if ty == Type::U16 {
             self.note_copy(id, (narrow, ty), 0, all);
@@ -218,12 +214,11 @@ impl Emitter<'_> {
         };
         let by = self.asm.u32(n);
         let id = self.unless_known(known, op, ty, &[a, by]);
-        let all = ones(ty);
-        let (distance, mask) = match op {
-            Op::ShiftLeftLogical => (-(n as i32), all << n & all),
-            _ => (n as i32, all >> n),
+        let distance = match op {
+            Op::ShiftLeftLogical => -(n as i32),
+            _ => n as i32,
         };
-        self.note_copy(id, (a, ty), distance, mask);
+        self.note_copy(id, (a, ty), distance, ones(ty));
         id
     }
 
@@ -390,15 +385,32 @@ impl Emitter<'_> {
     }
 }
 
-/// Shifted to the right where negative.
-fn shifted_left(mask: u32, by: i32) -> u32 {
-    match by {
-        0.. => mask << by,
-        _ => mask >> -by,
-    }
+/// Shifted to the right where negative; nothing is left of what is shifted by the width or more.
+pub(super) fn shifted_left(mask: u32, by: i32) -> u32 {
+    let shifted = match by {
+        0.. => mask.checked_shl(by.unsigned_abs()),
+        _ => mask.checked_shr(by.unsigned_abs()),
+    };
+    shifted.unwrap_or(0)
 }
 
 /// A one for each bit of an integer type.
 fn ones(ty: Type) -> u64 {
     u64::MAX >> (64 - 8 * ty.size())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shifted_left;
+
+    #[test]
+    fn masks_are_shifted_out() {
+        let all = u32::MAX;
+        assert_eq!(
+            [4, 0, -4].map(|by| shifted_left(all, by)),
+            [all << 4, all, all >> 4]
+        );
+        // As after two arithmetic shifts by 31.
+        assert_eq!([32, 62, -32, -62].map(|by| shifted_left(all, by)), [0; 4]);
+    }
 }
