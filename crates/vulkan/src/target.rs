@@ -57,8 +57,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     if facts.driver_id == vk::DriverId::INTEL_OPEN_SOURCE_MESA {
         target.block_words = Target::xe2().block_words;
     }
-    target.opaque_counters = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
-    target.byte_shuffles = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
+    let nvidia = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
+    target.opaque_counters = nvidia;
+    target.byte_shuffles = nvidia;
     target.float64 = on(features.core.shader_float64);
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
     target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);

@@ -119,11 +119,11 @@ impl Emitter<'_> {
                 bytes[at]
             };
         }
-        Some(self.lookup_word(Lookup {
-            root: nibbles.root,
-            first: nibbles.first,
-            table,
-        }))
+        let (root, first) = (nibbles.root, nibbles.first);
+        let nibbles = self.made_of(root, Of::Nibbles(first));
+        let id = self.bytes_of_table(nibbles, table);
+        self.lookups.insert(id, Lookup { root, first, table });
+        Some(id)
     }
 
     /// Remembers that bytes that stay where they are were chosen of two words by a selector's third bits.
@@ -164,13 +164,6 @@ impl Emitter<'_> {
         }
         let nibbles = self.made_of(a.root, Of::EveryOther(first));
         Some(self.bytes_of_table(nibbles, a.table))
-    }
-
-    fn lookup_word(&mut self, lookup: Lookup) -> Id {
-        let nibbles = self.made_of(lookup.root, Of::Nibbles(lookup.first));
-        let id = self.bytes_of_table(nibbles, lookup.table);
-        self.lookups.insert(id, lookup);
-        id
     }
 
     /// Something that is made of a word, once for neighbouring instructions.

@@ -85,8 +85,10 @@ impl Emitter<'_> {
                 }
                 let unsigned = Type::unsigned(whole.size());
                 let mut all = None;
+                let mut values = Vec::new();
                 for (n, a) in parts.iter().enumerate() {
                     let v = self.value(a, part)?;
+                    values.push(v);
                     let v = self.asm.op(Op::UConvert, unsigned, &[v]);
                     let shift = self.asm.u32(n as u32 * bytes * 8);
                     let v = if n == 0 {
@@ -100,8 +102,7 @@ impl Emitter<'_> {
                     });
                 }
                 let v = all.ok_or_else(|| EmitError::Invalid("mov of an empty vector".into()))?;
-                if let (4, [low, high]) = (whole.size(), &parts[..]) {
-                    let (low, high) = (self.value(low, part)?, self.value(high, part)?);
+                if let (2, &[low, high]) = (bytes, &values[..]) {
                     self.note_packed(v, low, high);
                 }
                 self.set(d, unsigned, v)

@@ -12,6 +12,7 @@
 //! prmt.b32 %d, %a, %b, %s                  bytes stay where they are: a choice between a and b
 //! ```
 
+use super::logic::shifted_left;
 use super::lookup::{Of, EACH};
 use super::*;
 
@@ -122,8 +123,9 @@ impl Emitter<'_> {
         if let Some(id) = self.sign_extended(a, b, &picks) {
             return id;
         }
-        if picks.iter().all(|p| !p.sign) {
-            let numbers = picks.map(Pick::number);
+        let numbers = picks.map(Pick::number);
+        let has_signs = picks.iter().any(|p| p.sign);
+        if !has_signs {
             if let Some(id) = self.lookup_every_other(a, b, numbers) {
                 return id;
             }
@@ -143,17 +145,13 @@ impl Emitter<'_> {
                 None => moves.push(Move { word, up, bits }),
             }
         }
-        let all = if self.target.byte_shuffles && moves.len() > 2 && signs == [None; 2] {
-            self.shuffled_bytes(a, b, picks.map(Pick::number))
+        let all = if self.target.byte_shuffles && moves.len() > 2 && !has_signs {
+            self.shuffled_bytes(a, b, numbers)
         } else {
             self.moved_bytes(&moves)
         };
         for m in moves {
-            let mask = match m.up {
-                0.. => m.bits >> m.up,
-                _ => m.bits << -m.up,
-            };
-            self.note_part(m.word, all, m.up, mask);
+            self.note_part(m.word, all, m.up, shifted_left(m.bits, -m.up));
         }
         all
     }
