@@ -9,6 +9,10 @@
 //! assert_eq!(one, asm.constant(Type::U32, 1));
 //! ```
 
+mod doubles;
+
+pub(crate) use doubles::{DoubleFunction, Integral};
+
 use rspirv::spirv::{
     AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
     StorageClass,
@@ -216,6 +220,7 @@ pub struct Assembler {
     current_block: Id,
     /// Where the instructions of the current block start in `body`.
     block_start: usize,
+    doubles: doubles::Doubles,
 }
 
 fn instruction(out: &mut Vec<u32>, op: Op, operands: &[u32]) {
@@ -260,7 +265,7 @@ impl Assembler {
 
     /// A constant that is declared already.
     pub fn known(&self, ty: Type, bits: u64) -> Option<Id> {
-        self.constants.get(&(ty, bits)).copied()
+        self.constants.get(&(self.held(ty), bits)).copied()
     }
 
     /// Whether a type is declared so far.
@@ -319,6 +324,7 @@ impl Assembler {
 
     /// The id of a type.
     pub fn ty(&mut self, ty: Type) -> Id {
+        let ty = self.held(ty);
         if let Some(&id) = self.types.get(&ty) {
             return id;
         }
@@ -421,7 +427,10 @@ impl Assembler {
             4 => bits & 0xffff_ffff,
             _ => bits,
         };
+        let double = ty == Type::F64;
+        let ty = self.held(ty);
         if let Some(&id) = self.constants.get(&(ty, bits)) {
+            self.note_double(double, id);
             return id;
         }
         let type_id = self.ty(ty);
@@ -439,6 +448,7 @@ impl Assembler {
         }
         self.constants.insert((ty, bits), id);
         self.constant_bits.insert(id, bits);
+        self.note_double(double, id);
         id
     }
 
@@ -557,6 +567,9 @@ impl Assembler {
                 id
             })
             .collect();
+        for (&id, &ty) in ids.iter().zip(parameters) {
+            self.note_double(ty == Type::F64, id);
+        }
         let label = self.id();
         instruction(&mut self.head, Op::Label, &[label]);
         self.current_block = label;
@@ -614,6 +627,7 @@ impl Assembler {
             op,
             Op::Branch
                 | Op::BranchConditional
+                | Op::Switch
                 | Op::Return
                 | Op::ReturnValue
                 | Op::Unreachable
@@ -625,8 +639,23 @@ impl Assembler {
 
     /// An instruction with a result type and a result.
     pub fn op(&mut self, op: Op, ty: Type, operands: &[u32]) -> Id {
+        if let Some(id) = self.by_integers(op, ty, operands) {
+            return id;
+        }
         let type_id = self.ty(ty);
-        self.op_with(op, type_id, operands)
+        let id = self.op_with(op, type_id, operands);
+        self.note_double(ty == Type::F64, id);
+        id
+    }
+
+    /// An arithmetic result that is not to be fused or reassociated.
+    pub fn exact(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
+        if let Some(id) = self.by_integers(op, ty, operands) {
+            return id;
+        }
+        let id = self.op(op, ty, operands);
+        self.decorate(id, Decoration::NoContraction, &[]);
+        id
     }
 
     /// An instruction with a result whose type is given by id.

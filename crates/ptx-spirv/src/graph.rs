@@ -357,39 +357,6 @@ pub fn is_system_call(name: &str) -> bool {
 }
 
 impl Graph<'_> {
-    /// Refuses the first instruction with a type or register in double precision, by name: loads and moves of doubles
-    /// need shaderFloat64 as much as arithmetic does.
-    pub(crate) fn refuse_doubles(
-        &self,
-        module: &Module,
-        kernel: &str,
-    ) -> Result<(), TranslateError> {
-        for step in self.blocks.iter().flat_map(|b| &b.steps) {
-            let Step::Instruction {
-                frame, statement, ..
-            } = *step
-            else {
-                continue;
-            };
-            let i = self.instruction(frame, statement);
-            let mut double = i.has(Modifier::F64);
-            for o in &i.operands {
-                operand_registers(o, &mut |r| {
-                    let r = self.register(frame, r);
-                    double |= self.registers[r as usize] == Modifier::F64;
-                });
-            }
-            if double {
-                return Err(TranslateError::Unsupported {
-                    kernel: kernel.to_owned(),
-                    line: module.line(i.span),
-                    what: format!("{} without shaderFloat64", i.mnemonic()),
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Where the thing that a frame's symbol names lives.
     pub fn place(
         &self,

@@ -23,7 +23,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 43;
+pub const REVISION: u32 = 44;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -294,9 +294,6 @@ pub fn translate(
         }
     }
     let mut graph = graph::build(module, layout, function)?;
-    if !target.float64 {
-        graph.refuse_doubles(module, kernel)?;
-    }
     let yields = matches!(target.warps, Warps::Yield { .. });
     if emit::has_partial_barriers(target, &graph) {
         graph.static_shared =
@@ -371,17 +368,5 @@ pub fn translate(
     };
     info.matrix_slot_bytes = emit::matrix_slot_bytes(target, &info, &graph);
     let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;
-    // What the emitter makes of doubles on its own account (fma without a fused one) is found in the words.
-    const CAPABILITY_FLOAT64: [u32; 2] = [2 << 16 | 17, 10];
-    let declarations = spirv[5..]
-        .chunks_exact(2)
-        .take_while(|w| w[0] == CAPABILITY_FLOAT64[0]);
-    if !target.float64 && declarations.into_iter().any(|w| w == CAPABILITY_FLOAT64) {
-        return Err(TranslateError::Unsupported {
-            kernel: kernel.to_owned(),
-            line: module.line(function.span),
-            what: "fma made of double precision without shaderFloat64".into(),
-        });
-    }
     Ok(Translated { spirv, info })
 }

@@ -51,17 +51,6 @@ fn environment_registers_are_refused_by_name() {
 #[test]
 fn a_missing_device_feature_is_named() {
     let mut target = Target::subgroup32();
-    target.float64 = false;
-    let e = refusal(
-        "add.f64 %fd0, %fd1, %fd2;\nst.global.f64 [%rd0], %fd0;",
-        &target,
-    );
-    let TranslateError::Unsupported { line: 8, what, .. } = &e else {
-        panic!("{e}");
-    };
-    assert_eq!(what, "add.f64 without shaderFloat64");
-
-    target = Target::subgroup32();
     target.subgroup_clock = false;
     let e = refusal("mov.u32 %r0, %clock;", &target);
     assert!(

@@ -32,7 +32,7 @@ const LACKS: &[Lack] = &[
         "float64",
         |t| t.float64 = false,
         &[Capability::Float64],
-        &["atomics_double", "double", "matrices_small", "wmma"],
+        &[],
     ),
     ("fused_fma", |t| t.fused_fma = false, &[], &[]),
     (
@@ -45,13 +45,7 @@ const LACKS: &[Lack] = &[
         "fused_fma and float64",
         |t| (t.fused_fma, t.float64) = (false, false),
         &[Capability::Float64],
-        &[
-            "atomics_double",
-            "double",
-            "floats",
-            "matrices_small",
-            "wmma",
-        ],
+        &[],
     ),
     (
         "atomic_f32_add",
@@ -159,6 +153,26 @@ fn every_kernel_is_valid_without_each_feature() {
             }
         }
         assert_eq!(seen, refused, "refused without {lacking}");
+    }
+}
+
+/// Without double precision everything is valid on every profile, wherever shared and local memory are.
+#[test]
+fn doubles_can_be_integers_on_every_profile() {
+    let (_, mut windows) = profiles().swap_remove(0);
+    windows.shared_memory = SharedMemory::ExplicitLayout;
+    let windows = ("lavapipe with local memory in a window", windows);
+    for (profile, mut target) in [validated_profiles(), vec![windows]].concat() {
+        target.float64 = false;
+        for (name, text) in kernels() {
+            // llvmpipe has no views of shared memory.
+            if profile.ends_with("window") && !name.starts_with("local") {
+                continue;
+            }
+            let what = format!("{name} without doubles for {profile}");
+            let t = translate(&text, &name, &target).unwrap_or_else(|e| panic!("{what}: {e}"));
+            validate(&what, &t.spirv);
+        }
     }
 }
 

@@ -60,7 +60,9 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     let nvidia = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.opaque_counters = nvidia;
     target.byte_shuffles = nvidia;
-    target.float64 = on(features.core.shader_float64);
+    // Doubles by integers can be had on every device, to test them.
+    let float64 = std::env::var_os("VKCUDA_FLOAT64").is_none_or(|value| value != "0");
+    target.float64 = on(features.core.shader_float64) && float64;
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
     target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);
     // Where widths do not go alone, a mode of one would be a mode of all.

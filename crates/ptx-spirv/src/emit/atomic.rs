@@ -244,6 +244,7 @@ impl Emitter<'_> {
             }
             M::F64 if operation == M::AddMod => {
                 self.target.atomic_f64_add
+                    && self.target.float64
                     && (a.space != Space::Shared || self.info.shared_in_scratch)
             }
             _ => false,

@@ -208,7 +208,13 @@ impl Emitter<'_> {
                 Some(mode) if ty.size() == 8 => {
                     self.directed_integer(v, from.is_signed(), Type::F64, mode)
                 }
-                _ => self.asm.op(op, Type::F64, &[v]),
+                _ => {
+                    let v = match self.asm.doubles_are_integers() {
+                        true => self.widen_integer(v, ty, from.is_signed()),
+                        false => v,
+                    };
+                    self.asm.op(op, Type::F64, &[v])
+                }
             },
             M::F32 => match directed {
                 Some(mode) if from.size().is_some_and(|s| s >= 4) => {
@@ -367,7 +373,7 @@ impl Emitter<'_> {
                 _ => return None,
             })
         })?;
-        if ty == Type::F64 && self.yields() {
+        if ty == Type::F64 && self.yields() && !self.asm.doubles_are_integers() {
             return Some(self.round_double(op, v));
         }
         Some(self.asm.glsl(op, ty, &[v]))

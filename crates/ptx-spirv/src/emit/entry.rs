@@ -418,12 +418,18 @@ impl Emitter<'_> {
             self.asm.void(Op::Return, &[]);
             self.asm.end_function();
         }
+        // Functions call functions.
         let mut written = 0;
-        while written < self.helper_order.len() {
-            let helper = self.helper_order[written];
-            written += 1;
+        loop {
             self.epoch += 1;
-            self.write_helper(helper, self.helpers[&helper]);
+            if let Some(&helper) = self.helper_order.get(written) {
+                written += 1;
+                self.write_helper(helper, self.helpers[&helper]);
+            } else if let Some((function, id)) = self.asm.next_double_function() {
+                self.write_double_function(function, id);
+            } else {
+                break;
+            }
             self.asm.end_function();
         }
 
@@ -477,7 +483,6 @@ impl Emitter<'_> {
     fn write_helper(&mut self, helper: Helper, id: Id) {
         match helper {
             Helper::Fma32 => self.write_fma32(id),
-            Helper::Fma64 | Helper::Div64 | Helper::Sqrt64 => self.write_double_helper(helper, id),
             Helper::TextureIndex
             | Helper::Texel
             | Helper::Fetch { .. }

@@ -6,7 +6,7 @@
 
 use super::entry::Push;
 use super::*;
-use rspirv::spirv::{Decoration, GLOp};
+use rspirv::spirv::GLOp;
 
 /// A rounding mode other than to nearest even.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,7 @@ struct Scaled {
 impl Emitter<'_> {
     /// An arithmetic result that is not to be fused or reassociated.
     pub(crate) fn exact(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
-        let id = self.asm.op(op, ty, operands);
-        self.asm.decorate(id, Decoration::NoContraction, &[]);
-        id
+        self.asm.exact(op, ty, operands)
     }
 
     /// A conversion to a narrower type, which rounds. Compilers take the way there and back for nothing otherwise
@@ -56,7 +54,8 @@ impl Emitter<'_> {
         let sign = 1 << (8 * ty.size() - 1);
         let known = |e: &Self, bits| e.asm.known(ty, bits) == Some(value);
         let minus = known(self, sign);
-        if self.target.computes_with_zeros || !(minus || known(self, 0)) {
+        let integer = ty == Type::F64 && self.asm.doubles_are_integers();
+        if self.target.computes_with_zeros || integer || !(minus || known(self, 0)) {
             return value;
         }
         let zero = self.push(Push::Zero);
@@ -79,12 +78,6 @@ impl Emitter<'_> {
         use Modifier as M;
         let d = self.operand(i, 0)?;
         let ty = if i.has(M::F64) { Type::F64 } else { Type::F32 };
-        if ty == Type::F64 && !self.target.float64 {
-            return Err(EmitError::Unsupported(format!(
-                "{}: the device has no double precision",
-                i.mnemonic()
-            )));
-        }
         let bitwise = match i.opcode {
             Opcode::Abs | Opcode::Neg => true,
             Opcode::Min | Opcode::Max => !self.target.min_max_orders_zeros || i.has(M::Xorsign),
@@ -131,23 +124,19 @@ impl Emitter<'_> {
                 match rounding {
                     None if by_fma => self.as_fma(op, a, b),
                     None => self.exact(op, ty, &[a, b]),
-                    Some(mode) if ty == Type::F32 && self.target.float64 => {
-                        self.directed_operation(op, a, b, None, mode)
-                    }
                     Some(mode) if ty == Type::F64 => self.double_directed(op, a, b, mode),
-                    Some(mode) if op != Op::FMul => self.directed_sum(op, a, b, mode),
-                    _ => return unsupported(i),
+                    Some(mode) if op != Op::FMul && !self.target.float64 => {
+                        self.directed_sum(op, a, b, mode)
+                    }
+                    Some(mode) => self.directed_operation(op, a, b, None, mode),
                 }
             }
             Opcode::Fma | Opcode::Mad => {
                 let (a, b, c) = (read(self, 1)?, read(self, 2)?, read(self, 3)?);
                 match rounding {
                     None => self.fma(ty, a, b, c),
-                    Some(mode) if ty == Type::F32 && self.target.float64 => {
-                        self.directed_operation(Op::FMul, a, b, Some(c), mode)
-                    }
                     Some(mode) if ty == Type::F64 => self.double_fma(a, b, c, Some(mode)),
-                    _ => return unsupported(i),
+                    Some(mode) => self.directed_operation(Op::FMul, a, b, Some(c), mode),
                 }
             }
             Opcode::Div => {
@@ -157,11 +146,8 @@ impl Emitter<'_> {
                 }
                 match rounding {
                     None => self.exact(Op::FDiv, ty, &[a, b]),
-                    Some(mode) if ty == Type::F32 && self.target.float64 => {
-                        self.directed_quotient(a, b, mode)
-                    }
                     Some(mode) if ty == Type::F64 => self.double_quotient(a, b, mode),
-                    _ => return unsupported(i),
+                    Some(mode) => self.directed_quotient(a, b, mode),
                 }
             }
             Opcode::Rcp => {
@@ -176,11 +162,8 @@ impl Emitter<'_> {
                 );
                 match rounding {
                     None => self.exact(Op::FDiv, ty, &[one, a]),
-                    Some(mode) if ty == Type::F32 && self.target.float64 => {
-                        self.directed_quotient(one, a, mode)
-                    }
                     Some(mode) if ty == Type::F64 => self.double_quotient(one, a, mode),
-                    _ => return unsupported(i),
+                    Some(mode) => self.directed_quotient(one, a, mode),
                 }
             }
             Opcode::Sqrt => {
@@ -188,7 +171,8 @@ impl Emitter<'_> {
                 match rounding {
                     None if ty == Type::F32 => self.square_root(i, a),
                     None => self.asm.glsl(GLOp::Sqrt, ty, &[a]),
-                    Some(mode) if ty == Type::F32 && self.target.float64 => {
+                    Some(mode) if ty == Type::F64 => self.double_root(a, mode),
+                    Some(mode) => {
                         let wide = self.asm.op(Op::FConvert, Type::F64, &[a]);
                         let root = self.asm.glsl(GLOp::Sqrt, Type::F64, &[wide]);
                         // root * root - a says on which side the rounded root lies.
@@ -196,8 +180,6 @@ impl Emitter<'_> {
                         let error = self.exact(Op::FSub, Type::F64, &[wide, square]);
                         self.round_directed(root, error, mode)
                     }
-                    Some(mode) if ty == Type::F64 => self.double_root(a, mode),
-                    _ => return unsupported(i),
                 }
             }
             Opcode::Rsqrt => {
@@ -561,7 +543,7 @@ impl Emitter<'_> {
 
     /// a * b + c with one rounding.
     pub(crate) fn fma(&mut self, ty: Type, a: Id, b: Id, c: Id) -> Id {
-        if self.target.fused_fma {
+        if self.target.fused_fma || ty == Type::F64 && self.asm.doubles_are_integers() {
             return self.asm.glsl(GLOp::Fma, ty, &[a, b, c]);
         }
         match ty {

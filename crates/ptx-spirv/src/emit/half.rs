@@ -352,7 +352,7 @@ impl Emitter<'_> {
                     Opcode::Sub => (x[0], self.asm.op(Op::FNegate, Type::F32, &[x[1]])),
                     _ => (self.exact(Op::FMul, Type::F32, &x[..2]), x[2]),
                 };
-                if i.opcode == Opcode::Fma && self.target.float64 {
+                if i.opcode == Opcode::Fma {
                     self.brain_fma(x[0], x[1], x[2], p)
                 } else {
                     let (sum, error) = self.two_sum(Type::F32, p, c);

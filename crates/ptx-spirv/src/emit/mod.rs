@@ -20,6 +20,7 @@ mod convert;
 mod cooperative;
 mod cooperative_memory;
 mod double;
+mod double_run;
 mod entry;
 mod exponential;
 mod float;
@@ -42,6 +43,7 @@ mod quad_pair;
 mod registers;
 mod sample;
 mod shuffle;
+mod soft_double;
 mod sparse;
 mod special;
 mod split;
@@ -171,6 +173,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) subnormals: subnormal::Subnormals,
     /// Whether subnormal numbers that are not flushed have to be kept.
     preserve_subnormals: bool,
+    /// How often steps read each register, once that was asked for.
+    register_reads: Vec<u32>,
     /// Single-precision numbers that are known not to be subnormal.
     flushed: FxHashSet<Id>,
     /// What flushing a number gave, with the epoch that knows it.
@@ -191,12 +195,6 @@ pub(crate) struct More {
 pub(crate) enum Helper {
     /// One rounding a*b+c in single precision.
     Fma32,
-    /// The same in double precision, with a rounding mode.
-    Fma64,
-    /// A quotient in double precision, with a rounding mode.
-    Div64,
-    /// A square root in double precision, with a rounding mode.
-    Sqrt64,
     /// Wait for the whole warp.
     WarpSync,
     /// Wait for the lanes of a mask.
@@ -269,8 +267,12 @@ pub(crate) fn emit(
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
     let rows = !matches!(target.warps, Warps::Yield { .. }) && graph.uses_matrices();
+    let mut asm = Assembler::new();
+    if !target.float64 {
+        asm.make_doubles_integers();
+    }
     let mut emitter = Emitter {
-        asm: Assembler::new(),
+        asm,
         target,
         module,
         layout,
@@ -316,6 +318,7 @@ pub(crate) fn emit(
         provenance,
         subnormals,
         preserve_subnormals,
+        register_reads: Vec::new(),
         flushed: FxHashSet::default(),
         flushed_as: FxHashMap::default(),
     };
@@ -506,44 +509,18 @@ impl<'a> Emitter<'a> {
         let through_memory = self.info.matrix_slot_bytes > 0;
         self.matrix.start(graph, block, self.target, through_memory);
         let mut meetings = block.meetings.iter().peekable();
-        for (at, step) in block.steps.iter().enumerate() {
+        let mut at = 0;
+        while let Some(step) = block.steps.get(at) {
             while let Some(m) = meetings.next_if(|m| m.at as usize == at) {
                 self.meet_in_step(m);
             }
-            self.step = at;
-            self.split_block();
-            self.settle_sums(step);
-            match *step {
-                Step::Copy { to, from } => {
-                    let v = self.register(from);
-                    self.set_register(to, v);
-                }
-                Step::Constant { to, bits } => {
-                    let ty = register_type(graph.registers[to as usize]);
-                    let id = self.asm.constant(ty, bits);
-                    self.set_register(to, Value { id, ty });
-                }
-                Step::Instruction {
-                    frame,
-                    statement,
-                    unpredicated,
-                } => {
-                    self.frame = frame;
-                    let i = graph.instruction(frame, statement);
-                    self.matrix.at = at;
-                    if let Err(e) = self.predicated(i, unpredicated) {
-                        let kernel = self.info.name.clone();
-                        let line = self.module.line(i.span);
-                        return Err(match e {
-                            EmitError::Unsupported(what) => {
-                                TranslateError::Unsupported { kernel, line, what }
-                            }
-                            EmitError::Invalid(what) => {
-                                TranslateError::Invalid { kernel, line, what }
-                            }
-                        });
-                    }
-                }
+            let limit = meetings.peek().map_or(usize::MAX, |m| m.at as usize);
+            if let Some(run) = self.double_run(&block.steps, at, limit) {
+                self.write_double_run(&block.steps, &run)?;
+                at = run.end;
+            } else {
+                self.step(at, step)?;
+                at += 1;
             }
         }
         self.step = block.steps.len();
@@ -572,6 +549,48 @@ impl<'a> Emitter<'a> {
         self.conditions[b.0 as usize] = Some(id);
         self.tell_lanes_apart(b.0, id);
         Ok(())
+    }
+
+    /// Writes a step of the block.
+    fn step(&mut self, at: usize, step: &Step) -> std::result::Result<(), TranslateError> {
+        let graph = self.graph;
+        self.step = at;
+        self.split_block();
+        self.settle_sums(step);
+        match *step {
+            Step::Copy { to, from } => {
+                let v = self.register(from);
+                self.set_register(to, v);
+            }
+            Step::Constant { to, bits } => {
+                let ty = register_type(graph.registers[to as usize]);
+                let id = self.asm.constant(ty, bits);
+                self.set_register(to, Value { id, ty });
+            }
+            Step::Instruction {
+                frame,
+                statement,
+                unpredicated,
+            } => {
+                self.frame = frame;
+                let i = graph.instruction(frame, statement);
+                self.matrix.at = at;
+                if let Err(e) = self.predicated(i, unpredicated) {
+                    return Err(self.refusal(i, e));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the kernel is not translated.
+    fn refusal(&self, i: &Instruction, e: EmitError) -> TranslateError {
+        let kernel = self.info.name.clone();
+        let line = self.module.line(i.span);
+        match e {
+            EmitError::Unsupported(what) => TranslateError::Unsupported { kernel, line, what },
+            EmitError::Invalid(what) => TranslateError::Invalid { kernel, line, what },
+        }
     }
 
     fn predicated(&mut self, i: &Instruction, unpredicated: bool) -> Result<()> {

@@ -200,6 +200,15 @@ impl<'a> Emitter<'a> {
                 let zero = self.asm.constant(unsigned, 0);
                 self.asm.op(Op::INotEqual, Type::Bool, &[id, zero])
             }
+            // The integers that stand for doubles.
+            (from, to) if self.asm.held(from) != from || self.asm.held(to) != to => {
+                let (from, whole) = (self.asm.held(from), self.asm.held(to));
+                let id = self.cast(Value { id: v.id, ty: from }, whole);
+                match whole == to {
+                    true => id,
+                    false => self.asm.op(Op::Bitcast, to, &[id]),
+                }
+            }
             (from, to) if from.size() == to.size() => self.asm.op(Op::Bitcast, to, &[v.id]),
             (from, to) => {
                 let (from, to_int) = (Type::unsigned(from.size()), Type::unsigned(to.size()));

@@ -473,7 +473,7 @@ impl Emitter<'_> {
     }
 
     /// `for (k = 0; k < count; k++) body(k)`.
-    fn repeat(&mut self, count: u32, body: impl FnOnce(&mut Self, Id)) {
+    pub(super) fn repeat(&mut self, count: u32, body: impl FnOnce(&mut Self, Id)) {
         let counter = self.asm.variable(Type::U32);
         let zero = self.asm.u32(0);
         self.asm.void(Op::Store, &[counter, zero]);

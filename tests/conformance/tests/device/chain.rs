@@ -89,49 +89,70 @@ const HALF: [&str; 7] = [
 /// A random program. `F`, `G`, `H` are registers that are written, `f`, `g`, `h` ones that are read or constants, `i`, `j`, `k`
 /// (single, double, half) inputs or constants: factors, so that numbers grow or shrink by little.
 fn program(seed: u64) -> Case {
+    random_program("program", seed, &FORMS)
+}
+
+const FORMS: [&str; 40] = [
+    "add.rn.f32 F, f, f",
+    "add.f32 F, f, f",
+    "sub.f32 F, f, f",
+    "mul.rn.f32 F, f, i",
+    "mul.f32 F, f, i",
+    "fma.rn.f32 F, f, i, f",
+    "fma.rn.f32 F, i, f, f",
+    "neg.f32 F, f",
+    "abs.f32 F, f",
+    "min.f32 F, f, f",
+    "max.f32 F, f, f",
+    "div.rn.f32 F, f, i",
+    "selp.f32 F, f, f, p",
+    "cvt.rn.f32.f64 F, g",
+    "cvt.f32.f16 F, h",
+    "cvt.rni.f32.f32 F, f",
+    "add.f64 G, g, g",
+    "sub.f64 G, g, g",
+    "mul.f64 G, g, j",
+    "fma.rn.f64 G, g, j, g",
+    "neg.f64 G, g",
+    "abs.f64 G, g",
+    "min.f64 G, g, g",
+    "div.rn.f64 G, g, j",
+    "cvt.f64.f32 G, f",
+    "cvt.f64.f32 G, f",
+    "selp.f64 G, g, g, q",
+    "add.f16 H, h, h",
+    "sub.f16 H, h, h",
+    "mul.f16 H, h, k",
+    "fma.rn.f16 H, h, k, h",
+    "neg.f16 H, h",
+    "max.f16 H, h, h",
+    "cvt.rn.f16.f32 H, f",
+    "cvt.rn.f16.f64 H, g",
+    "cvt.f64.f16 G, h",
+    "setp.lt.f32 p, f, f",
+    "setp.neu.f64 q, g, g",
+    "setp.eq.f16 p, h, h",
+    "setp.leu.f32 q, f, f",
+];
+
+/// Of doubles alone, mostly those of which one loop is made where doubles are integers, with moves and loads in between.
+const FORMS_OF_DOUBLES: [&str; 12] = [
+    "add.f64 G, g, g",
+    "add.rn.f64 G, g, g",
+    "sub.f64 G, g, g",
+    "mul.f64 G, g, j",
+    "mul.rn.f64 G, g, j",
+    "fma.rn.f64 G, g, j, g",
+    "fma.rn.f64 G, j, g, g",
+    "fma.rn.f64 G, g, j, j",
+    "mad.rn.f64 G, g, j, g",
+    "mov.f64 G, j",
+    "neg.f64 G, j",
+    "ld.global.f64 G, []",
+];
+
+fn random_program(name: &str, seed: u64, forms: &[&str]) -> Case {
     let mut random = Random(seed * 2 + 31);
-    let forms = [
-        "add.rn.f32 F, f, f",
-        "add.f32 F, f, f",
-        "sub.f32 F, f, f",
-        "mul.rn.f32 F, f, i",
-        "mul.f32 F, f, i",
-        "fma.rn.f32 F, f, i, f",
-        "fma.rn.f32 F, i, f, f",
-        "neg.f32 F, f",
-        "abs.f32 F, f",
-        "min.f32 F, f, f",
-        "max.f32 F, f, f",
-        "div.rn.f32 F, f, i",
-        "selp.f32 F, f, f, p",
-        "cvt.rn.f32.f64 F, g",
-        "cvt.f32.f16 F, h",
-        "cvt.rni.f32.f32 F, f",
-        "add.f64 G, g, g",
-        "sub.f64 G, g, g",
-        "mul.f64 G, g, j",
-        "fma.rn.f64 G, g, j, g",
-        "neg.f64 G, g",
-        "abs.f64 G, g",
-        "min.f64 G, g, g",
-        "div.rn.f64 G, g, j",
-        "cvt.f64.f32 G, f",
-        "cvt.f64.f32 G, f",
-        "selp.f64 G, g, g, q",
-        "add.f16 H, h, h",
-        "sub.f16 H, h, h",
-        "mul.f16 H, h, k",
-        "fma.rn.f16 H, h, k, h",
-        "neg.f16 H, h",
-        "max.f16 H, h, h",
-        "cvt.rn.f16.f32 H, f",
-        "cvt.rn.f16.f64 H, g",
-        "cvt.f64.f16 G, h",
-        "setp.lt.f32 p, f, f",
-        "setp.neu.f64 q, g, g",
-        "setp.eq.f16 p, h, h",
-        "setp.leu.f32 q, f, f",
-    ];
     let mut text = String::from("setp.lt.f32 p, f0, f1; setp.gt.f64 q, g0, g1;\n");
     for _ in 0..24 {
         let form = forms[random.below(forms.len())];
@@ -162,7 +183,8 @@ fn program(seed: u64) -> Case {
         }
         text.push_str(";\n");
     }
-    chain(&format!("program {seed}"), seed, &halves(&text))
+    let text = text.replace("[]", "[from+24]");
+    chain(&format!("{name} {seed}"), seed, &halves(&text))
 }
 
 /// Puts constants of half precision (`#0x3c00`) into registers, each into one of its own.
@@ -239,4 +261,21 @@ fn every_step_rounds() {
 fn random_programs() {
     let cases: Vec<Case> = (0..60).map(program).collect();
     check("chain::random_programs", &cases);
+}
+
+/// Doubles, and doubles as integers, as devices without double precision have them.
+#[test]
+fn random_programs_of_doubles() {
+    let cases: Vec<Case> = (0..24)
+        .map(|seed| random_program("doubles", seed, &FORMS_OF_DOUBLES))
+        .collect();
+    let name = "chain::random_programs_of_doubles";
+    isolated(name, || {
+        let bench = Bench::open();
+        bench.kernels(&cases, known_differences(name));
+        if bench.translates() {
+            let without = bench.with(|target| target.float64 = false);
+            without.kernels(&cases, known_differences(name));
+        }
+    });
 }
