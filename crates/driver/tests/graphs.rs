@@ -658,7 +658,7 @@ fn copies_go_in_batches() {
     });
 }
 
-/// A stream that joined a capture may go once another has waited for its work, and not before.
+/// A stream that joined a capture may go; its work has to be waited for when the capture ends.
 #[test]
 fn streams_leave_captures() {
     in_child("streams_leave_captures", &[], || {
@@ -687,9 +687,14 @@ fn streams_leave_captures() {
                 assert_eq!(read(place, 2), [3, 4]);
             } else {
                 ok!(cuStreamDestroy_v2(second));
+                // The capture goes on until then.
+                let mut status = CUstreamCaptureStatus::NONE;
+                ok!(cuStreamIsCapturing(first, &mut status));
+                assert_eq!(status, CUstreamCaptureStatus::ACTIVE);
+                ok!(cuMemsetD32Async(place, 5, 1, first));
                 fails!(
                     cuStreamEndCapture(first, &mut captured),
-                    STREAM_CAPTURE_INVALIDATED
+                    STREAM_CAPTURE_UNJOINED
                 );
             }
         }

@@ -31,6 +31,8 @@ pub struct Capture {
     foreign_graph: bool,
     invalid: AtomicBool,
     members: Mutex<Vec<Weak<Stream>>>,
+    /// The last nodes of streams that were destroyed.
+    left: Mutex<Vec<CUgraphNode>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -179,32 +181,15 @@ impl StreamCapture {
         Ok(())
     }
 
-    /// Takes a stream that is destroyed out of its capture, which fails when it ends unless another stream has waited for all
-    /// that this one did.
+    /// Takes a stream that is destroyed out of its capture. What it did must have been waited for when that ends
+    /// (CUDA_ERROR_STREAM_CAPTURE_UNJOINED); a capture that began in it is invalid at once.
     pub fn leave(&self, stream: &Stream) {
-        let Some((capture, tips)) = self
-            .member
-            .lock()
-            .as_ref()
-            .map(|member| (member.capture.clone(), member.dependencies.clone()))
-        else {
-            return;
-        };
-        let others: Vec<CUgraphNode> = capture
-            .members
-            .lock()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|other| other.id != stream.id)
-            .filter_map(|other| {
-                let member = other.capture.member.lock();
-                member.as_ref().map(|member| member.dependencies.clone())
-            })
-            .flatten()
-            .collect();
-        let joined = capture.graph.with_ancestors(&others);
-        if capture.origin == stream.id || tips.iter().any(|node| !joined.contains(node)) {
-            capture.invalidate();
+        if let Some(member) = &*self.member.lock() {
+            let capture = &member.capture;
+            if capture.origin == stream.id {
+                capture.invalidate();
+            }
+            capture.left.lock().extend(&member.dependencies);
         }
         self.set(None);
     }
@@ -260,6 +245,7 @@ pub fn begin(
         foreign_graph,
         invalid: AtomicBool::new(false),
         members: Mutex::new(vec![Arc::downgrade(stream)]),
+        left: Mutex::default(),
     });
     CAPTURE_COUNT.fetch_add(1, Ordering::Relaxed);
     let mut captures = CAPTURES.lock();
@@ -294,7 +280,11 @@ pub fn end(stream: &Arc<Stream>) -> Result<Arc<Graph>> {
     let wrong_thread = capture.mode != CUstreamCaptureMode::RELAXED
         && capture.thread != std::thread::current().id();
     let joined = capture.graph.with_ancestors(&dependencies);
-    let mut unjoined = false;
+    let mut unjoined = capture
+        .left
+        .lock()
+        .iter()
+        .any(|node| !joined.contains(node));
     for member in capture.members.lock().iter().filter_map(Weak::upgrade) {
         if let Some(tips) = member
             .capture
