@@ -21,7 +21,7 @@ use ptx::{
     AddressBase, Body, Instruction, LabelId, Modifier, Module, Opcode, Operand, RegisterId,
     ScalarType, Span, StateSpace, Statement, SymbolId, SymbolKind,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -176,6 +176,8 @@ pub struct Graph<'m> {
     pub stack: bool,
     /// Which lanes are where `activemask` asks.
     pub active: crate::active::ActiveLanes,
+    /// Volatile loads that give all lanes of a warp the same, by frame and statement (`in_step.rs`).
+    pub same_for_warp: FxHashSet<(u32, u32)>,
     /// Names of the module's texture, sampler and surface references that the kernel uses.
     pub references: Vec<String>,
     /// Where their handles are in the kernel's parameter block, eight bytes each.

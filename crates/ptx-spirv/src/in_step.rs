@@ -22,7 +22,7 @@ use crate::graph::{self, Graph, Place, Register, Step};
 use crate::uniform::{self, Level, Levels};
 use crate::ModuleLayout;
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 /// An access to shared memory.
@@ -134,6 +134,21 @@ pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u
     if !graph.any(|i| access(i).is_some_and(|a| a.writes)) {
         return;
     }
+    let Some(loads) = place_meetings(graph, module, layout, width) else {
+        return;
+    };
+    // What such loads decide the warp decides as one, so that it is together in more places.
+    graph.same_for_warp = loads;
+    place_meetings(graph, module, layout, width);
+}
+
+/// Makes the warps meet. Gives the volatile loads that turn out to be the same for all lanes, if `graph` does not know them.
+fn place_meetings(
+    graph: &mut Graph,
+    module: &Module,
+    layout: &ModuleLayout,
+    width: u32,
+) -> Option<FxHashSet<(u32, u32)>> {
     let writers = graph.only_writers();
     let mut pass = Pass {
         graph,
@@ -152,12 +167,16 @@ pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u
     pass.find_addresses();
     // Most kernels have no such pair, wherever warps are together.
     if !pass.accesses.iter().any(|a| a.volatile) && pass.place().is_empty() {
-        return;
+        return None;
     }
     if !pass.find_levels() {
-        return;
+        return None;
     }
     pass.find_addresses();
+    let same: FxHashSet<(u32, u32)> = pass.same_for_warp().collect();
+    if graph.same_for_warp.is_empty() && !same.is_empty() {
+        return Some(same);
+    }
     let meetings = pass.place();
     for (block, at, level) in meetings {
         let block = &mut graph.blocks[block];
@@ -169,6 +188,7 @@ pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u
         let after = block.meetings.partition_point(|m| m.at < at);
         block.meetings.insert(after, meeting);
     }
+    None
 }
 
 struct Pass<'a, 'm> {
@@ -253,6 +273,19 @@ impl Pass<'_, '_> {
             }
             access.address = address;
         }
+    }
+
+    /// Volatile loads of one place of the warp's own: the address is one for all lanes, and another for each warp. The warp meets before
+    /// them and before what is stored there next, so that all lanes get the same. (What all warps load others may store in between.)
+    fn same_for_warp(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let same = |a: &&Access| {
+            let one = a.address.as_ref().is_some_and(|form| {
+                form.terms.iter().any(|t| t.0 == Term::Warp)
+                    && form.lanes.iter().all(|l| *l == form.lanes[0])
+            });
+            one && a.volatile && !a.writes
+        };
+        self.accesses.iter().filter(same).map(|a| a.instruction)
     }
 
     /// Whether the lanes of the warp have come together when the instruction is done.
@@ -642,6 +675,20 @@ mod tests {
             "st.shared.u32 [%r3], %r1; ld.shared.u32 %r6, [%r3]; shl.b32 %r7, %r6, 2; ld.shared.u32 %r8, [%r7];",
         ] {
             assert_eq!(meetings(body), 0, "{body}");
+        }
+    }
+
+    /// Lane 31 says for the warp whether it goes on, in a loop within a loop (OpenMM's computeNonbonded).
+    #[test]
+    fn a_warp_decides_as_one_by_a_word_of_its_own() {
+        let own = "and.b32 %r6, %r1, 31; sub.u32 %r7, %r1, %r6; shl.b32 %r8, %r7, 2; add.u32 %r9, %r0, %r8;";
+        let all = "mov.u32 %r9, %r0;";
+        for (address, expected) in [(own, 2), (all, 1)] {
+            let body = format!(
+                "{address}\nouter: inner: st.volatile.shared.u32 [%r3], %r1; ld.volatile.shared.u32 %r10, [%r9+124];\n\
+                 setp.lt.s32 %p1, %r10, %r11; @%p1 bra inner; add.u32 %r11, %r11, 1; setp.lt.u32 %p2, %r11, 9; @%p2 bra outer;"
+            );
+            assert_eq!(meetings(&body), expected, "{body}");
         }
     }
 

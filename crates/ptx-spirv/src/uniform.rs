@@ -551,7 +551,7 @@ impl Analysis<'_> {
                         run = run.max(p.level());
                     }
                     let always = unpredicated || i.predicate.is_none();
-                    self.instruction(frame, i, run, always);
+                    self.instruction(frame, statement, run, always);
                 }
             }
         }
@@ -612,8 +612,9 @@ impl Analysis<'_> {
         }
     }
 
-    fn instruction(&mut self, frame: u32, i: &Instruction, run: Level, always: bool) {
+    fn instruction(&mut self, frame: u32, statement: u32, run: Level, always: bool) {
         let graph = self.graph;
+        let i = graph.instruction(frame, statement);
         let n = graph::destinations(i);
         let sources = |analysis: &Self| {
             let used = i.operands.iter().skip(n);
@@ -669,7 +670,13 @@ impl Analysis<'_> {
                     )
                 });
                 // A weak load of what another thread writes meanwhile is a race, and has no meaning.
-                known(if ordered { Level::Lane } else { sources(self) })
+                known(if graph.same_for_warp.contains(&(frame, statement)) {
+                    Level::Warp
+                } else if ordered {
+                    Level::Lane
+                } else {
+                    sources(self)
+                })
             }
             Opcode::Mov if i.operands.len() == 2 => self.operand(frame, &i.operands[1]),
             Opcode::Cvt if i.operands.len() == 2 => {

@@ -23,6 +23,7 @@ pub fn build<'m>(
             local_bytes: 0,
             stack: false,
             active: Default::default(),
+            same_for_warp: Default::default(),
             references: Vec::new(),
             references_offset: 0,
             shared: FxHashMap::default(),

@@ -164,6 +164,15 @@ fn in_step() -> Vec<Case> {
                  mad.lo.u32 a, a, 7, x; add.u32 t2, t2, 1; setp.lt.u32 q, t2, 5; @q bra again;\nmov.b32 d, a;"
             ),
         ),
+        // A warp goes on as its last lane says, in a loop within a loop.
+        case(
+            "as the last lane says",
+            &format!(
+                "shr.u32 v5, tid, 5; shl.b32 first, v5, 7; add.u32 part, first, sum; shl.b32 v0, lane, 2; add.u32 at, part, v0; mov.b32 t2, 0; mov.b32 d, 0;\n\
+                 outer: inner: add.u32 x, d, lane; {IN_STEP} st.volatile.shared.u32 [at], x; add.u32 d, d, 3; {IN_STEP} ld.volatile.shared.u32 y, [part+124];\n\
+                 setp.lt.u32 q, y, t2; @q bra inner; add.u32 t2, t2, 16; setp.lt.u32 q, t2, 200; @q bra outer;"
+            ),
+        ),
         // Where other parts of the kernel have lanes meet that are not all.
         case(
             "beside a part that meets",
