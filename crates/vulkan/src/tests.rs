@@ -191,6 +191,34 @@ fn sparse_reservations_hold_data() {
     }
 }
 
+/// 512 bytes for everything and pages for what is large, as programs expect of NVIDIA's driver.
+#[test]
+fn memory_is_aligned() {
+    let device = device();
+    let mut kept = Vec::new();
+    for kind in [MemoryKind::Device, MemoryKind::Managed, MemoryKind::Host] {
+        for size in [
+            1,
+            300,
+            4096 + 512,
+            1 << 20,
+            3_710_976,
+            (8 << 20) + 77,
+            20 << 20,
+        ] {
+            let memory = device.allocate(size, kind).unwrap();
+            let alignment = if size < 1 << 20 { 512 } else { 4096 };
+            let address = memory.address();
+            assert_eq!(
+                address % alignment,
+                0,
+                "{size} bytes of {kind:?}: {address:#x}"
+            );
+            kept.push(memory);
+        }
+    }
+}
+
 /// Addresses that another device has are not given out, as long as there are others.
 #[test]
 fn addresses_of_other_devices_are_left_alone() {

@@ -167,7 +167,8 @@ impl Block {
     ) -> Result<Self, Error> {
         let physical = &raw.physical;
         let limits = physical.limits();
-        if physical.is_llvmpipe() && size > LLVMPIPE_PIECE {
+        // Its own memory is aligned to 256 bytes; pages are the host's.
+        if physical.is_llvmpipe() && raw.external_host.is_some() {
             return Self::create_as(
                 raw,
                 memory_type,
@@ -238,7 +239,7 @@ impl Block {
         }
         if block.address % super::ranges::ALIGNMENT != 0 {
             return Err(Error::Unsupported(format!(
-                "buffer addresses aligned to 256 ({:#x} is not)",
+                "buffer addresses aligned to 512 ({:#x} is not)",
                 block.address
             )));
         }

@@ -41,6 +41,11 @@ use std::time::{Duration, Instant};
 /// Allocations of at least this many bytes get a block of their own.
 const OWN_BLOCK: u64 = 16 << 20;
 
+/// Allocations of at least this many bytes are aligned to [`LARGE_ALIGNMENT`]: programs count on pages (Taichi on 4 KiB), since NVIDIA's
+/// driver aligns what is above 1 MiB to 2 MiB.
+const LARGE: u64 = 1 << 20;
+const LARGE_ALIGNMENT: u64 = 64 << 10;
+
 /// The first chunk of a pool, bytes; each further one is as large as all before it together, up to `LARGEST_CHUNK`.
 const FIRST_CHUNK: u64 = 4 << 20;
 
@@ -442,11 +447,17 @@ impl Memory {
             let block = self.create_block(size, memory_type, kind)?;
             return Ok((Arc::new(block), 0, Place::Own));
         }
+        // As far as the block's own address is a multiple of it.
+        let alignment = |block: &Block| match size {
+            LARGE.. => LARGE_ALIGNMENT.min(1 << block.address.trailing_zeros()),
+            _ => ALIGNMENT,
+        };
         let mut pools = self.pools.lock();
         let key = (memory_type, kind);
         let chunks = pools.pools.entry(key).or_default();
         for chunk in chunks.iter_mut() {
-            if let Some(offset) = chunk.ranges.allocate(size) {
+            let alignment = alignment(&chunk.block);
+            if let Some(offset) = chunk.ranges.allocate(size, alignment) {
                 return Ok((
                     Arc::clone(&chunk.block),
                     offset,
@@ -470,7 +481,7 @@ impl Memory {
         let block = Arc::new(block);
         let mut ranges = Ranges::new(block.size);
         let offset = ranges
-            .allocate(size)
+            .allocate(size, ALIGNMENT)
             .expect("the block is at least as large as the allocation");
         let id = pools.next_chunk;
         pools.next_chunk += 1;

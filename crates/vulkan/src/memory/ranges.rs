@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Alignment of every range: what cuMemAlloc guarantees, bytes.
-pub(crate) const ALIGNMENT: u64 = 256;
+/// Sizes and offsets of ranges are multiples of this, bytes: the least alignment that NVIDIA's driver gives.
+pub(crate) const ALIGNMENT: u64 = 512;
 
 /// The free ranges of a block.
 #[derive(Debug)]
@@ -38,13 +38,20 @@ impl Ranges {
         self.by_size.remove(&(size, offset));
     }
 
-    /// The offset of a range of `size` bytes (a multiple of [`ALIGNMENT`]), if one is free.
-    pub(crate) fn allocate(&mut self, size: u64) -> Option<u64> {
+    /// The offset of a range of `size` bytes (a multiple of [`ALIGNMENT`]) at a multiple of `alignment` (a power of two), if one is
+    /// free.
+    pub(crate) fn allocate(&mut self, size: u64, alignment: u64) -> Option<u64> {
         debug_assert!(size > 0 && size % ALIGNMENT == 0);
-        let &(free, offset) = self.by_size.range((size, 0)..).next()?;
-        self.remove(offset, free);
-        if free > size {
-            self.insert(offset + size, free - size);
+        let fits = |&&(free, offset): &&(u64, u64)| {
+            offset.next_multiple_of(alignment) + size <= offset + free
+        };
+        let &(free, start) = self.by_size.range((size, 0)..).find(fits)?;
+        self.remove(start, free);
+        let offset = start.next_multiple_of(alignment);
+        for (from, to) in [(start, offset), (offset + size, start + free)] {
+            if from < to {
+                self.insert(from, to - from);
+            }
         }
         Some(offset)
     }
@@ -78,21 +85,34 @@ mod tests {
 
     #[test]
     fn best_fit_and_merge() {
-        let mut ranges = Ranges::new(4096);
-        let a = ranges.allocate(1024).unwrap();
-        let b = ranges.allocate(512).unwrap();
-        let c = ranges.allocate(2048).unwrap();
-        assert_eq!((a, b, c), (0, 1024, 1536));
-        assert_eq!(ranges.allocate(1024), None);
-        ranges.free(a, 1024);
-        // The hole of 1024 at 0 and the tail of 512: the smaller one fits best.
-        assert_eq!(ranges.allocate(512), Some(3584));
-        ranges.free(b, 512);
-        assert_eq!(ranges.allocate(1536), Some(0));
-        ranges.free(0, 1536);
-        ranges.free(c, 2048);
+        let mut ranges = Ranges::new(8192);
+        let a = ranges.allocate(2048, 512).unwrap();
+        let b = ranges.allocate(1024, 512).unwrap();
+        let c = ranges.allocate(4096, 512).unwrap();
+        assert_eq!((a, b, c), (0, 2048, 3072));
+        assert_eq!(ranges.allocate(2048, 512), None);
+        ranges.free(a, 2048);
+        // The hole of 2048 at 0 and the tail of 1024: the smaller one fits best.
+        assert_eq!(ranges.allocate(1024, 512), Some(7168));
+        ranges.free(b, 1024);
+        assert_eq!(ranges.allocate(3072, 512), Some(0));
+        ranges.free(0, 3072);
+        ranges.free(c, 4096);
         assert!(!ranges.is_empty());
-        ranges.free(3584, 512);
+        ranges.free(7168, 1024);
+        assert!(ranges.is_empty());
+    }
+
+    #[test]
+    fn what_alignment_skips_stays_free() {
+        let mut ranges = Ranges::new(16384);
+        assert_eq!(ranges.allocate(512, 512), Some(0));
+        assert_eq!(ranges.allocate(4096, 4096), Some(4096));
+        assert_eq!(ranges.allocate(8192, 4096), Some(8192));
+        assert_eq!(ranges.allocate(3584, 512), Some(512));
+        for (offset, size) in [(4096, 4096), (0, 512), (8192, 8192), (512, 3584)] {
+            ranges.free(offset, size);
+        }
         assert!(ranges.is_empty());
     }
 
@@ -110,7 +130,9 @@ mod tests {
         for _ in 0..20_000 {
             if random() % 3 != 0 {
                 let size = (random() % 64 + 1) * ALIGNMENT;
-                if let Some(offset) = ranges.allocate(size) {
+                let alignment = ALIGNMENT << (random() % 4);
+                if let Some(offset) = ranges.allocate(size, alignment) {
+                    assert_eq!(offset % alignment, 0);
                     assert!(offset + size <= 1 << 20);
                     assert!(live
                         .iter()

@@ -10,7 +10,7 @@
 //! Each mapping is an entry in the table of addresses; copies may span several (`Table::covering`).
 
 use super::block::Block;
-use super::ranges::Ranges;
+use super::ranges::{Ranges, ALIGNMENT};
 use super::{Entry, Memory, MemoryKind, Place};
 use crate::error::Error;
 use ash::vk;
@@ -57,7 +57,7 @@ impl File {
     fn allocate(&self, size: u64) -> Result<u64, Error> {
         let (ranges, length) = &mut *self.state.lock();
         let offset = ranges
-            .allocate(size)
+            .allocate(size, ALIGNMENT)
             .ok_or(Error::OutOfMemory { requested: size })?;
         if offset + size > *length {
             if self.file.set_len(offset + size).is_err() {
