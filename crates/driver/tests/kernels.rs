@@ -899,3 +899,45 @@ fn launch_attributes_are_kept_or_refused() {
         );
     });
 }
+
+/// What cuFFT does: the functions of a module through the private table 6e163fbe, slot 7.
+#[test]
+fn functions_of_a_module_are_visited() {
+    type Visit = unsafe extern "C" fn(*mut c_void, CUfunction, *const std::ffi::c_char);
+    type EachFunction = unsafe extern "C" fn(CUcontext, CUmodule, Visit, *mut c_void) -> usize;
+    unsafe extern "C" fn visit(
+        data: *mut c_void,
+        function: CUfunction,
+        name: *const std::ffi::c_char,
+    ) {
+        // SAFETY: the data is the list below, the name a C string.
+        unsafe {
+            let found = &mut *data.cast::<Vec<(CUfunction, String)>>();
+            let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+            found.push((function, name));
+        }
+    }
+    in_child("functions_of_a_module_are_visited", &[], || {
+        let module = start();
+        let id = CUuuid {
+            bytes: 0x6e163fbe_b958_444d_835c_e182aff1991e_u128.to_be_bytes(),
+        };
+        let mut table = std::ptr::null();
+        ok!(cuGetExportTable(&mut table, &id));
+        // SAFETY: slot 7 holds the function.
+        let each: EachFunction =
+            unsafe { std::mem::transmute(*table.cast::<*const c_void>().add(7)) };
+        let mut found: Vec<(CUfunction, String)> = Vec::new();
+        let data = (&raw mut found).cast();
+        // SAFETY: as above.
+        let count = unsafe { each(CUcontext::NULL, module, visit, data) };
+        let mut expected = 0;
+        ok!(cuModuleGetFunctionCount(&mut expected, module));
+        assert_eq!((count, found.len()), (expected as usize, expected as usize));
+        let scale = found.iter().find(|f| f.1 == "scale").expect("the kernel");
+        assert_eq!(scale.0, function(module, c"scale"));
+        // SAFETY: as above.
+        let none = unsafe { each(CUcontext::NULL, CUmodule::NULL, visit, data) };
+        assert_eq!(none, 0);
+    });
+}

@@ -13,6 +13,7 @@
 //! | d4082055-bde6-704b-8d34-ba123c66e1f2 | [`integrity`]: the integrity check | all |
 //! | 263e8860-7cd2-6143-92f6-bbd5006dfa7e | [`checks`]: checks of a context | 12.4 and later |
 //! | 21318c60-9714-3248-8ca6-41ff7324c8f2 | [`context_info`]: facts about a context | 13.4 and later |
+//! | 6e163fbe-b958-444d-835c-e182aff1991e | [`modules`]: functions of modules | cuFFT |
 //!
 //! Asked for and known to be optional: f8cff951-2146-8b4e-b9e2-fb469e7c0dd9 (runtimes 12.9 and later),
 //! da9151d3-3ae6-cc41-a5c0-4f26d533e328 (CuPy and Numba with the compilers of CUDA 13.5). Slots that no runtime was seen to call hold a
@@ -22,6 +23,7 @@ pub mod checks;
 pub mod context_info;
 pub mod hooks;
 pub mod integrity;
+pub mod modules;
 pub mod runtime;
 pub mod storage;
 pub mod tools;
@@ -117,6 +119,7 @@ const STORAGE: CUuuid = uuid("c693336e-1121-df11-a8c3-68f355d89593");
 const INTEGRITY: CUuuid = uuid("d4082055-bde6-704b-8d34-ba123c66e1f2");
 const CHECKS: CUuuid = uuid("263e8860-7cd2-6143-92f6-bbd5006dfa7e");
 const CONTEXT_INFO: CUuuid = uuid("21318c60-9714-3248-8ca6-41ff7324c8f2");
+const MODULES: CUuuid = uuid("6e163fbe-b958-444d-835c-e182aff1991e");
 const OPTIONAL: CUuuid = uuid("f8cff951-2146-8b4e-b9e2-fb469e7c0dd9");
 const OPTIONAL_TOO: CUuuid = uuid("da9151d3-3ae6-cc41-a5c0-4f26d533e328");
 
@@ -129,6 +132,7 @@ pub fn find(id: &CUuuid) -> Option<*const c_void> {
         STORAGE => Some(storage::TABLE.address()),
         INTEGRITY => Some(integrity::TABLE.address()),
         CHECKS => Some(checks::TABLE.address()),
+        MODULES => Some(modules::TABLE.address()),
         CONTEXT_INFO => Some(context_info::TABLE.address()),
         OPTIONAL | OPTIONAL_TOO => {
             tracing::debug!("cuGetExportTable: {id} is optional and not there");
@@ -154,6 +158,7 @@ mod tests {
             (TOOLS, 32),
             (INTEGRITY, 24),
             (CHECKS, 32),
+            (MODULES, 792),
         ] {
             let table = find(&id).unwrap();
             // SAFETY: every table has a first slot.
