@@ -12,7 +12,7 @@
 //! A program that ships PTX only for a newer architecture, beside machine code for the older ones, needs a higher
 //! `VKCUDA_COMPUTE_CAPABILITY`: CuPy's own kernels are PTX for 12.0.
 //!
-//! `VKCUDA_ALLOW_CPU`, `VKCUDA_VALIDATION`, `VKCUDA_CACHE`, `VKCUDA_CACHE_DIR`, `VKCUDA_PROFILE` and `VKCUDA_EXACT_FTZ` are the
+//! `VKCUDA_ALLOW_CPU`, `VKCUDA_VALIDATION`, `VKCUDA_CACHE`, `VKCUDA_CACHE_DIR`, `VKCUDA_PROFILE`, `VKCUDA_EXACT_FTZ` and `VKCUDA_FLOAT64` are the
 //! `vulkan` crate's.
 
 use std::str::FromStr;
