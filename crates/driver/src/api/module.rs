@@ -99,18 +99,9 @@ pub fn cuModuleEnumerateFunctions(
     module: CUmodule,
 ) -> Result {
     let module = module::from_handle(module)?;
-    let names: Vec<_> = module
-        .code
-        .program
-        .kernels()
-        .take(num_functions as usize)
-        .map(str::to_owned)
-        .collect();
-    let handles: Result<Vec<_>> = names
-        .iter()
-        .map(|name| Ok(module.function(name)?.handle()))
-        .collect();
-    functions.set_all(handles?)
+    let found = module.functions(num_functions as usize)?;
+    let handles: Vec<_> = found.iter().map(|function| function.handle()).collect();
+    functions.set_all(handles)
 }
 
 pub fn cuModuleGetGlobal_v2(

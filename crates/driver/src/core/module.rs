@@ -88,6 +88,15 @@ impl Module {
         CUmodule(Registry::handle(self))
     }
 
+    /// The first `most` functions, in the order of the PTX.
+    ///
+    /// # Errors
+    /// Those of [`function`](Self::function).
+    pub fn functions(self: &Arc<Self>, most: usize) -> Result<Vec<Arc<Function>>> {
+        let names = self.code.program.kernels().take(most);
+        names.map(|name| self.function(name)).collect()
+    }
+
     /// The kernel of a name.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! is not looked at.
 
 use super::{Slot, Table};
-use crate::boundary::{call, Result};
+use crate::boundary::call;
 use crate::core::context::Context;
 use crate::core::{module, stack};
 use cuda_abi::{CUcontext, CUfunction, CUmodule};
@@ -39,10 +39,7 @@ unsafe extern "C" fn each_function(
                 CUcontext::NULL => stack::current()?,
                 _ => Context::from_handle(context)?,
             };
-            let module = module::from_handle(module)?;
-            let names: Vec<_> = module.code.program.kernels().map(str::to_owned).collect();
-            let found: Result<Vec<_>> = names.iter().map(|name| module.function(name)).collect();
-            functions = found?;
+            functions = module::from_handle(module)?.functions(usize::MAX)?;
             Ok(())
         },
     );
