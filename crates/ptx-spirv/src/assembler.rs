@@ -11,7 +11,7 @@
 
 mod doubles;
 
-pub(crate) use doubles::{DoubleFunction, Integral};
+pub(crate) use doubles::{DoubleFunction, Integral, INFINITY, SIGN};
 
 use rspirv::spirv::{
     AddressingModel, Capability, Decoration, ExecutionMode, ExecutionModel, MemoryModel, Op, Scope,
@@ -427,10 +427,10 @@ impl Assembler {
             4 => bits & 0xffff_ffff,
             _ => bits,
         };
-        let double = ty == Type::F64;
+        let given = ty;
         let ty = self.held(ty);
         if let Some(&id) = self.constants.get(&(ty, bits)) {
-            self.note_double(double, id);
+            self.note_type(given, id);
             return id;
         }
         let type_id = self.ty(ty);
@@ -448,7 +448,7 @@ impl Assembler {
         }
         self.constants.insert((ty, bits), id);
         self.constant_bits.insert(id, bits);
-        self.note_double(double, id);
+        self.note_type(given, id);
         id
     }
 
@@ -568,7 +568,7 @@ impl Assembler {
             })
             .collect();
         for (&id, &ty) in ids.iter().zip(parameters) {
-            self.note_double(ty == Type::F64, id);
+            self.note_type(ty, id);
         }
         let label = self.id();
         instruction(&mut self.head, Op::Label, &[label]);
@@ -639,13 +639,10 @@ impl Assembler {
 
     /// An instruction with a result type and a result.
     pub fn op(&mut self, op: Op, ty: Type, operands: &[u32]) -> Id {
-        if let Some(id) = self.by_integers(op, ty, operands) {
-            return id;
+        match self.by_integers(op, ty, operands) {
+            Some(id) => id,
+            None => self.plain(op, ty, operands),
         }
-        let type_id = self.ty(ty);
-        let id = self.op_with(op, type_id, operands);
-        self.note_double(ty == Type::F64, id);
-        id
     }
 
     /// An arithmetic result that is not to be fused or reassociated.
@@ -653,8 +650,16 @@ impl Assembler {
         if let Some(id) = self.by_integers(op, ty, operands) {
             return id;
         }
-        let id = self.op(op, ty, operands);
+        let id = self.plain(op, ty, operands);
         self.decorate(id, Decoration::NoContraction, &[]);
+        id
+    }
+
+    /// The instruction as it is asked for.
+    fn plain(&mut self, op: Op, ty: Type, operands: &[Id]) -> Id {
+        let type_id = self.ty(ty);
+        let id = self.op_with(op, type_id, operands);
+        self.note_type(ty, id);
         id
     }
 

@@ -61,8 +61,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.opaque_counters = nvidia;
     target.byte_shuffles = nvidia;
     // Doubles by integers can be had on every device, to test them.
-    let float64 = std::env::var_os("VKCUDA_FLOAT64").is_none_or(|value| value != "0");
-    target.float64 = on(features.core.shader_float64) && float64;
+    target.float64 = on(features.core.shader_float64) && is_left_on("VKCUDA_FLOAT64");
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);
     target.denorm_preserve_f32 = on(facts.v12.shader_denorm_preserve_float32);
     // Where widths do not go alone, a mode of one would be a mode of all.
@@ -73,13 +72,13 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.denorm_flush_f32 =
         on(facts.v12.shader_denorm_flush_to_zero_float32) && independence != Independence::NONE;
     target.rounding_rte_f32 = on(facts.v12.shader_rounding_mode_rte_float32);
-    target.computes_with_zeros = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
+    target.computes_with_zeros = nvidia;
     target.nan_preserve_f16 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float16);
     target.nan_preserve_f32 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float32);
     target.nan_preserve_f64 = on(facts.v12.shader_signed_zero_inf_nan_preserve_float64);
-    target.fma_flushes = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
+    target.fma_flushes = nvidia;
     // By instruction it costs several operations for each one, for numbers below 2^-126.
-    target.flush_explicitly = std::env::var_os("VKCUDA_EXACT_FTZ").is_none_or(|value| value != "0");
+    target.flush_explicitly = is_left_on("VKCUDA_EXACT_FTZ");
     let operations = operations::of(facts.driver_id);
     target.fused_fma = operations.fma == FusedFma::Yes;
     target.exact_sqrt = operations.exact_sqrt;
@@ -92,6 +91,11 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.memory_model =
         on(features.v12.vulkan_memory_model) && on(features.v12.vulkan_memory_model_device_scope);
     Ok(target)
+}
+
+/// Whether a setting of the environment is not 0.
+fn is_left_on(variable: &str) -> bool {
+    std::env::var_os(variable).is_none_or(|value| value != "0")
 }
 
 /// The target for a device of which nothing but its compiler is wanted: no memory or queue has to be usable, nothing is

@@ -15,8 +15,10 @@ use super::{Assembler, Id, Scalar, Type};
 use rspirv::spirv::{GLOp, Op};
 use rustc_hash::FxHashSet;
 
-const SIGN: u64 = 1 << 63;
-const INFINITY: u64 = 0x7ff << 52;
+/// The sign bit of a double.
+pub(crate) const SIGN: u64 = 1 << 63;
+/// The bits of infinity.
+pub(crate) const INFINITY: u64 = 0x7ff << 52;
 
 /// A function on doubles: which of them a module needs is found out while it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +98,9 @@ impl Assembler {
         }
     }
 
-    /// Remembers that an id is a double.
-    pub(super) fn note_double(&mut self, double: bool, id: Id) {
-        if double && self.doubles.integers {
+    /// Remembers an id of a type, if that is a double that is an integer.
+    pub(super) fn note_type(&mut self, ty: Type, id: Id) {
+        if ty == Type::F64 && self.doubles.integers {
             self.doubles.ids.insert(id);
         }
     }
@@ -137,7 +139,6 @@ impl Assembler {
         if !self.doubles.integers {
             return None;
         }
-        let result = ty == Type::F64;
         let is_double = |asm: &Self, n: usize| {
             let id = operands.get(n);
             id.is_some_and(|id| asm.doubles.ids.contains(id))
@@ -146,7 +147,7 @@ impl Assembler {
         Some(match (op, ty) {
             // The bits are the number.
             (Op::Bitcast, Type::F64 | Type::Vector(Scalar::F64, _)) => {
-                self.note_double(result, operands[0]);
+                self.note_type(ty, operands[0]);
                 operands[0]
             }
             (Op::Bitcast, Type::U64) if double => operands[0],
@@ -190,13 +191,20 @@ impl Assembler {
         self.op(Op::BitwiseXor, Type::F64, &[a, sign])
     }
 
+    /// Whether the bits of a double are those of a NaN.
+    pub(crate) fn is_nan(&mut self, bits: Id) -> Id {
+        let (rest, infinity) = (
+            self.constant(Type::U64, !SIGN),
+            self.constant(Type::U64, INFINITY),
+        );
+        let m = self.op(Op::BitwiseAnd, Type::U64, &[bits, rest]);
+        self.op(Op::UGreaterThan, Type::Bool, &[m, infinity])
+    }
+
     fn double_comparison(&mut self, op: Op, operands: &[Id]) -> Option<Id> {
         let b = Type::Bool;
         if op == Op::FUnordNotEqual && operands[0] == operands[1] {
-            let rest = self.constant(Type::U64, !SIGN);
-            let m = self.op(Op::BitwiseAnd, Type::U64, &[operands[0], rest]);
-            let infinity = self.constant(Type::U64, INFINITY);
-            return Some(self.op(Op::UGreaterThan, b, &[m, infinity]));
+            return Some(self.is_nan(operands[0]));
         }
         // Of the order's numbers, those that the comparison is true for.
         let wanted: &[u32] = match op {

@@ -7,13 +7,11 @@
 
 use super::float::Directed;
 use super::*;
-use crate::assembler::DoubleFunction;
+use crate::assembler::{DoubleFunction, INFINITY, SIGN};
 use rspirv::spirv::GLOp;
 
 /// Exponent field of infinities and NaNs.
 const SPECIAL: u32 = 0x7ff;
-pub(super) const INFINITY: u64 = 0x7ff0_0000_0000_0000;
-pub(super) const SIGN: u64 = 1 << 63;
 const FRACTION: u64 = (1 << 52) - 1;
 const QUIET_NAN: u64 = 0x7ff8_0000_0000_0000;
 
@@ -93,9 +91,7 @@ impl Emitter<'_> {
             _ => {
                 // A zero with the product's sign changes nothing.
                 let (x, y) = (self.bits_of(a), self.bits_of(b));
-                let sign = self.asm.constant(Type::U64, SIGN);
-                let s = self.w(Op::BitwiseXor, x, y);
-                let s = self.w(Op::BitwiseAnd, s, sign);
+                let s = self.sign_of_product(x, y);
                 let zero = self.asm.op(Op::Bitcast, Type::F64, &[s]);
                 self.double_fma(a, b, zero, Some(mode))
             }
@@ -193,14 +189,14 @@ impl Emitter<'_> {
             self.asm.u32(52),
             self.asm.u32(11),
             self.asm.u32(0),
-            self.asm.constant(Type::U64, 0),
+            self.c64(0),
         );
         let negative = self.test(Op::SLessThan, bits, zero64);
         let field = self.w(Op::ShiftRightLogical, bits, k52);
         let field = self.asm.op(Op::UConvert, Type::U32, &[field]);
         let special = self.asm.u32(SPECIAL);
         let field = self.n(Op::BitwiseAnd, field, special);
-        let fraction = self.asm.constant(Type::U64, FRACTION);
+        let fraction = self.c64(FRACTION);
         let m = self.w(Op::BitwiseAnd, bits, fraction);
         let subnormal = self.test(Op::IEqual, field, zero);
         let zeros = self.leading_zeros(m, Type::U64);
@@ -208,7 +204,7 @@ impl Emitter<'_> {
         let shifted = self.w(Op::ShiftLeftLogical, m, up);
         let one = self.asm.u32(1);
         let low = self.n(Op::ISub, one, up);
-        let hidden = self.asm.constant(Type::U64, FRACTION + 1);
+        let hidden = self.c64(FRACTION + 1);
         let whole = self.w(Op::BitwiseOr, m, hidden);
         Unpacked {
             bits,
@@ -226,14 +222,8 @@ impl Emitter<'_> {
     }
 
     pub(super) fn is_zero(&mut self, x: &Unpacked) -> Id {
-        let zero = self.asm.constant(Type::U64, 0);
+        let zero = self.c64(0);
         self.test(Op::IEqual, x.significand, zero)
-    }
-
-    pub(super) fn is_nan(&mut self, bits: Id) -> Id {
-        let (rest, infinity) = (self.c64(!SIGN), self.c64(INFINITY));
-        let m = self.w(Op::BitwiseAnd, bits, rest);
-        self.test(Op::UGreaterThan, m, infinity)
     }
 
     /// The sign bit of a product.
@@ -346,8 +336,9 @@ impl Emitter<'_> {
         let mut to_infinity = None;
         if let Rounding::By { mode, negative } = by {
             let positive = self.asm.op(Op::LogicalNot, Type::Bool, &[negative]);
-            let [is_nearest, is_down, is_up] = [0, 2, 3].map(|m| {
-                let m = self.asm.u32(m);
+            let modes = [None, Some(Directed::Down), Some(Directed::Up)];
+            let [is_nearest, is_down, is_up] = modes.map(|m| {
+                let m = self.asm.u32(mode_number(m));
                 self.test(Op::IEqual, mode, m)
             });
             let down = self.test(Op::LogicalAnd, is_down, negative);
@@ -440,8 +431,8 @@ impl Emitter<'_> {
         let simple = self.test(Op::LogicalOr, special_factor, sc);
         let simple = self.test(Op::LogicalOr, simple, zero_product);
         let is_down = {
-            let two = self.asm.u32(2);
-            self.test(Op::IEqual, mode, two)
+            let down = self.asm.u32(mode_number(Some(Directed::Down)));
+            self.test(Op::IEqual, mode, down)
         };
         let (sign, zero64) = (self.c64(SIGN), self.c64(0));
         let result = self.choose(
@@ -462,7 +453,7 @@ impl Emitter<'_> {
                 let clash = e.test(Op::LogicalAnd, clash, sc);
                 let invalid = e.test(Op::LogicalOr, zero_product, clash);
                 let invalid = e.test(Op::LogicalAnd, special_factor, invalid);
-                let nans = [a.bits, b.bits, c.bits].map(|x| e.is_nan(x));
+                let nans = [a.bits, b.bits, c.bits].map(|x| e.asm.is_nan(x));
                 let nan = e.either(&nans);
                 let nan = e.test(Op::LogicalOr, nan, invalid);
                 e.nan_if(nan, bits)
@@ -541,7 +532,7 @@ impl Emitter<'_> {
                 let infinite = e.test(Op::LogicalOr, sa, zb);
                 let m = e.pick(Type::U64, infinite, infinity, zero);
                 let bits = e.w(Op::BitwiseOr, sign, m);
-                let (na, nb) = (e.is_nan(a.bits), e.is_nan(b.bits));
+                let (na, nb) = (e.asm.is_nan(a.bits), e.asm.is_nan(b.bits));
                 let infinities = e.test(Op::LogicalAnd, sa, sb);
                 let zeros = e.test(Op::LogicalAnd, za, zb);
                 let nan = e.either(&[na, nb, infinities, zeros]);
@@ -592,7 +583,7 @@ impl Emitter<'_> {
                 // A zero and an infinity are their own roots.
                 let positive = e.asm.op(Op::LogicalNot, Type::Bool, &[zero]);
                 let below = e.test(Op::LogicalAnd, a.negative, positive);
-                let nan = e.is_nan(a.bits);
+                let nan = e.asm.is_nan(a.bits);
                 let nan = e.test(Op::LogicalOr, nan, below);
                 e.nan_if(nan, a.bits)
             },

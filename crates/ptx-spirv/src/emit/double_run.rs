@@ -98,13 +98,13 @@ impl Emitter<'_> {
         let mut read: FxHashSet<Register> = FxHashSet::default();
         let mut between = Vec::new();
         for (n, step) in steps.iter().enumerate().take(limit).skip(at) {
-            let (frame, i) = match *step {
+            let instruction = match *step {
                 Step::Instruction {
                     frame, statement, ..
-                } => (frame, Some(self.graph.instruction(frame, statement))),
-                Step::Copy { .. } | Step::Constant { .. } => (self.frame, None),
+                } => Some((frame, self.graph.instruction(frame, statement))),
+                Step::Copy { .. } | Step::Constant { .. } => None,
             };
-            if let Some(i) = i.filter(|i| joins(i)) {
+            if let Some((frame, i)) = instruction.filter(|(_, i)| joins(i)) {
                 let mut operands = Vec::new();
                 for (k, o) in i.operands.iter().enumerate().skip(1) {
                     let register = match o {
@@ -134,12 +134,15 @@ impl Emitter<'_> {
                 run.end = n + 1;
                 continue;
             }
+            if run.operations.is_empty() || !instruction.is_none_or(|(_, i)| is_pure(i)) {
+                break;
+            }
             let (reads, writes) = self.graph.accesses(step);
             let free = reads.iter().all(|r| !written.contains_key(r))
                 && writes
                     .iter()
                     .all(|r| !written.contains_key(r) && !read.contains(r));
-            if run.operations.is_empty() || !free || !i.is_none_or(is_pure) {
+            if !free {
                 break;
             }
             between.push(n);
@@ -156,20 +159,20 @@ impl Emitter<'_> {
         for &n in &run.before {
             self.step(n, &steps[n])?;
         }
-        let slots = self.slots(steps, run);
+        let (slots, needed) = self.slots(steps, run);
         let mut terms = Vec::new();
-        for (operation, &slot) in run.operations.iter().zip(&slots.0) {
-            terms.push((self.terms(steps, operation, &slots.0)?, slot));
+        for operation in &run.operations {
+            terms.push(self.terms(steps, operation, &slots)?);
         }
         let count = run.operations.len() as u32;
         self.repeat(count, |e, k| {
             let [a, b, c] = e.select_terms(k, &terms);
             let d = e.double_fma(a, b, c, None);
-            e.store_result(k, d, &slots.0);
+            e.store_result(k, d, &slots);
         });
         for (n, operation) in run.operations.iter().enumerate() {
-            if let (Some(register), true) = (operation.result, slots.1[n]) {
-                let id = self.asm.op(Op::Load, Type::F64, &[slots.0[n]]);
+            if let (Some(register), true) = (operation.result, needed[n]) {
+                let id = self.asm.op(Op::Load, Type::F64, &[slots[n]]);
                 self.set_register(register, Value { id, ty: Type::F64 });
             }
         }
@@ -187,13 +190,13 @@ impl Emitter<'_> {
                 }
             }
         }
-        // How often registers are read in all, less what the run reads.
-        let mut reads = self.reads_of_registers();
+        let mut read_here: FxHashMap<Register, u32> = FxHashMap::default();
         for operation in &run.operations {
             for r in self.graph.accesses(&steps[operation.step]).0 {
-                reads[r as usize] -= 1;
+                *read_here.entry(r).or_default() += 1;
             }
         }
+        let reads = self.reads_of_registers();
         let mut writer: FxHashMap<Register, usize> = FxHashMap::default();
         for (n, operation) in run.operations.iter().enumerate() {
             operation.result.map(|r| writer.insert(r, n));
@@ -204,7 +207,8 @@ impl Emitter<'_> {
             .enumerate()
             .map(|(n, operation)| {
                 let r = operation.result;
-                r.is_some_and(|r| writer[&r] == n && reads[r as usize] > 0)
+                let elsewhere = |r| reads[r as usize] > read_here.get(&r).copied().unwrap_or(0);
+                r.is_some_and(|r| writer[&r] == n && elsewhere(r))
             })
             .collect();
         let (mut free, mut slots): (Vec<Id>, Vec<Id>) = (Vec::new(), Vec::new());
@@ -225,7 +229,7 @@ impl Emitter<'_> {
     }
 
     /// How often steps read each register.
-    fn reads_of_registers(&mut self) -> Vec<u32> {
+    fn reads_of_registers(&mut self) -> &[u32] {
         if self.register_reads.is_empty() {
             let mut reads = vec![0; self.graph.registers.len()];
             for step in self.graph.blocks.iter().flat_map(|b| &b.steps) {
@@ -235,7 +239,7 @@ impl Emitter<'_> {
             }
             self.register_reads = reads;
         }
-        self.register_reads.clone()
+        &self.register_reads
     }
 
     /// What the function takes to do an operation.
@@ -289,11 +293,11 @@ impl Emitter<'_> {
     }
 
     /// The operands of the k-th operation.
-    fn select_terms(&mut self, k: Id, terms: &[([Term; 3], Id)]) -> [Id; 3] {
+    fn select_terms(&mut self, k: Id, terms: &[[Term; 3]]) -> [Id; 3] {
         let cases: Vec<u32> = (0..terms.len() as u32).collect();
         let mut arms: Vec<([Id; 3], Id)> = Vec::new();
         self.switch(k, &cases, |e, n| {
-            let ids = terms[n].0.map(|term| match term {
+            let ids = terms[n].map(|term| match term {
                 Term::Value(id) => id,
                 Term::Slot { variable, negated } => {
                     let id = e.asm.op(Op::Load, Type::F64, &[variable]);

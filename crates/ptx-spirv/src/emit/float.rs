@@ -543,7 +543,7 @@ impl Emitter<'_> {
 
     /// a * b + c with one rounding.
     pub(crate) fn fma(&mut self, ty: Type, a: Id, b: Id, c: Id) -> Id {
-        if self.target.fused_fma || ty == Type::F64 && self.asm.doubles_are_integers() {
+        if self.target.fused_fma {
             return self.asm.glsl(GLOp::Fma, ty, &[a, b, c]);
         }
         match ty {

@@ -4,9 +4,9 @@
 //! A result is a significand whose first bit may be anywhere in 64 bits, with a last bit that stands for what was lost, and is
 //! rounded once (to nearest even, IEEE 754 section 4.3.1) when it is packed.
 
-use super::double::{Rounding, DOUBLE, INFINITY, SIGN, SINGLE};
+use super::double::{Rounding, DOUBLE, SINGLE};
 use super::*;
-use crate::assembler::{DoubleFunction, Integral};
+use crate::assembler::{DoubleFunction, Integral, INFINITY, SIGN};
 use rspirv::spirv::GLOp;
 
 impl Emitter<'_> {
@@ -37,7 +37,7 @@ impl Emitter<'_> {
             special,
             Type::U64,
             |e| {
-                let (na, nb) = (e.is_nan(a.bits), e.is_nan(b.bits));
+                let (na, nb) = (e.asm.is_nan(a.bits), e.asm.is_nan(b.bits));
                 let differ = e.test(Op::INotEqual, a.bits, b.bits);
                 let both = e.test(Op::LogicalAnd, sa, sb);
                 let clash = e.test(Op::LogicalAnd, both, differ);
@@ -99,7 +99,7 @@ impl Emitter<'_> {
             simple,
             Type::U64,
             |e| {
-                let (na, nb) = (e.is_nan(a.bits), e.is_nan(b.bits));
+                let (na, nb) = (e.asm.is_nan(a.bits), e.asm.is_nan(b.bits));
                 let clash = e.test(Op::LogicalAnd, infinite, nothing);
                 let nan = e.either(&[na, nb, clash]);
                 let (infinity, zero) = (e.c64(INFINITY), e.c64(0));
@@ -147,7 +147,7 @@ impl Emitter<'_> {
         let zeros = self.test(Op::IEqual, all, none);
         let equal = self.test(Op::LogicalOr, same, zeros);
         let order = self.pick(Type::U32, equal, one, order);
-        let (na, nb) = (self.is_nan(a), self.is_nan(b));
+        let (na, nb) = (self.asm.is_nan(a), self.asm.is_nan(b));
         let nan = self.test(Op::LogicalOr, na, nb);
         let order = self.pick(Type::U32, nan, three, order);
         self.asm.void(Op::ReturnValue, &[order]);
@@ -164,7 +164,7 @@ impl Emitter<'_> {
         };
         let first = self.test(op, x, y);
         let bits = self.pick(Type::U64, first, a, b);
-        let (na, nb) = (self.is_nan(a), self.is_nan(b));
+        let (na, nb) = (self.asm.is_nan(a), self.asm.is_nan(b));
         let bits = self.pick(Type::U64, nb, a, bits);
         let bits = self.pick(Type::U64, na, b, bits);
         self.return_double(bits);
@@ -247,11 +247,11 @@ impl Emitter<'_> {
         let p = self.asm.begin_function(id, Type::F64, &[Type::F32]);
         let u = Type::U32;
         let bits = self.asm.op(Op::Bitcast, u, &[p[0]]);
-        let [rest, fraction, special, places, zero, one] =
+        let [rest, behind, special, places, zero, one] =
             [0x7fff_ffff, 0x7f_ffff, 0xff, 23, 0, 1].map(|n| self.asm.u32(n));
         let m = self.n(Op::BitwiseAnd, bits, rest);
         let field = self.n(Op::ShiftRightLogical, m, places);
-        let fraction = self.n(Op::BitwiseAnd, m, fraction);
+        let fraction = self.n(Op::BitwiseAnd, m, behind);
         // Subnormal numbers: the first bit becomes the hidden one, and is taken out.
         let subnormal = self.test(Op::IEqual, field, zero);
         let zeros = self.leading_zeros(fraction, u);
@@ -262,8 +262,7 @@ impl Emitter<'_> {
         let low = self.n(Op::ISub, one, up);
         let exponent = self.pick(u, subnormal, low, field);
         let significand = self.pick(u, subnormal, shifted, fraction);
-        let mask = self.asm.u32(0x7f_ffff);
-        let significand = self.n(Op::BitwiseAnd, significand, mask);
+        let significand = self.n(Op::BitwiseAnd, significand, behind);
         let exponent = self.offset(exponent, u, 1023 - 127);
         let (all, infinite) = (self.asm.u32(0x7ff), self.test(Op::IEqual, field, special));
         let exponent = self.pick(u, infinite, all, exponent);
@@ -278,7 +277,7 @@ impl Emitter<'_> {
         let number = self.pick(Type::U64, nothing, none, number);
         let negative = self.test(Op::SLessThan, bits, zero);
         let number = self.with_sign(negative, number);
-        let nan = self.is_nan(number);
+        let nan = self.asm.is_nan(number);
         let number = self.nan_if(nan, number);
         self.return_double(number);
     }
@@ -295,7 +294,7 @@ impl Emitter<'_> {
         let bits = self.pick(u, nothing, zero, bits);
         let special = self.is_special(&a);
         let bits = self.pick(u, special, infinity, bits);
-        let (nan, quiet) = (self.is_nan(a.bits), self.asm.u32(0x7fff_ffff));
+        let (nan, quiet) = (self.asm.is_nan(a.bits), self.asm.u32(0x7fff_ffff));
         let bits = self.pick(u, nan, quiet, bits);
         let sign = self.asm.u32(1 << 31);
         let sign = self.pick(u, a.negative, sign, zero);

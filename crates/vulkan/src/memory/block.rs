@@ -168,7 +168,7 @@ impl Block {
         let physical = &raw.physical;
         let limits = physical.limits();
         // Its own memory is aligned to 256 bytes; pages are the host's.
-        if physical.is_llvmpipe() && raw.external_host.is_some() {
+        if physical.is_llvmpipe() {
             return Self::create_as(
                 raw,
                 memory_type,
