@@ -5,18 +5,7 @@
 
 use crate::graph::{Block, Condition, Graph, Register};
 use ptx::{Modifier, ScalarType};
-
-/// A bit for each register.
-pub(crate) type Bits = Vec<u64>;
-
-/// Whether a register is one of them.
-pub(crate) fn has(bits: &Bits, r: Register) -> bool {
-    bits[r as usize / 64] >> (r % 64) & 1 != 0
-}
-
-fn put(bits: &mut Bits, r: Register) {
-    bits[r as usize / 64] |= 1 << (r % 64);
-}
+use smallvec::SmallVec;
 
 /// What a step reads or writes: a register, and whether it is written.
 type Access = (Register, bool);
@@ -40,47 +29,63 @@ fn accesses(graph: &Graph) -> Vec<Vec<Access>> {
     graph.blocks.iter().map(of_block).collect()
 }
 
-/// By block: the registers that are alive at its end.
-pub(crate) fn live_out(graph: &Graph) -> Vec<Bits> {
-    flow(graph, &accesses(graph), graph.registers.len(), &|r| Some(r))
+/// By block: the registers that are alive at its end, in order.
+pub(crate) fn live_out(graph: &Graph) -> Vec<Vec<Register>> {
+    flow(graph, &accesses(graph), &mut |_| true)
 }
 
-/// The same for some registers alone, by the numbers below `count` that they have.
+/// The same for some registers alone.
+///
+/// From each block that reads a register before it writes it, back to where it is written: what is visited is what is the
+/// answer, so that kernels of a hundred thousand blocks and registers take no bits for each pair of them.
 fn flow(
     graph: &Graph,
     accesses: &[Vec<Access>],
-    count: usize,
-    number: &dyn Fn(Register) -> Option<Register>,
-) -> Vec<Bits> {
-    let length = count.div_ceil(64);
+    wanted: &mut dyn FnMut(Register) -> bool,
+) -> Vec<Vec<Register>> {
+    const NOWHERE: u32 = u32::MAX;
     let blocks = graph.blocks.len();
-    // Read before they are written, and written, in each block.
-    let mut live_in = vec![vec![0u64; length]; blocks];
-    let mut writes = vec![vec![0u64; length]; blocks];
-    for (b, accesses) in accesses.iter().enumerate() {
-        for &(r, is_written) in accesses {
-            let Some(r) = number(r) else { continue };
+    // By register: the blocks that read it before they write it, and those that write it.
+    let mut readers: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); graph.registers.len()];
+    let mut writers = readers.clone();
+    let last_is = |list: &[u32], b: u32| list.last() == Some(&b);
+    for (b, accesses) in (0u32..).zip(accesses) {
+        for &(r, is_written) in accesses.iter().filter(|a| wanted(a.0)) {
+            let written = &mut writers[r as usize];
             if is_written {
-                put(&mut writes[b], r);
-            } else if !has(&writes[b], r) {
-                put(&mut live_in[b], r);
+                if !last_is(written, b) {
+                    written.push(b);
+                }
+            } else if !last_is(written, b) && !last_is(&readers[r as usize], b) {
+                readers[r as usize].push(b);
             }
         }
     }
-    let mut out = vec![vec![0u64; length]; blocks];
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for b in (0..blocks).rev() {
-            for &t in &graph.blocks[b].targets {
-                for n in 0..length {
-                    out[b][n] |= live_in[t as usize][n];
+    let before = graph.predecessors();
+    let mut out = vec![Vec::new(); blocks];
+    // The register for which a block was visited last: as one at whose start, and at whose end, it is alive.
+    let mut at_start = vec![NOWHERE; blocks];
+    let mut writes = vec![NOWHERE; blocks];
+    let mut work = Vec::new();
+    for (r, (readers, writers)) in (0..).zip(readers.iter().zip(&writers)) {
+        for &b in writers {
+            writes[b as usize] = r;
+        }
+        for &b in readers {
+            at_start[b as usize] = r;
+        }
+        work.extend_from_slice(readers);
+        while let Some(b) = work.pop() {
+            for &p in &before[b as usize] {
+                let alive = &mut out[p as usize];
+                if alive.last() == Some(&r) {
+                    continue;
                 }
-            }
-            for n in 0..length {
-                let new = live_in[b][n] | out[b][n] & !writes[b][n];
-                changed |= new != live_in[b][n];
-                live_in[b][n] = new;
+                alive.push(r);
+                if writes[p as usize] != r && at_start[p as usize] != r {
+                    at_start[p as usize] = r;
+                    work.push(p);
+                }
             }
         }
     }
@@ -112,25 +117,13 @@ pub(crate) fn most_alive(graph: &Graph) -> u32 {
             };
         }
     }
-    let mut shared = Vec::new();
-    for (r, place) in (0..).zip(&mut place) {
-        *place = match *place {
-            MANY => {
-                shared.push(r);
-                shared.len() as u32 - 1
-            }
-            _ => NOWHERE,
-        };
-    }
-    let number = |r: Register| Some(place[r as usize]).filter(|&n| n != NOWHERE);
-    let out = flow(graph, &accesses, shared.len(), &number);
+    let out = flow(graph, &accesses, &mut |r| place[r as usize] == MANY);
     let size: Vec<u32> = graph.registers.iter().map(|&ty| words(ty)).collect();
     let mut most = 0;
     let mut alive = vec![false; size.len()];
     for (accesses, out) in accesses.iter().zip(&out) {
         let mut count = 0;
-        let at_end = (0..).zip(&shared).filter(|&(n, _)| has(out, n));
-        for (_, &r) in at_end {
+        for &r in out {
             alive[r as usize] = true;
             count += size[r as usize];
         }
@@ -144,10 +137,7 @@ pub(crate) fn most_alive(graph: &Graph) -> u32 {
             }
             most = most.max(count);
         }
-        for &(r, _) in accesses {
-            alive[r as usize] = false;
-        }
-        for &r in &shared {
+        for &r in accesses.iter().map(|(r, _)| r).chain(out) {
             alive[r as usize] = false;
         }
     }

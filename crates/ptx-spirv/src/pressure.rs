@@ -10,7 +10,7 @@
 //! subgroup 256 KiB, 2,048 words a lane, of which what its allocator spills takes a word for each value.
 
 use crate::graph::{Condition, Graph, Register, Step};
-use crate::liveness::{has, live_out, Bits};
+use crate::liveness::live_out;
 use ptx::{Modifier, Opcode, ScalarType};
 
 /// Weight of an access for each loop around it, and the depth beyond which it does not rise.
@@ -111,22 +111,23 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
         .map(|(&ty, constant)| if constant.is_some() { 0 } else { words(ty) })
         .collect();
     let mut lives = vec![Life::default(); graph.registers.len()];
+    // Where each register that is alive is wanted last, and where it is written next.
+    let mut ends: Vec<u32> = vec![u32::MAX; graph.registers.len()];
+    let mut next_write = ends.clone();
+    let mut touched: Vec<Register> = Vec::new();
     let mut start = 0u32;
     for (b, block) in graph.blocks.iter().enumerate() {
         let weight = LOOP_WEIGHT.pow(depths[b].min(MOST_LOOPS));
         let last = start + block.steps.len() as u32;
-        // Where each register that is alive is wanted last.
-        let mut ends: Vec<u32> = vec![u32::MAX; graph.registers.len()];
-        let mut next_write: Vec<u32> = vec![last; graph.registers.len()];
-        for r in 0..graph.registers.len() as Register {
-            if has(&out[b], r) {
-                ends[r as usize] = last;
-            }
+        for &r in &out[b] {
+            ends[r as usize] = last;
         }
+        touched.extend_from_slice(&out[b]);
         if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
             block.condition
         {
             ends[register as usize] = last;
+            touched.push(register);
         }
         for (n, step) in block.steps.iter().enumerate().rev() {
             let at = start + n as u32;
@@ -139,13 +140,14 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
                 life.ranges.push((at, end));
                 let until = std::mem::replace(&mut next_write[w as usize], at);
                 if is_product {
-                    life.late.push((at, until));
+                    life.late.push((at, until.min(last)));
                 }
             }
             for &r in reads.iter().chain(&writes) {
                 let life = &mut lives[r as usize];
                 life.accesses.push(at);
                 life.cost += weight;
+                touched.push(r);
             }
             for &r in &reads {
                 let end = &mut ends[r as usize];
@@ -154,10 +156,12 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
                 }
             }
         }
-        for (r, &end) in ends.iter().enumerate() {
+        for r in touched.drain(..) {
+            let end = std::mem::replace(&mut ends[r as usize], u32::MAX);
             if end != u32::MAX {
-                lives[r].ranges.push((start, end));
+                lives[r as usize].ranges.push((start, end));
             }
+            next_write[r as usize] = u32::MAX;
         }
         start = last + 1;
     }
@@ -240,7 +244,7 @@ fn share(homes: &mut Homes, size: &[u32], lives: &[Life], instructions: u32) {
         .collect();
     chosen.sort_by_key(|&r| (first(r), r));
     // By word: at which instructions it is taken.
-    let mut taken: Vec<Bits> = Vec::new();
+    let mut taken: Vec<Vec<u64>> = Vec::new();
     let bits = instructions as usize / 64 + 1;
     for r in chosen {
         let (count, life) = (size[r as usize] as usize, &lives[r as usize]);
