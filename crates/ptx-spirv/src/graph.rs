@@ -1,4 +1,5 @@
-//! A kernel's body as a control-flow graph over virtual registers, with every call to a function of the module inlined.
+//! A kernel's body as a control-flow graph over virtual registers, with every call to a function of the module inlined,
+//! in large kernels each function once (`sharing`).
 //!
 //! Each inlined body is a [`Frame`]: its registers start at an offset of their own, and its names resolve to places of
 //! their own. What a call passes by `.param` variables lives in virtual registers of 32 bits, one for each word, so that a
@@ -12,6 +13,7 @@ mod build;
 mod provided;
 mod queries;
 mod recursion;
+mod sharing;
 
 use crate::layout::static_name;
 pub use build::build;
@@ -56,6 +58,13 @@ pub enum Place {
     Constant(u64),
     /// A texture, sampler or surface reference, whose handle is in the kernel's parameter block, at this byte offset.
     Reference(u32),
+}
+
+impl Place {
+    /// Whether an operand of a call can be copied to variables of a function: words, or what stands for a register.
+    fn can_be_copied(&self) -> bool {
+        matches!(self, Place::Words { .. } | Place::Constant(_))
+    }
 }
 
 /// What a call gives a function and takes from it.

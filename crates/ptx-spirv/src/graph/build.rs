@@ -1,5 +1,6 @@
 //! Builds the graph of a kernel: bodies become blocks, and calls the bodies of what they call.
 
+use super::sharing::Shared;
 use super::*;
 
 /// Builds the graph of a kernel.
@@ -31,7 +32,10 @@ pub fn build<'m>(
         },
         stack: Vec::new(),
         stacks: FxHashMap::default(),
+        shared_functions: FxHashSet::default(),
+        copies: FxHashMap::default(),
     };
+    builder.shared_functions = builder.shared_functions(kernel)?;
     let (offsets, end) = kernel.parameter_offsets();
     let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
         Some(_) => Place::Reference(offset),
@@ -43,11 +47,8 @@ pub fn build<'m>(
         .map(place)
         .collect();
     let exit = builder.block();
-    let passed = Passed {
-        parameters,
-        ..Passed::default()
-    };
-    builder.function(kernel, passed, 0, exit)?;
+    let frame = builder.frame(kernel, parameters, Vec::new())?;
+    builder.body(frame, 0, exit)?;
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
     if builder.graph.any(|i| {
@@ -65,7 +66,7 @@ pub fn build<'m>(
     Ok(graph)
 }
 
-struct Builder<'m, 'l> {
+pub(super) struct Builder<'m, 'l> {
     module: &'m Module<'m>,
     layout: &'l crate::ModuleLayout,
     kernel: &'m ptx::Function,
@@ -76,6 +77,9 @@ struct Builder<'m, 'l> {
     stack: Vec<&'m str>,
     /// Where the stack of each function is that calls itself.
     stacks: FxHashMap<&'m str, u32>,
+    /// The functions that have one copy for all calls, and the copies that there are.
+    shared_functions: FxHashSet<&'m str>,
+    copies: FxHashMap<&'m str, Shared>,
 }
 
 impl<'m> Builder<'m, '_> {
@@ -88,7 +92,7 @@ impl<'m> Builder<'m, '_> {
         self.module.line(span)
     }
 
-    fn unsupported(&self, span: Span, what: impl Into<String>) -> TranslateError {
+    pub(super) fn unsupported(&self, span: Span, what: impl Into<String>) -> TranslateError {
         TranslateError::Unsupported {
             kernel: self.kernel.name.to_string(),
             line: self.line(span),
@@ -113,7 +117,10 @@ impl<'m> Builder<'m, '_> {
         Place::Words { first, size }
     }
 
-    fn parse(&mut self, function: &'m ptx::Function) -> Result<Rc<Body>, TranslateError> {
+    pub(super) fn parse(
+        &mut self,
+        function: &'m ptx::Function,
+    ) -> Result<Rc<Body>, TranslateError> {
         if let Some(body) = self.bodies.get(&*function.name) {
             return Ok(body.clone());
         }
@@ -124,7 +131,7 @@ impl<'m> Builder<'m, '_> {
                 kernel: self.kernel.name.to_string(),
                 source,
             })?;
-        if self.stack.len() > 1 {
+        if !std::ptr::eq(function, self.kernel) {
             addressed::copy_addressed_parameters(&mut body, function);
             recursion::unfold(&mut body, function)
                 .map_err(|what| self.unsupported(function.span, what))?;
@@ -155,14 +162,13 @@ impl<'m> Builder<'m, '_> {
         offset
     }
 
-    /// Inlines a function between block `entry` and block `exit`.
-    fn function(
+    /// A new frame of a function, with these places for its parameters and results.
+    fn frame(
         &mut self,
         function: &'m ptx::Function,
-        passed: Passed,
-        entry: u32,
-        exit: u32,
-    ) -> Result<(), TranslateError> {
+        parameters: Vec<Place>,
+        results: Vec<Place>,
+    ) -> Result<u32, TranslateError> {
         if self.stack.contains(&&*function.name) {
             return Err(self.unsupported(
                 function.span,
@@ -172,7 +178,6 @@ impl<'m> Builder<'m, '_> {
         if self.stack.len() > 64 {
             return Err(self.unsupported(function.span, "calls nested more than 64 deep"));
         }
-        self.stack.push(&function.name);
         let body = self.parse(function)?;
         let frame = self.graph.frames.len() as u32;
         let register_base = self.graph.registers.len() as Register;
@@ -211,50 +216,149 @@ impl<'m> Builder<'m, '_> {
             function,
             register_base,
             variables,
-            parameters: passed.parameters,
-            results: passed.results,
+            parameters,
+            results,
         });
-        // Formals that are registers are the body's first ones, results before parameters: arguments are copied in at the
-        // start, and results out at the end.
-        let mut exit = exit;
-        let mut formal = register_base;
-        if self.stack.len() > 1 {
-            let mut out = Vec::new();
-            // The module's own registers are in each frame those of the caller.
-            let shared = body.module_registers.clone().zip(passed.module_registers);
-            for (here, outside) in shared {
-                let here = register_base + here;
-                let (from, to) = (outside, here);
-                let steps = &mut self.graph.blocks[entry as usize].steps;
-                steps.push(Step::Copy { to, from });
-                out.push(Step::Copy { to: from, from: to });
-            }
-            for to in passed.from_registers {
-                out.extend(to.map(|to| Step::Copy { to, from: formal }));
-                formal += 1;
-            }
-            for place in passed.into_registers {
-                let step = match place {
-                    Place::Register(from) => Step::Copy { to: formal, from },
-                    Place::Constant(bits) => Step::Constant { to: formal, bits },
-                    _ => {
-                        return Err(self.invalid(
-                            function.span,
-                            "a parameter is a register, the argument is not",
-                        ))
-                    }
-                };
-                self.graph.blocks[entry as usize].steps.push(step);
-                formal += 1;
-            }
-            if !out.is_empty() {
-                let end = self.block();
-                self.graph.blocks[end as usize].steps = out;
-                self.graph.blocks[end as usize].targets.push(exit);
-                exit = end;
-            }
-        }
+        Ok(frame)
+    }
 
+    /// The steps that give a frame what a call passes in registers, and those that take what it gives back.
+    ///
+    /// Formals that are registers are the body's first ones, results before parameters.
+    fn handed_over(
+        &self,
+        frame: u32,
+        passed: &Passed,
+    ) -> Result<(Vec<Step>, Vec<Step>), TranslateError> {
+        let Frame {
+            body,
+            function,
+            register_base,
+            ..
+        } = &self.graph.frames[frame as usize];
+        let (mut into, mut out) = (Vec::new(), Vec::new());
+        // The module's own registers are in each frame those of the caller.
+        let shared = body.module_registers.clone();
+        for (here, outside) in shared.zip(passed.module_registers.clone()) {
+            let here = register_base + here;
+            into.push(Step::Copy {
+                to: here,
+                from: outside,
+            });
+            out.push(Step::Copy {
+                to: outside,
+                from: here,
+            });
+        }
+        let mut formal = *register_base;
+        for to in &passed.from_registers {
+            out.extend(to.map(|to| Step::Copy { to, from: formal }));
+            formal += 1;
+        }
+        for place in &passed.into_registers {
+            into.push(match *place {
+                Place::Register(from) => Step::Copy { to: formal, from },
+                Place::Constant(bits) => Step::Constant { to: formal, bits },
+                _ => {
+                    return Err(self.invalid(
+                        function.span,
+                        "a parameter is a register, the argument is not",
+                    ))
+                }
+            });
+            formal += 1;
+        }
+        Ok((into, out))
+    }
+
+    /// Calls a function between two blocks.
+    fn enter(
+        &mut self,
+        function: &'m ptx::Function,
+        mut passed: Passed,
+        entry: u32,
+        exit: u32,
+    ) -> Result<(), TranslateError> {
+        let mut operands = passed.parameters.iter().chain(&passed.results);
+        if self.shared_functions.contains(&*function.name) && operands.all(Place::can_be_copied) {
+            return self.enter_shared(function, passed, entry, exit);
+        }
+        let parameters = std::mem::take(&mut passed.parameters);
+        let results = std::mem::take(&mut passed.results);
+        let frame = self.frame(function, parameters, results)?;
+        let (into, out) = self.handed_over(frame, &passed)?;
+        self.graph.blocks[entry as usize].steps.extend(into);
+        let exit = self.steps_before(exit, out);
+        self.body(frame, entry, exit)
+    }
+
+    /// A block with some steps before a block; that one, if there are none.
+    fn steps_before(&mut self, block: u32, steps: Vec<Step>) -> u32 {
+        if steps.is_empty() {
+            return block;
+        }
+        let before = self.block();
+        self.graph.blocks[before as usize].steps = steps;
+        self.graph.blocks[before as usize].targets.push(block);
+        before
+    }
+
+    /// The same for a function with one copy for all calls.
+    fn enter_shared(
+        &mut self,
+        function: &'m ptx::Function,
+        passed: Passed,
+        start: u32,
+        after: u32,
+    ) -> Result<(), TranslateError> {
+        if !self.copies.contains_key(&*function.name) {
+            let mut places = |formals: &[ptx::Variable]| -> Vec<Place> {
+                let words = |formal: &ptx::Variable| match formal.space {
+                    StateSpace::Reg => Place::Constant(0),
+                    _ => self.words(formal.size as u32),
+                };
+                formals.iter().map(words).collect()
+            };
+            let (parameters, results) = (places(&function.parameters), places(&function.results));
+            let frame = self.frame(function, parameters, results)?;
+            let (entry, exit) = (self.block(), self.block());
+            self.graph.registers.push(Modifier::B32);
+            let caller = self.graph.registers.len() as Register - 1;
+            self.body(frame, entry, exit)?;
+            let copy = Shared::new(frame, entry, exit, caller);
+            self.copies.insert(&function.name, copy);
+        }
+        let frame = self.copies[&*function.name].frame;
+        let (mut into, mut out) = self.handed_over(frame, &passed)?;
+        let Frame {
+            parameters,
+            results,
+            ..
+        } = &self.graph.frames[frame as usize];
+        for (&from, &to) in passed.parameters.iter().zip(parameters) {
+            copy_words(from, to, &mut into);
+        }
+        for (&from, &to) in results.iter().zip(&passed.results) {
+            copy_words(from, to, &mut out);
+        }
+        self.graph.blocks[start as usize].steps.extend(into);
+        let back = self.steps_before(after, out);
+        if let Some(copy) = self.copies.get_mut(&*function.name) {
+            copy.add_call(&mut self.graph, start, back);
+        }
+        Ok(())
+    }
+
+    /// Writes a frame's body between block `entry` and block `exit`.
+    fn body(&mut self, frame: u32, entry: u32, exit: u32) -> Result<(), TranslateError> {
+        let Frame {
+            ref body,
+            function,
+            register_base,
+            ..
+        } = self.graph.frames[frame as usize];
+        let body = body.clone();
+        self.stack.push(&function.name);
         let mut labels: FxHashMap<LabelId, u32> = FxHashMap::default();
         for s in &body.statements {
             if let Statement::Label(l) = s {
@@ -447,6 +551,29 @@ impl<'m> Builder<'m, '_> {
         Ok(())
     }
 
+    /// The function that a call by name enters.
+    fn named(&self, name: &str) -> Option<&'m ptx::Function> {
+        let module = self.module;
+        provided::overriding(name)
+            .or_else(|| module.function(name).filter(|f| f.body.is_some()))
+            .or_else(|| provided::function(name))
+    }
+
+    /// The functions that a call may enter.
+    pub(super) fn callees(&self, body: &Body, i: &Instruction) -> Vec<&'m ptx::Function> {
+        match i.operands.as_slice() {
+            [_, Operand::Symbol { symbol, .. }, ..] => {
+                let name = &body.symbols[symbol.0 as usize].name;
+                self.named(name).into_iter().collect()
+            }
+            [Operand::List(results), Operand::Register(_), Operand::List(arguments), ..] => {
+                let candidates = self.candidates(body, i, results, arguments);
+                candidates.into_iter().map(|(_, f)| f).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn call(
         &mut self,
         frame: u32,
@@ -469,11 +596,7 @@ impl<'m> Builder<'m, '_> {
         };
         let body = self.graph.frames[frame as usize].body.clone();
         let name = body.symbols[symbol.0 as usize].name.clone();
-        let module = self.module;
-        let function = provided::overriding(&name)
-            .or_else(|| module.function(&name).filter(|f| f.body.is_some()))
-            .or_else(|| provided::function(&name));
-        let Some(function) = function else {
+        let Some(function) = self.named(&name) else {
             if !SYSTEM_CALLS.contains(&&*name) {
                 let why = if is_system_call(&name) {
                     "a kernel that launches kernels"
@@ -580,7 +703,43 @@ impl<'m> Builder<'m, '_> {
                 });
             }
         }
-        self.function(function, passed, start, after)
+        self.enter(function, passed, start, after)
+    }
+
+    /// The functions of the module that a call by address may mean, with their addresses: those that take such operands.
+    fn candidates(
+        &self,
+        body: &Body,
+        i: &Instruction,
+        results: &[Operand],
+        arguments: &[Operand],
+    ) -> Vec<(u32, &'m ptx::Function)> {
+        let prototype = match i.operands.get(3) {
+            Some(Operand::Prototype(p)) => body.prototypes.get(*p as usize),
+            _ => None,
+        };
+        let alike = |a: &[ptx::Variable], b: &[ptx::Variable]| {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| (a.space, a.size) == (b.space, b.size))
+        };
+        let module: &'m Module<'m> = self.module;
+        let candidate = |(n, name): (u32, &String)| {
+            let f = module.function(name)?;
+            let fits = !f.is_entry
+                && f.body.is_some()
+                && f.results.len() == results.len()
+                && f.parameters.len() == arguments.len()
+                && prototype.is_none_or(|p| {
+                    alike(&p.results, &f.results) && alike(&p.parameters, &f.parameters)
+                });
+            fits.then_some((n, f))
+        };
+        (1..)
+            .zip(&self.layout.functions)
+            .filter_map(candidate)
+            .collect()
     }
 
     /// A call by address: a ladder over the functions of the module that take such operands. Addresses are the functions'
@@ -599,35 +758,8 @@ impl<'m> Builder<'m, '_> {
         };
         let register = self.graph.frames[frame as usize].register_base + r.0;
         let body = self.graph.frames[frame as usize].body.clone();
-        let prototype = match i.operands.get(3) {
-            Some(Operand::Prototype(p)) => body.prototypes.get(*p as usize),
-            _ => None,
-        };
-        let alike = |a: &[ptx::Variable], b: &[ptx::Variable]| {
-            a.len() == b.len()
-                && a.iter()
-                    .zip(b)
-                    .all(|(a, b)| (a.space, a.size) == (b.space, b.size))
-        };
-        let module: &'m Module<'m> = self.module;
-        let candidates: Vec<(u32, &'m ptx::Function)> = self
-            .layout
-            .functions
-            .iter()
-            .enumerate()
-            .filter_map(|(n, name)| {
-                let f = module.function(name)?;
-                let fits = !f.is_entry
-                    && f.body.is_some()
-                    && f.results.len() == results.len()
-                    && f.parameters.len() == arguments.len()
-                    && prototype.is_none_or(|p| {
-                        alike(&p.results, &f.results) && alike(&p.parameters, &f.parameters)
-                    })
-                    && !self.stack.contains(&&*f.name);
-                fits.then_some((n as u32 + 1, f))
-            })
-            .collect();
+        let mut candidates = self.candidates(&body, i, results, arguments);
+        candidates.retain(|(_, f)| !self.stack.contains(&&*f.name));
         if candidates.len() > MOST_CANDIDATES {
             return Err(self.unsupported(
                 i.span,
@@ -679,5 +811,23 @@ impl<'m> Builder<'m, '_> {
                     "a name that is neither variable, parameter nor function",
                 )
             })
+    }
+}
+
+/// Steps that copy a parameter or result of a function; none for those that are registers.
+fn copy_words(from: Place, to: Place, steps: &mut Vec<Step>) {
+    if let (
+        Place::Words { first, size },
+        Place::Words {
+            first: to,
+            size: most,
+        },
+    ) = (from, to)
+    {
+        let words = 0..size.min(most).div_ceil(4);
+        steps.extend(words.map(|n| Step::Copy {
+            to: to + n,
+            from: first + n,
+        }));
     }
 }

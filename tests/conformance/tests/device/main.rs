@@ -2,6 +2,7 @@
 
 mod atomic;
 mod barrier;
+mod calls;
 mod chain;
 mod compare;
 mod convert;

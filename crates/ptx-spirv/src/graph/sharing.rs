@@ -1,0 +1,236 @@
+//! Functions that are called from many places: in large kernels, one copy of each.
+//!
+//! Calls are inlined, so a function is in the graph once for each way to call it, and functions that call functions multiply: a
+//! renderer's kernel has four times as many instructions as the functions that it is made of, and thirty functions that call the
+//! next one twice would be a billion. Beyond [`INLINED`] statements, such functions have a copy for all of their calls: a call
+//! copies its arguments, notes its number and jumps there, and the end goes back by the number.
+//!
+//! ```text
+//! a:  call (r), f, (x);             a:  f.x = x; f.caller = 0; bra f;
+//! b:                                b:  r = f.r;
+//!     ...                               ...
+//! c:  call (s), f, (y);             c:  f.x = y; f.caller = 1; bra f;
+//! d:                                d:  s = f.r;
+//!                                   f:  ...                        // the only copy of it
+//!                                       bra (f.caller == 0 ? b : d);
+//! ```
+//!
+//! What lies between two calls becomes part of a loop, in which threads that call from different places are in different
+//! rounds. So kernels with barriers or operations of warps stay inlined.
+
+use super::build::Builder;
+use super::*;
+
+/// Statements of a kernel up to which every call is inlined.
+const INLINED: u64 = 1 << 15;
+
+/// A function is shared when its copies would be more statements than this.
+const COPIES: u64 = INLINED / 16;
+
+/// Statements beyond which a kernel is refused: nothing would compile it.
+const MOST: u64 = 1 << 21;
+
+/// The copy that the calls of a function have in common.
+pub(super) struct Shared {
+    /// Where it begins.
+    pub(super) entry: u32,
+    /// Its frame, whose parameters and results are variables of their own.
+    pub(super) frame: u32,
+    /// Which call it goes back to.
+    caller: Register,
+    /// The block that decides about the last call.
+    last: u32,
+    /// How many calls there are.
+    calls: u32,
+}
+
+impl Shared {
+    /// The copy of a function between two blocks.
+    pub(super) fn new(frame: u32, entry: u32, exit: u32, caller: Register) -> Self {
+        Self {
+            entry,
+            frame,
+            caller,
+            last: exit,
+            calls: 0,
+        }
+    }
+
+    /// Adds a call from block `from`, after which the thread goes on in block `to`.
+    pub(super) fn add_call(&mut self, graph: &mut Graph, from: u32, to: u32) {
+        let number = self.calls;
+        self.calls += 1;
+        let block = &mut graph.blocks[from as usize];
+        block.steps.push(Step::Constant {
+            to: self.caller,
+            bits: u64::from(number),
+        });
+        block.targets.push(self.entry);
+        if let Some(before) = number.checked_sub(1) {
+            let next = graph.blocks.len() as u32;
+            graph.blocks.push(Block::default());
+            let block = &mut graph.blocks[self.last as usize];
+            block.condition = Some(Condition::Equal {
+                register: self.caller,
+                value: before,
+            });
+            block.targets.push(next);
+            self.last = next;
+        }
+        graph.blocks[self.last as usize].targets.push(to);
+    }
+}
+
+/// What a function is made of.
+struct Part {
+    /// Its own statements and those of all that it calls, inlined.
+    statements: u64,
+    /// Functions that it calls, once for each call.
+    calls: Vec<u32>,
+    /// How often all calls inlined have it.
+    copies: u64,
+}
+
+/// The functions of a kernel in the order in which they were left: what a function calls comes before it.
+struct Parts<'m> {
+    parts: Vec<Part>,
+    names: Vec<&'m str>,
+    /// By name; of those that are being looked at, none.
+    numbers: FxHashMap<&'m str, Option<u32>>,
+    convergent: bool,
+}
+
+impl<'m> Builder<'m, '_> {
+    /// The functions that have one copy for all calls.
+    pub(super) fn shared_functions(
+        &mut self,
+        kernel: &'m ptx::Function,
+    ) -> Result<FxHashSet<&'m str>, TranslateError> {
+        let mut all = Parts {
+            parts: Vec::new(),
+            names: Vec::new(),
+            numbers: FxHashMap::default(),
+            convergent: false,
+        };
+        let mut shared = FxHashSet::default();
+        self.measure(kernel, &mut all)?;
+        let inlined = all.parts.last().map_or(0, |kernel| kernel.statements);
+        if inlined <= INLINED {
+            return Ok(shared);
+        }
+        if let Some(kernel) = all.parts.last_mut() {
+            kernel.copies = 1;
+        }
+        for n in (0..all.parts.len()).rev() {
+            let copies = all.parts[n].copies;
+            for callee in std::mem::take(&mut all.parts[n].calls) {
+                let callee = &mut all.parts[callee as usize];
+                callee.copies = callee.copies.saturating_add(copies);
+            }
+        }
+        if !all.convergent {
+            let parts = all.parts.iter().zip(&all.names);
+            let worth = |part: &Part| {
+                part.copies > 1 && part.copies.saturating_mul(part.statements) > COPIES
+            };
+            shared.extend(parts.filter(|(part, _)| worth(part)).map(|(_, name)| *name));
+        } else if inlined > MOST {
+            let what = format!(
+                "calls of functions that make {inlined} statements of it, with barriers or operations of warps in them"
+            );
+            return Err(self.unsupported(kernel.span, what));
+        }
+        Ok(shared)
+    }
+
+    /// Adds a function and what it calls; its number. None of a function that is being looked at: it calls itself, which is for
+    /// others to judge.
+    fn measure(
+        &mut self,
+        function: &'m ptx::Function,
+        all: &mut Parts<'m>,
+    ) -> Result<Option<u32>, TranslateError> {
+        if let Some(&known) = all.numbers.get(&*function.name) {
+            return Ok(known);
+        }
+        all.numbers.insert(&function.name, None);
+        let body = self.parse(function)?;
+        let mut part = Part {
+            statements: body.statements.len() as u64,
+            calls: Vec::new(),
+            copies: 0,
+        };
+        for statement in &body.statements {
+            let Statement::Instruction(i) = statement else {
+                continue;
+            };
+            all.convergent |= is_convergent(i);
+            if i.opcode != Opcode::Call {
+                continue;
+            }
+            for callee in self.callees(&body, i) {
+                if let Some(number) = self.measure(callee, all)? {
+                    let statements = &mut part.statements;
+                    *statements = statements.saturating_add(all.parts[number as usize].statements);
+                    part.calls.push(number);
+                }
+            }
+        }
+        let number = all.parts.len() as u32;
+        all.parts.push(part);
+        all.names.push(&function.name);
+        all.numbers.insert(&function.name, Some(number));
+        Ok(Some(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{graph, ModuleLayout, TranslateError};
+    use ptx::Module;
+    use std::fmt::Write;
+
+    /// The frames of a kernel that calls the last of some functions, each of which calls the one before it twice.
+    fn frames(functions: usize, inside: &str) -> Result<usize, TranslateError> {
+        let mut text = String::from(".version 8.0\n.target sm_90\n.address_size 64\n");
+        for n in 0..functions {
+            let _ = write!(
+                text,
+                ".func (.reg .b32 y) f{n}(.reg .b32 a) {{ add.u32 y, a, {n};\n{inside}\n"
+            );
+            for _ in 0..2 * n.min(1) {
+                let _ = writeln!(text, "call (y), f{}, (y);", n - 1);
+            }
+            text.push_str("ret; }\n");
+        }
+        let _ = write!(
+            text,
+            ".entry k(.param .u64 p) {{ .reg .b32 r; .reg .b64 d; mov.u32 r, %tid.x; call (r), f{}, (r);\n\
+             ld.param.u64 d, [p]; st.global.u32 [d], r; ret; }}",
+            functions - 1
+        );
+        let module = Module::parse(&text).expect("PTX");
+        let layout = ModuleLayout::new(&module).expect("a layout");
+        let kernel = module.function("k").expect("the kernel");
+        graph::build(&module, &layout, kernel).map(|graph| graph.frames.len())
+    }
+
+    #[test]
+    fn small_kernels_have_every_call_inlined() {
+        assert_eq!(frames(5, "").ok(), Some(1 + 31));
+    }
+
+    #[test]
+    fn large_ones_have_one_copy_for_each_function_that_pays() {
+        // The last function is called once; of the first, 2^29 copies would be made.
+        assert_eq!(frames(30, "").ok(), Some(1 + 30));
+    }
+
+    #[test]
+    fn calls_with_barriers_are_inlined_or_refused() {
+        assert_eq!(frames(5, "bar.sync 0;").ok(), Some(1 + 31));
+        let refused = frames(30, "bar.sync 0;").expect_err("too large");
+        let what = refused.to_string();
+        assert!(what.contains("statements"), "{what}");
+    }
+}
