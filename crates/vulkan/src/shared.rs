@@ -12,6 +12,7 @@ use crate::profile::Profile;
 use crate::raw::Raw;
 use crate::stream::Inner;
 use crate::timeline::Timeline;
+use crate::DeviceKind;
 use ash::vk;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -31,6 +32,9 @@ const CACHE_WAIT: Duration = Duration::from_millis(500);
 
 /// Longest pause between two questions to what is polled.
 const POLL_PAUSE: Duration = Duration::from_micros(200);
+
+/// The same for the work that a host function waits for, on devices that run on the processor.
+const CPU_PAUSE: Duration = Duration::from_micros(500);
 
 /// A function of the host in a stream: says whether it is done, and is called again where it is not.
 pub(crate) type HostFunction = Box<dyn FnMut() -> bool + Send>;
@@ -309,7 +313,16 @@ impl Shared {
         }
     }
 
+    /// Waits until one of these values is reached, or shortly after; the first is that of `wake`.
     fn wait_any(&self, semaphores: &[vk::Semaphore], values: &[u64], limit: Duration) {
+        // Mesa asks again and again, without a pause, where its driver cannot wait for any of several: the kernels on a CPU
+        // device would miss that core.
+        let asks = self.raw.physical.kind() == DeviceKind::Cpu && values.len() > 1;
+        let (count, limit) = match asks {
+            true => (1, limit.min(CPU_PAUSE)),
+            false => (values.len(), limit),
+        };
+        let (semaphores, values) = (&semaphores[..count], &values[..count]);
         let info = vk::SemaphoreWaitInfo::default()
             .flags(vk::SemaphoreWaitFlags::ANY)
             .semaphores(semaphores)

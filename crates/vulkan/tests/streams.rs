@@ -337,3 +337,41 @@ fn a_device_that_is_held_can_end() {
     assert_eq!(called.load(Ordering::SeqCst), 1);
     s.device.end();
 }
+
+/// What the thread of host functions has used of the processor, in hundredths of a second; 0 before it exists.
+fn host_thread_ticks() -> u64 {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok())
+        .filter(|stat| stat.contains("(vkcuda-host)"))
+        .map(|stat| {
+            let after_name = stat.rsplit(')').next().unwrap();
+            let fields: Vec<&str> = after_name.split_whitespace().collect();
+            // utime and stime are the 14th and 15th field of all.
+            fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        })
+        .sum()
+}
+
+/// On a CPU device the work itself needs that processor.
+#[test]
+fn a_host_function_that_waits_for_work_sleeps() {
+    let s = setup();
+    let stream = s.device.create_stream().unwrap();
+    let words = 64 << 20;
+    let memory = s.device.allocate(4 * words, MemoryKind::Device).unwrap();
+    let begin = (std::time::Instant::now(), host_thread_ticks());
+    for value in 0..8 {
+        for _ in 0..8 {
+            stream.fill(memory.address(), value, 4, words).unwrap();
+        }
+        stream.host_function(Box::new(|| ())).unwrap();
+    }
+    stream.synchronize().unwrap();
+    let elapsed = begin.0.elapsed().as_millis() as u64 / 10;
+    let used = host_thread_ticks() - begin.1;
+    assert!(
+        used <= 5 + elapsed / 4,
+        "{used} of {elapsed} hundredths of a second"
+    );
+}
