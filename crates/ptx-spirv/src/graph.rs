@@ -10,6 +10,7 @@
 
 mod addressed;
 mod build;
+mod kept;
 mod provided;
 mod queries;
 mod recursion;
@@ -175,6 +176,8 @@ pub struct Graph<'m> {
     pub blocks: Vec<Block>,
     /// The type of each virtual register.
     pub registers: Vec<ScalarType>,
+    /// The frame of the accesses that keep registers in memory across calls (`kept.rs`).
+    pub kept: Option<u32>,
     /// Static shared memory, bytes.
     pub static_shared: u32,
     /// Alignment of the dynamic shared array; 0 where there is none.

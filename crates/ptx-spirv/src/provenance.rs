@@ -148,6 +148,8 @@ impl Flow<'_, '_> {
         let i = self.i;
         let parameter = i.has(Modifier::Param) || i.has(Modifier::ParamFunc);
         match i.opcode {
+            // What a register is given back is what it was.
+            Opcode::Ld if self.graph.kept == Some(self.frame) => {}
             Opcode::Ld if parameter => self.load_parameter(join),
             Opcode::St if parameter => self.store_parameter(join),
             Opcode::Ld | Opcode::Ldu | Opcode::Atom | Opcode::Call => {

@@ -19,6 +19,7 @@ pub fn build<'m>(
             frames: Vec::new(),
             blocks: vec![Block::default()],
             registers: Vec::new(),
+            kept: None,
             static_shared: 0,
             dynamic_align: 0,
             local_bytes: 0,
@@ -34,6 +35,8 @@ pub fn build<'m>(
         stacks: FxHashMap::default(),
         shared_functions: FxHashSet::default(),
         copies: FxHashMap::default(),
+        regions: Vec::new(),
+        calls: Vec::new(),
     };
     builder.shared_functions = builder.shared_functions(kernel)?;
     let (offsets, end) = kernel.parameter_offsets();
@@ -49,6 +52,12 @@ pub fn build<'m>(
     let exit = builder.block();
     let frame = builder.frame(kernel, parameters, Vec::new())?;
     builder.body(frame, 0, exit)?;
+    let ends: Vec<u32> = builder
+        .copies
+        .values()
+        .flat_map(|c| c.ends.clone())
+        .collect();
+    kept::keep(&mut builder.graph, kernel, &builder.calls, &ends);
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
     if builder.graph.any(|i| {
@@ -80,6 +89,9 @@ pub(super) struct Builder<'m, 'l> {
     /// The functions that have one copy for all calls, and the copies that there are.
     shared_functions: FxHashSet<&'m str>,
     copies: FxHashMap<&'m str, Shared>,
+    /// Names of those of them whose copies are being written, outermost first.
+    regions: Vec<&'m str>,
+    calls: Vec<kept::Call<'m>>,
 }
 
 impl<'m> Builder<'m, '_> {
@@ -324,7 +336,9 @@ impl<'m> Builder<'m, '_> {
             let (entry, exit) = (self.block(), self.block());
             self.graph.registers.push(Modifier::B32);
             let caller = self.graph.registers.len() as Register - 1;
+            self.regions.push(&function.name);
             self.body(frame, entry, exit)?;
+            self.regions.pop();
             let copy = Shared::new(frame, entry, exit, caller);
             self.copies.insert(&function.name, copy);
         }
@@ -342,7 +356,23 @@ impl<'m> Builder<'m, '_> {
             copy_words(from, to, &mut out);
         }
         self.graph.blocks[start as usize].steps.extend(into);
-        let back = self.steps_before(after, out);
+        let results = out
+            .iter()
+            .filter_map(|step| match *step {
+                Step::Copy { from, .. } => Some(from),
+                _ => None,
+            })
+            .collect();
+        let back = self.block();
+        self.graph.blocks[back as usize].steps = out;
+        self.graph.blocks[back as usize].targets.push(after);
+        self.calls.push(kept::Call {
+            caller: self.regions.last().copied(),
+            callee: &function.name,
+            from: start,
+            back,
+            results,
+        });
         if let Some(copy) = self.copies.get_mut(&*function.name) {
             copy.add_call(&mut self.graph, start, back);
         }

@@ -15,7 +15,7 @@
 //!                                       bra (f.caller == 0 ? b : d);
 //! ```
 //!
-//! What lies between two calls becomes part of a loop, in which threads that call from different places are in different
+//! What a caller needs afterwards is kept in memory meanwhile (`kept.rs`). What lies between two calls becomes part of a loop, in which threads that call from different places are in different
 //! rounds. So kernels with barriers or operations of warps stay inlined.
 
 use super::build::Builder;
@@ -38,28 +38,28 @@ pub(super) struct Shared {
     pub(super) frame: u32,
     /// Which call it goes back to.
     caller: Register,
-    /// The block that decides about the last call.
-    last: u32,
-    /// How many calls there are.
-    calls: u32,
+    /// The blocks that decide to which call to go back, one for each.
+    pub(super) ends: Vec<u32>,
 }
 
 impl Shared {
-    /// The copy of a function between two blocks.
+    /// The copy of a function between two blocks; nothing calls it yet.
     pub(super) fn new(frame: u32, entry: u32, exit: u32, caller: Register) -> Self {
         Self {
             entry,
             frame,
             caller,
-            last: exit,
-            calls: 0,
+            ends: vec![exit],
         }
     }
 
     /// Adds a call from block `from`, after which the thread goes on in block `to`.
     pub(super) fn add_call(&mut self, graph: &mut Graph, from: u32, to: u32) {
-        let number = self.calls;
-        self.calls += 1;
+        let mut end = *self.ends.last().expect("a function has an end");
+        let number = match graph.blocks[end as usize].targets.len() {
+            0 => 0,
+            _ => self.ends.len() as u32,
+        };
         let block = &mut graph.blocks[from as usize];
         block.steps.push(Step::Constant {
             to: self.caller,
@@ -69,15 +69,16 @@ impl Shared {
         if let Some(before) = number.checked_sub(1) {
             let next = graph.blocks.len() as u32;
             graph.blocks.push(Block::default());
-            let block = &mut graph.blocks[self.last as usize];
+            let block = &mut graph.blocks[end as usize];
             block.condition = Some(Condition::Equal {
                 register: self.caller,
                 value: before,
             });
             block.targets.push(next);
-            self.last = next;
+            self.ends.push(next);
+            end = next;
         }
-        graph.blocks[self.last as usize].targets.push(to);
+        graph.blocks[end as usize].targets.push(to);
     }
 }
 

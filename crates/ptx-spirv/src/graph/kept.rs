@@ -1,0 +1,214 @@
+//! What is alive across a call of a shared function is kept in local memory meanwhile.
+//!
+//! A function with one copy for all calls (`sharing.rs`) is a way from each call to what follows any other, so that everything that
+//! is alive across one call would be alive in the function and across all others: compilers of shaders have a choice to make
+//! for each such register wherever two ways meet, and ran out of memory. As in a compiler's calling convention, a call stores
+//! what is read again behind it, and loads it there:
+//!
+//! ```text
+//! st.local [kept + 16], x;  f.caller = 0;  bra f;
+//! b:  ld.local x, [kept + 16];
+//! ```
+//!
+//! Frames lie one behind the other as functions call each other; none is needed twice, since no shared function calls itself.
+
+use super::*;
+use crate::liveness::live_out;
+use ptx::Symbol;
+use smallvec::smallvec;
+
+/// A call of a shared function.
+pub(super) struct Call<'m> {
+    /// The shared function in whose copy it is; none in the kernel itself.
+    pub(super) caller: Option<&'m str>,
+    /// The function that is called.
+    pub(super) callee: &'m str,
+    /// The block that jumps to the function's copy, and the one to which it goes back.
+    pub(super) from: u32,
+    pub(super) back: u32,
+    /// What that block takes from the function.
+    pub(super) results: Vec<Register>,
+}
+
+/// Stores and loads what is alive across each call. `ends` are the blocks behind which the copies of functions end.
+pub(super) fn keep<'m>(
+    graph: &mut Graph<'m>,
+    kernel: &'m ptx::Function,
+    calls: &[Call<'m>],
+    ends: &[u32],
+) {
+    if calls.is_empty() {
+        return;
+    }
+    let kept = alive_across(graph, calls, ends);
+    let size = |graph: &Graph, r: Register| graph.registers[r as usize].size().unwrap_or(4).max(2);
+    // The frames' sizes, and then their places: behind those of all callers.
+    let mut sizes: FxHashMap<Option<&str>, u32> = FxHashMap::default();
+    let mut offsets: Vec<Vec<(Register, u32)>> = Vec::new();
+    for (call, registers) in calls.iter().zip(kept) {
+        let mut registers = registers;
+        registers.sort_by_key(|&r| std::cmp::Reverse(size(graph, r)));
+        let mut end = 0;
+        let place = |r: Register| {
+            let offset = end;
+            end += size(graph, r);
+            (r, offset)
+        };
+        offsets.push(registers.into_iter().map(place).collect());
+        let frame = sizes.entry(call.caller).or_default();
+        *frame = (*frame).max(end.next_multiple_of(16));
+    }
+    let mut bases: FxHashMap<Option<&str>, u32> = FxHashMap::default();
+    let end_of = |bases: &FxHashMap<Option<&str>, u32>, function: Option<&str>| {
+        let of = |map: &FxHashMap<Option<&str>, u32>| map.get(&function).copied().unwrap_or(0);
+        of(bases) + of(&sizes)
+    };
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for call in calls {
+            let end = end_of(&bases, call.caller);
+            let base = bases.entry(Some(call.callee)).or_default();
+            changed |= *base < end;
+            *base = (*base).max(end);
+        }
+    }
+    let bytes = calls.iter().map(|call| end_of(&bases, call.caller)).max();
+    let bytes = bytes.unwrap_or(0);
+    let start = graph.local_bytes.next_multiple_of(16);
+    graph.local_bytes = start + bytes;
+
+    let mut writer = Writer {
+        frame: graph.frames.len() as u32,
+        body: Body::default(),
+        span: kernel.span,
+    };
+    writer.body.symbols.push(Symbol {
+        name: "kept".into(),
+        kind: SymbolKind::Local(0),
+    });
+    for (call, registers) in calls.iter().zip(offsets) {
+        let base = bases.get(&call.caller).copied().unwrap_or(0);
+        let (mut stores, mut loads) = (Vec::new(), Vec::new());
+        for (r, offset) in registers {
+            writer.transfer(graph, r, base + offset, &mut stores, &mut loads);
+        }
+        graph.blocks[call.from as usize].steps.extend(stores);
+        graph.blocks[call.back as usize].steps.splice(0..0, loads);
+    }
+    let Writer {
+        frame, mut body, ..
+    } = writer;
+    // Its registers are those of the whole kernel.
+    body.registers.clone_from(&graph.registers);
+    graph.frames.push(Frame {
+        body: Rc::new(body),
+        function: kernel,
+        register_base: 0,
+        variables: vec![Place::Local(start)],
+        parameters: Vec::new(),
+        results: Vec::new(),
+    });
+    graph.kept = Some(frame);
+}
+
+/// By call: the registers that are read behind it, before they are written, but for those that are constants.
+fn alive_across(graph: &mut Graph, calls: &[Call], ends: &[u32]) -> Vec<Vec<Register>> {
+    let constants = graph.constants();
+    // For a caller, a call is what is behind it; a function has an end.
+    let mut before = Vec::new();
+    let mut lead = |graph: &mut Graph, block: u32, to: SmallVec<[u32; 2]>| {
+        let block_ = &mut graph.blocks[block as usize];
+        before.push((block, std::mem::replace(&mut block_.targets, to)));
+    };
+    for call in calls {
+        lead(graph, call.from, smallvec![call.back]);
+    }
+    for &end in ends {
+        lead(graph, end, SmallVec::new());
+    }
+    let out = live_out(graph);
+    for (block, targets) in before {
+        graph.blocks[block as usize].targets = targets;
+    }
+    let wanted = |call: &Call| {
+        let alive = out[call.from as usize].iter().copied();
+        alive
+            .filter(|r| constants[*r as usize].is_none() && !call.results.contains(r))
+            .collect()
+    };
+    calls.iter().map(wanted).collect()
+}
+
+/// Writes the accesses, as instructions of a frame of their own.
+struct Writer {
+    frame: u32,
+    body: Body,
+    span: Span,
+}
+
+impl Writer {
+    /// Adds the steps that store a register, and those that load it.
+    fn transfer(
+        &mut self,
+        graph: &mut Graph,
+        register: Register,
+        offset: u32,
+        stores: &mut Vec<Step>,
+        loads: &mut Vec<Step>,
+    ) {
+        let ty = graph.registers[register as usize];
+        let address = Operand::Address {
+            base: AddressBase::Symbol(SymbolId(0)),
+            offset: i64::from(offset),
+        };
+        let value = Operand::Register(RegisterId(register));
+        let (word, bits) = match ty.size() {
+            None => {
+                graph.registers.push(Modifier::B32);
+                let word = RegisterId(graph.registers.len() as u32 - 1);
+                (Operand::Register(word), Modifier::B32)
+            }
+            Some(..=2) => (value.clone(), Modifier::B16),
+            Some(8) => (value.clone(), Modifier::B64),
+            Some(16) => (value.clone(), Modifier::B128),
+            Some(_) => (value.clone(), Modifier::B32),
+        };
+        let modifiers = [Modifier::Local, bits];
+        if ty == Modifier::Pred {
+            let (one, zero) = (Operand::Integer(1), Operand::Integer(0));
+            let operands = [word.clone(), one, zero, value.clone()];
+            stores.push(self.instruction(Opcode::Selp, &[Modifier::B32], &operands));
+        }
+        let store = [address.clone(), word.clone()];
+        stores.push(self.instruction(Opcode::St, &modifiers, &store));
+        loads.push(self.instruction(Opcode::Ld, &modifiers, &[word.clone(), address]));
+        if ty == Modifier::Pred {
+            let not_zero = [Modifier::Ne, Modifier::U32];
+            let operands = [value, word, Operand::Integer(0)];
+            loads.push(self.instruction(Opcode::Setp, &not_zero, &operands));
+        }
+    }
+
+    fn instruction(
+        &mut self,
+        opcode: Opcode,
+        modifiers: &[Modifier],
+        operands: &[Operand],
+    ) -> Step {
+        let statements = &mut self.body.statements;
+        statements.push(Statement::Instruction(Instruction {
+            predicate: None,
+            opcode,
+            modifiers: modifiers.iter().copied().collect(),
+            operands: operands.iter().cloned().collect(),
+            parts: None,
+            span: self.span,
+        }));
+        Step::Instruction {
+            frame: self.frame,
+            statement: statements.len() as u32 - 1,
+            unpredicated: true,
+        }
+    }
+}
