@@ -337,6 +337,47 @@ fn rows_are_copied_in_every_direction() {
     });
 }
 
+/// As NVIDIA's driver answers (measured with 580).
+#[test]
+fn pitch_and_height_count_for_one_row_too() {
+    in_child("pitch_and_height_count_for_one_row_too", &[], || {
+        primary();
+        let source: Vec<u8> = (0..=255).collect();
+        let destination = allocate(1024);
+        let copied = |skip: [usize; 3], size: [usize; 3], pitch: usize, height: usize| {
+            // SAFETY: zero is a value of each of its fields.
+            let mut copy: CUDA_MEMCPY3D = unsafe { std::mem::zeroed() };
+            copy.srcMemoryType = CUmemorytype::HOST;
+            copy.srcHost = source.as_ptr().cast();
+            (copy.srcPitch, copy.srcHeight) = (pitch, height);
+            [copy.srcXInBytes, copy.srcY, copy.srcZ] = skip;
+            copy.dstMemoryType = CUmemorytype::DEVICE;
+            copy.dstDevice = destination;
+            copy.dstPitch = size[0];
+            [copy.WidthInBytes, copy.Height, copy.Depth] = size;
+            // SAFETY: the structure and what it names live.
+            let result = unsafe { cuMemcpy3D_v2(&copy) };
+            (result == CUresult::SUCCESS).then(|| {
+                let bytes = read(destination, size.iter().product());
+                let rows = bytes.chunks(size[0]);
+                rows.map(|row| row[0]).collect::<Vec<u8>>()
+            })
+        };
+        assert_eq!(copied([0, 0, 0], [24, 1, 1], 20, 4), None, "width");
+        assert_eq!(copied([8, 0, 0], [16, 1, 1], 20, 4), None, "end of a row");
+        assert_eq!(copied([0, 0, 0], [16, 4, 1], 20, 3), None, "height");
+        assert_eq!(copied([0, 9, 0], [16, 1, 1], 20, 4), None, "end of rows");
+        assert_eq!(copied([4, 0, 0], [16, 2, 1], 20, 4), Some(vec![4, 24]));
+        // Without pitch or height, what is skipped belongs to it.
+        let rows = copied([8, 0, 0], [24, 4, 1], 0, 0);
+        assert_eq!(rows, Some(vec![8, 40, 72, 104]));
+        let rows = copied([0, 1, 0], [16, 4, 2], 20, 0);
+        assert_eq!(rows, Some(vec![20, 40, 60, 80, 120, 140, 160, 180]));
+        let rows = copied([4, 1, 1], [4, 2, 1], 0, 0);
+        assert_eq!(rows, Some(vec![36, 44]));
+    });
+}
+
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 unsafe extern "C" fn count_call(add: *mut c_void) {

@@ -316,22 +316,20 @@ impl Rows {
             CUmemorytype::ARRAY => return self.array_side(vulkan, size),
             _ => return Err(CUresult::INVALID_VALUE),
         };
-        let [width, height, depth] = size;
-        // Pitch and height count only where there are several rows and slices.
-        let pitch = if self.pitch == 0 { width } else { self.pitch };
+        let [width, height, _] = size;
+        // Measured with NVIDIA's driver: pitch and height count for a single row and slice, too, and where they are 0, rows and
+        // slices lie close together, what is skipped before them included.
         let [skipped, skipped_rows, _] = self.skip;
-        let end = |skipped: usize, size: usize| skipped.saturating_add(size);
-        if (height > 1 || depth > 1) && pitch < end(skipped, width) {
-            return Err(CUresult::INVALID_VALUE);
-        }
-        let rows = if self.height == 0 {
-            height
-        } else {
-            self.height
+        let whole = |given: usize, skipped: usize, size: usize| {
+            let least = skipped.saturating_add(size);
+            match given {
+                0 => Ok(least),
+                given if given < least => Err(CUresult::INVALID_VALUE),
+                given => Ok(given),
+            }
         };
-        if depth > 1 && rows < end(skipped_rows, height) {
-            return Err(CUresult::INVALID_VALUE);
-        }
+        let pitch = whole(self.pitch, skipped, width)?;
+        let rows = whole(self.height, skipped_rows, height)?;
         let slice = pitch.checked_mul(rows).ok_or(CUresult::INVALID_VALUE)?;
         let [x, y, z] = self.skip;
         let skip = z
