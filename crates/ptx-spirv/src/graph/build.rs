@@ -1,5 +1,6 @@
 //! Builds the graph of a kernel: bodies become blocks, and calls the bodies of what they call.
 
+use super::kept::Writer;
 use super::sharing::Shared;
 use super::*;
 
@@ -37,6 +38,8 @@ pub fn build<'m>(
         copies: FxHashMap::default(),
         regions: Vec::new(),
         calls: Vec::new(),
+        next: None,
+        ends: Vec::new(),
     };
     builder.shared_functions = builder.shared_functions(kernel)?;
     let (offsets, end) = kernel.parameter_offsets();
@@ -52,12 +55,14 @@ pub fn build<'m>(
     let exit = builder.block();
     let frame = builder.frame(kernel, parameters, Vec::new())?;
     builder.body(frame, 0, exit)?;
-    let ends: Vec<u32> = builder
-        .copies
-        .values()
-        .flat_map(|c| c.ends.clone())
-        .collect();
-    kept::keep(&mut builder.graph, kernel, &builder.calls, &ends);
+    if let Some(next) = builder.next {
+        let graph = &mut builder.graph;
+        let mut writer = Writer::new(graph, kernel);
+        kept::keep(graph, &mut writer, &builder.calls);
+        let ends = (next, &builder.ends[..]);
+        sharing::connect(graph, &mut writer, &builder.calls, &builder.copies, ends);
+        writer.finish(graph, kernel);
+    }
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
     if builder.graph.any(|i| {
@@ -92,12 +97,21 @@ pub(super) struct Builder<'m, 'l> {
     /// Names of those of them whose copies are being written, outermost first.
     regions: Vec<&'m str>,
     calls: Vec<kept::Call<'m>>,
+    /// Where calls and the ends of those copies go, and these ends.
+    next: Option<Register>,
+    ends: Vec<u32>,
 }
 
 impl<'m> Builder<'m, '_> {
     fn block(&mut self) -> u32 {
         self.graph.blocks.push(Block::default());
         self.graph.blocks.len() as u32 - 1
+    }
+
+    /// A new register of a word.
+    fn register(&mut self) -> Register {
+        self.graph.registers.push(Modifier::B32);
+        self.graph.registers.len() as Register - 1
     }
 
     fn line(&self, span: Span) -> u32 {
@@ -334,12 +348,18 @@ impl<'m> Builder<'m, '_> {
             let (parameters, results) = (places(&function.parameters), places(&function.results));
             let frame = self.frame(function, parameters, results)?;
             let (entry, exit) = (self.block(), self.block());
-            self.graph.registers.push(Modifier::B32);
-            let caller = self.graph.registers.len() as Register - 1;
+            let next = self.next.unwrap_or_else(|| self.register());
+            self.next = Some(next);
+            let back = self.register();
+            self.graph.blocks[exit as usize].steps.push(Step::Copy {
+                to: next,
+                from: back,
+            });
+            self.ends.push(exit);
             self.regions.push(&function.name);
             self.body(frame, entry, exit)?;
             self.regions.pop();
-            let copy = Shared::new(frame, entry, exit, caller);
+            let copy = Shared { entry, frame, back };
             self.copies.insert(&function.name, copy);
         }
         let frame = self.copies[&*function.name].frame;
@@ -373,9 +393,7 @@ impl<'m> Builder<'m, '_> {
             back,
             results,
         });
-        if let Some(copy) = self.copies.get_mut(&*function.name) {
-            copy.add_call(&mut self.graph, start, back);
-        }
+        self.graph.blocks[start as usize].targets.push(back);
         Ok(())
     }
 

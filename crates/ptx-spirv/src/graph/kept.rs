@@ -6,7 +6,7 @@
 //! what is read again behind it, and loads it there:
 //!
 //! ```text
-//! st.local [kept + 16], x;  f.caller = 0;  bra f;
+//! st.local [kept + 16], x;  f.back = 2;  bra dispatch;
 //! b:  ld.local x, [kept + 16];
 //! ```
 //!
@@ -15,7 +15,6 @@
 use super::*;
 use crate::liveness::live_out;
 use ptx::Symbol;
-use smallvec::smallvec;
 
 /// A call of a shared function.
 pub(super) struct Call<'m> {
@@ -30,17 +29,10 @@ pub(super) struct Call<'m> {
     pub(super) results: Vec<Register>,
 }
 
-/// Stores and loads what is alive across each call. `ends` are the blocks behind which the copies of functions end.
-pub(super) fn keep<'m>(
-    graph: &mut Graph<'m>,
-    kernel: &'m ptx::Function,
-    calls: &[Call<'m>],
-    ends: &[u32],
-) {
-    if calls.is_empty() {
-        return;
-    }
-    let kept = alive_across(graph, calls, ends);
+/// Stores and loads what is alive across each call. The graph has calls whose next block is what is behind them, and functions that
+/// end.
+pub(super) fn keep<'m>(graph: &mut Graph<'m>, writer: &mut Writer, calls: &[Call<'m>]) {
+    let kept = alive_across(graph, calls);
     let size = |graph: &Graph, r: Register| graph.registers[r as usize].size().unwrap_or(4).max(2);
     // The frames' sizes, and then their places: behind those of all callers.
     let mut sizes: FxHashMap<Option<&str>, u32> = FxHashMap::default();
@@ -78,15 +70,7 @@ pub(super) fn keep<'m>(
     let start = graph.local_bytes.next_multiple_of(16);
     graph.local_bytes = start + bytes;
 
-    let mut writer = Writer {
-        frame: graph.frames.len() as u32,
-        body: Body::default(),
-        span: kernel.span,
-    };
-    writer.body.symbols.push(Symbol {
-        name: "kept".into(),
-        kind: SymbolKind::Local(0),
-    });
+    writer.place = Place::Local(start);
     for (call, registers) in calls.iter().zip(offsets) {
         let base = bases.get(&call.caller).copied().unwrap_or(0);
         let (mut stores, mut loads) = (Vec::new(), Vec::new());
@@ -96,41 +80,12 @@ pub(super) fn keep<'m>(
         graph.blocks[call.from as usize].steps.extend(stores);
         graph.blocks[call.back as usize].steps.splice(0..0, loads);
     }
-    let Writer {
-        frame, mut body, ..
-    } = writer;
-    // Its registers are those of the whole kernel.
-    body.registers.clone_from(&graph.registers);
-    graph.frames.push(Frame {
-        body: Rc::new(body),
-        function: kernel,
-        register_base: 0,
-        variables: vec![Place::Local(start)],
-        parameters: Vec::new(),
-        results: Vec::new(),
-    });
-    graph.kept = Some(frame);
 }
 
 /// By call: the registers that are read behind it, before they are written, but for those that are constants.
-fn alive_across(graph: &mut Graph, calls: &[Call], ends: &[u32]) -> Vec<Vec<Register>> {
+fn alive_across(graph: &Graph, calls: &[Call]) -> Vec<Vec<Register>> {
     let constants = graph.constants();
-    // For a caller, a call is what is behind it; a function has an end.
-    let mut before = Vec::new();
-    let mut lead = |graph: &mut Graph, block: u32, to: SmallVec<[u32; 2]>| {
-        let block_ = &mut graph.blocks[block as usize];
-        before.push((block, std::mem::replace(&mut block_.targets, to)));
-    };
-    for call in calls {
-        lead(graph, call.from, smallvec![call.back]);
-    }
-    for &end in ends {
-        lead(graph, end, SmallVec::new());
-    }
     let out = live_out(graph);
-    for (block, targets) in before {
-        graph.blocks[block as usize].targets = targets;
-    }
     let wanted = |call: &Call| {
         let alive = out[call.from as usize].iter().copied();
         alive
@@ -140,14 +95,69 @@ fn alive_across(graph: &mut Graph, calls: &[Call], ends: &[u32]) -> Vec<Vec<Regi
     calls.iter().map(wanted).collect()
 }
 
-/// Writes the accesses, as instructions of a frame of their own.
-struct Writer {
+/// Writes instructions that no function has, as those of a frame of their own.
+pub(super) struct Writer {
     frame: u32,
     body: Body,
+    /// Where registers are kept.
+    place: Place,
     span: Span,
 }
 
 impl Writer {
+    /// A writer of instructions for a graph that gets no other frames before [`Writer::finish`].
+    pub(super) fn new(graph: &Graph, kernel: &ptx::Function) -> Self {
+        let mut body = Body::default();
+        body.symbols.push(Symbol {
+            name: "kept".into(),
+            kind: SymbolKind::Local(0),
+        });
+        Self {
+            frame: graph.frames.len() as u32,
+            body,
+            place: Place::Local(0),
+            span: kernel.span,
+        }
+    }
+
+    /// Adds the frame.
+    pub(super) fn finish<'m>(mut self, graph: &mut Graph<'m>, kernel: &'m ptx::Function) {
+        // Its registers are those of the whole kernel.
+        self.body.registers.clone_from(&graph.registers);
+        graph.kept = Some(self.frame);
+        graph.frames.push(Frame {
+            body: Rc::new(self.body),
+            function: kernel,
+            register_base: 0,
+            variables: vec![self.place],
+            parameters: Vec::new(),
+            results: Vec::new(),
+        });
+    }
+
+    /// Lets a block compute whether a word is less than a constant.
+    pub(super) fn is_less(
+        &mut self,
+        graph: &mut Graph,
+        word: Register,
+        than: u32,
+        block: u32,
+    ) -> Condition {
+        graph.registers.push(Modifier::Pred);
+        let register = graph.registers.len() as Register - 1;
+        let operands = [
+            Operand::Register(RegisterId(register)),
+            Operand::Register(RegisterId(word)),
+            Operand::Integer(than.into()),
+        ];
+        let step = self.instruction(Opcode::Setp, &[Modifier::Lt, Modifier::U32], &operands);
+        graph.blocks[block as usize].steps.push(step);
+        Condition::Predicate {
+            register,
+            negated: false,
+        }
+    }
+
     /// Adds the steps that store a register, and those that load it.
     fn transfer(
         &mut self,

@@ -1,31 +1,37 @@
 //! Functions that are called from many places: in large kernels, one copy of each.
 //!
 //! Calls are inlined, so a function is in the graph once for each way to call it, and functions that call functions multiply: a
-//! renderer's kernel has four times as many instructions as the functions that it is made of, and thirty functions that call the
+//! renderer's kernel has five times as many instructions as the functions that it is made of, and thirty functions that call the
 //! next one twice would be a billion. Beyond [`INLINED`] statements, such functions have a copy for all of their calls: a call
 //! copies its arguments, notes its number and jumps there, and the end goes back by the number.
 //!
 //! ```text
-//! a:  call (r), f, (x);             a:  f.x = x; f.caller = 0; bra f;
+//! a:  call (r), f, (x);             a:  f.x = x; f.back = 2; next = 0; bra dispatch;
 //! b:                                b:  r = f.r;
 //!     ...                               ...
-//! c:  call (s), f, (y);             c:  f.x = y; f.caller = 1; bra f;
+//! c:  call (s), f, (y);             c:  f.x = y; f.back = 3; next = 0; bra dispatch;
 //! d:                                d:  s = f.r;
 //!                                   f:  ...                        // the only copy of it
-//!                                       bra (f.caller == 0 ? b : d);
+//!                                       next = f.back; bra dispatch;
+//!                            dispatch:  brx next, {f, .., b, d};
 //! ```
+//!
+//! All calls and returns go through one block, so that the kernel is one loop around ways that come together, not
+//! loops in loops for functions that call functions.
 //!
 //! What a caller needs afterwards is kept in memory meanwhile (`kept.rs`). What lies between two calls becomes part of a loop, in which threads that call from different places are in different
 //! rounds. So kernels with barriers or operations of warps stay inlined.
 
 use super::build::Builder;
+use super::kept::{Call, Writer};
 use super::*;
 
-/// Statements of a kernel up to which every call is inlined.
-const INLINED: u64 = 1 << 15;
+/// Statements of a kernel up to which every call is inlined. Mesa's compiler for AMD takes kernels of 280,000 (docs/benchmarks.md),
+/// and likes them better than the loop that sharing makes of a kernel.
+const INLINED: u64 = 1 << 19;
 
 /// A function is shared when its copies would be more statements than this.
-const COPIES: u64 = INLINED / 16;
+const COPIES: u64 = 1 << 11;
 
 /// Statements beyond which a kernel is refused: nothing would compile it.
 const MOST: u64 = 1 << 21;
@@ -36,49 +42,61 @@ pub(super) struct Shared {
     pub(super) entry: u32,
     /// Its frame, whose parameters and results are variables of their own.
     pub(super) frame: u32,
-    /// Which call it goes back to.
-    caller: Register,
-    /// The blocks that decide to which call to go back, one for each.
-    pub(super) ends: Vec<u32>,
+    /// Where it goes back to: a number of a block behind a call.
+    pub(super) back: Register,
 }
 
-impl Shared {
-    /// The copy of a function between two blocks; nothing calls it yet.
-    pub(super) fn new(frame: u32, entry: u32, exit: u32, caller: Register) -> Self {
-        Self {
-            entry,
-            frame,
-            caller,
-            ends: vec![exit],
-        }
+/// Leads calls to the copies of functions, and these back to behind the calls. `next` is where to go, and what the ends of
+/// functions write; they and what is behind a call have no targets or predecessors yet, but for the call that stands before it.
+pub(super) fn connect(
+    graph: &mut Graph,
+    writer: &mut Writer,
+    calls: &[Call],
+    copies: &FxHashMap<&str, Shared>,
+    (next, ends): (Register, &[u32]),
+) {
+    let mut functions: Vec<(&str, u32)> = copies.iter().map(|(&f, c)| (f, c.entry)).collect();
+    functions.sort_unstable_by_key(|f| f.1);
+    let mut targets: Vec<u32> = functions.iter().map(|f| f.1).collect();
+    let number: FxHashMap<&str, u32> = functions.iter().map(|f| f.0).zip(0..).collect();
+    let dispatch = graph.blocks.len() as u32;
+    graph.blocks.push(Block::default());
+    for call in calls {
+        let constants = [
+            (copies[call.callee].back, targets.len() as u32),
+            (next, number[call.callee]),
+        ];
+        targets.push(call.back);
+        let block = &mut graph.blocks[call.from as usize];
+        block
+            .steps
+            .extend(constants.map(|(to, bits)| Step::Constant {
+                to,
+                bits: bits.into(),
+            }));
+        block.targets = SmallVec::from_slice(&[dispatch]);
     }
-
-    /// Adds a call from block `from`, after which the thread goes on in block `to`.
-    pub(super) fn add_call(&mut self, graph: &mut Graph, from: u32, to: u32) {
-        let mut end = *self.ends.last().expect("a function has an end");
-        let number = match graph.blocks[end as usize].targets.len() {
-            0 => 0,
-            _ => self.ends.len() as u32,
-        };
-        let block = &mut graph.blocks[from as usize];
-        block.steps.push(Step::Constant {
-            to: self.caller,
-            bits: u64::from(number),
-        });
-        block.targets.push(self.entry);
-        if let Some(before) = number.checked_sub(1) {
-            let next = graph.blocks.len() as u32;
+    for &end in ends {
+        graph.blocks[end as usize].targets.push(dispatch);
+    }
+    // By halves.
+    let mut open = vec![(dispatch, 0, targets.len())];
+    while let Some((block, from, to)) = open.pop() {
+        let middle = (from + to) / 2;
+        let condition = writer.is_less(graph, next, middle as u32, block);
+        let mut part = |graph: &mut Graph, from: usize, to: usize| {
+            if to - from == 1 {
+                return targets[from];
+            }
             graph.blocks.push(Block::default());
-            let block = &mut graph.blocks[end as usize];
-            block.condition = Some(Condition::Equal {
-                register: self.caller,
-                value: before,
-            });
-            block.targets.push(next);
-            self.ends.push(next);
-            end = next;
-        }
-        graph.blocks[end as usize].targets.push(to);
+            let block = graph.blocks.len() as u32 - 1;
+            open.push((block, from, to));
+            block
+        };
+        let ways = [part(graph, from, middle), part(graph, middle, to)];
+        let block = &mut graph.blocks[block as usize];
+        block.condition = Some(condition);
+        block.targets.extend(ways);
     }
 }
 
@@ -223,8 +241,8 @@ mod tests {
 
     #[test]
     fn large_ones_have_one_copy_for_each_function_that_pays() {
-        // The last function is called once; of the first, 2^29 copies would be made.
-        assert_eq!(frames(30, "").ok(), Some(1 + 30));
+        // The last function is called once; of the first, 2^29 copies would be made. One frame is what calls keep.
+        assert_eq!(frames(30, "").ok(), Some(1 + 30 + 1));
     }
 
     #[test]

@@ -9,18 +9,20 @@ use std::fmt::Write;
 const FUNCTIONS: usize = 10;
 
 /// Instructions of each that few threads run: they make the copies of a function too many.
-const FILLING: usize = 60;
+const FILLING: usize = 40;
 
-/// The instructions before, around and behind a call.
-fn around(call: &str, n: usize, random: &mut Random) -> String {
-    let bit = random.below(8);
-    match random.below(5) {
-        0 => format!("{call}\n"),
-        1 => format!("bfe.u32 t6, t0, {bit}, 1; setp.eq.u32 o, t6, 0; @o bra no{n};\n{call}\nno{n}: add.u32 t0, t0, 3;\n"),
-        2 => format!("mov.u32 t7, 0;\nagain{n}:\n{call}\nadd.u32 t7, t7, 1; xor.b32 t6, t0, t7; and.b32 t6, t6, 1; add.u32 t6, t6, 1; setp.lt.u32 o, t7, t6; @o bra again{n};\n"),
-        3 => format!("bfe.u32 t6, t0, {bit}, 1; setp.eq.u32 o, t6, 0; @o bra else{n};\n{call}\nmad.lo.u32 t0, t0, 17, t1; bra end{n};\nelse{n}: xor.b32 t1, t1, t0;\n{call}\nend{n}:\n"),
-        _ => format!("bfe.u32 t6, t0, {bit}, 3; setp.eq.u32 o, t6, 5; @o bra out;\n{call}\n"),
-    }
+/// The instructions before, around and behind a call. All but the first call of a function are for few threads.
+fn around(first: bool, n: usize, random: &mut Random) -> String {
+    let (bit, value) = (random.below(8), random.below(8));
+    let form = match random.below(4) {
+        0 if first => "CALL\n",
+        0 => "@o bra no{n};\nCALL\nno{n}: add.u32 t0, t0, 3;\n",
+        1 => "mov.u32 t7, 0; @o bra end{n};\nagain{n}:\nCALL\nadd.u32 t7, t7, 1; and.b32 t6, t0, 1; setp.lt.u32 o, t7, t6; @o bra again{n};\nend{n}:\n",
+        2 => "@o bra else{n};\nCALL\nmad.lo.u32 t0, t0, 17, t1; bra end{n};\nelse{n}: xor.b32 t1, t1, t0; and.b32 t6, t0, 15; setp.ne.u32 o, t6, 3; @o bra end{n};\nCALL\nend{n}:\n",
+        _ => "@!o bra out;\nxor.b32 t6, t6, t0; and.b32 t6, t6, 3; setp.ne.u32 o, t6, 1; @o bra end{n};\nCALL\nend{n}:\n",
+    };
+    format!("bfe.u32 t6, t0, {bit}, 3; setp.ne.u32 o, t6, {value};\n{form}")
+        .replace("{n}", &n.to_string())
 }
 
 /// A call of function `callee`, of `t0`, whose result is mixed into it.
@@ -72,11 +74,11 @@ fn function(n: usize, random: &mut Random) -> String {
         let _ = writeln!(text, "{form};");
     }
     let _ = writeln!(text, "common: mad.lo.u32 t0, t0, 1664525, {};", 7 * n + 1);
-    for (k, &step) in [1, 1, 2, 4].iter().enumerate() {
+    for (k, &step) in [1, 1, 1, 2, 3].iter().enumerate() {
         if let Some(callee) = n.checked_sub(step) {
             let call = call(callee, random);
             // A call that is there twice has labels of its own.
-            let part = around("CALL", 10 * n + k, random);
+            let part = around(k == 0, 10 * n + k, random);
             for (m, piece) in part.split("CALL").enumerate() {
                 if m > 0 {
                     text.push_str(&call.replace("not", &format!("n{m}o{k}t")));
