@@ -1,7 +1,6 @@
 //! Builds the graph of a kernel: bodies become blocks, and calls the bodies of what they call.
 
-use super::kept::Writer;
-use super::sharing::Shared;
+use super::sharing::Sharing;
 use super::*;
 
 /// Builds the graph of a kernel.
@@ -34,14 +33,9 @@ pub fn build<'m>(
         },
         stack: Vec::new(),
         stacks: FxHashMap::default(),
-        shared_functions: FxHashSet::default(),
-        copies: FxHashMap::default(),
-        regions: Vec::new(),
-        calls: Vec::new(),
-        next: None,
-        ends: Vec::new(),
+        sharing: Sharing::default(),
     };
-    builder.shared_functions = builder.shared_functions(kernel)?;
+    builder.share(kernel)?;
     let (offsets, end) = kernel.parameter_offsets();
     let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
         Some(_) => Place::Reference(offset),
@@ -55,14 +49,7 @@ pub fn build<'m>(
     let exit = builder.block();
     let frame = builder.frame(kernel, parameters, Vec::new())?;
     builder.body(frame, 0, exit)?;
-    if let Some(next) = builder.next {
-        let graph = &mut builder.graph;
-        let mut writer = Writer::new(graph, kernel);
-        kept::keep(graph, &mut writer, &builder.calls);
-        let ends = (next, &builder.ends[..]);
-        sharing::connect(graph, &mut writer, &builder.calls, &builder.copies, ends);
-        writer.finish(graph, kernel);
-    }
+    builder.connect();
     builder.graph.static_shared = builder.shared_end;
     builder.graph.local_bytes = builder.graph.local_bytes.next_multiple_of(16);
     if builder.graph.any(|i| {
@@ -83,33 +70,26 @@ pub fn build<'m>(
 pub(super) struct Builder<'m, 'l> {
     module: &'m Module<'m>,
     layout: &'l crate::ModuleLayout,
-    kernel: &'m ptx::Function,
+    pub(super) kernel: &'m ptx::Function,
     bodies: FxHashMap<&'m str, Rc<Body>>,
     shared_end: u32,
-    graph: Graph<'m>,
+    pub(super) graph: Graph<'m>,
     /// Names of the functions being inlined, outermost first.
     stack: Vec<&'m str>,
     /// Where the stack of each function is that calls itself.
     stacks: FxHashMap<&'m str, u32>,
-    /// The functions that have one copy for all calls, and the copies that there are.
-    shared_functions: FxHashSet<&'m str>,
-    copies: FxHashMap<&'m str, Shared>,
-    /// Names of those of them whose copies are being written, outermost first.
-    regions: Vec<&'m str>,
-    calls: Vec<kept::Call<'m>>,
-    /// Where calls and the ends of those copies go, and these ends.
-    next: Option<Register>,
-    ends: Vec<u32>,
+    /// Functions that have one copy for all calls.
+    pub(super) sharing: Sharing<'m>,
 }
 
 impl<'m> Builder<'m, '_> {
-    fn block(&mut self) -> u32 {
+    pub(super) fn block(&mut self) -> u32 {
         self.graph.blocks.push(Block::default());
         self.graph.blocks.len() as u32 - 1
     }
 
     /// A new register of a word.
-    fn register(&mut self) -> Register {
+    pub(super) fn register(&mut self) -> Register {
         self.graph.registers.push(Modifier::B32);
         self.graph.registers.len() as Register - 1
     }
@@ -134,7 +114,7 @@ impl<'m> Builder<'m, '_> {
         }
     }
 
-    fn words(&mut self, size: u32) -> Place {
+    pub(super) fn words(&mut self, size: u32) -> Place {
         let first = self.graph.registers.len() as Register;
         let count = size.div_ceil(4).max(1);
         self.graph
@@ -189,7 +169,7 @@ impl<'m> Builder<'m, '_> {
     }
 
     /// A new frame of a function, with these places for its parameters and results.
-    fn frame(
+    pub(super) fn frame(
         &mut self,
         function: &'m ptx::Function,
         parameters: Vec<Place>,
@@ -251,7 +231,7 @@ impl<'m> Builder<'m, '_> {
     /// The steps that give a frame what a call passes in registers, and those that take what it gives back.
     ///
     /// Formals that are registers are the body's first ones, results before parameters.
-    fn handed_over(
+    pub(super) fn handed_over(
         &self,
         frame: u32,
         passed: &Passed,
@@ -306,7 +286,7 @@ impl<'m> Builder<'m, '_> {
         exit: u32,
     ) -> Result<(), TranslateError> {
         let mut operands = passed.parameters.iter().chain(&passed.results);
-        if self.shared_functions.contains(&*function.name) && operands.all(Place::can_be_copied) {
+        if self.sharing.functions.contains(&*function.name) && operands.all(Place::can_be_copied) {
             return self.enter_shared(function, passed, entry, exit);
         }
         let parameters = std::mem::take(&mut passed.parameters);
@@ -329,76 +309,8 @@ impl<'m> Builder<'m, '_> {
         before
     }
 
-    /// The same for a function with one copy for all calls.
-    fn enter_shared(
-        &mut self,
-        function: &'m ptx::Function,
-        passed: Passed,
-        start: u32,
-        after: u32,
-    ) -> Result<(), TranslateError> {
-        if !self.copies.contains_key(&*function.name) {
-            let mut places = |formals: &[ptx::Variable]| -> Vec<Place> {
-                let words = |formal: &ptx::Variable| match formal.space {
-                    StateSpace::Reg => Place::Constant(0),
-                    _ => self.words(formal.size as u32),
-                };
-                formals.iter().map(words).collect()
-            };
-            let (parameters, results) = (places(&function.parameters), places(&function.results));
-            let frame = self.frame(function, parameters, results)?;
-            let (entry, exit) = (self.block(), self.block());
-            let next = self.next.unwrap_or_else(|| self.register());
-            self.next = Some(next);
-            let back = self.register();
-            self.graph.blocks[exit as usize].steps.push(Step::Copy {
-                to: next,
-                from: back,
-            });
-            self.ends.push(exit);
-            self.regions.push(&function.name);
-            self.body(frame, entry, exit)?;
-            self.regions.pop();
-            let copy = Shared { entry, frame, back };
-            self.copies.insert(&function.name, copy);
-        }
-        let frame = self.copies[&*function.name].frame;
-        let (mut into, mut out) = self.handed_over(frame, &passed)?;
-        let Frame {
-            parameters,
-            results,
-            ..
-        } = &self.graph.frames[frame as usize];
-        for (&from, &to) in passed.parameters.iter().zip(parameters) {
-            copy_words(from, to, &mut into);
-        }
-        for (&from, &to) in results.iter().zip(&passed.results) {
-            copy_words(from, to, &mut out);
-        }
-        self.graph.blocks[start as usize].steps.extend(into);
-        let results = out
-            .iter()
-            .filter_map(|step| match *step {
-                Step::Copy { from, .. } => Some(from),
-                _ => None,
-            })
-            .collect();
-        let back = self.block();
-        self.graph.blocks[back as usize].steps = out;
-        self.graph.blocks[back as usize].targets.push(after);
-        self.calls.push(kept::Call {
-            caller: self.regions.last().copied(),
-            callee: &function.name,
-            from: start,
-            back,
-            results,
-        });
-        self.graph.blocks[start as usize].targets.push(back);
-        Ok(())
-    }
-
     /// Writes a frame's body between block `entry` and block `exit`.
-    fn body(&mut self, frame: u32, entry: u32, exit: u32) -> Result<(), TranslateError> {
+    pub(super) fn body(&mut self, frame: u32, entry: u32, exit: u32) -> Result<(), TranslateError> {
         let Frame {
             ref body,
             function,
@@ -859,23 +771,5 @@ impl<'m> Builder<'m, '_> {
                     "a name that is neither variable, parameter nor function",
                 )
             })
-    }
-}
-
-/// Steps that copy a parameter or result of a function; none for those that are registers.
-fn copy_words(from: Place, to: Place, steps: &mut Vec<Step>) {
-    if let (
-        Place::Words { first, size },
-        Place::Words {
-            first: to,
-            size: most,
-        },
-    ) = (from, to)
-    {
-        let words = 0..size.min(most).div_ceil(4);
-        steps.extend(words.map(|n| Step::Copy {
-            to: to + n,
-            from: first + n,
-        }));
     }
 }

@@ -19,11 +19,12 @@
 //! All calls and returns go through one block, so that the kernel is one loop around ways that come together, not
 //! loops in loops for functions that call functions.
 //!
-//! What a caller needs afterwards is kept in memory meanwhile (`kept.rs`). What lies between two calls becomes part of a loop, in which threads that call from different places are in different
-//! rounds. So kernels with barriers or operations of warps stay inlined.
+//! What a caller needs afterwards is kept in memory meanwhile (`kept.rs`). What lies between two calls becomes part of that
+//! loop, in which threads that call from different places are in different rounds. So kernels with barriers or operations of
+//! warps stay inlined.
 
 use super::build::Builder;
-use super::kept::{Call, Writer};
+use super::kept::{keep, Call, Writer};
 use super::*;
 
 /// Statements of a kernel up to which every call is inlined. Mesa's compiler for AMD takes kernels of 280,000 (docs/benchmarks.md),
@@ -36,25 +37,39 @@ const COPIES: u64 = 1 << 11;
 /// Statements beyond which a kernel is refused: nothing would compile it.
 const MOST: u64 = 1 << 21;
 
-/// The copy that the calls of a function have in common.
-pub(super) struct Shared {
-    /// Where it begins.
-    pub(super) entry: u32,
-    /// Its frame, whose parameters and results are variables of their own.
-    pub(super) frame: u32,
-    /// Where it goes back to: a number of a block behind a call.
-    pub(super) back: Register,
+/// Functions that have one copy for all calls.
+#[derive(Default)]
+pub(super) struct Sharing<'m> {
+    /// Their names.
+    pub(super) functions: FxHashSet<&'m str>,
+    copies: FxHashMap<&'m str, Shared>,
+    /// Names of those whose copies are being written, outermost first.
+    regions: Vec<&'m str>,
+    calls: Vec<Call<'m>>,
+    /// The number of the block that calls and the ends of copies go to.
+    next: Option<Register>,
+    /// The blocks with which copies end.
+    ends: Vec<u32>,
 }
 
-/// Leads calls to the copies of functions, and these back to behind the calls. `next` is where to go, and what the ends of
-/// functions write; they and what is behind a call have no targets or predecessors yet, but for the call that stands before it.
-pub(super) fn connect(
-    graph: &mut Graph,
-    writer: &mut Writer,
-    calls: &[Call],
-    copies: &FxHashMap<&str, Shared>,
-    (next, ends): (Register, &[u32]),
-) {
+/// The copy that the calls of a function have in common.
+struct Shared {
+    /// Where it begins.
+    entry: u32,
+    /// Its frame, whose parameters and results are variables of their own.
+    frame: u32,
+    /// The number of the block that it goes back to.
+    back: Register,
+}
+
+/// Leads calls, which lead to what is behind them so far, to the copies of functions, and the ends of these back.
+fn connect(graph: &mut Graph, writer: &mut Writer, sharing: &Sharing, next: Register) {
+    let Sharing {
+        copies,
+        calls,
+        ends,
+        ..
+    } = sharing;
     let mut functions: Vec<(&str, u32)> = copies.iter().map(|(&f, c)| (f, c.entry)).collect();
     functions.sort_unstable_by_key(|f| f.1);
     let mut targets: Vec<u32> = functions.iter().map(|f| f.1).collect();
@@ -120,22 +135,100 @@ struct Parts<'m> {
 }
 
 impl<'m> Builder<'m, '_> {
-    /// The functions that have one copy for all calls.
-    pub(super) fn shared_functions(
+    /// Calls a function with one copy for all calls between two blocks.
+    pub(super) fn enter_shared(
         &mut self,
-        kernel: &'m ptx::Function,
-    ) -> Result<FxHashSet<&'m str>, TranslateError> {
+        function: &'m ptx::Function,
+        passed: Passed,
+        start: u32,
+        after: u32,
+    ) -> Result<(), TranslateError> {
+        if !self.sharing.copies.contains_key(&*function.name) {
+            let mut places = |formals: &[ptx::Variable]| -> Vec<Place> {
+                let words = |formal: &ptx::Variable| match formal.space {
+                    StateSpace::Reg => Place::Constant(0),
+                    _ => self.words(formal.size as u32),
+                };
+                formals.iter().map(words).collect()
+            };
+            let (parameters, results) = (places(&function.parameters), places(&function.results));
+            let frame = self.frame(function, parameters, results)?;
+            let (entry, exit) = (self.block(), self.block());
+            let next = self.sharing.next.unwrap_or_else(|| self.register());
+            self.sharing.next = Some(next);
+            let back = self.register();
+            self.graph.blocks[exit as usize].steps.push(Step::Copy {
+                to: next,
+                from: back,
+            });
+            self.sharing.ends.push(exit);
+            self.sharing.regions.push(&function.name);
+            self.body(frame, entry, exit)?;
+            self.sharing.regions.pop();
+            let copy = Shared { entry, frame, back };
+            self.sharing.copies.insert(&function.name, copy);
+        }
+        let frame = self.sharing.copies[&*function.name].frame;
+        let (mut into, mut out) = self.handed_over(frame, &passed)?;
+        let Frame {
+            parameters,
+            results,
+            ..
+        } = &self.graph.frames[frame as usize];
+        for (&from, &to) in passed.parameters.iter().zip(parameters) {
+            copy_words(from, to, &mut into);
+        }
+        for (&from, &to) in results.iter().zip(&passed.results) {
+            copy_words(from, to, &mut out);
+        }
+        self.graph.blocks[start as usize].steps.extend(into);
+        let results = out
+            .iter()
+            .filter_map(|step| match *step {
+                Step::Copy { from, .. } => Some(from),
+                _ => None,
+            })
+            .collect();
+        let back = self.block();
+        self.graph.blocks[back as usize].steps = out;
+        self.graph.blocks[back as usize].targets.push(after);
+        self.sharing.calls.push(Call {
+            caller: self.sharing.regions.last().copied(),
+            callee: &function.name,
+            from: start,
+            back,
+            results,
+        });
+        self.graph.blocks[start as usize].targets.push(back);
+        Ok(())
+    }
+
+    /// Ends the graph: what calls and the copies of functions do before and after each other.
+    pub(super) fn connect(&mut self) {
+        let Some(next) = self.sharing.next else {
+            return;
+        };
+        let mut writer = Writer::new(&self.graph, self.kernel);
+        keep(&mut self.graph, &mut writer, &self.sharing.calls);
+        connect(&mut self.graph, &mut writer, &self.sharing, next);
+        writer.finish(&mut self.graph, self.kernel);
+    }
+
+    /// Chooses the functions that have one copy for all calls.
+    ///
+    /// # Errors
+    /// `Unsupported` if a kernel is too large without sharing, and has barriers or operations of warps.
+    pub(super) fn share(&mut self, kernel: &'m ptx::Function) -> Result<(), TranslateError> {
         let mut all = Parts {
             parts: Vec::new(),
             names: Vec::new(),
             numbers: FxHashMap::default(),
             convergent: false,
         };
-        let mut shared = FxHashSet::default();
         self.measure(kernel, &mut all)?;
         let inlined = all.parts.last().map_or(0, |kernel| kernel.statements);
         if inlined <= INLINED {
-            return Ok(shared);
+            return Ok(());
         }
         if let Some(kernel) = all.parts.last_mut() {
             kernel.copies = 1;
@@ -152,14 +245,16 @@ impl<'m> Builder<'m, '_> {
             let worth = |part: &Part| {
                 part.copies > 1 && part.copies.saturating_mul(part.statements) > COPIES
             };
-            shared.extend(parts.filter(|(part, _)| worth(part)).map(|(_, name)| *name));
+            self.sharing
+                .functions
+                .extend(parts.filter(|(part, _)| worth(part)).map(|(_, name)| *name));
         } else if inlined > MOST {
             let what = format!(
                 "calls of functions that make {inlined} statements of it, with barriers or operations of warps in them"
             );
             return Err(self.unsupported(kernel.span, what));
         }
-        Ok(shared)
+        Ok(())
     }
 
     /// Adds a function and what it calls; its number. None of a function that is being looked at: it calls itself, which is for
@@ -200,6 +295,24 @@ impl<'m> Builder<'m, '_> {
         all.names.push(&function.name);
         all.numbers.insert(&function.name, Some(number));
         Ok(Some(number))
+    }
+}
+
+/// Steps that copy a parameter or result of a function; none for those that are registers.
+fn copy_words(from: Place, to: Place, steps: &mut Vec<Step>) {
+    if let (
+        Place::Words { first, size },
+        Place::Words {
+            first: to,
+            size: most,
+        },
+    ) = (from, to)
+    {
+        let words = 0..size.min(most).div_ceil(4);
+        steps.extend(words.map(|n| Step::Copy {
+            to: to + n,
+            from: first + n,
+        }));
     }
 }
 
