@@ -2,7 +2,7 @@
 //!
 //! A function with one copy for all calls (`sharing.rs`) is a way from each call to what follows any other, so that everything that
 //! is alive across one call would be alive in the function and across all others: compilers of shaders have a choice to make
-//! for each such register wherever two ways meet, and ran out of memory. As in a compiler's calling convention, a call stores
+//! for each such register wherever two ways meet. As in a compiler's calling convention, a call stores
 //! what is read again behind it, and loads it there:
 //!
 //! ```text
