@@ -153,12 +153,18 @@ macro_rules! exported_lt_functions {
         $callback! { $($leading)*
             cublasLtCreate cublasLtDestroy cublasLtGetStatusName cublasLtGetStatusString
             cublasLtMatmul cublasLtMatmulAlgoGetHeuristic
+            cublasLtMatmulAlgoGetIds cublasLtMatmulAlgoInit cublasLtMatmulAlgoCheck cublasLtMatmulAlgoCapGetAttribute
+            cublasLtMatmulAlgoConfigSetAttribute cublasLtMatmulAlgoConfigGetAttribute
             cublasLtMatmulDescCreate cublasLtMatmulDescDestroy cublasLtMatmulDescInit_internal
             cublasLtMatmulDescSetAttribute cublasLtMatmulDescGetAttribute
             cublasLtMatrixLayoutCreate cublasLtMatrixLayoutDestroy cublasLtMatrixLayoutInit_internal
             cublasLtMatrixLayoutSetAttribute cublasLtMatrixLayoutGetAttribute
             cublasLtMatmulPreferenceCreate cublasLtMatmulPreferenceDestroy cublasLtMatmulPreferenceInit_internal
             cublasLtMatmulPreferenceSetAttribute cublasLtMatmulPreferenceGetAttribute
+            cublasLtMatrixTransform
+            cublasLtMatrixTransformDescCreate cublasLtMatrixTransformDescDestroy
+            cublasLtMatrixTransformDescInit_internal
+            cublasLtMatrixTransformDescSetAttribute cublasLtMatrixTransformDescGetAttribute
         }
     };
 }

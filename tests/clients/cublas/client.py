@@ -246,6 +246,64 @@ def lt_products():
 
 
 @check
+def lt_algorithms():
+    """The one algorithm, asked for by its number."""
+    ids, found, algorithm, value, size = (c_int * 4)(), c_int(), (ctypes.c_ubyte * 64)(), c_int(), c_size_t()
+    ok(lt.cublasLtMatmulAlgoGetIds(handle, 68, 0, 0, 0, 0, 0, 4, ids, byref(found)))
+    equal(found.value, 1)
+    equal(lt.cublasLtMatmulAlgoInit(handle, 68, 0, 0, 0, 0, 0, ids[0] + 1000, algorithm), 7)
+    ok(lt.cublasLtMatmulAlgoInit(handle, 68, 0, 0, 0, 0, 0, ids[0], algorithm))
+    ok(lt.cublasLtMatmulAlgoConfigSetAttribute(algorithm, 2, byref(c_int(3)), c_size_t(4)))
+    ok(lt.cublasLtMatmulAlgoConfigGetAttribute(algorithm, 2, byref(value), c_size_t(4), byref(size)))
+    equal((value.value, size.value), (3, 4))
+    equal(lt.cublasLtMatmulAlgoConfigSetAttribute(algorithm, 0, byref(c_int(3)), c_size_t(4)), 7)
+    ok(lt.cublasLtMatmulAlgoCapGetAttribute(algorithm, 3, byref(value), c_size_t(4), byref(size)))
+    equal(value.value, 1)
+    desc, result, square = c_void_p(), (ctypes.c_ubyte * 96)(), Layout(0, 8, 8, 8).value
+    ok(lt.cublasLtMatmulDescCreate(byref(desc), 68, 0))
+    ok(lt.cublasLtMatmulAlgoCheck(handle, desc, square, square, square, square, algorithm, result))
+    other = Layout(0, 9, 8, 9).value
+    equal(lt.cublasLtMatmulAlgoCheck(handle, desc, square, other, square, square, algorithm, result), 7)
+    ok(lt.cublasLtMatmulDescDestroy(desc))
+
+
+@check
+def lt_transforms():
+    """cublasLtMatrixTransform: orders, transposition, sums, batches, one operand."""
+    m, n = 37, 21
+    stream = c_void_p(cupy.cuda.get_current_stream().ptr)
+
+    def transform(scale, ops, alpha, a, a_layout, beta, b, b_layout, c, c_layout):
+        desc = c_void_p()
+        ok(lt.cublasLtMatrixTransformDescCreate(byref(desc), scale))
+        for attribute, value in zip((2, 3), ops):
+            ok(lt.cublasLtMatrixTransformDescSetAttribute(desc, attribute, byref(c_int(value)), c_size_t(4)))
+        of = lambda layout: layout and layout.value
+        status = lt.cublasLtMatrixTransform(handle, desc, byref(alpha), pointer(a), of(a_layout), beta and byref(beta), b is not None and pointer(b) or None,
+                                            of(b_layout), pointer(c), of(c_layout), stream)
+        ok(lt.cublasLtMatrixTransformDescDestroy(desc))
+        return status
+
+    for dtype, kind, scale, tolerance in ((np.float32, 0, 0, 1e-6), (np.float64, 1, 1, 1e-14), (np.float16, 2, 0, 2e-3)):
+        number = c_double if kind == 1 else c_float
+        a, b = matrix(m, n, dtype), matrix(n, m, dtype)
+        wanted = 2 * a.astype(np.float64) - 0.5 * b.T
+        c = upload(np.zeros((m, n), dtype, order="F"))
+        ok(transform(scale, (0, 1), number(2), upload(a), Layout(kind, m, n, m), number(-0.5), upload(b), Layout(kind, n, m, n), c, Layout(kind, m, n, m)))
+        close(c.get(), wanted, tolerance)
+        # From columns to rows, the second operand left out.
+        rows = cupy.zeros((m, n), dtype)
+        ok(transform(scale, (0, 0), number(1), upload(a), Layout(kind, m, n, m), None, None, None, rows, Layout(kind, m, n, n, 1)))
+        equal(rows.get(), a)
+    batch = random.standard_normal((3, m, n)).astype(np.float32)
+    turned = cupy.zeros((3, n, m), np.float32)
+    ok(transform(0, (1, 0), c_float(1), cupy.asarray(batch), Layout(0, m, n, n, 1, 3, m * n), None, None, None, turned, Layout(0, n, m, m, 1, 3, m * n)))
+    equal(turned.get(), batch.transpose(0, 2, 1))
+    equal(transform(0, (0, 0), c_float(1), turned, Layout(0, m, n, m), None, None, None, turned, Layout(0, n, m, n)), 7)
+    equal(transform(0, (0, 0), c_float(1), turned, Layout(3, m, n, m), None, None, None, turned, Layout(3, m, n, m)), 15)
+
+
+@check
 def refusals():
     equal(blas.cublasSgetrfBatched(handle, 2, None, 2, None, None, 1), 15)
     equal(blas.cublasSgemm_v2(None, 0, 0, 1, 1, 1, None, None, 1, None, 1, None, None, 1), 1)

@@ -92,10 +92,10 @@ impl MatmulDesc {
 }
 
 /// Where an attribute lies in its structure, and its size.
-type Field = Option<(usize, usize)>;
+pub(super) type Field = Option<(usize, usize)>;
 
 /// Something with attributes.
-trait Attributes: Sized {
+pub(super) trait Attributes: Sized {
     /// The place of an attribute that is kept.
     fn field(attribute: i32) -> Field;
 
@@ -110,6 +110,7 @@ macro_rules! field {
         Some((offset_of!($ty, $($name).+) $(+ $index * $size)?, $size))
     };
 }
+pub(super) use field;
 
 impl Attributes for MatmulDesc {
     fn field(attribute: i32) -> Field {
@@ -165,7 +166,7 @@ impl Attributes for Preference {
 }
 
 /// Sets an attribute from `size` bytes at `value`.
-unsafe fn set<T: Attributes>(
+pub(super) unsafe fn set<T: Attributes>(
     object: *mut T,
     attribute: i32,
     value: *const c_void,
@@ -197,7 +198,7 @@ unsafe fn set<T: Attributes>(
 }
 
 /// Reads an attribute to `size` bytes at `value`; with 0 bytes only its size is told.
-unsafe fn read<T: Attributes>(
+pub(super) unsafe fn read<T: Attributes>(
     object: *const T,
     attribute: i32,
     value: *mut c_void,
@@ -268,6 +269,8 @@ macro_rules! descriptor {
     };
 }
 
+pub(super) use descriptor;
+
 descriptor!(
     MatmulDesc,
     cublasLtMatmulDescDestroy,
@@ -288,7 +291,7 @@ descriptor!(
 );
 
 /// Puts a new object behind a caller's pointer to a pointer.
-fn make<T>(place: *mut *mut T, object: T) -> Result<(), Status> {
+pub(super) fn make<T>(place: *mut *mut T, object: T) -> Result<(), Status> {
     if place.is_null() {
         return Err(Status::InvalidValue);
     }
@@ -298,7 +301,7 @@ fn make<T>(place: *mut *mut T, object: T) -> Result<(), Status> {
 }
 
 /// Puts an object into `size` bytes of the caller's.
-fn init<T>(place: *mut T, size: usize, object: T) -> Result<(), Status> {
+pub(super) fn init<T>(place: *mut T, size: usize, object: T) -> Result<(), Status> {
     if place.is_null() || size < size_of::<T>() {
         return Err(Status::InvalidValue);
     }

@@ -3,14 +3,19 @@
 //! `cublasLtMatmul` computes `D = alpha * op(A) * op(B) + beta * C` for matrices in column and row order, in batches at a
 //! constant distance, with the number formats of `cublasGemmEx`. There is one algorithm; the heuristic offers it for what
 //! the library can compute and nothing for the rest, as cuBLAS does where it has no kernel. Epilogues, scale pointers and
-//! plane offsets are not supported.
+//! plane offsets are not supported. `cublasLtMatrixTransform` scales, adds, transposes and changes the order of memory
+//! of matrices of one type of floating-point numbers.
 
 #![allow(clippy::missing_safety_doc)]
 
+mod algorithm;
 mod attributes;
 mod matmul;
+mod transform;
 
+pub use algorithm::*;
 pub use attributes::*;
+pub use transform::*;
 
 use crate::api;
 use crate::handle::{Handle, Scalar};
@@ -64,15 +69,24 @@ pub extern "C" fn cublasLtGetStatusString(status: i32) -> *const c_char {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct HeuristicResult {
-    algo: [u64; 8],
+    algo: Algorithm,
     workspace_bytes: usize,
     state: i32,
     waves: f32,
     reserved: [i32; 4],
 }
 
-/// The one algorithm, in the eyes of the caller a block of 64 bytes.
-const ALGORITHM: [u64; 8] = [1, 0, 0, 0, 0, 0, 0, 0];
+impl HeuristicResult {
+    fn of(algo: Algorithm) -> Self {
+        Self {
+            algo,
+            workspace_bytes: 0,
+            state: Status::Success as i32,
+            waves: 1.0,
+            reserved: [0; 4],
+        }
+    }
+}
 
 /// Offers the one algorithm where [`cublasLtMatmul`] can compute the product. `NOT_SUPPORTED` where it cannot.
 pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
@@ -96,13 +110,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoGetHeuristic(
             *returned = 0;
             Handle::from_raw(handle)?;
             matmul::plan(get(desc)?, [get(a)?, get(b)?, get(c)?, get(d)?])?;
-            *results = HeuristicResult {
-                algo: ALGORITHM,
-                workspace_bytes: 0,
-                state: Status::Success as i32,
-                waves: 1.0,
-                reserved: [0; 4],
-            };
+            *results = HeuristicResult::of(algorithm::ALGORITHM);
             *returned = 1;
         }
         Ok(())
