@@ -271,7 +271,7 @@ pub struct Attributes {
     pub events: Vec<CUevent>,
 }
 
-/// Reads the attributes of `cuLaunchKernelEx`.
+/// Reads the attributes of `cuLaunchKernelEx`, which questions about occupancy take, too.
 ///
 /// Work of a stream runs in order here, which is all that programmatic serialisation allows to relax; priorities, memory
 /// synchronisation domains, cache windows and carve-outs are hints.
@@ -326,9 +326,7 @@ pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attribute
             // Of streams alone.
             A::SYNCHRONIZATION_POLICY => return Err(CUresult::INVALID_VALUE),
             A::CLUSTER_DIMENSION if dimensions.iter().any(|&n| n > 1) => {
-                tracing::warn!(
-                    "cuLaunchKernelEx: clusters of {dimensions:?} blocks are not supported"
-                );
+                tracing::warn!("launches with clusters of {dimensions:?} blocks are not supported");
                 return Err(CUresult::INVALID_CLUSTER_SIZE);
             }
             A::IGNORE
@@ -343,7 +341,7 @@ pub fn attributes(list: In<CUlaunchAttribute>, count: usize) -> Result<Attribute
             | A::PREFERRED_SHARED_MEMORY_CARVEOUT
             | A::NVLINK_UTIL_CENTRIC_SCHEDULING => {}
             other => {
-                tracing::warn!("cuLaunchKernelEx: attribute {other:?} is not supported");
+                tracing::warn!("launch attribute {other:?} is not supported");
                 return Err(match other.name() {
                     Some(_) => CUresult::NOT_SUPPORTED,
                     None => CUresult::INVALID_VALUE,

@@ -294,16 +294,15 @@ impl Emitter<'_> {
         self.asm.op(Op::UConvert, Type::U16, &[r])
     }
 
-    /// a * b + c of bf16 numbers, rounded to odd, where `p` is the product in single precision: by way of double precision
-    /// where that product is not exact because it is beyond the range.
+    /// a * b + c of bf16 numbers, rounded to odd, where `p` is the product in single precision: of scaled numbers where that
+    /// product is not exact because it is beyond the range.
     fn brain_fma(&mut self, a: Id, b: Id, c: Id, p: Id) -> Id {
         let ty = Type::F32;
         let magnitude = self.sign_operation(ty, p, Op::BitwiseAnd);
-        let number = |e: &mut Self, x: f32| e.asm.constant(ty, x.to_bits().into());
         let (zero, least, infinity) = (
-            number(self, 0.0),
-            number(self, 2f32.powi(-100)),
-            number(self, f32::INFINITY),
+            self.single_constant(0.0),
+            self.single_constant(2f32.powi(-100)),
+            self.single_constant(f32::INFINITY),
         );
         let small = self
             .asm
@@ -312,25 +311,112 @@ impl Emitter<'_> {
         let some_b = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[b, zero]);
         let some = self.asm.op(Op::LogicalAnd, Type::Bool, &[some_a, some_b]);
         let small = self.asm.op(Op::LogicalAnd, Type::Bool, &[small, some]);
-        let large = self
+        let mut large = self
             .asm
             .op(Op::FOrdEqual, Type::Bool, &[magnitude, infinity]);
+        for factor in [a, b] {
+            let size = self.sign_operation(ty, factor, Op::BitwiseAnd);
+            let finite = self.asm.op(Op::FOrdLessThan, Type::Bool, &[size, infinity]);
+            large = self.asm.op(Op::LogicalAnd, Type::Bool, &[large, finite]);
+        }
         let rare = self.asm.op(Op::LogicalOr, Type::Bool, &[small, large]);
         self.choose(
             rare,
             ty,
-            |e| {
-                let [a, b, c] = [a, b, c].map(|x| e.asm.op(Op::FConvert, Type::F64, &[x]));
-                let p = e.exact(Op::FMul, Type::F64, &[a, b]);
-                let (sum, error) = e.two_sum(Type::F64, p, c);
-                let odd = e.round_to_odd(Type::F64, sum, error);
-                e.double_to_odd(odd)
-            },
+            |e| e.scaled_brain_fma(a, b, c, small),
             |e| {
                 let (sum, error) = e.two_sum(ty, p, c);
                 e.round_to_odd(ty, sum, error)
             },
         )
+    }
+
+    fn single_constant(&mut self, x: f32) -> Id {
+        self.asm.constant(Type::F32, x.to_bits().into())
+    }
+
+    /// a * b + c where the product is `small`, below 2^-100, or that of finite factors and infinite. What comes out is a number of single precision
+    /// that rounds to bf16 as the exact sum does.
+    ///
+    /// ```text
+    /// small   (2^64 a)(2^64 b) + 2^128 c, which is c itself from 2^-80 on: the product is less than a quarter of its last place.
+    ///         Below 2^-126 the steps of bf16 are 2^-133 = 2^-128 / 32: 32 times the sum is rounded to an integer.
+    /// large   (2^-64 a) b + 2^-64 c, with a c of at least 2^-30, of which no more than its sign counts.
+    /// ```
+    fn scaled_brain_fma(&mut self, a: Id, b: Id, c: Id, small: Id) -> Id {
+        let ty = Type::F32;
+        let select = |e: &mut Self, x: f32, y: f32| {
+            let (x, y) = (e.single_constant(x), e.single_constant(y));
+            e.asm.op(Op::Select, ty, &[small, x, y])
+        };
+        let (up, down) = (2f32.powi(64), 2f32.powi(-64));
+        let (first, second) = (select(self, up, down), select(self, up, 1.0));
+        let (back, back_again) = (select(self, down, up), select(self, down, 1.0));
+        let size = self.sign_operation(ty, c, Op::BitwiseAnd);
+        // A small number beside a large product.
+        let floor = self.single_constant(2f32.powi(-30));
+        let zero = self.single_constant(0.0);
+        let below = self.asm.op(Op::FOrdLessThan, Type::Bool, &[size, floor]);
+        let some = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[c, zero]);
+        let below = self.asm.op(Op::LogicalAnd, Type::Bool, &[below, some]);
+        let large = self.asm.op(Op::LogicalNot, Type::Bool, &[small]);
+        let below = self.asm.op(Op::LogicalAnd, Type::Bool, &[below, large]);
+        let signed = self.with_sign_of(floor, c);
+        let addend = self.asm.op(Op::Select, ty, &[below, signed, c]);
+        // The sum of the scaled numbers.
+        let a = self.exact(Op::FMul, ty, &[a, first]);
+        let b = self.exact(Op::FMul, ty, &[b, second]);
+        let product = self.exact(Op::FMul, ty, &[a, b]);
+        let addend = self.exact(Op::FMul, ty, &[addend, first]);
+        let addend = self.exact(Op::FMul, ty, &[addend, second]);
+        let (sum, error) = self.two_sum(ty, product, addend);
+        let sum = self.round_to_odd(ty, sum, error);
+        let result = self.exact(Op::FMul, ty, &[sum, back]);
+        let result = self.exact(Op::FMul, ty, &[result, back_again]);
+        // A subnormal result: adding 2^23 rounds to an integer, which is the number's low bits.
+        let places = self.single_constant(32.0);
+        let integers = self.single_constant(2f32.powi(23));
+        let total = self.sign_operation(ty, sum, Op::BitwiseAnd);
+        let scaled = self.exact(Op::FMul, ty, &[total, places]);
+        let rounded = self.exact(Op::FAdd, ty, &[scaled, integers]);
+        let bits = self.asm.op(Op::Bitcast, Type::U32, &[rounded]);
+        let sixteen = self.asm.u32(16);
+        // What 2^23 itself has in its high bits is shifted out.
+        let bits = self
+            .asm
+            .op(Op::ShiftLeftLogical, Type::U32, &[bits, sixteen]);
+        let tiny = self.asm.op(Op::Bitcast, ty, &[bits]);
+        let tiny = self.with_sign_of(tiny, sum);
+        let four = self.single_constant(4.0);
+        let subnormal = self.asm.op(Op::FOrdLessThan, Type::Bool, &[total, four]);
+        let subnormal = self.asm.op(Op::LogicalAnd, Type::Bool, &[subnormal, small]);
+        let result = self.asm.op(Op::Select, ty, &[subnormal, tiny, result]);
+        // A number beside a small product.
+        let enough = self.single_constant(2f32.powi(-80));
+        let alone = self
+            .asm
+            .op(Op::FOrdGreaterThanEqual, Type::Bool, &[size, enough]);
+        let alone = self.asm.op(Op::LogicalAnd, Type::Bool, &[alone, small]);
+        self.asm.op(Op::Select, ty, &[alone, c, result])
+    }
+
+    /// A number of single precision that is not negative, with the sign of another.
+    fn with_sign_of(&mut self, x: Id, sign: Id) -> Id {
+        let top = self.asm.u32(1 << 31);
+        let [x, sign] = [x, sign].map(|id| self.asm.op(Op::Bitcast, Type::U32, &[id]));
+        let sign = self.asm.op(Op::BitwiseAnd, Type::U32, &[sign, top]);
+        let word = self.asm.op(Op::BitwiseOr, Type::U32, &[x, sign]);
+        self.asm.op(Op::Bitcast, Type::F32, &[word])
+    }
+
+    /// The product of two bf16 numbers (`x` in single precision) of which one is known to be 1 or -1: nvcc writes sums as `fma`
+    /// with a factor of 1.
+    fn brain_unit_product(&mut self, a: &[Id], x: &[Id]) -> Option<Id> {
+        (0..2).find_map(|n| match self.known_bits(a[n]).value(0xffff) {
+            Some(0x3f80) => Some(x[1 - n]),
+            Some(0xbf80) => Some(self.asm.op(Op::FNegate, Type::F32, &[x[1 - n]])),
+            _ => None,
+        })
     }
 
     fn brain_operation(&mut self, i: &Instruction, a: &[Id]) -> Result<Id> {
@@ -347,16 +433,22 @@ impl Emitter<'_> {
             // bf16 sums and products in 24 bits: the product is exact, the sum rounded to odd.
             Opcode::Mul => self.exact(Op::FMul, Type::F32, &x[..2]),
             Opcode::Add | Opcode::Sub | Opcode::Fma => {
-                let (p, c) = match i.opcode {
-                    Opcode::Add => (x[0], x[1]),
-                    Opcode::Sub => (x[0], self.asm.op(Op::FNegate, Type::F32, &[x[1]])),
-                    _ => (self.exact(Op::FMul, Type::F32, &x[..2]), x[2]),
+                let (p, c, in_range) = match i.opcode {
+                    Opcode::Add => (x[0], x[1], true),
+                    Opcode::Sub => {
+                        let c = self.asm.op(Op::FNegate, Type::F32, &[x[1]]);
+                        (x[0], c, true)
+                    }
+                    _ => match self.brain_unit_product(a, &x) {
+                        Some(p) => (p, x[2], true),
+                        None => (self.exact(Op::FMul, Type::F32, &x[..2]), x[2], false),
+                    },
                 };
-                if i.opcode == Opcode::Fma {
-                    self.brain_fma(x[0], x[1], x[2], p)
-                } else {
+                if in_range {
                     let (sum, error) = self.two_sum(Type::F32, p, c);
                     self.round_to_odd(Type::F32, sum, error)
+                } else {
+                    self.brain_fma(x[0], x[1], x[2], p)
                 }
             }
             Opcode::Min | Opcode::Max if i.has(M::Xorsign) => self.min_max_magnitude(

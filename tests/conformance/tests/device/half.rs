@@ -1,7 +1,7 @@
 //! f16, bf16 and their pairs.
 
 use crate::known::known_differences;
-use conformance::{form, isolated, Bench, Compare, Form};
+use conformance::{body, form, isolated, Bench, Compare, Form};
 use ptx::Opcode;
 
 fn forms(flush: bool) -> Vec<Form> {
@@ -32,6 +32,27 @@ fn forms(flush: bool) -> Vec<Form> {
         }
         for op in ["abs", "neg"] {
             forms.push(form(&format!("{op}{f}.{t}"), t, t));
+        }
+    }
+    if !flush {
+        // As nvcc writes sums of bf16.
+        for factor in ["0x3f80", "0xbf80"] {
+            for (t, word) in [("bf16", "b16"), ("bf16x2", "b32")] {
+                let value = match t {
+                    "bf16" => factor.to_owned(),
+                    _ => format!("{factor}{}", &factor[2..]),
+                };
+                for operands in ["a0, c, a1", "c, a0, a1"] {
+                    forms.push(body(
+                        &format!("fma.rn.{t} {operands} with {factor}"),
+                        t,
+                        &format!("{t} {t}"),
+                        &format!(
+                            "{{.reg .{word} c; mov.{word} c, {value}; fma.rn.{t} d0, {operands};}}"
+                        ),
+                    ));
+                }
+            }
         }
     }
     forms
