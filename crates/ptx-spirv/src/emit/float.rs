@@ -136,7 +136,16 @@ impl Emitter<'_> {
                 match rounding {
                     None => self.fma(ty, a, b, c),
                     Some(mode) if ty == Type::F64 => self.double_fma(a, b, c, Some(mode)),
-                    Some(mode) => self.directed_operation(Op::FMul, a, b, Some(c), mode),
+                    Some(mode) => {
+                        let constants = match self.target.float64 {
+                            true => None,
+                            false => self.directed_fma_of_constants(a, b, c, mode),
+                        };
+                        match constants {
+                            Some(id) => id,
+                            None => self.directed_operation(Op::FMul, a, b, Some(c), mode),
+                        }
+                    }
                 }
             }
             Opcode::Div => {
@@ -612,6 +621,60 @@ impl Emitter<'_> {
             b
         };
         let (sum, error) = self.two_sum(ty, a, b);
+        self.directed_by_error(sum, error, (a, b), (a, b), mode)
+    }
+
+    /// [`Emitter::directed_operation`] of fma without double precision, where a factor and the addend are constants such that
+    /// only the other factor can lead out of range: so nvcc's `expf` begins. The error of a fused operation is a number of three
+    /// parts, whose sign is that of their sum in this order (Boldo and Muller, "Exact and Approximated Error of the FMA").
+    fn directed_fma_of_constants(&mut self, a: Id, b: Id, c: Id, mode: Directed) -> Option<Id> {
+        let ty = Type::F32;
+        let within = |e: &Self, id: Id, least: f32| {
+            let bits = e.asm.constant_bits(id)?;
+            let size = f32::from_bits(bits as u32).abs();
+            (least..=2f32.powi(60)).contains(&size).then_some(())
+        };
+        within(self, c, 2f32.powi(-20))?;
+        let (a, b) = match within(self, b, 2f32.powi(-60)) {
+            Some(()) => (a, b),
+            None => {
+                within(self, a, 2f32.powi(-60))?;
+                (b, a)
+            }
+        };
+        let sum = self.fma(ty, a, b, c);
+        let p = self.exact(Op::FMul, ty, &[a, b]);
+        let minus = self.asm.op(Op::FNegate, ty, &[p]);
+        let rest = self.fma(ty, a, b, minus);
+        // Of a product that is far below the addend only the sign counts.
+        let zero = self.asm.constant(ty, 0);
+        let tiny = self.asm.constant(ty, 2f32.powi(-100).to_bits().into());
+        let size = self.sign_operation(ty, p, Op::BitwiseAnd);
+        let small = self.asm.op(Op::FOrdLessThan, Type::Bool, &[size, tiny]);
+        let some = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[a, zero]);
+        let small = self.asm.op(Op::LogicalAnd, Type::Bool, &[small, some]);
+        let signed = self.with_sign_of(tiny, p);
+        let p = self.asm.op(Op::Select, ty, &[small, signed, p]);
+        let rest = self.asm.op(Op::Select, ty, &[small, zero, rest]);
+        let (high, low) = self.two_sum(ty, c, rest);
+        let (whole, part) = self.two_sum(ty, p, high);
+        let difference = self.exact(Op::FSub, ty, &[whole, sum]);
+        let difference = self.exact(Op::FAdd, ty, &[difference, part]);
+        let error = self.exact(Op::FAdd, ty, &[difference, low]);
+        Some(self.directed_by_error(sum, error, (p, c), (a, c), mode))
+    }
+
+    /// A sum that was rounded to nearest, in another direction: `error` has the sign of what the exact one has more. The sum
+    /// of zero of two `addends` has a sign of its own; with finite `operands` an infinite sum is not exact.
+    fn directed_by_error(
+        &mut self,
+        sum: Id,
+        error: Id,
+        addends: (Id, Id),
+        operands: (Id, Id),
+        mode: Directed,
+    ) -> Id {
+        let ty = Type::F32;
         let (zero, none) = (self.asm.constant(ty, 0), self.asm.u32(0));
         let bits = self.cast(Value { id: sum, ty }, Type::U32);
         let magnitude = self.asm.u32(0x7fff_ffff);
@@ -625,7 +688,7 @@ impl Emitter<'_> {
             let m = e.asm.op(Op::BitwiseAnd, Type::U32, &[x, magnitude]);
             e.asm.op(Op::ULessThan, Type::Bool, &[m, infinity])
         };
-        let (fa, fb) = (finite(self, a), finite(self, b));
+        let (fa, fb) = (finite(self, operands.0), finite(self, operands.1));
         let both = self.asm.op(Op::LogicalAnd, Type::Bool, &[fa, fb]);
         let overflow = self.asm.op(Op::LogicalAnd, Type::Bool, &[infinite, both]);
         let positive = self.asm.op(Op::LogicalNot, Type::Bool, &[negative]);
@@ -655,8 +718,8 @@ impl Emitter<'_> {
                 // An exact sum of zero is negative, unless both are positive zeros.
                 let is_zero = self.asm.op(Op::IEqual, Type::Bool, &[m, none]);
                 let (wa, wb) = (
-                    self.cast(Value { id: a, ty }, Type::U32),
-                    self.cast(Value { id: b, ty }, Type::U32),
+                    self.cast(Value { id: addends.0, ty }, Type::U32),
+                    self.cast(Value { id: addends.1, ty }, Type::U32),
                 );
                 let either = self.asm.op(Op::BitwiseOr, Type::U32, &[wa, wb]);
                 let sign = self.asm.u32(1 << 31);

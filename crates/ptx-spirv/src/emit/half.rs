@@ -401,7 +401,7 @@ impl Emitter<'_> {
     }
 
     /// A number of single precision that is not negative, with the sign of another.
-    fn with_sign_of(&mut self, x: Id, sign: Id) -> Id {
+    pub(super) fn with_sign_of(&mut self, x: Id, sign: Id) -> Id {
         let top = self.asm.u32(1 << 31);
         let [x, sign] = [x, sign].map(|id| self.asm.op(Op::Bitcast, Type::U32, &[id]));
         let sign = self.asm.op(Op::BitwiseAnd, Type::U32, &[sign, top]);

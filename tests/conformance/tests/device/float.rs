@@ -1,7 +1,7 @@
 //! Single and double precision.
 
 use crate::known::known_differences;
-use conformance::{form, isolated, left_out, Bench, Compare, Form};
+use conformance::{body, form, isolated, left_out, Bench, Compare, Form};
 use ptx::Opcode;
 
 /// Exact forms of f32; with `.ftz` where `flush` is given.
@@ -219,6 +219,28 @@ fn directed_sums_without_doubles() {
         for mode in ["rz", "rm", "rp"] {
             for sat in ["", ".sat"] {
                 forms.push(form(&format!("{op}.{mode}{sat}.f32"), "f32", "f32 f32"));
+            }
+        }
+    }
+    // 252 and 1.5 * 2^23 + 1 as in `expf`; others, at the edges of what needs no doubles.
+    for (factor, addend) in [
+        ("437C0000", "4B400001"),
+        ("3BBB989D", "3F000000"),
+        ("BF800001", "35800000"),
+        ("21800000", "5D7FFFFF"),
+        ("5D800000", "C2000001"),
+    ] {
+        for mode in ["rz", "rm", "rp", "rm.ftz", "rz.sat"] {
+            for operands in [
+                format!("a0, 0f{factor}, 0f{addend}"),
+                format!("0f{factor}, a0, 0f{addend}"),
+            ] {
+                forms.push(body(
+                    &format!("fma.{mode}.f32 {operands}"),
+                    "f32",
+                    "f32",
+                    &format!("fma.{mode}.f32 d0, {operands};"),
+                ));
             }
         }
     }
