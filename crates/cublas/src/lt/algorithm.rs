@@ -7,7 +7,7 @@
 //! cublasLtMatmulAlgoCheck                  whether `cublasLtMatmul` computes this product
 //! ```
 
-use super::attributes::{field, read, set, Attributes, Field, Layout, MatmulDesc};
+use super::attributes::{field, give, read, set, Attributes, Field, Layout, MatmulDesc};
 use super::{enter, get, matmul, HeuristicResult};
 use crate::gemm::Formats;
 use crate::handle::Handle;
@@ -183,33 +183,15 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoCapGetAttribute(
     written: *mut usize,
 ) -> i32 {
     enter("cublasLtMatmulAlgoCapGetAttribute", || {
-        if algorithm.is_null() || (size == 0 && written.is_null()) || (size != 0 && value.is_null())
-        {
+        if algorithm.is_null() {
             return Err(Status::InvalidValue);
         }
         let number = match LISTS.contains(&attribute) {
             true => 0,
             false => capability(attribute).ok_or(Status::InvalidValue)?,
         };
-        let bytes = size_of::<u32>();
-        // SAFETY: the C caller's places, of which `value` has `size` bytes.
-        unsafe {
-            if !written.is_null() {
-                *written = bytes;
-            }
-            if size == 0 {
-                return Ok(());
-            }
-            if size < bytes {
-                return Err(Status::InvalidValue);
-            }
-            std::ptr::copy_nonoverlapping(
-                (&raw const number).cast::<u8>(),
-                value.cast::<u8>(),
-                bytes,
-            );
-        }
-        Ok(())
+        // SAFETY: the C caller's places.
+        unsafe { give(&number.to_ne_bytes(), value, size, written) }
     })
 }
 

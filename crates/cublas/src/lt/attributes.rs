@@ -206,21 +206,38 @@ pub(super) unsafe fn read<T: Attributes>(
     written: *mut usize,
 ) -> Result<(), Status> {
     let (offset, bytes) = T::field(attribute).ok_or(Status::InvalidValue)?;
-    if object.is_null() || (size == 0 && written.is_null()) || (size != 0 && value.is_null()) {
+    if object.is_null() {
         return Err(Status::InvalidValue);
     }
-    // SAFETY: the caller's places; the attribute lies in the structure.
+    // SAFETY: the attribute lies in the caller's structure; the places are the caller's.
+    unsafe {
+        let bytes = std::slice::from_raw_parts(object.cast::<u8>().add(offset), bytes);
+        give(bytes, value, size, written)
+    }
+}
+
+/// Writes an attribute's bytes to `size` bytes at `value`; with 0 bytes only their number is told.
+pub(super) unsafe fn give(
+    bytes: &[u8],
+    value: *mut c_void,
+    size: usize,
+    written: *mut usize,
+) -> Result<(), Status> {
+    if (size == 0 && written.is_null()) || (size != 0 && value.is_null()) {
+        return Err(Status::InvalidValue);
+    }
+    // SAFETY: the caller's places, of which `value` has `size` bytes.
     unsafe {
         if !written.is_null() {
-            *written = bytes;
+            *written = bytes.len();
         }
         if size == 0 {
             return Ok(());
         }
-        if size < bytes {
+        if size < bytes.len() {
             return Err(Status::InvalidValue);
         }
-        std::ptr::copy_nonoverlapping(object.cast::<u8>().add(offset), value.cast::<u8>(), bytes);
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), value.cast::<u8>(), bytes.len());
     }
     Ok(())
 }
