@@ -60,6 +60,8 @@ fn capability(attribute: i32) -> Option<u32> {
     const NONE: u32 = 0;
     match attribute {
         0..=2 | 5 | 7 | 10 | 14 | 20..=22 => Some(NONE),
+        // Lists of `cublasLtMatmulTile_t` and `cublasLtMatmulStages_t`: of both only "undefined".
+        6 | 13 => Some(0),
         // Batches at a constant distance; a result that is not C.
         3 | 4 => Some(1),
         // Scalars on the host and on the device: bits by `cublasLtPointerMode_t`.
@@ -71,9 +73,6 @@ fn capability(attribute: i32) -> Option<u32> {
         _ => None,
     }
 }
-
-/// Lists of `cublasLtMatmulTile_t` and `cublasLtMatmulStages_t`: of both only "undefined".
-const LISTS: [i32; 2] = [6, 13];
 
 /// Whether there is a kernel for matrices of these types.
 fn formats(compute: i32, types: [i32; 4]) -> Result<Formats, Status> {
@@ -186,10 +185,7 @@ pub unsafe extern "C" fn cublasLtMatmulAlgoCapGetAttribute(
         if algorithm.is_null() {
             return Err(Status::InvalidValue);
         }
-        let number = match LISTS.contains(&attribute) {
-            true => 0,
-            false => capability(attribute).ok_or(Status::InvalidValue)?,
-        };
+        let number = capability(attribute).ok_or(Status::InvalidValue)?;
         // SAFETY: the C caller's places.
         unsafe { give(&number.to_ne_bytes(), value, size, written) }
     })

@@ -1,7 +1,7 @@
 //! The descriptors: structures that the caller holds, here or on its own stack, and their attributes.
 
 use super::enter;
-use crate::types::Status;
+use crate::types::{Operation, Status};
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 
@@ -136,6 +136,17 @@ impl Attributes for MatmulDesc {
             self.unsupported = attribute;
         }
         Ok(())
+    }
+}
+
+impl Layout {
+    /// Rows and columns of the matrix after an operation.
+    pub(super) fn shape(&self, op: Operation) -> (i64, i64) {
+        let (rows, columns) = (self.rows as i64, self.columns as i64);
+        match op.transposes() {
+            true => (columns, rows),
+            false => (rows, columns),
+        }
     }
 }
 

@@ -55,11 +55,7 @@ pub(super) fn plan(desc: MatmulDesc, layouts: [Layout; 4]) -> Result<Plan, Statu
     if kind(c)? != kind(d)? {
         return Err(unsupported(format_args!("C of another type than D")));
     }
-    let shape = |layout: Layout, op: Operation| match op.transposes() {
-        true => (layout.columns as i64, layout.rows as i64),
-        false => (layout.rows as i64, layout.columns as i64),
-    };
-    let ((m, k), (k_b, n)) = (shape(a, op_a), shape(b, op_b));
+    let ((m, k), (k_b, n)) = (a.shape(op_a), b.shape(op_b));
     let fits = |layout: Layout| (layout.rows as i64, layout.columns as i64) == (m, n);
     let same_batch = layouts.iter().all(|layout| layout.batch == d.batch);
     if k != k_b || !fits(c) || !fits(d) || !same_batch || c.order != d.order {

@@ -131,14 +131,14 @@ pub unsafe extern "C" fn cublasLtMatrixTransform(
 ) -> i32 {
     enter("cublasLtMatrixTransform", || {
         // SAFETY: the C caller's handle, descriptors and scalars.
-        let (handle, desc, to, scalars, operands) = unsafe {
+        let (handle, desc, to, (element, scale), scalars, operands) = unsafe {
             let desc = get(desc)?;
             let to = get(c_layout)?;
             let mode = PointerMode::try_from(desc.pointer_mode)?;
-            let (_, scale) = elements(to.kind, desc.scale)?;
+            let formats = elements(to.kind, desc.scale)?;
             let scalar = |pointer: *const c_void| match (pointer.is_null(), mode) {
                 (true, PointerMode::Host) => Ok(Scalar::value(0.0)),
-                _ => Scalar::from_raw(mode, scale, pointer),
+                _ => Scalar::from_raw(mode, formats.1, pointer),
             };
             let scalars = [scalar(alpha)?, scalar(beta)?];
             let mut operands = [None, None];
@@ -148,9 +148,15 @@ pub unsafe extern "C" fn cublasLtMatrixTransform(
                     operands[index] = Some((address, get(layout)?));
                 }
             }
-            (Handle::from_raw(handle)?, desc, to, scalars, operands)
+            (
+                Handle::from_raw(handle)?,
+                desc,
+                to,
+                formats,
+                scalars,
+                operands,
+            )
         };
-        let scales = elements(to.kind, desc.scale)?;
         let (rows, columns) = (to.rows as i64, to.columns as i64);
         let mut grids = [Grid::default(); 2];
         let mut strides = [0; 2];
@@ -159,11 +165,7 @@ pub unsafe extern "C" fn cublasLtMatrixTransform(
                 continue;
             };
             let op = Operation::try_from(desc.ops[index])?;
-            let shape = match op.transposes() {
-                true => (layout.columns as i64, layout.rows as i64),
-                false => (layout.rows as i64, layout.columns as i64),
-            };
-            if address == 0 || shape != (rows, columns) || layout.batch != to.batch {
+            if address == 0 || layout.shape(op) != (rows, columns) || layout.batch != to.batch {
                 return Err(Status::InvalidValue);
             }
             if layout.kind != to.kind {
@@ -179,7 +181,6 @@ pub unsafe extern "C" fn cublasLtMatrixTransform(
             return Err(Status::InvalidValue);
         }
         let handle = handle.on_stream(stream);
-        let (element, scale) = scales;
         for index in 0..i64::from(to.batch) {
             let of_batch = |grid: Grid, stride: i64| Grid {
                 address: grid
