@@ -648,7 +648,7 @@ impl Emitter<'_> {
         let rest = self.fma(ty, a, b, minus);
         // Of a product that is far below the addend only the sign counts.
         let zero = self.asm.constant(ty, 0);
-        let tiny = self.asm.constant(ty, 2f32.powi(-100).to_bits().into());
+        let tiny = self.single_constant(2f32.powi(-100));
         let size = self.sign_operation(ty, p, Op::BitwiseAnd);
         let small = self.asm.op(Op::FOrdLessThan, Type::Bool, &[size, tiny]);
         let some = self.asm.op(Op::FOrdNotEqual, Type::Bool, &[a, zero]);

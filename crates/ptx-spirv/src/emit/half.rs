@@ -331,7 +331,8 @@ impl Emitter<'_> {
         )
     }
 
-    fn single_constant(&mut self, x: f32) -> Id {
+    /// A constant of single precision.
+    pub(super) fn single_constant(&mut self, x: f32) -> Id {
         self.asm.constant(Type::F32, x.to_bits().into())
     }
 
