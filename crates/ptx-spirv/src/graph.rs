@@ -214,8 +214,14 @@ impl Graph<'_> {
         self.frames[frame as usize].register_base + register.0
     }
 
+    /// Whether an instruction passes the test.
     pub(crate) fn any(&self, mut test: impl FnMut(&Instruction) -> bool) -> bool {
-        self.blocks.iter().flat_map(|b| &b.steps).any(|s| match *s {
+        (0..self.blocks.len()).any(|b| self.any_in(b, &mut test))
+    }
+
+    /// Whether an instruction of a block passes the test.
+    pub(crate) fn any_in(&self, block: usize, mut test: impl FnMut(&Instruction) -> bool) -> bool {
+        self.blocks[block].steps.iter().any(|s| match *s {
             Step::Instruction {
                 frame, statement, ..
             } => test(self.instruction(frame, statement)),

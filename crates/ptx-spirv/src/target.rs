@@ -219,6 +219,8 @@ pub struct Target {
     /// Whether bytes of words are cheap to permute where they are vectors of four bytes, a number of 64 bits is shifted in one
     /// instruction, and products are added beside logic, in other units (NVIDIA's PRMT, SHF and IMAD).
     pub byte_shuffles: bool,
+    /// Whether a shuffle of the subgroup reads 0 from invocations that are not there (NVIDIA's).
+    pub absent_lanes_read_zero: bool,
     /// What the blocks that the translation is for are known to have; `KernelInfo::rows_matter` says whether that made a
     /// difference.
     pub rows: Rows,
@@ -269,6 +271,7 @@ impl Target {
             inline_parameters: INLINE,
             opaque_counters: false,
             byte_shuffles: false,
+            absent_lanes_read_zero: false,
             rows: Rows::Any,
         }
     }
@@ -311,6 +314,7 @@ impl Target {
             inline_parameters: INLINE,
             opaque_counters: false,
             byte_shuffles: false,
+            absent_lanes_read_zero: false,
             rows: Rows::WholeWarps,
         }
     }
@@ -354,6 +358,7 @@ impl Target {
             inline_parameters: 128 - crate::PUSH_CONSTANT_BYTES,
             opaque_counters: false,
             byte_shuffles: false,
+            absent_lanes_read_zero: false,
             rows: Rows::Any,
         }
     }
@@ -402,6 +407,7 @@ impl Target {
             fma_flushes: true,
             opaque_counters: true,
             byte_shuffles: true,
+            absent_lanes_read_zero: true,
             ..Self::subgroup32()
         }
     }

@@ -38,8 +38,8 @@ pub struct Lockstep {
     /// Blocks that end in a branch by warps, of which one way has more meetings than the other. Without them, the level
     /// is that of all blocks of threads; with them, only where rows of threads are whole warps.
     pub padded: FxHashSet<u32>,
-    /// Whether a thread can leave while others still have meetings before them.
-    pub early_exits: bool,
+    /// Who leaves together while others still have meetings before them: [`Level::Block`] where nobody does.
+    pub early_exits: Level,
 }
 
 /// A register's level; `%tid.x` itself is known as such.
@@ -171,6 +171,21 @@ impl<'a> Flow<'a> {
             analysis,
         })
     }
+
+    /// Who leaves for the end together while others still have seeds before them: [`Level::Block`] where nobody does.
+    fn early_exits(&self) -> Level {
+        let blocks = &self.analysis.graph.blocks;
+        (0..blocks.len())
+            .filter(|&b| {
+                let out = blocks[b].targets.iter();
+                self.used[b]
+                    && self.ways[b].len() == 1
+                    && out.clone().any(|&t| !self.matters[t as usize])
+            })
+            .map(|b| self.analysis.conditions[b].max(self.analysis.blocks[b]))
+            .max()
+            .unwrap_or(Level::Block)
+    }
 }
 
 /// Who comes to each block, and who has the same in each register.
@@ -199,6 +214,17 @@ pub fn levels(
     })
 }
 
+/// Who leaves a kernel together while others still have blocks with one of the `seeds` before them: [`Level::Block`] where nobody
+/// does.
+pub fn early_exits(
+    graph: &Graph,
+    module: &Module,
+    layout: &ModuleLayout,
+    seeds: &dyn Fn(usize) -> bool,
+) -> Level {
+    Flow::of(graph, module, layout, seeds).map_or(Level::Lane, |flow| flow.early_exits())
+}
+
 /// How the threads of a kernel come to its meetings: what `convergent` blocks hold.
 pub fn lockstep(
     graph: &Graph,
@@ -209,7 +235,7 @@ pub fn lockstep(
     let worst = Lockstep {
         level: Level::Lane,
         padded: FxHashSet::default(),
-        early_exits: true,
+        early_exits: Level::Lane,
     };
     // Counting and arriving without waiting are done with counters.
     let counts = graph.any(|i| {
@@ -223,11 +249,7 @@ pub fn lockstep(
     };
     let used = |b: usize| flow.used[b];
     let Flow {
-        matters,
-        ways,
-        depend,
-        analysis,
-        ..
+        depend, analysis, ..
     } = &flow;
     let meets = |b: usize| used(b) && graph.blocks[b].convergent;
     // Meetings below each branch that is not for the whole block.
@@ -255,13 +277,7 @@ pub fn lockstep(
         .map(|&(_, level, _)| level)
         .max()
         .unwrap_or(Level::Block);
-    let early_exits = (0..graph.blocks.len()).any(|b| {
-        let out = graph.blocks[b].targets.iter();
-        used(b)
-            && ways[b].len() == 1
-            && out.clone().any(|&t| !matters[t as usize])
-            && analysis.conditions[b].max(analysis.blocks[b]) > Level::Block
-    });
+    let early_exits = flow.early_exits();
     Lockstep {
         level,
         padded,

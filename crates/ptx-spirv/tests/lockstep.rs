@@ -59,13 +59,20 @@ fn loops_and_branches_of_lanes() {
 #[test]
 fn threads_that_leave() {
     let all = of("bar.sync 0; setp.gt.u32 p, n, 5; @p ret; bar.sync 0;");
-    assert_eq!((all.level, all.early_exits), (Level::Block, false));
+    assert_eq!((all.level, all.early_exits), (Level::Block, Level::Block));
     let some = of("setp.gt.u32 p, tid, 70; @p ret; bar.sync 0;");
-    assert_eq!((some.level, some.early_exits), (Level::Block, true));
+    assert_eq!((some.level, some.early_exits), (Level::Block, Level::Lane));
+    for condition in ["setp.gt.u32 p, tid, 63;", "setp.ne.u32 p, warp, 1;"] {
+        let warps = of(&format!("{condition} @p ret; bar.sync 0;"));
+        assert_eq!(
+            (warps.level, warps.early_exits),
+            (Level::Block, Level::Warp)
+        );
+    }
     // A loop that is left by leaving the kernel.
     let some =
         of("again: bar.sync 0; add.u32 tid, tid, 1; setp.gt.u32 p, tid, 70; @p ret; bra again;");
-    assert_eq!((some.level, some.early_exits), (Level::Block, true));
+    assert_eq!((some.level, some.early_exits), (Level::Block, Level::Lane));
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     let nvidia = facts.driver_id == vk::DriverId::NVIDIA_PROPRIETARY;
     target.opaque_counters = nvidia;
     target.byte_shuffles = nvidia;
+    target.absent_lanes_read_zero = nvidia;
     // Doubles by integers can be had on every device, to test them.
     target.float64 = on(features.core.shader_float64) && is_left_on("VKCUDA_FLOAT64");
     target.maximal_reconvergence = on(features.maximal_reconvergence.shader_maximal_reconvergence);

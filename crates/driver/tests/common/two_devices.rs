@@ -35,7 +35,7 @@ fn find_environment() -> Option<Vec<(String, String)>> {
     std::fs::create_dir_all(&folder).expect("a folder");
     let second = folder.join("libvulkan_lvp_second.so");
     // Made anew under another name and moved, since another test program may use it.
-    let fresh = folder.join(format!("{}.so", std::process::id()));
+    let fresh = folder.join(format!("{}.fresh", std::process::id()));
     std::fs::copy(&library, &fresh).expect("a copy of the driver");
     std::fs::rename(&fresh, &second).expect("a copy of the driver");
     let manifests: Vec<_> = [("first", &library), ("second", &second)]
@@ -45,7 +45,8 @@ fn find_environment() -> Option<Vec<(String, String)>> {
             let text = format!(
                 "{{\"file_format_version\": \"1.0.0\", \"ICD\": {{\"library_path\": {library:?}, \"api_version\": \"1.3.0\"}}}}"
             );
-            std::fs::write(&manifest, text).expect("a manifest");
+            std::fs::write(&fresh, text).expect("a manifest");
+            std::fs::rename(&fresh, &manifest).expect("a manifest");
             manifest.to_str().expect("UTF-8").to_owned()
         })
         .collect();

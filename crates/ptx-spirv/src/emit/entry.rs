@@ -65,6 +65,10 @@ impl Push {
 pub(crate) struct Entry {
     /// The push-constant variable.
     push: Id,
+    /// Whether lanes can be missing where the kernel shuffles, a constant; none where they cannot, or read as 0 anyway.
+    pub(super) absent: Option<Id>,
+    /// Whether rows of threads are whole warps, once somebody has asked.
+    pub(super) whole_rows: Option<Id>,
     /// `%ntid.x`, `.y`, `.z`: specialisation constants.
     pub(crate) ntid: [Id; 3],
     /// The thread's number in its block, x fastest.
@@ -172,6 +176,7 @@ impl Emitter<'_> {
             self.info.warp_state = true;
             self.entry.kernel = self.asm.id();
         }
+        self.find_absent_lanes();
         self.asm.begin_function(self.entry.kernel, Type::Void, &[]);
         self.threads();
         if self.state.is_none() {

@@ -11,6 +11,7 @@
 //! self.set(&i.operands[0], Type::U32, sum)
 //! ```
 
+mod absent;
 mod async_copy;
 mod atomic;
 mod barrier;

@@ -100,7 +100,7 @@ impl Emitter<'_> {
         self.asm.op(Op::BitwiseAnd, Type::U32, &[lane, mask])
     }
 
-    fn native_ballot(&mut self, predicate: Id) -> Id {
+    pub(super) fn native_ballot(&mut self, predicate: Id) -> Id {
         self.asm.capability(Capability::GroupNonUniformBallot);
         let scope = self.asm.u32(SUBGROUP);
         let v = self.asm.op(
@@ -306,14 +306,18 @@ impl Emitter<'_> {
                 let mask = self.asm.u32(width - 1);
                 self.asm.op(Op::BitwiseAnd, Type::U32, &[source, mask])
             };
-            self.native_shuffle(a, invocation)
-        } else {
+            let word = self.native_shuffle(a, invocation);
+            self.if_present(word, invocation)
+        } else if self.yields() {
             let mask = if self.is_full(mo) {
                 None
             } else {
                 Some(self.value(mo, Type::U32)?)
             };
             self.read_lane(a, source, mask)
+        } else {
+            let word = self.native_shuffle(a, source);
+            self.if_present(word, source)
         };
         self.set(&d, Type::U32, id)?;
         match p {

@@ -65,14 +65,12 @@ pub(crate) struct State {
     /// Whether the threads of the block come to all meetings together: a meeting is one yield then, and nothing is
     /// counted.
     together: Together,
-    /// Whether rows of threads are whole warps, once somebody has asked.
-    whole_rows: Option<Id>,
     /// Branches whose ways are padded to the same number of meetings.
     padded: FxHashSet<u32>,
     /// Meetings of the kernel's function so far, in the order of the text.
     meetings: u32,
-    /// A thread can leave while others still have meetings before them.
-    early_exits: bool,
+    /// Who leaves together while others still have meetings before them.
+    pub(super) early_exits: Level,
 }
 
 impl State {
@@ -91,7 +89,6 @@ impl State {
                 Level::Block => Together::WholeRows(whole_rows(asm)),
                 _ => Together::Never,
             },
-            whole_rows: None,
             padded: if lockstep.level == Level::Block {
                 lockstep.padded
             } else {
@@ -182,9 +179,13 @@ impl Emitter<'_> {
     }
 
     fn poke(&mut self, address: Id, value: Id) {
+        self.poke_as(address, Type::U32, value);
+    }
+
+    fn poke_as(&mut self, address: Id, ty: Type, value: Id) {
         self.store_device(
             address,
-            Type::U32,
+            ty,
             value,
             memory::Access {
                 volatile: true,
@@ -369,13 +370,11 @@ impl Emitter<'_> {
 
     /// Whether rows of threads are whole warps.
     pub(super) fn whole_rows(&mut self) -> Id {
-        if let Some(whole) = self.warps().whole_rows {
+        if let Some(whole) = self.entry.whole_rows {
             return whole;
         }
         let whole = whole_rows(&mut self.asm);
-        if let Some(state) = &mut self.state {
-            state.whole_rows = Some(whole);
-        }
+        self.entry.whole_rows = Some(whole);
         whole
     }
 
@@ -527,14 +526,30 @@ impl Emitter<'_> {
         let full = self.asm.op(Op::IEqual, Type::Bool, &[size, total]);
         let below = self.asm.op(Op::ULessThan, Type::Bool, &[linear, total]);
         let live = self.asm.op(Op::LogicalOr, Type::Bool, &[full, below]);
-        if self.helpers.contains_key(&Helper::BallotFull) {
-            // What lies there from before has a tag, too.
-            for slot in 0..2 {
-                let slot = self.asm.u32(slot);
-                let mine = self.slot(slot, linear);
-                let tag = self.offset(mine, Type::U64, 4);
-                self.poke(tag, zero);
-            }
+        // What lies there from before has a tag, too.
+        let clear = |e: &mut Self, slot: u32, word: i64| {
+            let slot = e.asm.u32(slot);
+            let mine = e.slot(slot, linear);
+            let word = e.offset(mine, Type::U64, word);
+            e.poke(word, zero);
+        };
+        let has = |e: &Self, helpers: [Helper; 2]| {
+            helpers.iter().any(|helper| e.helpers.contains_key(helper))
+        };
+        // With a mask that turns out to name all lanes, the functions for some call those for all.
+        let ballots = has(self, [Helper::BallotFull, Helper::BallotMask]);
+        if ballots {
+            (0..2).for_each(|slot| clear(self, slot, 4));
+        }
+        if let Some(absent) = self.entry.absent {
+            self.when(absent, |e| {
+                if !ballots && has(e, [Helper::ShuffleFull, Helper::ShuffleMask]) {
+                    (0..2).for_each(|slot| clear(e, slot, 4));
+                }
+                if e.helpers.contains_key(&Helper::ShuffleMask) {
+                    clear(e, 2, 0);
+                }
+            });
         }
         let leader = self.asm.op(Op::IEqual, Type::Bool, &[linear, zero]);
         self.together(
@@ -609,7 +624,7 @@ impl Emitter<'_> {
 
     /// In lockstep: whether subgroups can be done before others, so that all have to wait for the last.
     fn waits_for_the_last(&mut self) -> Id {
-        if self.warps().early_exits {
+        if self.warps().early_exits > Level::Block {
             return self.asm.constant(Type::Bool, 1);
         }
         let total = self.block_threads();

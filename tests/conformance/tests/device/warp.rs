@@ -261,6 +261,63 @@ fn active_lanes() -> Vec<Case> {
     cases
 }
 
+/// Shuffles from lanes that are not there, which read as 0 on NVIDIA's GPUs. Words that those lanes gave before lie about.
+fn absent_lanes() -> Vec<Case> {
+    let gone = "setp.gt.u32 p, lane, 20; setp.eq.u32 q, lane, 3; or.pred p, p, q;";
+    let before = "shfl.sync.idx.b32 t2, a, 7, 0x1f, -1; shfl.sync.bfly.b32 t3, t2, 8, 0x1f, -1; add.u32 t3, t3, b;";
+    let all = |mask: &str| {
+        [("down", 16), ("down", 1), ("bfly", 1), ("bfly", 2), ("bfly", 8), ("bfly", 16), ("up", 2), ("idx", 3), ("idx", 30)]
+            .map(|(mode, by)| {
+                let clamp = if mode == "up" { 0 } else { 31 };
+                format!("shfl.sync.{mode}.b32 t0|r, t3, {by}, {clamp}, {mask}; selp.u32 t1, 1, 0, r; mad.lo.u32 d, d, 31, t0; mad.lo.u32 e, e, 2, t1;\n")
+            })
+            .concat()
+    };
+    let by_register =
+        "shfl.sync.idx.b32 d, t3, b, 0x1f, -1; shfl.sync.down.b32 e, a, b, 0x80f, -1;";
+    let left = |name: &str, text: &str| {
+        case(
+            &format!("absent lanes, {name}"),
+            "",
+            &format!("{gone}\n{before}\n@p bra gone;\n{text}\ngone:"),
+        )
+    };
+    let mut cases = vec![
+        left("all named", &all("-1")),
+        left("by registers", by_register),
+        left("named by a register", &format!("vote.sync.ballot.b32 t4, p, -1; not.b32 t4, t4; {}", all("t4"))),
+        left("some named", &all("0x1fffff")),
+        left("a ballot among them", &format!("vote.sync.ballot.b32 t4, p, -1; {} vote.sync.ballot.b32 t5, q, -1; xor.b32 e, e, t5;", all("-1"))),
+        case("absent lanes, fewer and fewer", "", &format!(
+            "mov.b32 t4, 0; and.b32 t5, lane, 7; mov.b32 t3, a;\nagain: shfl.sync.down.b32 t0, t3, 1, 31, -1; mad.lo.u32 d, d, 7, t0;\n\
+             shfl.sync.bfly.b32 t1, t0, 4, 31, -1; mad.lo.u32 t3, t3, 5, t1; mov.b32 e, t1; setp.ge.u32 q, t4, t5; @q bra gone; add.u32 t4, t4, 1; bra again;\ngone:"
+        )),
+        // Whole warps leave, and in a block that the others wait for.
+        case("absent lanes, whole warps", "", &format!("{before} setp.gt.u32 p, tid, 63; @p bra gone;\n{} bar.sync 0;\ngone:", all("-1"))),
+        case("absent lanes, counted", "", &format!(
+            "{before} {gone} @p bra gone; setp.lt.u32 r, lane, 6; @!r bra rest; vote.sync.ballot.b32 e, r, 0x37;\n\
+             rest: bar.warp.sync -1; {}\ngone:", all("-1")
+        )),
+        case("no absent lanes", "", &format!("{before} {}", all("-1"))),
+    ];
+    // The last warp is not whole.
+    for i in 0..cases.len() {
+        let mut part = cases[i].clone();
+        part.name += ", part of a warp";
+        part.block = [75, 1, 1];
+        cases.push(part);
+    }
+    cases
+}
+
+#[test]
+fn shuffles_from_absent_lanes() {
+    isolated("warp::shuffles_from_absent_lanes", || {
+        let known = known_differences("warp::shuffles_from_absent_lanes");
+        Bench::open().kernels(&absent_lanes(), known);
+    });
+}
+
 #[test]
 fn active_lanes_of_ways() {
     isolated("warp::active_lanes_of_ways", || {

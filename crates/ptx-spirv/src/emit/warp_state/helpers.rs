@@ -140,10 +140,30 @@ impl Emitter<'_> {
         if full {
             let slot = self.next_slot();
             let mine = self.slot(slot, linear);
-            self.poke(mine, value);
-            self.meet();
-            let at = self.slot_in_window(slot, from);
-            let id = self.load_slot(at, Type::U32);
+            let plain = |e: &mut Self| {
+                e.poke(mine, value);
+                e.meet();
+                let at = e.slot_in_window(slot, from);
+                e.load_slot(at, Type::U32)
+            };
+            let id = self.where_absent(
+                |e| {
+                    // Tagged with the meeting, as ballots are.
+                    let meeting = e.next_meeting();
+                    let pair = Type::Vector(Scalar::U32, 2);
+                    let words = e.asm.op(Op::CompositeConstruct, pair, &[value, meeting]);
+                    e.poke_as(mine, pair, words);
+                    e.meet();
+                    let at = e.slot_in_window(slot, from);
+                    let words = e.load_slot(at, pair);
+                    let [value, tag] =
+                        [0, 1].map(|n| e.asm.op(Op::CompositeExtract, Type::U32, &[words, n]));
+                    let here = e.asm.op(Op::IEqual, Type::Bool, &[tag, meeting]);
+                    let zero = e.asm.u32(0);
+                    e.asm.op(Op::Select, Type::U32, &[here, value, zero])
+                },
+                plain,
+            );
             self.asm.void(Op::ReturnValue, &[id]);
             return;
         }
@@ -162,10 +182,25 @@ impl Emitter<'_> {
                 let at = e.slot_in_window(two, from);
                 let id = e.load_slot(at, Type::U32);
                 e.call_helper(Helper::WarpSyncMask, Type::Void, &[mask]);
+                if let Some(absent) = e.entry.absent {
+                    // All have read it: nobody is to find it there once the lane has left.
+                    let zero = e.asm.u32(0);
+                    e.when(absent, |e| e.poke(mine, zero));
+                }
                 id
             },
         );
         self.asm.void(Op::ReturnValue, &[id]);
+    }
+
+    /// The number of the warp's meeting that comes next: it is counted in lockstep, too.
+    fn next_meeting(&mut self) -> Id {
+        let generation = self.warps().generation;
+        let before = self.asm.op(Op::Load, Type::U32, &[generation]);
+        let one = self.asm.u32(1);
+        let meeting = self.asm.op(Op::IAdd, Type::U32, &[before, one]);
+        self.together(|e| e.asm.void(Op::Store, &[generation, meeting]), |_| {});
+        meeting
     }
 
     fn write_ballot(&mut self, helper: Helper, id: Id) {
@@ -188,14 +223,10 @@ impl Emitter<'_> {
             let mine = self.slot(slot, thread);
             // Tagged with the meeting, because a subgroup that has left by then has older bits in its slot. (Live lanes
             // would not tell: one that took part may have left when a slower one reads.)
-            let generation = self.warps().generation;
-            let before = self.asm.op(Op::Load, Type::U32, &[generation]);
-            let one = self.asm.u32(1);
-            let meeting = self.asm.op(Op::IAdd, Type::U32, &[before, one]);
+            let meeting = self.next_meeting();
             self.poke(mine, bits);
             let tag = self.offset(mine, Type::U64, 4);
             self.poke(tag, meeting);
-            self.together(|e| e.asm.void(Op::Store, &[generation, meeting]), |_| {});
             self.meet();
             let zero = self.asm.u32(0);
             let mut all = zero;
