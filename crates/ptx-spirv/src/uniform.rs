@@ -222,6 +222,14 @@ pub fn early_exits(
     layout: &ModuleLayout,
     seeds: &dyn Fn(usize) -> bool,
 ) -> Level {
+    let matters = matters(graph, seeds);
+    let parts = |b: &graph::Block| {
+        let on = b.targets.iter().filter(|&&t| matters[t as usize]).count();
+        on == 1 && b.targets.len() > 1
+    };
+    if !graph.blocks.iter().any(parts) {
+        return Level::Block;
+    }
     Flow::of(graph, module, layout, seeds).map_or(Level::Lane, |flow| flow.early_exits())
 }
 
