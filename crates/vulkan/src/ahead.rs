@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::pipeline;
 use crate::raw::Raw;
+use crate::slow;
 use crate::timeline::Timeline;
 use ash::vk;
 use parking_lot::Mutex;
@@ -148,6 +149,7 @@ fn work(raw: &Raw, receiver: &Mutex<Receiver<Job>>) {
             return;
         };
         let start = Instant::now();
+        let _watch = slow::watch(&job.name);
         match compile(raw, &job) {
             Ok(()) => {
                 std::thread::sleep(WRITTEN);

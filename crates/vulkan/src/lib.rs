@@ -48,6 +48,7 @@ mod profile;
 mod raw;
 mod recording;
 mod shared;
+mod slow;
 mod stream;
 mod target;
 mod timeline;

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::launch::PushConstants;
 use crate::pipeline_cache::PipelineCache;
 use crate::raw::Raw;
+use crate::slow;
 use crate::timeline::Timeline;
 use ash::vk;
 use parking_lot::Mutex;
@@ -137,6 +138,7 @@ impl Pipeline {
             .as_ref()
             .and_then(|spirv| ahead::start(raw, &info.name, spirv, constants, info.subgroup_size));
         let start = Instant::now();
+        let watch = slow::watch(&info.name);
         let handle = create(
             raw,
             module.cache.handle(),
@@ -145,6 +147,7 @@ impl Pipeline {
             info.subgroup_size,
         )
         .map_err(|result| failure(raw, info, "vkCreateComputePipelines", result))?;
+        drop(watch);
         module.cache.changed();
         tracing::debug!(
             kernel = info.name,
