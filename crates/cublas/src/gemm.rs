@@ -10,7 +10,7 @@ use crate::kernels::gemm_direct::{self, Layout, Triangle, Vectors};
 use crate::kernels::gemm_tensor::{self, Shape};
 use crate::kernels::gemm_tiled;
 use crate::kernels::Kernel;
-use crate::ptx::{Arithmetic, Element};
+use crate::ptx::{self, Arithmetic, Element};
 use crate::types::{ComputeType, DataType, Operation, Status};
 
 /// The number formats of a product.
@@ -301,13 +301,16 @@ impl Product {
     /// Launches the kernel of the product on the handle's stream.
     pub fn run(&self, handle: &Handle) -> Result<(), Status> {
         let (m, n, _) = self.size;
-        if let Some(spec) = self.depth(handle.class, handle.multiprocessors) {
+        let has_tensor_cores = handle.compute_capability >= ptx::TARGET;
+        let depth = self.depth(handle.class, handle.multiprocessors);
+        if let Some(spec) = depth.filter(|_| has_tensor_cores) {
             let (tile_m, tile_n) = spec.shape.tile;
             let tiles = (m.div_ceil(tile_m), n.div_ceil(tile_n));
             let threads = spec.shape.threads();
             return self.launch(handle, &Kernel::GemmDepth(spec), tiles, threads);
         }
-        if let Some(spec) = self.tensor(handle.class, handle.multiprocessors) {
+        let tensor = self.tensor(handle.class, handle.multiprocessors);
+        if let Some(spec) = tensor.filter(|_| has_tensor_cores) {
             let tiles = (
                 m.div_ceil(gemm_tensor::TILE_M),
                 n.div_ceil(spec.shape.tile_n()),

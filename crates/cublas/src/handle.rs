@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::ptr;
 
-use cuda_abi::{CUcontext, CUdeviceptr, CUfunction, CUmodule, CUresult, CUstream};
+use cuda_abi::{
+    CUcontext, CUdevice_attribute, CUdeviceptr, CUfunction, CUmodule, CUresult, CUstream,
+};
 use parking_lot::Mutex;
 
 use crate::driver::{check, driver, Driver};
 use crate::kernels::Kernel;
-use crate::ptx::{Arithmetic, Element};
+use crate::ptx::{module_for, Arithmetic, Element};
 use crate::types::{AtomicsMode, PointerMode, Status};
 
 /// The kind of device a handle runs on, which decides between kernels.
@@ -34,6 +36,8 @@ pub struct Handle {
     pub class: DeviceClass,
     /// Multiprocessors of the device.
     pub multiprocessors: u32,
+    /// The device's compute capability, times ten.
+    pub compute_capability: u32,
     /// What the `cublasSet...` functions change.
     pub state: Mutex<State>,
 }
@@ -105,12 +109,17 @@ impl Handle {
                 Status::NotInitialized,
             )?;
         }
-        let mut multiprocessors = 0;
-        let attribute = cuda_abi::CUdevice_attribute::MULTIPROCESSOR_COUNT.0 as i32;
-        // SAFETY: the pointer is to a live local.
-        let result =
-            unsafe { (driver.device_get_attribute)(&mut multiprocessors, attribute, device) };
-        check(result, "cuDeviceGetAttribute", Status::NotInitialized)?;
+        let attribute = |attribute: CUdevice_attribute| {
+            let mut value = 0;
+            // SAFETY: the pointer is to a live local.
+            let result =
+                unsafe { (driver.device_get_attribute)(&mut value, attribute.0 as i32, device) };
+            check(result, "cuDeviceGetAttribute", Status::NotInitialized)?;
+            Ok(value.max(0) as u32)
+        };
+        let multiprocessors = attribute(CUdevice_attribute::MULTIPROCESSOR_COUNT)?;
+        let compute_capability = 10 * attribute(CUdevice_attribute::COMPUTE_CAPABILITY_MAJOR)?
+            + attribute(CUdevice_attribute::COMPUTE_CAPABILITY_MINOR)?;
         let class = class_of(&device_name(driver, device)?);
         tracing::debug!(?class, multiprocessors, "cuBLAS handle created");
         Ok(Box::new(Self {
@@ -119,7 +128,8 @@ impl Handle {
             context,
             context_id: driver.context_id(context),
             class,
-            multiprocessors: multiprocessors.max(1) as u32,
+            multiprocessors: multiprocessors.max(1),
+            compute_capability,
             state: Mutex::new(State {
                 stream: CUstream::NULL,
                 pointer_mode: PointerMode::Host,
@@ -242,7 +252,7 @@ impl Handle {
         if let Some(&function) = functions.get(&key) {
             return Ok(function);
         }
-        let function = self.in_context(|driver| load(driver, kernel))?;
+        let function = self.in_context(|driver| load(driver, kernel, self.compute_capability))?;
         functions.insert(key, function);
         Ok(function)
     }
@@ -319,10 +329,11 @@ fn class_of(name: &str) -> DeviceClass {
 
 /// Loads a kernel into the current context. Loading is allowed while a stream is captured, so the calling thread's
 /// capture mode is relaxed meanwhile.
-fn load(driver: &Driver, kernel: &Kernel) -> Result<CUfunction, Status> {
+fn load(driver: &Driver, kernel: &Kernel, compute_capability: u32) -> Result<CUfunction, Status> {
     const RELAXED: i32 = 2;
     let name = CString::new(kernel.name()).map_err(|_| Status::InternalError)?;
-    let text = CString::new(kernel.ptx()).map_err(|_| Status::InternalError)?;
+    let text = module_for(kernel.ptx(), compute_capability);
+    let text = CString::new(text).map_err(|_| Status::InternalError)?;
     let mut mode = RELAXED;
     // SAFETY: `mode` is a live local.
     let exchanged = unsafe { (driver.thread_exchange_stream_capture_mode)(&mut mode) };

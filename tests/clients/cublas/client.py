@@ -1,6 +1,9 @@
 """cuBLAS and cublasLt through their C functions: levels 1 to 3 against NumPy, at sizes that are no multiples of anything."""
 
 import ctypes
+import os
+import subprocess
+import sys
 from ctypes import POINTER, byref, c_double, c_float, c_int, c_int64, c_size_t, c_uint64, c_void_p
 
 import cupy
@@ -301,6 +304,28 @@ def lt_transforms():
     equal(turned.get(), batch.transpose(0, 2, 1))
     equal(transform(0, (0, 0), c_float(1), turned, Layout(0, m, n, m), None, None, None, turned, Layout(0, n, m, n)), 7)
     equal(transform(0, (0, 0), c_float(1), turned, Layout(3, m, n, m), None, None, None, turned, Layout(3, m, n, m)), 15)
+
+
+@check
+def workspaces():
+    """Any address will do, though the manual asks for multiples of 256."""
+    memory = cupy.zeros(1 << 16, np.uint8)
+    for offset in (0, 128, 64):
+        ok(blas.cublasSetWorkspace_v2(handle, c_void_p(memory.data.ptr + offset), c_size_t(1 << 15)))
+        a = upload(matrix(40, 1, np.float32))
+        result = c_float()
+        ok(blas.cublasSdot_v2(handle, 40, pointer(a), 1, pointer(a), 1, byref(result)))
+        close(result.value, float(np.vdot(a.get(), a.get())))
+    equal(memory.get()[1 << 15 :][128:], 0)
+    ok(blas.cublasSetWorkspace_v2(handle, None, c_size_t(0)))
+
+
+@check
+def lower_compute_capability():
+    """Products on a device that says 6.1, by the kernels for CPU devices and by those for GPUs."""
+    for kernels in ("cpu", "gpu"):
+        environment = dict(os.environ, VKCUDA_COMPUTE_CAPABILITY="6.1", VKCUDA_CUBLAS_DEVICE=kernels)
+        subprocess.run([sys.executable, __file__, "mixed_products"], env=environment, check=True)
 
 
 @check

@@ -426,7 +426,35 @@ impl Function {
     }
 }
 
+/// The compute capability, times ten, that the modules of this library are for.
+pub const TARGET: u32 = 80;
+
 /// Puts the module's header before the text of one or more kernels.
 pub fn module(functions: &str) -> String {
-    format!(".version 7.0\n.target sm_80\n.address_size 64\n\n{functions}")
+    format!(".version 7.0\n.target sm_{TARGET}\n.address_size 64\n\n{functions}")
+}
+
+/// The same module for a device of a lower compute capability: nothing but matrix products and conversions to bfloat16 needs
+/// the one it was written for, and a driver refuses what is for a higher one.
+pub fn module_for(text: String, compute_capability: u32) -> String {
+    if compute_capability >= TARGET {
+        return text;
+    }
+    let target = |capability| format!(".target sm_{capability}\n");
+    text.replacen(&target(TARGET), &target(compute_capability), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_for_the_device() {
+        let text = module("// .target sm_80\n");
+        assert_eq!(module_for(text.clone(), 90), text);
+        assert_eq!(module_for(text.clone(), 80), text);
+        let old = module_for(text, 61);
+        assert!(old.starts_with(".version 7.0\n.target sm_61\n.address_size 64\n"));
+        assert!(old.ends_with("// .target sm_80\n"));
+    }
 }
