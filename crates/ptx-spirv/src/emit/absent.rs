@@ -1,8 +1,9 @@
 //! What a shuffle reads from lanes that are not there: 0.
 //!
-//! By the PTX ISA ("shfl.sync") that is undefined, but programs count on what NVIDIA's GPUs give (seen on an H200, from lanes that
-//! have exited), and others give what lay in the lane's register. Lanes are missing where some threads of a warp leave a kernel before others
-//! do (`uniform.rs`), and in the last warp of a block that is not whole warps, which is known when the pipeline is made:
+//! By the PTX ISA ("shfl.sync") that is undefined, but programs count on what NVIDIA's GPUs give from lanes that have exited (seen on an H200);
+//! others give what lay in the lane's register. Lanes are missing where some threads of a warp leave a kernel before others do
+//! (`uniform.rs`), and in the last warp of a block that is not whole warps, which is known when the pipeline is made: those read as 0, too,
+//! so that results do not depend on what ran before (NVIDIA's GPUs give what lies in the register).
 //!
 //! ```text
 //! here  = the subgroup's ballot of true

@@ -628,6 +628,10 @@ impl Emitter<'_> {
     /// only the other factor can lead out of range: so nvcc's `expf` begins. The error of a fused operation is a number of three
     /// parts, whose sign is that of their sum in this order (Boldo and Muller, "Exact and Approximated Error of the FMA").
     fn directed_fma_of_constants(&mut self, a: Id, b: Id, c: Id, mode: Directed) -> Option<Id> {
+        if self.target.fma_flushes {
+            // A factor below the normal numbers counts.
+            return None;
+        }
         let ty = Type::F32;
         let within = |e: &Self, id: Id, least: f32| {
             let bits = e.asm.constant_bits(id)?;

@@ -13,10 +13,10 @@ struct Known {
 }
 
 /// NVIDIA GPUs through Vulkan.
-const NVIDIA: &str = "Vulkan: NVIDIA";
+pub const NVIDIA: &str = "Vulkan: NVIDIA";
 
 /// NVIDIA's own driver: what the interpreter has otherwise than the hardware, and why it stays so.
-const CUDA: &str = "CUDA";
+pub const CUDA: &str = "CUDA";
 
 const KNOWN: &[Known] = &[
     Known {

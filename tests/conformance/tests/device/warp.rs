@@ -1,7 +1,7 @@
 //! What the threads of a warp do together.
 
-use crate::known::known_differences;
-use conformance::{isolated, Bench, Case, Random, IN_STEP};
+use crate::known::{known_differences, CUDA, NVIDIA};
+use conformance::{device_kind, isolated, left_out, Bench, Case, Random, IN_STEP};
 
 /// A kernel of 96 threads: `a` and `b` are two input words of the thread, `d` and `e` its results, `lane` its lane.
 fn case(name: &str, shared: &str, text: &str) -> Case {
@@ -282,7 +282,7 @@ fn absent_lanes() -> Vec<Case> {
             &format!("{gone}\n{before}\n@p bra gone;\n{text}\ngone:"),
         )
     };
-    let mut cases = vec![
+    vec![
         left("all named", &all("-1")),
         left("by registers", by_register),
         left("named by a register", &format!("vote.sync.ballot.b32 t4, p, -1; not.b32 t4, t4; {}", all("t4"))),
@@ -299,13 +299,15 @@ fn absent_lanes() -> Vec<Case> {
              rest: bar.warp.sync -1; {}\ngone:", all("-1")
         )),
         case("no absent lanes", "", &format!("{before} {}", all("-1"))),
-    ];
-    // The last warp is not whole.
-    for i in 0..cases.len() {
-        let mut part = cases[i].clone();
-        part.name += ", part of a warp";
-        part.block = [75, 1, 1];
-        cases.push(part);
+    ]
+}
+
+/// The same where the last warp is not whole.
+fn lanes_beyond_the_block() -> Vec<Case> {
+    let mut cases = absent_lanes();
+    for case in &mut cases {
+        case.name += ", part of a warp";
+        case.block = [75, 1, 1];
     }
     cases
 }
@@ -315,6 +317,21 @@ fn shuffles_from_absent_lanes() {
     isolated("warp::shuffles_from_absent_lanes", || {
         let known = known_differences("warp::shuffles_from_absent_lanes");
         Bench::open().kernels(&absent_lanes(), known);
+    });
+}
+
+/// Lanes that have never been there read as 0 here, too, but as what lies in their registers on NVIDIA's GPUs (seen on an H200).
+#[test]
+fn shuffles_from_lanes_beyond_the_block() {
+    isolated("warp::shuffles_from_lanes_beyond_the_block", || {
+        if [CUDA, NVIDIA]
+            .iter()
+            .any(|kind| device_kind().starts_with(kind))
+        {
+            return left_out("all", "lanes that have never been there hold anything");
+        }
+        let known = known_differences("warp::shuffles_from_lanes_beyond_the_block");
+        Bench::open().kernels(&lanes_beyond_the_block(), known);
     });
 }
 
