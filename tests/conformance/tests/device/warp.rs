@@ -288,10 +288,10 @@ fn absent_lanes() -> Vec<Case> {
         left("named by a register", &format!("vote.sync.ballot.b32 t4, p, -1; not.b32 t4, t4; {}", all("t4"))),
         left("some named", &all("0x1fffff")),
         left("a ballot among them", &format!("vote.sync.ballot.b32 t4, p, -1; {} vote.sync.ballot.b32 t5, q, -1; xor.b32 e, e, t5;", all("-1"))),
-        case("absent lanes, fewer and fewer", "", &format!(
+        case("absent lanes, fewer and fewer", "", 
             "mov.b32 t4, 0; and.b32 t5, lane, 7; mov.b32 t3, a;\nagain: shfl.sync.down.b32 t0, t3, 1, 31, -1; mad.lo.u32 d, d, 7, t0;\n\
              shfl.sync.bfly.b32 t1, t0, 4, 31, -1; mad.lo.u32 t3, t3, 5, t1; mov.b32 e, t1; setp.ge.u32 q, t4, t5; @q bra gone; add.u32 t4, t4, 1; bra again;\ngone:"
-        )),
+        ),
         // Whole warps leave, and in a block that the others wait for.
         case("absent lanes, whole warps", "", &format!("{before} setp.gt.u32 p, tid, 63; @p bra gone;\n{} bar.sync 0;\ngone:", all("-1"))),
         case("absent lanes, counted", "", &format!(
