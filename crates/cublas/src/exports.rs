@@ -108,10 +108,6 @@ macro_rules! export_symbol {
 macro_rules! refused_functions {
     ($callback:path, $($leading:tt)*) => {
         $callback! { $($leading)*
-            cublasSgetrfBatched cublasDgetrfBatched cublasCgetrfBatched cublasZgetrfBatched
-            cublasSgetriBatched cublasDgetriBatched cublasCgetriBatched cublasZgetriBatched
-            cublasSgetrsBatched cublasDgetrsBatched cublasCgetrsBatched cublasZgetrsBatched
-            cublasSmatinvBatched cublasDmatinvBatched cublasCmatinvBatched cublasZmatinvBatched
             cublasSgeqrfBatched cublasDgeqrfBatched cublasCgeqrfBatched cublasZgeqrfBatched
             cublasSgelsBatched cublasDgelsBatched cublasCgelsBatched cublasZgelsBatched
             cublasStpttr cublasDtpttr cublasCtpttr cublasZtpttr cublasStrttp cublasDtrttp cublasCtrttp cublasZtrttp
@@ -196,6 +192,11 @@ macro_rules! exported_functions {
             cublasGemmEx cublasGemmEx_64 cublasGemmBatchedEx cublasGemmBatchedEx_64
             cublasGemmStridedBatchedEx cublasGemmStridedBatchedEx_64
             cublasSgemmEx cublasSgemmEx_64 cublasCgemmEx cublasCgemmEx_64 cublasCgemm3mEx cublasCgemm3mEx_64
+
+            cublasSgetrfBatched cublasDgetrfBatched cublasCgetrfBatched cublasZgetrfBatched
+            cublasSgetriBatched cublasDgetriBatched cublasCgetriBatched cublasZgetriBatched
+            cublasSgetrsBatched cublasDgetrsBatched cublasCgetrsBatched cublasZgetrsBatched
+            cublasSmatinvBatched cublasDmatinvBatched cublasCmatinvBatched cublasZmatinvBatched
 
             cublasSaxpy_v2 cublasSaxpy_v2_64 cublasDaxpy_v2 cublasDaxpy_v2_64 cublasCaxpy_v2 cublasCaxpy_v2_64
             cublasZaxpy_v2 cublasZaxpy_v2_64 cublasAxpyEx cublasAxpyEx_64 cublasSscal_v2 cublasSscal_v2_64

@@ -55,6 +55,7 @@ pub mod handle;
 pub mod kernels;
 mod log;
 pub mod lt;
+pub mod lu;
 pub mod ptx;
 pub mod refused;
 pub mod structured;

@@ -307,6 +307,83 @@ def lt_transforms():
 
 
 @check
+def factors():
+    """getrfBatched, getrsBatched, getriBatched and matinvBatched: with rows that change places and without, transposed, and of singular matrices."""
+
+    def addresses(array):
+        return cupy.asarray(np.array([matrix.data.ptr for matrix in array], np.uint64))
+
+    count = 3
+    for kind, scalar, tolerance in (("S", np.float32, 2e-4), ("D", np.float64, 1e-11), ("C", np.complex64, 2e-4), ("Z", np.complex128, 1e-11)):
+        call = {name: getattr(blas, f"cublas{kind}{name}Batched") for name in ("getrf", "getrs", "getri")}
+        for n in (1, 5, 32, 130) if kind == "D" else (1, 2, 32):
+            ld = n + 3
+            for pivoting in (True, False):
+                matrices = random.standard_normal((count, n, n))
+                if scalar in (np.complex64, np.complex128):
+                    matrices = matrices + 1j * random.standard_normal((count, n, n))
+                if pivoting and n > 1:
+                    matrices[1, 0, 0] = 0
+                elif not pivoting:
+                    matrices += 2 * n * np.eye(n)
+                matrices = matrices.astype(scalar)
+                # In column order, with three rows that nobody may touch.
+                padded = np.full((count, n, ld), 7, scalar)
+                padded[:, :, :n] = matrices.transpose(0, 2, 1)
+                a = cupy.asarray(padded)
+                pivots = cupy.zeros((count, n), np.int32)
+                info = cupy.full(count, -1, np.int32)
+                p = pointer(pivots) if pivoting else None
+                ok(call["getrf"](handle, n, pointer(addresses(a)), ld, p, pointer(info), count))
+                equal(info.get(), 0)
+                factored = a.get()
+                equal(factored[:, :, n:], 7)
+                for index in range(count):
+                    lu = factored[index, :, :n].T
+                    wanted = matrices[index].copy()
+                    for row, other in enumerate(pivots.get()[index] - 1 if pivoting else ()):
+                        assert other >= row
+                        wanted[[row, other]] = wanted[[other, row]]
+                    close((np.tril(lu, -1) + np.eye(n)) @ np.triu(lu), wanted, tolerance)
+                    assert not pivoting or kind in "CZ" or np.abs(np.tril(lu, -1)).max() <= 1
+                given = random.standard_normal((count, n, 4)).astype(scalar)
+                for op, turned in ((0, matrices), (1, matrices.transpose(0, 2, 1)), (2, matrices.conj().transpose(0, 2, 1))):
+                    b = cupy.asarray(np.ascontiguousarray(given.transpose(0, 2, 1)))
+                    status = c_int(-1)
+                    ok(call["getrs"](handle, op, n, 4, pointer(addresses(a)), ld, p, pointer(addresses(b)), n, byref(status), count))
+                    equal(status.value, 0)
+                    close(b.get().transpose(0, 2, 1), np.linalg.solve(turned.astype(np.complex128), given), 30 * tolerance)
+                c = cupy.zeros((count, n, n), scalar)
+                info = cupy.full(count, -1, np.int32)
+                ok(call["getri"](handle, n, pointer(addresses(a)), ld, p, pointer(addresses(c)), n, pointer(info), count))
+                equal(info.get(), 0)
+                close(c.get().transpose(0, 2, 1), np.linalg.inv(matrices.astype(np.complex128)), 30 * tolerance)
+                equal(a.get(), factored)
+                if n <= 32:
+                    a = cupy.asarray(padded)
+                    c, info = cupy.zeros((count, n, n), scalar), cupy.full(count, -1, np.int32)
+                    matinv = getattr(blas, f"cublas{kind}matinvBatched")
+                    ok(matinv(handle, n, pointer(addresses(a)), ld, pointer(addresses(c)), n, pointer(info), count))
+                    equal(info.get(), 0)
+                    close(c.get().transpose(0, 2, 1), np.linalg.inv(matrices.astype(np.complex128)), 30 * tolerance)
+                    equal(a.get(), padded)
+    singular = cupy.asarray(np.array([[[1, 2], [2, 4]], [[0, 0], [0, 0]], [[1, 0], [0, 1]]], np.float64))
+    info = cupy.full(3, -1, np.int32)
+    pivots = cupy.zeros((3, 2), np.int32)
+    ok(blas.cublasDgetrfBatched(handle, 2, pointer(addresses(singular)), 2, pointer(pivots), pointer(info), 3))
+    equal(info.get(), [2, 1, 0])
+    singular = cupy.asarray(np.array([[[1, 2], [2, 4]], [[0, 0], [0, 0]], [[2, 0], [0, 1]]], np.float64))
+    inverses = cupy.zeros((3, 2, 2))
+    ok(blas.cublasDmatinvBatched(handle, 2, pointer(addresses(singular)), 2, pointer(addresses(inverses)), 2, pointer(info), 3))
+    equal(info.get(), [2, 1, 0])
+    equal(inverses.get()[2], [[0.5, 0], [0, 1]])
+    equal(blas.cublasDmatinvBatched(handle, 33, pointer(addresses(singular)), 33, pointer(addresses(inverses)), 33, pointer(info), 3), 7)
+    status = c_int()
+    equal(blas.cublasDgetrsBatched(handle, 0, 2, 1, pointer(addresses(singular)), 1, pointer(pivots), None, 2, byref(status), 3), 7)
+    equal(status.value, -5)
+
+
+@check
 def workspaces():
     """Any address will do, though the manual asks for multiples of 256."""
     memory = cupy.zeros(1 << 16, np.uint8)
@@ -330,7 +407,7 @@ def lower_compute_capability():
 
 @check
 def refusals():
-    equal(blas.cublasSgetrfBatched(handle, 2, None, 2, None, None, 1), 15)
+    equal(blas.cublasSgeqrfBatched(handle, 2, 2, None, 2, None, None, 1), 15)
     equal(blas.cublasSgemm_v2(None, 0, 0, 1, 1, 1, None, None, 1, None, 1, None, None, 1), 1)
     equal(blas.cublasSgemm_v2(handle, 0, 0, -1, 1, 1, byref(c_float(1)), None, 1, None, 1, byref(c_float(0)), None, 1), 7)
 

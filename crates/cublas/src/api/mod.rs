@@ -10,12 +10,14 @@ mod gemm;
 mod level1;
 mod level2;
 mod level3;
+mod lu;
 mod management;
 
 pub use gemm::*;
 pub use level1::*;
 pub use level2::*;
 pub use level3::*;
+pub use lu::*;
 pub use management::*;
 
 use std::ffi::c_void;
@@ -73,8 +75,11 @@ macro_rules! function {
 
 /// Defines a family of C functions that differ in the element type, and their twins with 64-bit sizes: a list of
 /// `name twin element`, the arguments, in which `int` stands for the size type, and a body that sees the element type
-/// under the name between bars.
+/// under the name between bars. Without twins in the list there are none.
 macro_rules! family {
+    (#[doc = $doc:literal] [$($name:ident $element:ident;)*] $args:tt |$e:ident| $body:block) => {$(
+        family! { @one $doc, $name, i32, $element, $args, $e, $body }
+    )*};
     (#[doc = $doc:literal] [$($name:ident $twin:ident $element:ident;)*] $args:tt |$e:ident| $body:block) => {$(
         family! { @one $doc, $name, i32, $element, $args, $e, $body }
         family! { @one $doc, $twin, i64, $element, $args, $e, $body }

@@ -9,6 +9,7 @@ pub mod gemm_depth;
 pub mod gemm_direct;
 pub mod gemm_tensor;
 pub mod gemm_tiled;
+pub mod lu;
 pub mod reduce;
 pub mod symmetric;
 pub mod triangular;
@@ -50,6 +51,8 @@ families! {
     GemmTensor(gemm_tensor),
     /// Matrix product through shared memory.
     GemmTiled(gemm_tiled),
+    /// Factors of many small matrices.
+    Lu(lu),
     /// Reductions of vectors.
     Reduce(reduce),
     /// Products with a symmetric matrix.
