@@ -196,12 +196,14 @@ class Layout:
             ok(lt.cublasLtMatrixLayoutSetAttribute(self.value, attribute, byref(value), c_size_t(ctypes.sizeof(value))))
 
 
-def matmul(compute, scale, ops, layouts, addresses, alpha, beta, epilogue=1):
+def matmul(compute, scale, ops, layouts, addresses, alpha, beta, epilogue=1, bias=None):
     """cublasLtMatmul as frameworks call it, with the heuristic's first answer."""
     desc, preference, found = c_void_p(), c_void_p(), c_int()
     ok(lt.cublasLtMatmulDescCreate(byref(desc), compute, scale))
     for attribute, value in ((3, ops[0]), (4, ops[1]), (7, epilogue)):
         ok(lt.cublasLtMatmulDescSetAttribute(desc, attribute, byref(c_int(value)), c_size_t(4)))
+    if bias is not None:
+        ok(lt.cublasLtMatmulDescSetAttribute(desc, 8, byref(pointer(bias)), c_size_t(8)))
     ok(lt.cublasLtMatmulPreferenceCreate(byref(preference)))
     ok(lt.cublasLtMatmulPreferenceSetAttribute(preference, 1, byref(c_uint64(1 << 20)), c_size_t(8)))
     results = (ctypes.c_ubyte * 96)()
@@ -243,9 +245,41 @@ def lt_products():
     ok(matmul(68, 0, (0, 0), layouts, (cupy.asarray(a), cupy.asarray(b), d, d), c_float(1), c_float(0)))
     close(d.get(), a @ b)
     # What there is no kernel for is refused, not computed otherwise.
-    equal(matmul(68, 0, (0, 0), layouts, (d, d, d, d), c_float(1), c_float(0), epilogue=4), 15)
+    equal(matmul(68, 0, (0, 0), layouts, (d, d, d, d), c_float(1), c_float(0), epilogue=130), 15)
     layouts[1] = Layout(0, 21, 20, 21, 1, 3, 400)
     equal(matmul(68, 0, (0, 0), layouts, (d, d, d, d), c_float(1), c_float(0)), 7)
+
+
+@check
+def lt_epilogues():
+    """A bias for each row of the result, ReLU and GELU, in both orders and in batches."""
+
+    def gelu(x):
+        return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+    m, n, k, batch = 19, 37, 24, 2
+    functions = ((2, False, lambda x: np.maximum(x, 0)), (4, True, lambda x: x), (6, True, lambda x: np.maximum(x, 0)), (32, False, gelu), (36, True, gelu))
+    for dtype, kind, compute, tolerance in ((np.float32, 0, 68, 1e-5), (np.float16, 2, 68, 3e-3), (np.float64, 1, 70, 1e-13)):
+        number = c_double if kind == 1 else c_float
+        a, b = (random.standard_normal(shape).astype(dtype) for shape in ((batch, m, k), (batch, k, n)))
+        bias = random.standard_normal(m).astype(dtype)
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        for epilogue, biased, function in functions:
+            d = cupy.zeros((batch, m, n), dtype)
+            layouts = [Layout(kind, m, k, k, 1, batch, m * k), Layout(kind, k, n, n, 1, batch, k * n)] + [Layout(kind, m, n, n, 1, batch, m * n)] * 2
+            status = matmul(compute, 1 if kind == 1 else 0, (0, 0), layouts, (cupy.asarray(a), cupy.asarray(b), d, d), number(1), number(0),
+                            epilogue, cupy.asarray(bias) if biased else None)
+            if kind == 1 and epilogue & 32:
+                equal(status, 15)
+                continue
+            ok(status)
+            close(d.get(), function(exact + bias.astype(np.float64)[:, None] * biased), tolerance)
+        first = [upload(np.asfortranarray(x[0])) for x in (a, b)]
+        d = upload(np.zeros((m, n), dtype, order="F"))
+        layouts = [Layout(kind, m, k, m), Layout(kind, k, n, k), Layout(kind, m, n, m), Layout(kind, m, n, m)]
+        ok(matmul(compute, 1 if kind == 1 else 0, (0, 0), layouts, (*first, d, d), number(1), number(0), 6, cupy.asarray(bias)))
+        close(d.get(), np.maximum(exact[0] + bias.astype(np.float64)[:, None], 0), tolerance)
+    equal(matmul(68, 0, (0, 0), [Layout(0, 4, 4, 4)] * 4, (d, d, d, d), c_float(1), c_float(0), epilogue=4), 7)
 
 
 @check

@@ -22,6 +22,10 @@ pub enum Task {
     Rotate,
     /// `c = alpha * a + beta * b`
     Sum,
+    /// The same, but 0 where that is negative; real numbers only.
+    SumRelu,
+    /// `c = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))` of that `x`; single precision only.
+    SumGelu,
     /// `c = a * b`, without scalars
     Product,
 }
@@ -55,6 +59,8 @@ impl Spec {
             Task::Swap => "swap",
             Task::Rotate => "rotate",
             Task::Sum => "sum",
+            Task::SumRelu => "sum_relu",
+            Task::SumGelu => "sum_gelu",
             Task::Product => "product",
         };
         let conjugates = match (self.conjugate_a, self.conjugate_b) {
@@ -137,6 +143,17 @@ impl Spec {
         }
     }
 
+    /// `x < 0 ? 0 : x`, so that NaN stays.
+    fn relu(&self, f: &mut Function, x: Number) -> Number {
+        let (ar, zero) = (self.arithmetic, self.arithmetic.immediate(0.0));
+        let negative = f.compare(&format!("lt.{}", ar.suffix()), x.re, &zero);
+        let selp = format!("selp.{}", ar.suffix());
+        Number {
+            re: f.op3(ar.class(), &selp, zero, x.re, negative),
+            im: None,
+        }
+    }
+
     fn body(&self, f: &mut Function, row: Reg, column: Reg) {
         let (ar, element) = (self.arithmetic, self.element);
         let at_a = self.at(f, "a", row, column);
@@ -190,7 +207,7 @@ impl Spec {
                 f.store(None, element, ar, at_a, first);
                 f.store(None, element, ar, at_b, second);
             }
-            Task::Sum => {
+            Task::Sum | Task::SumRelu | Task::SumGelu => {
                 let (alpha, beta) = (
                     f.scalar("alpha", self.alpha, ar),
                     f.scalar("beta", self.beta, ar),
@@ -210,6 +227,11 @@ impl Spec {
                         f.copy(ar, sum, total);
                     });
                 }
+                let sum = match self.task {
+                    Task::SumRelu => self.relu(f, sum),
+                    Task::SumGelu => gelu(f, sum),
+                    _ => sum,
+                };
                 let at_c = self.at(f, "c", row, column);
                 f.store(None, element, ar, at_c, sum);
             }
@@ -222,5 +244,32 @@ impl Spec {
                 f.store(None, element, ar, at_c, result);
             }
         }
+    }
+}
+
+/// GELU by the hyperbolic tangent, in single precision: `x * (1 - 1 / (1 + 2^(2 u log2(e))))`, where `tanh(u)` is in its other form.
+fn gelu(f: &mut Function, x: Number) -> Number {
+    let class = Class::F32;
+    let ar = Arithmetic::F32;
+    let x = x.re;
+    let square = f.op2(class, "mul.rn.f32", x, x);
+    let factor = f.op3(
+        class,
+        "fma.rn.f32",
+        square,
+        ar.immediate(0.044_715),
+        ar.immediate(1.0),
+    );
+    // 2 sqrt(2 / pi) log2(e)
+    let scale = ar.immediate(2.0 * (2.0 / std::f64::consts::PI).sqrt() * std::f64::consts::LOG2_E);
+    let scaled = f.op2(class, "mul.rn.f32", x, scale);
+    let exponent = f.op2(class, "mul.rn.f32", scaled, factor);
+    let power = f.op1(class, "ex2.approx.f32", exponent);
+    let sum = f.op2(class, "add.rn.f32", power, ar.immediate(1.0));
+    let part = f.op1(class, "rcp.rn.f32", sum);
+    let part = f.op2(class, "sub.rn.f32", ar.immediate(1.0), part);
+    Number {
+        re: f.op2(class, "mul.rn.f32", x, part),
+        im: None,
     }
 }

@@ -8,6 +8,7 @@
 //! ```
 
 use super::attributes::{field, give, read, set, Attributes, Field, Layout, MatmulDesc};
+use super::epilogue::Epilogue;
 use super::{enter, get, matmul, HeuristicResult};
 use crate::gemm::Formats;
 use crate::handle::Handle;
@@ -66,8 +67,8 @@ fn capability(attribute: i32) -> Option<u32> {
         3 | 4 => Some(1),
         // Scalars on the host and on the device: bits by `cublasLtPointerMode_t`.
         11 => Some(0b11),
-        // The epilogue that does nothing.
-        12 => Some(1),
+        // All that epilogues can be made of.
+        12 => Some(Epilogue::MASK),
         // Alignment of the matrices.
         16..=19 => Some(1),
         _ => None,

@@ -27,8 +27,12 @@ pub struct MatmulDesc {
     pub fast_sums: i8,
     /// An attribute that changes the result and is not supported was set: its number, or 0.
     pub unsupported: i32,
-    /// `CUBLASLT_MATMUL_DESC_BIAS_POINTER`, kept for the caller.
+    /// `CUBLASLT_MATMUL_DESC_BIAS_POINTER`.
     pub bias: u64,
+    /// `CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE`.
+    pub bias_stride: i64,
+    /// `CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE`: a `cudaDataType_t`, or -1 for that of `D`.
+    pub bias_kind: i32,
 }
 
 /// `cublasLtMatrixLayout_t`: at most 64 bytes.
@@ -87,6 +91,8 @@ impl MatmulDesc {
             fast_sums: 0,
             unsupported: 0,
             bias: 0,
+            bias_stride: 0,
+            bias_kind: -1,
         }
     }
 }
@@ -124,13 +130,15 @@ impl Attributes for MatmulDesc {
             6 => field!(Self, fill, 4),
             7 => field!(Self, epilogue, 4),
             8 => field!(Self, bias, 8),
+            10 => field!(Self, bias_stride, 8),
             15 => field!(Self, sm_count, 4),
             25 => field!(Self, fast_sums, 1),
+            26 => field!(Self, bias_kind, 4),
             _ => None,
         }
     }
 
-    /// Everything else changes the result: scales, auxiliary outputs, types of the bias. Null pointers do not.
+    /// Everything else changes the result: scales, auxiliary outputs. Null pointers do not.
     fn other(&mut self, attribute: i32, value: &[u8]) -> Result<(), Status> {
         if value.iter().any(|&byte| byte != 0) {
             self.unsupported = attribute;

@@ -1,6 +1,8 @@
 //! The product itself: checked, turned into one in column order, and handed to [`Gemm`].
 
 use super::attributes::{Layout, MatmulDesc};
+use super::epilogue::Epilogue;
+use super::unsupported;
 use crate::driver::check;
 use crate::gemm::{Formats, Gemm, Matrix};
 use crate::handle::{Handle, Scalar};
@@ -17,12 +19,7 @@ pub(super) struct Plan {
     layouts: [Layout; 4],
     /// Whether the matrices are exchanged and `D` is transposed: its memory is in row order.
     exchanged: bool,
-}
-
-/// An attribute that the library has no kernel for.
-fn unsupported(what: std::fmt::Arguments) -> Status {
-    tracing::warn!("cublasLtMatmul: {what} is not supported");
-    Status::NotSupported
+    epilogue: Option<Epilogue>,
 }
 
 /// Checks a product's description.
@@ -31,9 +28,6 @@ fn unsupported(what: std::fmt::Arguments) -> Status {
 /// `INVALID_VALUE` for matrices that do not fit together, `NOT_SUPPORTED` for what there is no kernel for.
 pub(super) fn plan(desc: MatmulDesc, layouts: [Layout; 4]) -> Result<Plan, Status> {
     let [a, b, c, d] = layouts;
-    if desc.epilogue != 1 {
-        return Err(unsupported(format_args!("epilogue {}", desc.epilogue)));
-    }
     if desc.unsupported != 0 {
         return Err(unsupported(format_args!("attribute {}", desc.unsupported)));
     }
@@ -55,6 +49,7 @@ pub(super) fn plan(desc: MatmulDesc, layouts: [Layout; 4]) -> Result<Plan, Statu
     if kind(c)? != kind(d)? {
         return Err(unsupported(format_args!("C of another type than D")));
     }
+    let epilogue = Epilogue::of(&desc, kind(d)?)?;
     let ((m, k), (k_b, n)) = (a.shape(op_a), b.shape(op_b));
     let fits = |layout: Layout| (layout.rows as i64, layout.columns as i64) == (m, n);
     let same_batch = layouts.iter().all(|layout| layout.batch == d.batch);
@@ -78,6 +73,7 @@ pub(super) fn plan(desc: MatmulDesc, layouts: [Layout; 4]) -> Result<Plan, Statu
         size: (m, n, k),
         layouts,
         exchanged,
+        epilogue,
     })
 }
 
@@ -121,7 +117,11 @@ impl Plan {
             count: i64::from(self.layouts[3].batch),
             pointers: false,
         }
-        .run(&handle)
+        .run(&handle)?;
+        match self.epilogue {
+            Some(epilogue) => epilogue.run(&handle, self.formats.c, d, self.layouts[3]),
+            None => Ok(()),
+        }
     }
 
     /// Puts `C` where `D` goes.

@@ -2,14 +2,15 @@
 //!
 //! `cublasLtMatmul` computes `D = alpha * op(A) * op(B) + beta * C` for matrices in column and row order, in batches at a
 //! constant distance, with the number formats of `cublasGemmEx`. There is one algorithm; the heuristic offers it for what
-//! the library can compute and nothing for the rest, as cuBLAS does where it has no kernel. Epilogues, scale pointers and
-//! plane offsets are not supported. `cublasLtMatrixTransform` scales, adds, transposes and changes the order of memory
+//! the library can compute and nothing for the rest, as cuBLAS does where it has no kernel. A bias, ReLU and GELU may follow
+//! (`epilogue.rs`); auxiliary outputs, gradients, scale pointers and plane offsets are not supported. `cublasLtMatrixTransform` scales, adds, transposes and changes the order of memory
 //! of matrices of one type of floating-point numbers.
 
 #![allow(clippy::missing_safety_doc)]
 
 mod algorithm;
 mod attributes;
+mod epilogue;
 mod matmul;
 mod transform;
 
@@ -86,6 +87,12 @@ impl HeuristicResult {
             reserved: [0; 4],
         }
     }
+}
+
+/// An attribute that the library has no kernel for.
+fn unsupported(what: std::fmt::Arguments) -> Status {
+    tracing::warn!("cublasLtMatmul: {what} is not supported");
+    Status::NotSupported
 }
 
 /// Offers the one algorithm where [`cublasLtMatmul`] can compute the product. `NOT_SUPPORTED` where it cannot.

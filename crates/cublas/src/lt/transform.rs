@@ -99,7 +99,7 @@ fn elements(kind: i32, scale: i32) -> Result<(Element, Element), Status> {
 }
 
 /// An operand, as the result's rows and columns see it; which of the batch is added later.
-fn grid(address: u64, layout: Layout, op: Operation) -> Result<Grid, Status> {
+pub(super) fn grid(address: u64, layout: Layout, op: Operation) -> Result<Grid, Status> {
     if !matches!(layout.order, 0 | 1) || layout.plane != 0 {
         return Err(unsupported(format_args!("order {}", layout.order)));
     }
