@@ -142,18 +142,25 @@ impl Spec {
         );
     }
 
-    /// `|re| + |im|`, as LAPACK compares complex numbers.
+    /// How large a number is: of complex ones the modulus, by which cuBLAS compares them, where LAPACK takes the sum of parts.
     fn magnitude(&self, f: &mut Function, number: Number) -> Reg {
         let real = self.arithmetic.real();
-        let abs = format!("abs.{}", real.suffix());
-        let size = f.op1(real.class(), &abs, number.re);
-        match number.im {
-            None => size,
-            Some(im) => {
-                let im = f.op1(real.class(), &abs, im);
-                f.op2(real.class(), &format!("add.{}", real.suffix()), size, im)
-            }
-        }
+        let (class, ty) = (real.class(), real.suffix());
+        let abs = format!("abs.{ty}");
+        let re = f.op1(class, &abs, number.re);
+        let Some(im) = number.im else {
+            return re;
+        };
+        let im = f.op1(class, &abs, im);
+        let large = f.op2(class, &format!("max.{ty}"), re, im);
+        let small = f.op2(class, &format!("min.{ty}"), re, im);
+        let ratio = f.op2(class, &format!("div.rn.{ty}"), small, large);
+        let none = f.compare(&format!("eq.{ty}"), large, real.immediate(0.0));
+        ins!(f, "@{none} mov.{ty} {ratio}, {};", real.immediate(0.0));
+        let one = real.immediate(1.0);
+        let square = f.op3(class, &format!("fma.rn.{ty}"), ratio, ratio, one);
+        let root = f.op1(class, &format!("sqrt.rn.{ty}"), square);
+        f.op2(class, &format!("mul.rn.{ty}"), large, root)
     }
 
     /// Two rows change places in a column.
