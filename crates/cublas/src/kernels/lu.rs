@@ -192,11 +192,15 @@ impl Spec {
         (row, f.op2(Class::B32, "div.u32", index, rows))
     }
 
-    /// `info` becomes a number where it is 0 and something is zero.
-    fn tell_of_zero(f: &mut Function, info: Reg, nonzero: Reg, number: Reg) {
+    /// The number on the diagonal, whether it is not zero, and `k + 1`, which `info` becomes at the first zero.
+    fn diagonal(&self, f: &mut Function, place: Place, k: Reg, info: Reg) -> (Number, Reg, Reg) {
+        let diagonal = self.load(f, place, k, k);
+        let nonzero = f.is_nonzero(self.arithmetic, diagonal);
+        let next = f.op2(Class::B32, "add.u32", k, 1);
         let told = f.compare("ne.u32", info, 0);
         ins!(f, "or.pred {told}, {told}, {nonzero};");
-        ins!(f, "@!{told} mov.b32 {info}, {number};");
+        ins!(f, "@!{told} mov.b32 {info}, {next};");
+        (diagonal, nonzero, next)
     }
 
     /// Where the row is that changed places with row `k`.
@@ -272,10 +276,7 @@ impl Spec {
                     self.exchange_rows(f, a, (k, chosen), tid, size);
                     ins!(f, "bar.sync 0;");
                 }
-                let diagonal = self.load(f, a, k, k);
-                let nonzero = f.is_nonzero(ar, diagonal);
-                let next = f.op2(Class::B32, "add.u32", k, 1);
-                Self::tell_of_zero(f, info, nonzero, next);
+                let (diagonal, nonzero, next) = self.diagonal(f, a, k, info);
                 f.if_then(nonzero, |f| {
                     let start = f.op2(Class::B32, "add.u32", next, tid);
                     Self::share(f, start, size, |f, row| {
@@ -407,10 +408,7 @@ impl Spec {
                 ins!(f, "@{first} st.shared.b32 [{at}], {chosen};");
                 self.exchange_rows(f, c, (k, chosen), tid, size);
                 ins!(f, "bar.sync 0;");
-                let diagonal = self.load(f, c, k, k);
-                let nonzero = f.is_nonzero(ar, diagonal);
-                let next = f.op2(Class::B32, "add.u32", k, 1);
-                Self::tell_of_zero(f, info, nonzero, next);
+                let (diagonal, nonzero, next) = self.diagonal(f, c, k, info);
                 Self::share(f, tid, size, |f, row| {
                     let number = self.load(f, c, row, k);
                     let at = shared(f, "column", row, 16);
