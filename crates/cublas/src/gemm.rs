@@ -302,15 +302,15 @@ impl Product {
     pub fn run(&self, handle: &Handle) -> Result<(), Status> {
         let (m, n, _) = self.size;
         let has_tensor_cores = handle.compute_capability >= ptx::TARGET;
-        let depth = self.depth(handle.class, handle.multiprocessors);
-        if let Some(spec) = depth.filter(|_| has_tensor_cores) {
+        let depth = || self.depth(handle.class, handle.multiprocessors);
+        if let Some(spec) = has_tensor_cores.then(depth).flatten() {
             let (tile_m, tile_n) = spec.shape.tile;
             let tiles = (m.div_ceil(tile_m), n.div_ceil(tile_n));
             let threads = spec.shape.threads();
             return self.launch(handle, &Kernel::GemmDepth(spec), tiles, threads);
         }
-        let tensor = self.tensor(handle.class, handle.multiprocessors);
-        if let Some(spec) = tensor.filter(|_| has_tensor_cores) {
+        let tensor = || self.tensor(handle.class, handle.multiprocessors);
+        if let Some(spec) = has_tensor_cores.then(tensor).flatten() {
             let tiles = (
                 m.div_ceil(gemm_tensor::TILE_M),
                 n.div_ceil(spec.shape.tile_n()),

@@ -95,8 +95,6 @@ struct Analysis<'a> {
 /// Who goes which way between the blocks that matter.
 struct Flow<'a> {
     matters: Vec<bool>,
-    /// The targets of each block that matter.
-    ways: Vec<Vec<u32>>,
     /// Blocks that matter and are reached.
     used: Vec<bool>,
     /// Each branch, and the blocks that run or do not run by it.
@@ -165,7 +163,6 @@ impl<'a> Flow<'a> {
         }
         Some(Self {
             matters,
-            ways,
             used,
             depend,
             analysis,
@@ -176,12 +173,7 @@ impl<'a> Flow<'a> {
     fn early_exits(&self) -> Level {
         let blocks = &self.analysis.graph.blocks;
         (0..blocks.len())
-            .filter(|&b| {
-                let out = blocks[b].targets.iter();
-                self.used[b]
-                    && self.ways[b].len() == 1
-                    && out.clone().any(|&t| !self.matters[t as usize])
-            })
+            .filter(|&b| self.used[b] && parts(&blocks[b], &self.matters))
             .map(|b| self.analysis.conditions[b].max(self.analysis.blocks[b]))
             .max()
             .unwrap_or(Level::Block)
@@ -214,6 +206,12 @@ pub fn levels(
     })
 }
 
+/// Whether one way out of a block leads on to what matters, and another does not.
+fn parts(block: &graph::Block, matters: &[bool]) -> bool {
+    let on = block.targets.iter().filter(|&&t| matters[t as usize]);
+    on.count() == 1 && block.targets.len() > 1
+}
+
 /// Who leaves a kernel together while others still have blocks with one of the `seeds` before them: [`Level::Block`] where nobody
 /// does.
 pub fn early_exits(
@@ -223,11 +221,7 @@ pub fn early_exits(
     seeds: &dyn Fn(usize) -> bool,
 ) -> Level {
     let matters = matters(graph, seeds);
-    let parts = |b: &graph::Block| {
-        let on = b.targets.iter().filter(|&&t| matters[t as usize]).count();
-        on == 1 && b.targets.len() > 1
-    };
-    if !graph.blocks.iter().any(parts) {
+    if !graph.blocks.iter().any(|b| parts(b, &matters)) {
         return Level::Block;
     }
     Flow::of(graph, module, layout, seeds).map_or(Level::Lane, |flow| flow.early_exits())

@@ -70,7 +70,11 @@ impl Drop for Watch {
         let ended = WATCHER.lock().end(self.0);
         if let Some(running) = ended.filter(Running::was_told_of) {
             let seconds = running.start.elapsed().as_secs();
-            tracing::warn!(kernel = running.kernel, seconds, "compiled");
+            tracing::warn!(
+                kernel = running.kernel,
+                seconds,
+                "the compilation has ended"
+            );
         }
     }
 }

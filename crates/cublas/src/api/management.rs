@@ -55,8 +55,8 @@ function! {
         put(stream, Handle::from_raw(handle)?.state.lock().stream)
     }
 
-    /// Gives the library device memory to work in. The manual wants it aligned to 256 bytes, which cuBLAS checks since 12.9 only: XLA
-    /// has handed over less. What comes before such an address is left alone.
+    /// Gives the library device memory to work in. The manual wants it aligned to 256 bytes, but cuBLAS 13 takes multiples of 16 (seen
+    /// on an H200), and XLA has handed over multiples of 128. What comes before a multiple of 256 is left alone.
     fn cublasSetWorkspace_v2(handle: *const Handle, workspace: *mut c_void, bytes: usize) {
         let handle = Handle::from_raw(handle)?;
         handle.state.lock().workspace = aligned_part(workspace as u64, bytes);

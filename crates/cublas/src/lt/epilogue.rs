@@ -37,12 +37,12 @@ impl Epilogue {
     /// # Errors
     /// `NOT_SUPPORTED` for auxiliary outputs, gradients, numbers that are not real, and biases of another type than `D`.
     pub(super) fn of(desc: &MatmulDesc, d: DataType) -> Result<Option<Self>, Status> {
-        let task = match desc.epilogue & !BIAS {
-            _ if desc.epilogue == NOTHING => return Ok(None),
-            0 if desc.epilogue == BIAS => Task::Sum,
-            RELU => Task::SumRelu,
-            GELU => Task::SumGelu,
-            _ => return Err(unsupported(format_args!("epilogue {}", desc.epilogue))),
+        let task = match desc.epilogue {
+            NOTHING => return Ok(None),
+            BIAS => Task::Sum,
+            kind if kind & !BIAS == RELU => Task::SumRelu,
+            kind if kind & !BIAS == GELU => Task::SumGelu,
+            kind => return Err(unsupported(format_args!("epilogue {kind}"))),
         };
         let known = matches!(d, DataType::R16F | DataType::R16BF | DataType::R32F)
             || d == DataType::R64F && task != Task::SumGelu;
