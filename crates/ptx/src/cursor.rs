@@ -10,6 +10,8 @@ pub(crate) struct Fault {
     pub at: usize,
     pub message: String,
     pub unsupported: bool,
+    /// What is unsupported is an instruction's name.
+    pub unknown_instruction: bool,
 }
 
 /// Boxed, so that results stay small on the way that succeeds.
@@ -422,6 +424,7 @@ impl<'a> Cursor<'a> {
             at,
             message: format!("{what} `{}`", self.excerpt(at)),
             unsupported: false,
+            unknown_instruction: false,
         })
     }
 
@@ -444,6 +447,7 @@ impl<'a> Cursor<'a> {
             at,
             message,
             unsupported: true,
+            unknown_instruction: what == "instruction",
         })
     }
 }

@@ -46,7 +46,7 @@ pub enum LinkError {
         second: String,
     },
     /// No module defines a name.
-    #[error("undefined reference to `{name}` in `{module}`")]
+    #[error("Undefined reference to '{name}' in '{module}'")]
     Undefined {
         /// What is missing.
         name: String,

@@ -135,7 +135,7 @@ fn errors_have_names() {
         try_link(&[k, ".extern .func gone;"])
             .unwrap_err()
             .to_string(),
-        "undefined reference to `gone` in `part1`"
+        "Undefined reference to 'gone' in 'part1'"
     );
     assert!(try_link(&[k, "nonsense"])
         .unwrap_err()

@@ -11,16 +11,25 @@ use std::ffi::c_void;
 
 /// Memory on the device that the parameters name, and the operation that allocates it. The parameters get the address.
 pub(super) fn allocation(params: &mut CUDA_MEM_ALLOC_NODE_PARAMS) -> Result<Operation> {
+    use CUmemLocationType as L;
     let location = params.poolProps.location;
-    if params.poolProps.allocType != CUmemAllocationType::PINNED.0 {
+    let kind = CUmemAllocationType(params.poolProps.allocType);
+    let is_known = match (kind, location.kind) {
+        (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::DEVICE | L::HOST) => true,
+        (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::HOST_NUMA) => {
+            super::pool::has_numa_node(location.id)
+        }
+        (kind, _) => kind == CUmemAllocationType::MANAGED,
+    };
+    if !is_known {
         return Err(CUresult::INVALID_VALUE);
     }
-    if location.kind != CUmemLocationType::DEVICE || params.poolProps.handleTypes != 0 {
+    if location.kind != L::DEVICE || params.poolProps.handleTypes != 0 {
         tracing::warn!("allocation nodes: only device memory that is not shared is supported");
         return Err(CUresult::NOT_SUPPORTED);
     }
     let device = device(location.id).map_err(|_| CUresult::INVALID_VALUE)?;
-    let memory = GraphMemory::allocate(device, params.bytesize)?;
+    let memory = GraphMemory::allocate(device, params.bytesize, kind)?;
     params.dptr = memory.address();
     Ok(Operation::Allocate(memory))
 }
@@ -40,7 +49,7 @@ pub(super) fn free(address: CUdeviceptr) -> Result<Operation> {
 pub(super) fn described(memory: &GraphMemory) -> CUDA_MEM_ALLOC_NODE_PARAMS {
     CUDA_MEM_ALLOC_NODE_PARAMS {
         poolProps: CUmemPoolProps {
-            allocType: CUmemAllocationType::PINNED.0,
+            allocType: memory.kind().0,
             handleTypes: 0,
             location: CUmemLocation {
                 kind: CUmemLocationType::DEVICE,
@@ -134,7 +143,7 @@ pub fn cuDeviceSetGraphMemAttribute(
     }
 }
 
-/// No memory is kept that no graph has.
 pub fn cuDeviceGraphMemTrim(ordinal: CUdevice) -> Result {
-    device(ordinal).map(|_| ())
+    graph_memory::trim(device(ordinal)?.ordinal);
+    Ok(())
 }

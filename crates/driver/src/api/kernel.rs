@@ -63,6 +63,9 @@ pub fn cuKernelSetCacheConfig(kernel: CUkernel, config: CUfunc_cache, dev: CUdev
 }
 
 pub fn cuKernelGetName(name: Out<*const c_char>, kernel: CUkernel) -> Result {
+    if kernel.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
     // The handle keeps the kernel, and so the text, until its library is unloaded.
     name.set(Kernel::from_handle(kernel)?.name.as_ptr())
 }
@@ -77,6 +80,7 @@ pub fn cuKernelGetParamInfo(
         return Err(CUresult::INVALID_VALUE);
     }
     let kernel = Kernel::from_handle(kernel)?;
+    stack::current()?;
     let library = kernel.library()?;
     let head = library
         .program()?

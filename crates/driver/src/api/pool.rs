@@ -47,7 +47,7 @@ fn allocate(
             return stream.refuse_while_capturing();
         }
         let state = context::Context::from_handle(stream.group.context)?.state()?;
-        let memory = GraphMemory::allocate(state.device, size)?;
+        let memory = GraphMemory::allocate(state.device, size, CUmemAllocationType::PINNED)?;
         capture::add(&stream, Operation::Allocate(memory.clone()))?;
         return dptr.set(memory.address());
     }
@@ -120,7 +120,9 @@ pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) 
     if props.maxSize as u64 > device.physical.memory_info().total {
         return Err(CUresult::OUT_OF_MEMORY);
     }
-    pool.set(Pool::of(device, kind).handle())
+    let is_pinned_host =
+        props.allocType == CUmemAllocationType::PINNED.0 && kind != MemoryKind::Device;
+    pool.set(Pool::of(device, kind, is_pinned_host).handle())
 }
 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
@@ -244,11 +246,10 @@ fn located(
         (CUmemAllocationType::MANAGED, L::DEVICE) => {
             Ok((device(location.id)?, MemoryKind::Managed))
         }
-        (CUmemAllocationType::MANAGED, L::INVALID)
-        | (
-            CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED,
-            L::HOST | L::HOST_NUMA_CURRENT,
-        ) => Ok((device(0)?, MemoryKind::Managed)),
+        (CUmemAllocationType::MANAGED, L::INVALID | L::HOST_NUMA_CURRENT)
+        | (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::HOST) => {
+            Ok((device(0)?, MemoryKind::Managed))
+        }
         (CUmemAllocationType::PINNED | CUmemAllocationType::MANAGED, L::HOST_NUMA)
             if has_numa_node(location.id) =>
         {
@@ -273,7 +274,7 @@ fn place_of_pool(
 }
 
 /// Whether the host has a NUMA node, as Linux tells; node 0 it always has.
-fn has_numa_node(node: i32) -> bool {
+pub(super) fn has_numa_node(node: i32) -> bool {
     let known = || std::path::Path::new(&format!("/sys/devices/system/node/node{node}")).exists();
     node == 0 || node > 0 && known()
 }

@@ -99,7 +99,7 @@ impl Device {
     /// The pool of managed memory, and of the host's, that the device starts out with.
     pub fn managed_pool(&'static self) -> &'static Arc<Pool> {
         self.managed_pool
-            .get_or_init(|| Pool::of(self, MemoryKind::Managed))
+            .get_or_init(|| Pool::of(self, MemoryKind::Managed, false))
     }
 
     /// The pool that `cuMemAllocAsync` allocates from.

@@ -37,9 +37,12 @@ pub struct GraphExec {
     pub id: u32,
     group: Arc<StreamGroup>,
     plan: Mutex<Plan>,
-    /// What it keeps alive.
-    user_objects: Vec<Reference>,
+    /// What the graph itself keeps alive; its child graphs' are the nodes'.
+    user_objects: Mutex<Objects>,
 }
+
+/// References to user objects, which several owners hold together: an instantiated graph and its launches.
+type Objects = Arc<Vec<Reference>>;
 
 /// A node as it was when the graph was instantiated or updated.
 #[derive(Clone)]
@@ -50,6 +53,8 @@ struct Flat {
     enabled: bool,
     /// How many nodes of its child graph stand before it.
     children: usize,
+    /// What its child graph keeps alive, or the graphs of a conditional node.
+    user_objects: Objects,
     /// Indices of what it waits for.
     dependencies: Vec<usize>,
 }
@@ -125,7 +130,7 @@ impl GraphExec {
             context_id: state.context_id,
             flags,
             id: graph::new_id(),
-            user_objects: graph.all_user_objects(),
+            user_objects: Mutex::new(Arc::new(graph.user_objects.lock().clone())),
             group: state.streams.clone(),
             plan: Mutex::new(plan),
         });
@@ -194,8 +199,8 @@ impl GraphExec {
                 _ => {}
             }
         }
-        if !self.user_objects.is_empty() {
-            let objects = self.user_objects.clone();
+        let objects = plan.user_objects(&self.user_objects.lock());
+        if !objects.is_empty() {
             stream.run(|vulkan| vulkan.keep_alive(Box::new(objects)))?;
         }
         if several {
@@ -225,7 +230,8 @@ impl GraphExec {
         Ok(())
     }
 
-    /// `cuGraphExecUpdate`: takes the operations of a graph that has the same shape.
+    /// `cuGraphExecUpdate`: takes the operations of a graph that has the same shape, and keeps alive what that one does instead
+    /// of what it kept before, which launches do until they end.
     ///
     /// # Errors
     /// What does not fit, and where. Nothing is changed then, unless the device refuses an operation.
@@ -247,6 +253,7 @@ impl GraphExec {
                 return error(CUgraphExecUpdateResult::ERROR_NODE_TYPE_CHANGED, new.source);
             }
         }
+        let mut before = Vec::new();
         for (index, node) in new.into_iter().enumerate() {
             if let Err(status) = plan.set(&self.group, index, node.operation) {
                 tracing::warn!("cuGraphExecUpdate: a node cannot be changed: {status}");
@@ -255,7 +262,14 @@ impl GraphExec {
                     node.source,
                 );
             }
+            let objects = &mut plan.nodes[index].user_objects;
+            before.push(std::mem::replace(objects, node.user_objects));
         }
+        let objects = Arc::new(graph.user_objects.lock().clone());
+        before.push(std::mem::replace(&mut *self.user_objects.lock(), objects));
+        // A destructor may call back, so without the lock.
+        drop(plan);
+        drop(before);
         Ok(())
     }
 
@@ -318,9 +332,18 @@ impl GraphExec {
         if own == 0 || !fits {
             return Err(CUresult::GRAPH_EXEC_UPDATE_FAILURE);
         }
+        let mut before = Vec::new();
         for (index, new) in nodes.into_iter().enumerate().skip(start) {
             plan.set(&self.group, index, new.operation)?;
+            let objects = &mut plan.nodes[index].user_objects;
+            before.push(std::mem::replace(objects, new.user_objects));
         }
+        let objects = Arc::new(child.user_objects.lock().clone());
+        let own = &mut plan.nodes[end].user_objects;
+        before.push(std::mem::replace(own, objects));
+        // A destructor may call back, so without the lock.
+        drop(plan);
+        drop(before);
         Ok(())
     }
 
@@ -378,6 +401,14 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
         }
         let mut operation = node.operation();
         let mut children = 0;
+        let mut user_objects = Vec::new();
+        for graph in operation.graphs() {
+            match operation {
+                // Those of its own child graphs are their nodes'.
+                Operation::Child(_) => user_objects.extend(graph.user_objects.lock().clone()),
+                _ => user_objects.extend(graph.all_user_objects()),
+            }
+        }
         if let Operation::Child(child) = &operation {
             let start = flat.len();
             flatten_into(flat, child, &dependencies);
@@ -391,12 +422,23 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
             operation,
             enabled: true,
             children,
+            user_objects: Arc::new(user_objects),
             dependencies,
         });
     }
 }
 
 impl Plan {
+    /// What a launch keeps alive: its nodes' user objects, and those of the graph itself.
+    fn user_objects(&self, own: &Objects) -> Vec<Objects> {
+        let nodes = self.nodes.iter().map(|node| &node.user_objects);
+        nodes
+            .chain([own])
+            .filter(|objects| !objects.is_empty())
+            .cloned()
+            .collect()
+    }
+
     /// Where the node of the instantiated graph is.
     fn index(&self, node: CUgraphNode) -> Result<usize> {
         self.nodes

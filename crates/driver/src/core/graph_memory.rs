@@ -3,74 +3,108 @@
 //! A node's memory is allocated when the node is made, since its address is known from then on, and stays as long as a
 //! graph has the node. Launching the graph makes it an allocation of the application's, which a free node of the same
 //! graph ends again, or one of another graph, or `cuMemFree` (CUDA C++ Programming Guide, "Graph Memory Nodes").
+//!
+//! What launches have used is kept when its last graph goes, for nodes of the same size, until `cuDeviceGraphMemTrim`.
 
 use crate::boundary::Result;
 use crate::core::device::Device;
 use crate::core::status::IntoCuda;
-use cuda_abi::{CUgraphMem_attribute, CUresult};
+use cuda_abi::{CUgraphMem_attribute, CUmemAllocationType, CUresult};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use vulkan::{Allocation, MemoryKind};
 
 /// The memory of one allocation node.
 pub struct GraphMemory {
-    allocation: Allocation,
+    /// There until it is dropped.
+    allocation: Option<Allocation>,
     /// The ordinal of its device.
     device: i32,
-    /// Whether a launch has used it.
+    kind: CUmemAllocationType,
+    /// Whether a launch has used it since the last trim.
     is_used: AtomicBool,
 }
 
 /// What launched graphs have allocated and nobody has freed yet, by address.
 static LIVE: Mutex<BTreeMap<u64, Arc<GraphMemory>>> = Mutex::new(BTreeMap::new());
 
-/// The addresses of all nodes' memory, and whether the graph that allocates it frees it as well.
-static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
-
-/// Bytes of all nodes' memory and of what launches have used of it, with the most there has been, over all devices. It is used
-/// until its last graph is destroyed, as it is mapped in CUDA (Programming Guide, "Physical Memory Footprint"); who frees it lets others
-/// have it and unmaps nothing.
-static RESERVED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-static USED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-
-fn add([current, high]: &[AtomicU64; 2], bytes: u64) {
-    let now = current.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    high.fetch_max(now, Ordering::Relaxed);
+/// A node's memory, and whether the graph that allocates it frees it as well.
+struct Known {
+    memory: Weak<GraphMemory>,
+    is_freed: bool,
 }
+
+/// All nodes' memory by address.
+static KNOWN: Mutex<BTreeMap<u64, Known>> = Mutex::new(BTreeMap::new());
+
+/// What no node has any more and was not trimmed, with the ordinals of the devices.
+static KEPT: Mutex<Vec<(i32, Allocation)>> = Mutex::new(Vec::new());
+
+/// Bytes that launches have used and that were not trimmed since, with the most there has been, over all devices. Physical memory is
+/// mapped so long in CUDA (Programming Guide, "Physical Memory Footprint"): who frees it lets others have it and unmaps nothing. So
+/// what is reserved is what is used, but for the high-water marks, which are reset one by one.
+static USED: AtomicU64 = AtomicU64::new(0);
+static USED_HIGH: AtomicU64 = AtomicU64::new(0);
+static RESERVED_HIGH: AtomicU64 = AtomicU64::new(0);
 
 impl GraphMemory {
     /// Memory for a node, of a device of which no context needs to be open.
     ///
     /// # Errors
     /// `CUDA_ERROR_INVALID_VALUE` for 0 bytes, `CUDA_ERROR_OUT_OF_MEMORY`, those of opening the device.
-    pub fn allocate(device: &Device, size: usize) -> Result<Arc<Self>> {
+    pub fn allocate(device: &Device, size: usize, kind: CUmemAllocationType) -> Result<Arc<Self>> {
         if size == 0 {
             return Err(CUresult::INVALID_VALUE);
         }
-        let allocation = device
-            .open()?
-            .vulkan
-            .allocate(size as u64, MemoryKind::Device)
-            .cuda()?;
-        add(&RESERVED, allocation.size());
-        KNOWN.lock().insert(allocation.address(), false);
-        Ok(Arc::new(Self {
-            allocation,
+        let vulkan = device.open()?.vulkan.clone();
+        let kept = {
+            let mut kept = KEPT.lock();
+            let fits = |(ordinal, allocation): &(i32, Allocation)| {
+                *ordinal == device.ordinal && allocation.size() == size as u64
+            };
+            let place = kept.iter().position(fits);
+            place.map(|place| kept.swap_remove(place).1)
+        };
+        let is_used = kept.is_some();
+        let allocation = match kept {
+            Some(allocation) => allocation,
+            None => {
+                let allocate = || vulkan.allocate(size as u64, MemoryKind::Device).cuda();
+                allocate().or_else(|_| {
+                    trim(device.ordinal);
+                    allocate()
+                })?
+            }
+        };
+        let address = allocation.address();
+        let memory = Arc::new(Self {
+            allocation: Some(allocation),
             device: device.ordinal,
-            is_used: AtomicBool::new(false),
-        }))
+            kind,
+            is_used: AtomicBool::new(is_used),
+        });
+        let known = Known {
+            memory: Arc::downgrade(&memory),
+            is_freed: false,
+        };
+        KNOWN.lock().insert(address, known);
+        Ok(memory)
+    }
+
+    fn allocation(&self) -> &Allocation {
+        self.allocation.as_ref().expect("there until it is dropped")
     }
 
     /// Its address.
     pub fn address(&self) -> u64 {
-        self.allocation.address()
+        self.allocation().address()
     }
 
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.allocation.size()
+        self.allocation().size()
     }
 
     /// The ordinal of its device.
@@ -78,10 +112,17 @@ impl GraphMemory {
         self.device
     }
 
+    /// The type of allocation that was asked for.
+    pub fn kind(&self) -> CUmemAllocationType {
+        self.kind
+    }
+
     /// Makes it an allocation of the application's; says whether it was none.
     pub fn begin(self: &Arc<Self>) -> bool {
         if !self.is_used.swap(true, Ordering::Relaxed) {
-            add(&USED, self.size());
+            let now = USED.fetch_add(self.size(), Ordering::Relaxed) + self.size();
+            USED_HIGH.fetch_max(now, Ordering::Relaxed);
+            RESERVED_HIGH.fetch_max(now, Ordering::Relaxed);
         }
         LIVE.lock().insert(self.address(), self.clone()).is_none()
     }
@@ -95,11 +136,37 @@ impl GraphMemory {
 impl Drop for GraphMemory {
     fn drop(&mut self) {
         KNOWN.lock().remove(&self.address());
-        RESERVED[0].fetch_sub(self.size(), Ordering::Relaxed);
-        if *self.is_used.get_mut() {
-            USED[0].fetch_sub(self.size(), Ordering::Relaxed);
+        if let (true, Some(allocation)) = (*self.is_used.get_mut(), self.allocation.take()) {
+            KEPT.lock().push((self.device, allocation));
         }
     }
+}
+
+/// `cuDeviceGraphMemTrim`: frees what no node has any more. What nodes have and is not allocated just now stays, since its address
+/// does, and counts as used again from the next launch on.
+pub fn trim(device: i32) {
+    let mut freed = Vec::new();
+    {
+        let mut kept = KEPT.lock();
+        let all = std::mem::take(&mut *kept);
+        let (gone, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|kept| kept.0 == device);
+        *kept = rest;
+        freed.extend(gone);
+    }
+    // Whatever is dropped here takes the lock itself, so what is known is collected first.
+    let known: Vec<_> = KNOWN
+        .lock()
+        .values()
+        .map(|known| known.memory.clone())
+        .collect();
+    let known: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
+    let unused = known
+        .iter()
+        .filter(|memory| memory.device == device && !memory.is_live())
+        .filter(|memory| memory.is_used.swap(false, Ordering::Relaxed))
+        .map(|memory| memory.size());
+    let freed_bytes = freed.iter().map(|(_, allocation)| allocation.size());
+    USED.fetch_sub(unused.chain(freed_bytes).sum(), Ordering::Relaxed);
 }
 
 /// Whether an address is that of a node's memory.
@@ -113,8 +180,8 @@ pub fn is_known(address: u64) -> bool {
 /// `CUDA_ERROR_INVALID_VALUE` for memory that is no node's, or that its own graph frees.
 pub fn free_node(address: u64, own: bool) -> Result {
     match KNOWN.lock().get_mut(&address) {
-        Some(freed) if !*freed => {
-            *freed = own;
+        Some(known) if !known.is_freed => {
+            known.is_freed = own;
             Ok(())
         }
         _ => Err(CUresult::INVALID_VALUE),
@@ -133,10 +200,9 @@ pub fn end(address: u64) -> Option<Arc<GraphMemory>> {
 pub fn attribute(attribute: CUgraphMem_attribute) -> Result<u64> {
     use CUgraphMem_attribute as A;
     let counter = match attribute {
-        A::USED_MEM_CURRENT => &USED[0],
-        A::USED_MEM_HIGH => &USED[1],
-        A::RESERVED_MEM_CURRENT => &RESERVED[0],
-        A::RESERVED_MEM_HIGH => &RESERVED[1],
+        A::USED_MEM_CURRENT | A::RESERVED_MEM_CURRENT => &USED,
+        A::USED_MEM_HIGH => &USED_HIGH,
+        A::RESERVED_MEM_HIGH => &RESERVED_HIGH,
         _ => return Err(CUresult::INVALID_VALUE),
     };
     Ok(counter.load(Ordering::Relaxed))
@@ -148,11 +214,11 @@ pub fn attribute(attribute: CUgraphMem_attribute) -> Result<u64> {
 /// `CUDA_ERROR_INVALID_VALUE` for what is none.
 pub fn reset_high(attribute: CUgraphMem_attribute) -> Result {
     use CUgraphMem_attribute as A;
-    let [current, high] = match attribute {
-        A::USED_MEM_HIGH => &USED,
-        A::RESERVED_MEM_HIGH => &RESERVED,
+    let high = match attribute {
+        A::USED_MEM_HIGH => &USED_HIGH,
+        A::RESERVED_MEM_HIGH => &RESERVED_HIGH,
         _ => return Err(CUresult::INVALID_VALUE),
     };
-    high.store(current.load(Ordering::Relaxed), Ordering::Relaxed);
+    high.store(USED.load(Ordering::Relaxed), Ordering::Relaxed);
     Ok(())
 }

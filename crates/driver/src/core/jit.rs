@@ -5,6 +5,7 @@
 
 use crate::boundary::{Accept, In, Out, Result};
 use cuda_abi::{CUjit_option as O, CUresult};
+use parking_lot::Mutex;
 use std::ffi::{c_char, c_void};
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ pub struct JitOptions {
     /// Registers of a thread that a kernel may take, where it does not say so itself (`.maxnreg`).
     pub max_registers: Option<u32>,
     started: Instant,
+    /// What the calls with these options that failed said, which the buffer keeps.
+    errors: Mutex<String>,
 }
 
 struct Buffer {
@@ -64,6 +67,7 @@ impl JitOptions {
             wall_time: None,
             max_registers: None,
             started: Instant::now(),
+            errors: Mutex::default(),
         };
         if count == 0 {
             return Ok(read);
@@ -126,7 +130,7 @@ impl JitOptions {
                 buffer.text.set_text(text, buffer.size)?;
             }
             if let Some(index) = buffer.size_index {
-                let written = if text.is_empty() {
+                let written = if text.is_empty() || buffer.size <= 1 {
                     0
                 } else {
                     (text.len() + 1).min(buffer.size)
@@ -149,12 +153,17 @@ impl JitOptions {
     pub fn report<T>(&self, result: std::result::Result<T, JitError>) -> Result<T> {
         match result {
             Ok(value) => {
-                self.finish("", "")?;
+                self.finish("", &self.errors.lock())?;
                 Ok(value)
             }
             Err(error) => {
                 tracing::warn!("{error}");
-                self.finish("", &error.message)?;
+                let mut errors = self.errors.lock();
+                if !errors.is_empty() {
+                    errors.push('\n');
+                }
+                errors.push_str(&error.message);
+                self.finish("", &errors)?;
                 Err(error.status)
             }
         }
@@ -202,6 +211,13 @@ impl From<fatbin::Error> for JitError {
             fatbin::Error::Corrupt(_) => CUresult::INVALID_IMAGE,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+/// As NVIDIA's linker writes it, since programs compare it.
+impl From<ptx::link::LinkError> for JitError {
+    fn from(error: ptx::link::LinkError) -> Self {
+        Self::new(CUresult::INVALID_PTX, format!("error   : {error}"))
     }
 }
 

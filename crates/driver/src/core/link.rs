@@ -11,6 +11,7 @@ use crate::core::registry::Registry;
 use crate::settings::settings;
 use cuda_abi::*;
 use parking_lot::Mutex;
+use ptx::link::LinkError;
 use std::sync::Arc;
 
 /// Every running link by handle.
@@ -100,7 +101,11 @@ impl Link {
         // Whatever is wrong with names is the linker's to tell.
         let image = image.and_then(|text| {
             let program = Program::parse(text)?.with_max_registers(self.options.max_registers);
-            program.check_calls()?;
+            // With several inputs the names were compared already.
+            if let (Some(name), Some((module, _))) = (program.missing_function(), inputs.first()) {
+                let module = module.clone();
+                return Err(LinkError::Undefined { name, module }.into());
+            }
             let text = program.text_with_max_registers();
             // Of a library that has only newer PTX beside machine code for the device, that was taken.
             match program.module().header.target {
@@ -134,6 +139,5 @@ pub fn link(modules: &[(String, String)]) -> std::result::Result<String, JitErro
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
-    ptx::link::link(&modules, ptx_spirv::graph::is_system_call)
-        .map_err(|error| JitError::new(CUresult::INVALID_PTX, error.to_string()))
+    Ok(ptx::link::link(&modules, ptx_spirv::graph::is_system_call)?)
 }

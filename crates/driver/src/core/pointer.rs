@@ -3,6 +3,7 @@
 use crate::boundary::Result;
 use crate::core::context::{self, State};
 use crate::core::device::Device;
+use crate::core::pool::PoolBytes;
 use crate::core::stack;
 use crate::core::virtual_memory::{self, Mapped, Place};
 use cuda_abi::*;
@@ -92,8 +93,19 @@ impl Known {
         self.virtual_place.and_then(|place| place.mapped)
     }
 
+    /// The pool that it comes from.
+    fn pool(&self) -> Option<PoolBytes> {
+        let state = self.state.as_ref()?;
+        state.memory.pool_of(self.found.base)
+    }
+
+    fn is_of_pinned_pool(&self) -> bool {
+        self.pool().is_some_and(|bytes| bytes.pool().is_pinned_host)
+    }
+
     fn is_host(&self) -> bool {
         matches!(self.found.kind, MemoryKind::Host | MemoryKind::Imported)
+            || self.is_of_pinned_pool()
     }
 
     /// An attribute.
@@ -136,7 +148,9 @@ impl Known {
                 Some(mapped) => mapped.memory,
                 None => self.found.base,
             }),
-            A::IS_MANAGED => Value::Bool(self.found.kind == MemoryKind::Managed),
+            A::IS_MANAGED => {
+                Value::Bool(self.found.kind == MemoryKind::Managed && !self.is_of_pinned_pool())
+            }
             A::DEVICE_ORDINAL => Value::Int(self.device.ordinal),
             A::IS_LEGACY_CUDA_IPC_CAPABLE
             | A::IS_GPU_DIRECT_RDMA_CAPABLE
@@ -158,11 +172,10 @@ impl Known {
                 Some(mapped) => mapped.access.0 as i32,
                 None => CUmemAccess_flags::READWRITE.0 as i32,
             }),
-            A::MEMPOOL_HANDLE => {
-                let state = self.state.as_ref();
-                let pool = state.and_then(|state| state.memory.pool_of(self.found.base));
-                Value::Long(pool.map_or(0, |bytes| bytes.pool().handle().0 as u64))
-            }
+            A::MEMPOOL_HANDLE => Value::Long(
+                self.pool()
+                    .map_or(0, |bytes| bytes.pool().handle().0 as u64),
+            ),
             _ => return Err(CUresult::INVALID_VALUE),
         })
     }

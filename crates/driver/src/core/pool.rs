@@ -20,6 +20,8 @@ pub struct Pool {
     pub device: &'static Device,
     /// Device memory, or managed memory, which also pools of host memory give out: both sides have it at one address.
     pub kind: MemoryKind,
+    /// Whether it is one of pinned host memory, which pointers are told to be, whatever it is made of.
+    pub is_pinned_host: bool,
     used: AtomicU64,
     used_high: AtomicU64,
     release_threshold: AtomicU64,
@@ -29,14 +31,15 @@ pub struct Pool {
 impl Pool {
     /// A new pool of a device.
     pub fn new(device: &'static Device) -> Arc<Self> {
-        Self::of(device, MemoryKind::Device)
+        Self::of(device, MemoryKind::Device, false)
     }
 
     /// A new pool of a kind of memory.
-    pub fn of(device: &'static Device, kind: MemoryKind) -> Arc<Self> {
+    pub fn of(device: &'static Device, kind: MemoryKind, is_pinned_host: bool) -> Arc<Self> {
         let pool = Arc::new(Self {
             device,
             kind,
+            is_pinned_host,
             used: AtomicU64::new(0),
             used_high: AtomicU64::new(0),
             release_threshold: AtomicU64::new(0),

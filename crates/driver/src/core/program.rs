@@ -19,6 +19,9 @@ self_cell!(
 
 /// The newest major version of PTX that is read. Of minor versions all are: what they add is told by the instruction.
 const NEWEST_PTX: u16 = 9;
+
+/// The version of PTX whose instructions the parser all knows by name.
+const ALL_INSTRUCTIONS: (u16, u16) = (8, 8);
 /// Bytes of `.const` variables that a module may have.
 const MAX_CONSTANT: u64 = 65536;
 /// Bytes of parameters that a kernel may have, from PTX 8.1 on and before (PTX ISA, "Kernel Function Parameters").
@@ -93,7 +96,7 @@ impl Program {
     }
 
     /// Checks the sizes of what is declared, and parses every function's body, but keeps none: what a caller of the compiler wants to hear at once. An instruction
-    /// that is not known is no error yet: other kernels of the module may do without.
+    /// of newer PTX that is not known is no error yet: other kernels of the module may do without.
     ///
     /// # Errors
     /// As [`Program::parse`], for the first body that is wrong.
@@ -124,6 +127,11 @@ impl Program {
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
             match module.parse_body(function) {
                 Err(error) if !error.unsupported => return Err(error.into()),
+                Err(error)
+                    if error.unknown_instruction && module.header.version <= ALL_INSTRUCTIONS =>
+                {
+                    return Err(JitError::new(CUresult::INVALID_PTX, error.to_string()));
+                }
                 _ => {}
             }
         }
@@ -135,6 +143,17 @@ impl Program {
     /// # Errors
     /// `CUDA_ERROR_INVALID_PTX` with the name.
     pub fn check_calls(&self) -> Result<(), JitError> {
+        match self.missing_function() {
+            Some(name) => {
+                let message = format!("unresolved extern function '{name}'");
+                Err(JitError::new(CUresult::INVALID_PTX, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A function that is called or named by a body, and has none itself.
+    pub fn missing_function(&self) -> Option<String> {
         let module = self.module();
         let bodies = module.functions.iter().filter(|f| f.body.is_some());
         for body in bodies.filter_map(|function| module.parse_body(function).ok()) {
@@ -146,11 +165,10 @@ impl Program {
                         .is_some_and(|f| f.body.is_none())
             };
             if let Some(symbol) = body.symbols.iter().find(missing) {
-                let message = format!("unresolved extern function '{}'", symbol.name);
-                return Err(JitError::new(CUresult::INVALID_PTX, message));
+                return Some(symbol.name.to_string());
             }
         }
-        Ok(())
+        None
     }
 
     /// The declarations.

@@ -305,4 +305,107 @@ probes! {
         show!(one != two);
         go!(cuGraphNodeGetToolsId(NULL, &mut one));
     };
+    "exec/update-user-objects" => || {
+        context();
+        let (g, h, n, k, mut o, mut x) = (graph(), graph(), counter(), counter(), 0u64, 0u64);
+        empty(g, &[]);
+        empty(h, &[]);
+        must!(cuUserObjectCreate(&mut o, n, COUNT, 1, 1));
+        must!(cuGraphRetainUserObject(g, o, 1, 1));
+        must!(cuUserObjectCreate(&mut o, k, COUNT, 1, 1));
+        must!(cuGraphRetainUserObject(h, o, 1, 1));
+        must!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+        must!(cuGraphDestroy(g));
+        let mut info = [0u64; 3];
+        go!(cuGraphExecUpdate_v2(x, h, &mut info));
+        moment();
+        show!(counted(n), counted(k));
+        must!(cuGraphDestroy(h));
+        moment();
+        show!(counted(n), counted(k));
+        go!(cuGraphLaunch(x, NULL));
+        go!(cuStreamSynchronize(NULL));
+        moment();
+        show!(counted(n), counted(k));
+        go!(cuGraphExecDestroy(x));
+        moment();
+        show!(counted(n), counted(k));
+    };
+    "exec/child-user-objects" => || {
+        context();
+        let (g, a, b, n, k, mut o, mut x, mut child) = (graph(), graph(), graph(), counter(), counter(), 0u64, 0u64, 0u64);
+        empty(a, &[]);
+        empty(b, &[]);
+        must!(cuUserObjectCreate(&mut o, n, COUNT, 1, 1));
+        must!(cuGraphRetainUserObject(a, o, 1, 1));
+        must!(cuUserObjectCreate(&mut o, k, COUNT, 1, 1));
+        must!(cuGraphRetainUserObject(b, o, 1, 1));
+        must!(cuGraphAddChildGraphNode(&mut child, g, NULL, 0, a));
+        must!(cuGraphDestroy(a));
+        must!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+        go!(cuGraphExecChildGraphNodeSetParams(x, child, b));
+        must!(cuGraphDestroy(b));
+        must!(cuGraphDestroy(g));
+        moment();
+        show!(counted(n), counted(k));
+        go!(cuGraphExecDestroy(x));
+        moment();
+        show!(counted(n), counted(k));
+    };
+    "graph/memory-places" => || {
+        context();
+        // Types: 1 pinned, 2 managed. Places: 1 device, 2 host, 3 a node of the host, 4 the current one.
+        for kind in [0u32, 1, 2] {
+            for (place, id) in [(0u32, 0u32), (1, 0), (1, 9), (2, 0), (3, 0), (3, 99), (4, 0)] {
+                let (g, mut node, mut p) = (graph(), 0u64, super::graph::alloc_params(4096));
+                (p.poolProps.allocType, p.poolProps.location.kind, p.poolProps.location.id) =
+                    (kind as _, cuda_abi::CUmemLocationType(place as _), id as _);
+                let code = crate::api::call("cuGraphAddMemAllocNode", &[std::ptr::from_mut(&mut node) as u64, g, 0, 0, std::ptr::from_mut(&mut p) as u64]);
+                crate::api::line(&format!("type {kind}, place {place} {id}"), &crate::api::status(code));
+                if code != 0 {
+                    continue;
+                }
+                let mut x = 0u64;
+                go!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+                go!(cuGraphLaunch(x, NULL));
+                go!(cuStreamSynchronize(NULL));
+                for id in [2u32, 8, 9] {
+                    let mut value = 0u64;
+                    let code = crate::api::call("cuPointerGetAttribute", &[std::ptr::from_mut(&mut value) as u64, u64::from(id), p.dptr]);
+                    crate::api::line(&format!("attribute {id} of type {kind}, place {place} {id}"), &format!("{} {}", crate::api::status(code), value as u8));
+                }
+            }
+        }
+    };
+    "exec/memory-freed-outside" => || {
+        context();
+        let (g, mut node, mut x, mut p) = (graph(), 0u64, 0u64, super::graph::alloc_params(4096));
+        must!(cuGraphAddMemAllocNode(&mut node, g, NULL, 0, &mut p));
+        must!(cuGraphInstantiateWithFlags(&mut x, g, 0));
+        let show = |what: &str| {
+            for id in 0..4u32 {
+                let mut value = 9u64;
+                let code = crate::api::call("cuDeviceGetGraphMemAttribute", &[0, u64::from(id), std::ptr::from_mut(&mut value) as u64]);
+                crate::api::line(&format!("{what}, attribute {id}"), &format!("{} {}", crate::api::status(code), value != 0));
+            }
+        };
+        show("instantiated");
+        go!(cuGraphLaunch(x, NULL));
+        go!(cuStreamSynchronize(NULL));
+        show("launched");
+        go!(cuMemFreeAsync(p.dptr, NULL));
+        go!(cuStreamSynchronize(NULL));
+        show("freed");
+        go!(cuGraphLaunch(x, NULL));
+        go!(cuStreamSynchronize(NULL));
+        show("launched again");
+        go!(cuMemFree_v2(p.dptr));
+        show("freed at once");
+        go!(cuDeviceGraphMemTrim(0));
+        show("trimmed");
+        go!(cuGraphExecDestroy(x));
+        go!(cuGraphDestroy(g));
+        go!(cuDeviceGraphMemTrim(0));
+        show("destroyed");
+    };
 }

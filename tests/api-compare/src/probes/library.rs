@@ -190,4 +190,33 @@ probes! {
             go!(cuKernelGetFunction(&mut f, k));
         }
     };
+    "library/null-handles" => || {
+        context();
+        let (mut at, mut n) = (0u64, 0usize);
+        go!(cuKernelGetName(&mut at, NULL));
+        go!(cuKernelGetName(NULL, NULL));
+        go!(cuFuncGetName(&mut at, NULL));
+        go!(cuFuncGetModule(&mut at, NULL));
+        go!(cuFuncIsLoaded(&mut at, NULL));
+        go!(cuFuncLoad(NULL));
+        go!(cuKernelGetLibrary(&mut at, NULL));
+        go!(cuKernelGetParamCount(NULL, &mut n));
+        go!(cuFuncGetParamCount(NULL, &mut n));
+        go!(cuFuncGetParamInfo(NULL, 0, &mut n, &mut n));
+        go!(cuKernelSetAttribute(8, 0, NULL, 0));
+        go!(cuKernelSetCacheConfig(NULL, 1, 0));
+        go!(cuFuncSetAttribute(NULL, 8, 0));
+        go!(cuFuncSetCacheConfig(NULL, 1));
+        go!(cuLibraryGetKernelCount(&mut n, NULL));
+        go!(cuLibraryEnumerateKernels(&mut at, 1, NULL));
+        go!(cuLibraryGetModule(&mut at, NULL));
+        go!(cuLibraryGetKernel(&mut at, NULL, c"e"));
+        go!(cuLibraryGetGlobal(&mut at, &mut n, NULL, c"e"));
+        go!(cuLibraryGetManaged(&mut at, &mut n, NULL, c"e"));
+        go!(cuLibraryGetUnifiedFunction(&mut at, NULL, c"e"));
+        go!(cuLibraryUnload(NULL));
+        go!(cuModuleGetFunctionCount(&mut n, NULL));
+        go!(cuModuleEnumerateFunctions(&mut at, 1, NULL));
+        go!(cuModuleGetLoadingMode(NULL));
+    };
 }

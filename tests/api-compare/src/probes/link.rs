@@ -148,4 +148,18 @@ probes! {
             }
         }
     };
+    "link/error-log" => || {
+        context();
+        for (what, input, name) in [("unresolved", CALLER, c"caller.ptx"), ("syntax", c".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry e() { frobnicate; }", c"bad.ptx")] {
+            let mut log = [0u8; 1000];
+            let (options, mut values) = ([5u32, 6], [log.as_mut_ptr() as u64, log.len() as u64]);
+            let (mut link, mut image, mut size) = (0u64, 0u64, 0usize);
+            must!(cuLinkCreate_v2(2, &options, &mut values, &mut link));
+            go!(cuLinkAddData_v2(link, 1, input, input.to_bytes_with_nul().len(), name, 0, NULL, NULL));
+            go!(cuLinkComplete(link, &mut image, &mut size));
+            let text = CStr::from_bytes_until_nul(&log).map_or("not ended".into(), |text| text.to_string_lossy().into_owned());
+            crate::api::line(what, &text);
+            go!(cuLinkDestroy(link));
+        }
+    };
 }

@@ -150,4 +150,26 @@ probes! {
         go!(cuPointerSetAttribute(&1u32, 6, &local));
         go!(cuPointerSetAttribute(&1u32, 6, NULL));
     };
+    "pointer/pools-by-place" => || {
+        let c = context();
+        let s = stream(1);
+        for (kind, place) in [(1i32, 1u32), (1, 2), (1, 3), (1, 4), (2, 0), (2, 1), (2, 2), (2, 3)] {
+            let mut p: cuda_abi::CUmemPoolProps = zeroed();
+            p.allocType = kind as _;
+            p.location.kind = cuda_abi::CUmemLocationType(place as _);
+            let (mut pool, mut d) = (0u64, 0u64);
+            let code = crate::api::call("cuMemPoolCreate", &[std::ptr::from_mut(&mut pool) as u64, std::ptr::from_ref(&p) as u64]);
+            crate::api::line(&format!("pool of type {kind}, place {place}"), &crate::api::status(code));
+            if code != 0 {
+                continue;
+            }
+            go!(cuMemAllocFromPoolAsync(&mut d, 1000, pool, s));
+            must!(cuStreamSynchronize(s));
+            if d != 0 {
+                attributes(&format!("type {kind}, place {place}"), d, c);
+            }
+            go!(cuMemFreeAsync(d, s));
+            go!(cuMemPoolDestroy(pool));
+        }
+    };
 }
