@@ -941,3 +941,70 @@ fn functions_of_a_module_are_visited() {
         assert_eq!(none, 0);
     });
 }
+
+/// `nanosleep` takes time, of which `%globaltimer` tells as much as the host's clock; where nobody knows what a tick of the
+/// device's clock is, neither says anything.
+#[test]
+fn sleep_takes_time() {
+    const SLEEPER: &CStr = c"
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry sleeper(.param .u64 out) {
+    .reg .pred %p<2>;
+    .reg .b32 %r<3>;
+    .reg .b64 %rd<5>;
+    ld.param.u64 %rd1, [out];
+    mov.u64 %rd2, %globaltimer;
+    mov.u32 %r1, 0;
+again:
+    mov.u32 %r2, 1000000;
+    nanosleep.u32 %r2;
+    add.u32 %r1, %r1, 1;
+    setp.lt.u32 %p1, %r1, 20;
+    @%p1 bra again;
+    mov.u64 %rd3, %globaltimer;
+    sub.u64 %rd4, %rd3, %rd2;
+    st.global.u64 [%rd1], %rd4;
+    ret;
+}";
+    in_child("sleep_takes_time", &[], || {
+        primary();
+        let mut module = CUmodule::NULL;
+        ok!(cuModuleLoadData(&mut module, SLEEPER.as_ptr().cast()));
+        let mut out = allocate(8);
+        let mut arguments = [argument(&mut out)];
+        // Once to compile it.
+        let mut launch = || {
+            let began = std::time::Instant::now();
+            // SAFETY: valid arguments.
+            let status = unsafe {
+                cuLaunchKernel(
+                    function(module, c"sleeper"),
+                    1,
+                    1,
+                    1,
+                    32,
+                    1,
+                    1,
+                    0,
+                    CUstream::NULL,
+                    arguments.as_mut_ptr(),
+                    null_mut(),
+                )
+            };
+            assert_eq!(status, CUresult::SUCCESS);
+            ok!(cuCtxSynchronize());
+            began.elapsed()
+        };
+        launch();
+        let host = launch();
+        let words = read(out, 2);
+        let device = u64::from(words[1]) << 32 | u64::from(words[0]);
+        assert!(device >= 19_000_000, "{device} ns are not 20 times 1 ms");
+        assert!(
+            device as u128 <= host.as_nanos() * 11 / 10,
+            "{device} ns of {host:?}"
+        );
+    });
+}

@@ -191,6 +191,8 @@ pub struct Target {
     pub shared_atomic_i64: bool,
     /// shaderSubgroupClock.
     pub subgroup_clock: bool,
+    /// Nanoseconds of a tick of the device's clock (shaderDeviceClock), which `%globaltimer` and `nanosleep` go by; 0 where nobody knows.
+    pub device_clock: u32,
     /// vulkanMemoryModel and vulkanMemoryModelDeviceScope.
     pub memory_model: bool,
     /// Whether Sqrt in single precision rounds once, also where its operand is subnormal, and InverseSqrt takes such ones.
@@ -260,6 +262,7 @@ impl Target {
             atomic_i64: true,
             shared_atomic_i64: true,
             subgroup_clock: true,
+            device_clock: 1,
             memory_model: true,
             exact_sqrt: true,
             precise_exp2: false,
@@ -303,6 +306,7 @@ impl Target {
             atomic_i64: true,
             shared_atomic_i64: true,
             subgroup_clock: true,
+            device_clock: 1,
             memory_model: true,
             exact_sqrt: false,
             precise_exp2: true,
@@ -347,6 +351,7 @@ impl Target {
             atomic_i64: false,
             shared_atomic_i64: false,
             subgroup_clock: false,
+            device_clock: 0,
             memory_model: true,
             exact_sqrt: false,
             precise_exp2: true,

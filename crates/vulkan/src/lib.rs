@@ -28,6 +28,7 @@
 mod ahead;
 mod attempts;
 pub mod cache;
+mod clock;
 mod device;
 mod encoder;
 mod error;

@@ -444,6 +444,7 @@ pub(crate) fn inspect(
         subgroup,
         workgroup_memory: basic.limits.max_compute_shared_memory_size,
         push_constants: basic.limits.max_push_constants_size,
+        timestamp_period: basic.limits.timestamp_period,
         features: &available,
         v12: &v12,
     };

@@ -4,6 +4,7 @@
 //! 32, or Mesa's llvmpipe, whose scheduling the translator knows. Everything else is refused by name: a wrong result is
 //! worse than none.
 
+use crate::clock;
 use crate::features::{Extensions, Features};
 use crate::matrices;
 use crate::operations::{self, FusedFma};
@@ -17,6 +18,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) subgroup: Subgroup,
     pub(crate) workgroup_memory: u32,
     pub(crate) push_constants: u32,
+    pub(crate) timestamp_period: f32,
     pub(crate) features: &'a Features,
     pub(crate) v12: &'a vk::PhysicalDeviceVulkan12Properties<'a>,
 }
@@ -89,6 +91,10 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
     target.atomic_i64 = on(features.v12.shader_buffer_int64_atomics);
     target.shared_atomic_i64 = on(features.v12.shader_shared_int64_atomics);
     target.subgroup_clock = on(features.clock.shader_subgroup_clock);
+    target.device_clock = match on(features.clock.shader_device_clock) {
+        true => clock::nanoseconds(facts.driver_id, facts.timestamp_period),
+        false => 0,
+    };
     target.memory_model =
         on(features.v12.vulkan_memory_model) && on(features.v12.vulkan_memory_model_device_scope);
     Ok(target)
@@ -130,6 +136,7 @@ pub fn of_compiler(
         subgroup: Subgroup::new(&v11, &v13),
         workgroup_memory: limits.max_compute_shared_memory_size,
         push_constants: limits.max_push_constants_size,
+        timestamp_period: limits.timestamp_period,
         features: &features,
         v12: &v12,
     })?;

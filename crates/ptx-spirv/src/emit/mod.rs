@@ -16,6 +16,7 @@ mod async_copy;
 mod atomic;
 mod barrier;
 mod call;
+mod clock;
 mod compare;
 mod convert;
 mod cooperative;
@@ -670,7 +671,8 @@ impl<'a> Emitter<'a> {
                 let zero = self.asm.u32(0);
                 self.set(self.operand(i, 0)?, Type::U32, zero)
             }
-            Griddepcontrol | Nanosleep | Pmevent => Ok(()),
+            Nanosleep => self.nanosleep(i),
+            Griddepcontrol | Pmevent => Ok(()),
             _ => unsupported(i),
         }
     }

@@ -3,7 +3,7 @@
 use super::entry::Push;
 use super::*;
 use ptx::SpecialRegister;
-use rspirv::spirv::{BuiltIn, Capability};
+use rspirv::spirv::BuiltIn;
 
 impl Emitter<'_> {
     /// The value of a special register.
@@ -87,16 +87,29 @@ impl Emitter<'_> {
                 };
                 u32(id)
             }
+            Globaltimer | GlobaltimerLo | GlobaltimerHi if self.target.device_clock != 0 => {
+                let t = self.global_timer();
+                Ok(match s {
+                    Globaltimer => Value {
+                        id: t,
+                        ty: Type::U64,
+                    },
+                    _ => {
+                        let (low, high) = self.split(t);
+                        Value {
+                            id: if s == GlobaltimerHi { high } else { low },
+                            ty: Type::U32,
+                        }
+                    }
+                })
+            }
             Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi => {
                 if !self.target.subgroup_clock {
                     return Err(EmitError::Unsupported(format!(
                         "%{s} without a shader clock"
                     )));
                 }
-                self.asm.capability(Capability::ShaderClockKHR);
-                self.asm.extension("SPV_KHR_shader_clock");
-                let scope = self.asm.u32(3);
-                let t = self.asm.op(Op::ReadClockKHR, Type::U64, &[scope]);
+                let t = self.clock();
                 if matches!(s, Clock64 | Globaltimer) {
                     return Ok(Value {
                         id: t,
