@@ -5,38 +5,13 @@
 // Pointers are documented by NVML; every function has the same contract, given here once.
 #![allow(clippy::missing_safety_doc)]
 
-use std::ffi::{c_char, c_void, CStr};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ffi::{c_char, c_void};
 
+use crate::boundary::{enter, find, fixed, functions, handle_of, put, put_text, text, Handle};
 use crate::devices::{self, parse_pci, Device};
 use crate::sensors::Clock;
 use crate::types::{Memory, MemoryV2, PciInfo, Status, Utilization, MEMORY_V2};
-use crate::{log, DRIVER_VERSION, NVML_VERSION};
-
-/// `nvmlDevice_t`.
-pub type Handle = *mut c_void;
-
-/// Runs the body of a C function: starts logging, stops panics, logs the result.
-fn enter(name: &str, body: impl FnOnce() -> Result<(), Status>) -> i32 {
-    catch_unwind(AssertUnwindSafe(|| {
-        log::start();
-        let status = body().err().unwrap_or(Status::Success);
-        tracing::trace!(target: "nvml::api", "{name} -> {status:?}");
-        status as i32
-    }))
-    .unwrap_or(Status::Unknown as i32)
-}
-
-/// Defines exported C functions whose bodies give a `Result<(), Status>`.
-macro_rules! functions {
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block)*) => {$(
-        $(#[$meta])*
-        #[no_mangle]
-        pub unsafe extern "C" fn $name($($arg: $ty),*) -> i32 {
-            enter(stringify!($name), || $body)
-        }
-    )*};
-}
+use crate::{DRIVER_VERSION, NVML_VERSION};
 
 /// Defines exported C functions about a device that neither Vulkan nor sysfs can answer.
 macro_rules! unsupported {
@@ -51,57 +26,6 @@ macro_rules! unsupported {
             })
         }
     )*};
-}
-
-fn find(handle: Handle) -> Result<Device, Status> {
-    let devices = devices::all()?;
-    let index = (handle as usize)
-        .checked_sub(1)
-        .ok_or(Status::InvalidArgument)?;
-    devices
-        .into_iter()
-        .nth(index)
-        .ok_or(Status::InvalidArgument)
-}
-
-fn handle_of(device: &Device) -> Handle {
-    std::ptr::without_provenance_mut(device.index + 1)
-}
-
-fn put<T>(to: *mut T, value: T) -> Result<(), Status> {
-    if to.is_null() {
-        return Err(Status::InvalidArgument);
-    }
-    // SAFETY: the C caller's pointer to a result, which is not null.
-    unsafe { to.write(value) };
-    Ok(())
-}
-
-/// Writes text and a zero into a buffer of `length` bytes.
-fn put_text(to: *mut c_char, length: u32, text: &str) -> Result<(), Status> {
-    if to.is_null() {
-        return Err(Status::InvalidArgument);
-    }
-    if (length as usize) <= text.len() {
-        return Err(Status::InsufficientSize);
-    }
-    // SAFETY: the C caller's buffer has room for the text and the zero.
-    unsafe {
-        to.cast::<u8>()
-            .copy_from_nonoverlapping(text.as_ptr(), text.len());
-        to.add(text.len()).write(0);
-    }
-    Ok(())
-}
-
-fn text<'a>(from: *const c_char) -> Result<&'a str, Status> {
-    if from.is_null() {
-        return Err(Status::InvalidArgument);
-    }
-    // SAFETY: the C caller's text ends with a zero.
-    unsafe { CStr::from_ptr(from) }
-        .to_str()
-        .map_err(|_| Status::InvalidArgument)
 }
 
 /// A number that the environment may override, as in `libcuda.so.1`.
@@ -174,11 +98,11 @@ functions! {
         put(device, handle_of(devices.get(index as usize).ok_or(Status::InvalidArgument)?))
     }
 
-    /// The device of a UUID such as `GPU-6bd5fb6c-...`.
+    /// The device of a UUID such as `GPU-6bd5fb6c-...`, or without the first four letters.
     fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: *mut Handle) {
         let devices = devices::all()?;
         let uuid = text(uuid)?;
-        let found = devices.iter().find(|device| device.uuid().eq_ignore_ascii_case(uuid));
+        let found = devices.iter().find(|device| device.has_uuid(uuid));
         put(device, handle_of(found.ok_or(Status::NotFound)?))
     }
 
@@ -313,6 +237,59 @@ functions! {
         put(architecture, u32::MAX)
     }
 
+    /// How many fans have a speed that is known.
+    fn nvmlDeviceGetNumFans(device: Handle, count: *mut u32) {
+        let device = find(device)?;
+        let fan = device.sensors().ok().and_then(|sensors| sensors.fan());
+        put(count, fan.is_some().into())
+    }
+
+    /// Speed of a fan in percent; there is one.
+    fn nvmlDeviceGetFanSpeed_v2(device: Handle, fan: u32, percent: *mut u32) {
+        let speed = find(device)?.sensors()?.fan().ok_or(Status::NotSupported)?;
+        match fan {
+            0 => put(percent, speed),
+            _ => Err(Status::InvalidArgument),
+        }
+    }
+
+    /// Who shares the device with virtual machines: nobody that Vulkan tells of (0).
+    fn nvmlDeviceGetVirtualizationMode(device: Handle, mode: *mut u32) {
+        find(device)?;
+        put(mode, 0)
+    }
+
+    /// How many instances the device can be divided into: none.
+    fn nvmlDeviceGetMaxMigDeviceCount(device: Handle, count: *mut u32) {
+        find(device)?;
+        put(count, 0)
+    }
+
+    /// Which events can be waited for: none.
+    fn nvmlDeviceGetSupportedEventTypes(device: Handle, types: *mut u64) {
+        find(device)?;
+        put(types, 0)
+    }
+
+    /// Chassis of several devices: none.
+    fn nvmlUnitGetCount(count: *mut u32) {
+        devices::all()?;
+        put(count, 0)
+    }
+
+    /// The program of a process, as its command line begins.
+    fn nvmlSystemGetProcessName(pid: u32, name: *mut c_char, length: u32) {
+        devices::all()?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).map_err(|_| Status::NotFound)?;
+        let program = line.split(|&byte| byte == 0).next().unwrap_or_default();
+        if name.is_null() || length == 0 {
+            return Err(Status::InvalidArgument);
+        }
+        // What does not fit is cut off.
+        let program = &program[..program.len().min(length as usize - 1)];
+        put_text(name, length, String::from_utf8_lossy(program).trim_end_matches('\u{fffd}'))
+    }
+
     /// How many contexts may use the device: any number (0, default mode).
     fn nvmlDeviceGetComputeMode(device: Handle, mode: *mut u32) {
         find(device)?;
@@ -374,15 +351,7 @@ fn clock_of(number: u32) -> Result<Clock, Status> {
     }
 }
 
-fn pci_info(device: &Device) -> PciInfo {
-    fn fixed<const N: usize>(text: &str) -> [c_char; N] {
-        let mut chars = [0; N];
-        // The last place keeps its zero.
-        for (to, from) in chars[..N - 1].iter_mut().zip(text.bytes()) {
-            *to = from as c_char;
-        }
-        chars
-    }
+pub(crate) fn pci_info(device: &Device) -> PciInfo {
     let pci = device.pci();
     let (domain, bus, number) = (pci.domain, pci.bus, pci.device);
     // Vulkan's vendor ids above 16 bits are not PCI's.

@@ -86,6 +86,12 @@ impl Device {
         )
     }
 
+    /// Whether text is the UUID, with `GPU-` or without.
+    pub fn has_uuid(&self, text: &str) -> bool {
+        let own = self.uuid();
+        own.eq_ignore_ascii_case(text) || own["GPU-".len()..].eq_ignore_ascii_case(text)
+    }
+
     /// The PCI address as `libcuda.so.1` tells it: a device without one (a CPU device) gets its number in domain ffff.
     pub fn pci(&self) -> PciAddress {
         self.physical.pci().unwrap_or(PciAddress {

@@ -26,10 +26,16 @@
 #![allow(non_snake_case, non_camel_case_types)]
 
 pub mod api;
+mod boundary;
 pub mod devices;
 mod log;
+pub mod refused;
 pub mod sensors;
+pub mod topology;
 pub mod types;
+pub mod versioned;
+
+pub use boundary::Handle;
 
 /// The version of the driver that programs are told.
 ///

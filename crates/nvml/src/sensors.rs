@@ -89,6 +89,18 @@ impl Sensors {
         Some(id("subsystem_device")? << 16 | id("subsystem_vendor")?)
     }
 
+    /// The PCI class, 24 bits: 0x030000 is a display.
+    pub fn class(&self) -> Option<u32> {
+        let text = self.text("class")?;
+        u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
+    }
+
+    /// The list of the processors that are nearest, such as `0-15`.
+    pub fn processors(&self) -> Option<String> {
+        self.text("local_cpulist")
+            .filter(|list| !list.trim().is_empty())
+    }
+
     /// Load of the processors and of the memory, in percent.
     pub fn load(&self) -> Option<(u32, u32)> {
         let percent = |file| u32::try_from(self.number(file)?).ok();

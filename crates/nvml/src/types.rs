@@ -149,6 +149,91 @@ pub struct Utilization {
     pub memory: u32,
 }
 
+/// `nvmlSystemDriverBranchInfo_v1_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriverBranch {
+    /// Its size and 1 in the upper byte, set by the caller.
+    pub version: u32,
+    /// The series.
+    pub branch: [c_char; 80],
+}
+
+/// `nvmlUUID_v1_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uuid {
+    /// Its size and 1 in the upper byte.
+    pub version: u32,
+    /// [`Uuid::TEXT`] or [`Uuid::BYTES`].
+    pub kind: u32,
+    /// Text with a zero, or 16 bytes.
+    pub value: [u8; 41],
+}
+
+impl Uuid {
+    /// `NVML_UUID_TYPE_ASCII`.
+    pub const TEXT: u32 = 1;
+    /// `NVML_UUID_TYPE_BINARY`.
+    pub const BYTES: u32 = 2;
+}
+
+/// `nvmlPciInfoExt_v1_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciInfoExt {
+    /// Its size and 1 in the upper byte, set by the caller.
+    pub version: u32,
+    /// PCI domain.
+    pub domain: u32,
+    /// Bus.
+    pub bus: u32,
+    /// Device.
+    pub device: u32,
+    /// As in [`PciInfo`].
+    pub pci_device_id: u32,
+    /// As in [`PciInfo`].
+    pub pci_subsystem_id: u32,
+    /// The class of PCI: 3 for displays; 0 where it is not known.
+    pub base_class: u32,
+    /// The class within it.
+    pub sub_class: u32,
+    /// As in [`PciInfo`].
+    pub bus_id: [c_char; 32],
+}
+
+/// `nvmlTemperature_v1_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temperature {
+    /// Its size and 1 in the upper byte, set by the caller.
+    pub version: u32,
+    /// Which sensor, set by the caller.
+    pub sensor: u32,
+    /// Degrees Celsius.
+    pub degrees: i32,
+}
+
+/// `nvmlFieldValue_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldValue {
+    /// Which value, set by the caller.
+    pub field: u32,
+    /// Of which part of the device, set by the caller.
+    pub scope: u32,
+    /// Microseconds since 1970.
+    pub timestamp: i64,
+    /// Microseconds that it took.
+    pub latency: i64,
+    /// Which type the value has.
+    pub kind: u32,
+    /// A [`Status`].
+    pub status: u32,
+    /// The value.
+    pub value: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +243,11 @@ mod tests {
         assert_eq!(size_of::<PciInfo>(), 68);
         assert_eq!(size_of::<Memory>(), 24);
         assert_eq!(MEMORY_V2, 0x0200_0028);
+        assert_eq!(size_of::<DriverBranch>(), 84);
+        assert_eq!(size_of::<Uuid>(), 52);
+        assert_eq!(size_of::<PciInfoExt>(), 64);
+        assert_eq!(size_of::<Temperature>(), 12);
+        assert_eq!(size_of::<FieldValue>(), 40);
         assert_eq!(Status::text(3), c"Not Supported");
         assert_eq!(Status::text(-1), c"Unknown Error");
     }

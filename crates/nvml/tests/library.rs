@@ -9,7 +9,9 @@ use std::ffi::{c_char, c_void, CStr, CString};
 use std::path::PathBuf;
 
 use libloading::Library;
-use nvidia_ml::types::{Memory, MemoryV2, PciInfo, Status, MEMORY_V2};
+use nvidia_ml::types::{
+    DriverBranch, FieldValue, Memory, MemoryV2, PciInfo, PciInfoExt, Status, Uuid, MEMORY_V2,
+};
 
 type Handle = *mut c_void;
 
@@ -133,6 +135,49 @@ fn devices_agree_with_vulkan() {
             0
         );
         assert_eq!(again, handle);
+        let mut by_value = Uuid {
+            version: 52 | 1 << 24,
+            kind: Uuid::TEXT,
+            value: [0; 41],
+        };
+        // Without the first four letters, and as bytes.
+        let short = &uuid.to_bytes()["GPU-".len()..];
+        by_value.value[..short.len()].copy_from_slice(short);
+        let find = |uuid: &Uuid| {
+            let mut found: Handle = std::ptr::null_mut();
+            let status = nvml.call(
+                "nvmlDeviceGetHandleByUUIDV",
+                std::ptr::from_ref(uuid),
+                &raw mut found,
+                (),
+            );
+            (status, found)
+        };
+        assert_eq!(find(&by_value), (0, handle));
+        by_value.kind = Uuid::BYTES;
+        by_value.value[..16].copy_from_slice(&device.uuid());
+        assert_eq!(find(&by_value), (0, handle));
+        by_value.version = 1;
+        assert_eq!(find(&by_value).0, Status::ArgumentVersionMismatch as i32);
+
+        let mut mask = [0u64; 16];
+        assert_eq!(
+            nvml.call("nvmlDeviceGetCpuAffinity", handle, 16u32, mask.as_mut_ptr()),
+            0
+        );
+        let first = (0..1024).find(|n| mask[n / 64] >> (n % 64) & 1 == 1);
+        let first = first.expect("a processor is near") as u32;
+        let (mut near, mut handles) = (8u32, [std::ptr::null_mut(); 8]);
+        assert_eq!(
+            nvml.call(
+                "nvmlSystemGetTopologyGpuSet",
+                first,
+                &raw mut near,
+                handles.as_mut_ptr()
+            ),
+            0
+        );
+        assert!(handles[..near as usize].contains(&handle));
 
         let mut info: PciInfo = unsafe { std::mem::zeroed() };
         assert_eq!(
@@ -175,6 +220,36 @@ fn devices_agree_with_vulkan() {
         assert_eq!(
             nvml.call("nvmlDeviceGetMemoryInfo_v2", handle, &raw mut memory, ()),
             mismatch
+        );
+
+        let mut extended = PciInfoExt {
+            version: 64 | 1 << 24,
+            ..unsafe { std::mem::zeroed() }
+        };
+        assert_eq!(
+            nvml.call("nvmlDeviceGetPciInfoExt", handle, &raw mut extended, ()),
+            0
+        );
+        assert_eq!(extended.bus_id, info.bus_id);
+        let mut value = FieldValue {
+            field: 82,
+            value: 5,
+            ..unsafe { std::mem::zeroed() }
+        };
+        assert_eq!(
+            nvml.call("nvmlDeviceGetFieldValues", handle, 1i32, &raw mut value),
+            0
+        );
+        assert_eq!(
+            (value.status, value.value),
+            (Status::NotSupported as u32, 0)
+        );
+        // One of those that are only refused, which looks at the device first.
+        let refused = |handle: Handle| nvml.call("nvmlDeviceGetNvLinkState", handle, 0u32, ());
+        assert_eq!(refused(handle), Status::NotSupported as i32);
+        assert_eq!(
+            refused(std::ptr::null_mut()),
+            Status::InvalidArgument as i32
         );
 
         let (mut number, mut unsupported) = (9u32, Status::NotSupported as i32);
@@ -245,6 +320,26 @@ fn devices_agree_with_vulkan() {
         .and_then(|part| part.parse().ok())
         .expect("a number");
     assert!(major >= 570, "ollama refuses older drivers");
+
+    let mut branch = DriverBranch {
+        version: 84 | 1 << 24,
+        branch: [0; 80],
+    };
+    assert_eq!(
+        nvml.call("nvmlSystemGetDriverBranch", &raw mut branch, 80u32, ()),
+        0
+    );
+    let series = unsafe { CStr::from_ptr(branch.branch.as_ptr()) };
+    assert_eq!(series.to_str().ok(), Some(&*format!("r{major}")));
+    let name = |pid: u32| {
+        let mut buffer = [0 as c_char; 256];
+        let status = nvml.call("nvmlSystemGetProcessName", pid, buffer.as_mut_ptr(), 256u32);
+        let text = unsafe { CStr::from_ptr(buffer.as_ptr()) };
+        (status, text.to_string_lossy().into_owned())
+    };
+    let (status, own) = name(std::process::id());
+    assert!(status == 0 && own.contains("library"), "{status}: {own}");
+    assert_eq!(name(u32::MAX).0, Status::NotFound as i32);
 
     // Calls of nvmlInit are counted.
     assert_eq!(nvml.call("nvmlInitWithFlags", 0u32, (), ()), 0);

@@ -81,7 +81,7 @@ fn parse_pci(text: &str) -> Option<(u32, u32, u32)> {
 pub fn cuDeviceGetPCIBusId(pci_bus_id: Out<c_char>, len: i32, dev: CUdevice) -> Result {
     let pci = device(dev)?.pci();
     let text = format!(
-        "{:04x}:{:02x}:{:02x}.{:x}",
+        "{:04X}:{:02X}:{:02X}.{:X}",
         pci.domain, pci.bus, pci.device, pci.function
     );
     let size = usize::try_from(len).unwrap_or(0);

@@ -128,9 +128,13 @@ pub fn cuMemPoolCreate(pool: Out<CUmemoryPool>, pool_props: In<CUmemPoolProps>) 
 pub fn cuMemPoolDestroy(pool: CUmemoryPool) -> Result {
     let pool = from_handle(pool)?;
     capture::refuse_unsafe_call()?;
-    if [pool.device.default_pool(), pool.device.managed_pool()]
-        .iter()
-        .any(|default| Arc::ptr_eq(&pool, default))
+    if [
+        pool.device.default_pool(),
+        pool.device.managed_pool(),
+        pool.device.pinned_pool(),
+    ]
+    .iter()
+    .any(|default| Arc::ptr_eq(&pool, default))
     {
         return Err(CUresult::INVALID_VALUE);
     }
@@ -279,16 +283,26 @@ pub(super) fn has_numa_node(node: i32) -> bool {
     node == 0 || node > 0 && known()
 }
 
+/// The pool that a device starts out with, for a kind of memory and a type of allocation.
+fn default_pool(
+    device: &'static Device,
+    memory: MemoryKind,
+    kind: CUmemAllocationType,
+) -> &'static Arc<Pool> {
+    match (memory, kind) {
+        (MemoryKind::Device, _) => device.default_pool(),
+        (_, CUmemAllocationType::PINNED) => device.pinned_pool(),
+        _ => device.managed_pool(),
+    }
+}
+
 pub fn cuMemGetDefaultMemPool(
     pool_out: Out<CUmemoryPool>,
     location: In<CUmemLocation>,
     kind: CUmemAllocationType,
 ) -> Result {
-    let (device, kind) = place_of_pool(location.get()?, kind)?;
-    pool_out.set(match kind {
-        MemoryKind::Device => device.default_pool().handle(),
-        _ => device.managed_pool().handle(),
-    })
+    let (device, memory) = place_of_pool(location.get()?, kind)?;
+    pool_out.set(default_pool(device, memory, kind).handle())
 }
 
 /// Only the pool of device memory can be another than the default.
@@ -297,10 +311,10 @@ pub fn cuMemGetMemPool(
     location: In<CUmemLocation>,
     kind: CUmemAllocationType,
 ) -> Result {
-    let (device, kind) = place_of_pool(location.get()?, kind)?;
-    pool.set(match kind {
+    let (device, memory) = place_of_pool(location.get()?, kind)?;
+    pool.set(match memory {
         MemoryKind::Device => device.pool().handle(),
-        _ => device.managed_pool().handle(),
+        _ => default_pool(device, memory, kind).handle(),
     })
 }
 
@@ -309,12 +323,12 @@ pub fn cuMemSetMemPool(
     kind: CUmemAllocationType,
     pool: CUmemoryPool,
 ) -> Result {
-    let (device, kind) = place_of_pool(location.get()?, kind)?;
-    if from_handle(pool)?.kind != kind {
+    let (device, memory) = place_of_pool(location.get()?, kind)?;
+    if from_handle(pool)?.kind != memory {
         return Err(CUresult::INVALID_VALUE);
     }
-    let replaceable = kind == MemoryKind::Device;
-    if !replaceable && pool != device.managed_pool().handle() {
+    let replaceable = memory == MemoryKind::Device;
+    if !replaceable && pool != default_pool(device, memory, kind).handle() {
         tracing::warn!("cuMemSetMemPool: only the pool of device memory can be replaced");
         return Err(CUresult::NOT_SUPPORTED);
     }

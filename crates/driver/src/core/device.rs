@@ -21,6 +21,7 @@ pub struct Device {
     open: Mutex<Option<Arc<OpenDevice>>>,
     default_pool: OnceLock<Arc<Pool>>,
     managed_pool: OnceLock<Arc<Pool>>,
+    pinned_pool: OnceLock<Arc<Pool>>,
     pool: Mutex<Option<Arc<Pool>>>,
 }
 
@@ -35,6 +36,7 @@ impl Device {
             open: Mutex::new(None),
             default_pool: OnceLock::new(),
             managed_pool: OnceLock::new(),
+            pinned_pool: OnceLock::new(),
             pool: Mutex::new(None),
         }
     }
@@ -96,10 +98,16 @@ impl Device {
         self.default_pool.get_or_init(|| Pool::new(self))
     }
 
-    /// The pool of managed memory, and of the host's, that the device starts out with.
+    /// The pool of managed memory that the device starts out with.
     pub fn managed_pool(&'static self) -> &'static Arc<Pool> {
         self.managed_pool
             .get_or_init(|| Pool::of(self, MemoryKind::Managed, false))
+    }
+
+    /// The pool of pinned memory of the host that the device starts out with.
+    pub fn pinned_pool(&'static self) -> &'static Arc<Pool> {
+        self.pinned_pool
+            .get_or_init(|| Pool::of(self, MemoryKind::Managed, true))
     }
 
     /// The pool that `cuMemAllocAsync` allocates from.
