@@ -5,6 +5,7 @@
 //! side.
 
 use super::entry::Push;
+use super::subnormal::Subnormals;
 use super::*;
 use rspirv::spirv::GLOp;
 
@@ -112,7 +113,6 @@ impl Emitter<'_> {
                 _ => id,
             })
         };
-        let rounding = directed(i);
         let id = match i.opcode {
             Opcode::Add | Opcode::Sub | Opcode::Mul => {
                 let (a, b) = (read(self, 1)?, read(self, 2)?);
@@ -275,7 +275,14 @@ impl Emitter<'_> {
             }
             _ => return unsupported(i),
         };
-        if by_fma {
+        // What is one of two numbers that are flushed, and what the device flushes by itself.
+        let chosen = flush && matches!(i.opcode, Opcode::Min | Opcode::Max);
+        let by_shader = ty == Type::F32
+            && i.has(M::Ftz)
+            && self.subnormals == Subnormals::ByShader
+            && computes
+            && rounding.is_none();
+        if by_fma || chosen || by_shader {
             self.flushed.insert(id);
         }
         let id = match (flush, gross) {
