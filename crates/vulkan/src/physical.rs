@@ -263,6 +263,19 @@ impl PhysicalDevice {
         }
     }
 
+    /// Whether memory can be mapped at its device address, as managed memory is: everything is on CPU devices, and drivers
+    /// with VK_EXT_map_memory_placed do it.
+    pub fn maps_at_device_addresses(&self) -> bool {
+        self.kind == DeviceKind::Cpu || self.places_mappings()
+    }
+
+    /// Whether vkMapMemory2 takes an address. A validation layer older than that passes its own handles on to the driver.
+    pub(crate) fn places_mappings(&self) -> bool {
+        self.extensions.has(ext::map_memory_placed::NAME)
+            && self.features.map_placed.memory_map_placed == vk::TRUE
+            && !self.instance.is_validating()
+    }
+
     /// Whether device memory is the host's (integrated and CPU devices).
     pub fn unified_memory(&self) -> bool {
         matches!(self.kind, DeviceKind::Integrated | DeviceKind::Cpu)

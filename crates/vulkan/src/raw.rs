@@ -189,10 +189,7 @@ impl Raw {
             undo_window();
         })?;
         let has = |name| physical.extensions.has(name);
-        // A validation layer older than vkMapMemory2 passes its own handles on to the driver.
-        let placed = has(ext::map_memory_placed::NAME)
-            && physical.features.map_placed.memory_map_placed == vk::TRUE
-            && !physical.instance.is_validating();
+        let placed = physical.places_mappings();
         Ok(Self {
             external_host: has(ext::external_memory_host::NAME)
                 .then(|| ext::external_memory_host::Device::new(instance, vk)),

@@ -120,6 +120,7 @@ impl Device {
         let limits = self.physical.limits();
         let (major, minor) = settings().compute_capability;
         let cpu = i32::from(self.host_addresses());
+        let managed = i32::from(self.physical.maps_at_device_addresses());
         let unified = i32::from(self.physical.unified_memory());
         match attribute {
             A::MAX_THREADS_PER_BLOCK => self.max_threads_per_block() as i32,
@@ -206,7 +207,8 @@ impl Device {
             }
             A::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN => self.shared_memory_optin() as i32,
             A::RESERVED_SHARED_MEMORY_PER_BLOCK => RESERVED_SHARED_MEMORY as i32,
-            A::MANAGED_MEMORY | A::CONCURRENT_MANAGED_ACCESS => cpu,
+            // Memory of the host's that both reach at any time.
+            A::MANAGED_MEMORY | A::CONCURRENT_MANAGED_ACCESS => managed,
             A::PAGEABLE_MEMORY_ACCESS | A::PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES => cpu,
             A::CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM => cpu,
             A::DIRECT_MANAGED_MEM_ACCESS_FROM_HOST => cpu,
@@ -218,7 +220,7 @@ impl Device {
                 i32::from(self.physical.longest_reservation() >= USUAL_RESERVATION)
             }
             // From managed memory.
-            A::HOST_MEMORY_POOLS_SUPPORTED | A::HOST_NUMA_MEMORY_POOLS_SUPPORTED => cpu,
+            A::HOST_MEMORY_POOLS_SUPPORTED | A::HOST_NUMA_MEMORY_POOLS_SUPPORTED => managed,
             A::MEM_SYNC_DOMAIN_COUNT => 1,
             A::GPU_PCI_DEVICE_ID => {
                 (self.physical.device_id() << 16 | self.physical.vendor_id() & 0xffff) as i32

@@ -38,6 +38,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+/// How many other addresses are tried for managed memory.
+const OTHER_ADDRESSES: usize = 4;
+
 /// Allocations of at least this many bytes get a block of their own.
 const OWN_BLOCK: u64 = 16 << 20;
 
@@ -520,7 +523,22 @@ impl Memory {
     fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
         self.check_room(size, memory_type)?;
         let (block, ()) = apart::make(&self.raw, &self.fillers, || {
-            Ok((Block::create(&self.raw, memory_type, kind, size)?, ()))
+            let create = |kind| Block::create(&self.raw, memory_type, kind, size);
+            // Where the process has something at the device's address already, the next address may be free on both sides.
+            let mut taken = Vec::new();
+            loop {
+                match create(kind) {
+                    Err(Error::Unsupported(why))
+                        if kind == MemoryKind::Managed
+                            && self.raw.map_placed.is_some()
+                            && taken.len() < OTHER_ADDRESSES =>
+                    {
+                        tracing::debug!("{why}: another address is tried");
+                        taken.push(create(MemoryKind::Device)?);
+                    }
+                    block => return Ok((block?, ())),
+                }
+            }
         })?;
         self.committed.fetch_add(block.size, Ordering::Relaxed);
         Ok(block)
