@@ -20,6 +20,8 @@ use vulkan::{Allocation, MemoryKind};
 pub struct GraphMemory {
     /// There until it is dropped.
     allocation: Option<Allocation>,
+    /// Whose it is: a device that was lost is opened anew.
+    vulkan: Weak<vulkan::Device>,
     /// The ordinal of its device.
     device: i32,
     kind: CUmemAllocationType,
@@ -39,8 +41,14 @@ struct Known {
 /// All nodes' memory by address.
 static KNOWN: Mutex<BTreeMap<u64, Known>> = Mutex::new(BTreeMap::new());
 
-/// What no node has any more and was not trimmed, with the ordinals of the devices.
-static KEPT: Mutex<Vec<(i32, Allocation)>> = Mutex::new(Vec::new());
+/// What no node has any more and was not trimmed.
+struct Kept {
+    device: i32,
+    vulkan: Weak<vulkan::Device>,
+    allocation: Allocation,
+}
+
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 /// Bytes that launches have used and that were not trimmed since, with the most there has been, over all devices. Physical memory is
 /// mapped so long in CUDA (Programming Guide, "Physical Memory Footprint"): who frees it lets others have it and unmaps nothing. So
@@ -61,11 +69,12 @@ impl GraphMemory {
         let vulkan = device.open()?.vulkan.clone();
         let kept = {
             let mut kept = KEPT.lock();
-            let fits = |(ordinal, allocation): &(i32, Allocation)| {
-                *ordinal == device.ordinal && allocation.size() == size as u64
+            let fits = |kept: &Kept| {
+                std::ptr::eq(kept.vulkan.as_ptr(), Arc::as_ptr(&vulkan))
+                    && kept.allocation.size() == size as u64
             };
             let place = kept.iter().position(fits);
-            place.map(|place| kept.swap_remove(place).1)
+            place.map(|place| kept.swap_remove(place).allocation)
         };
         let is_used = kept.is_some();
         let allocation = match kept {
@@ -81,6 +90,7 @@ impl GraphMemory {
         let address = allocation.address();
         let memory = Arc::new(Self {
             allocation: Some(allocation),
+            vulkan: Arc::downgrade(&vulkan),
             device: device.ordinal,
             kind,
             is_used: AtomicBool::new(is_used),
@@ -137,7 +147,11 @@ impl Drop for GraphMemory {
     fn drop(&mut self) {
         KNOWN.lock().remove(&self.address());
         if let (true, Some(allocation)) = (*self.is_used.get_mut(), self.allocation.take()) {
-            KEPT.lock().push((self.device, allocation));
+            KEPT.lock().push(Kept {
+                device: self.device,
+                vulkan: self.vulkan.clone(),
+                allocation,
+            });
         }
     }
 }
@@ -149,7 +163,8 @@ pub fn trim(device: i32) {
     {
         let mut kept = KEPT.lock();
         let all = std::mem::take(&mut *kept);
-        let (gone, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|kept| kept.0 == device);
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|kept| kept.device == device);
         *kept = rest;
         freed.extend(gone);
     }
@@ -165,7 +180,7 @@ pub fn trim(device: i32) {
         .filter(|memory| memory.device == device && !memory.is_live())
         .filter(|memory| memory.is_used.swap(false, Ordering::Relaxed))
         .map(|memory| memory.size());
-    let freed_bytes = freed.iter().map(|(_, allocation)| allocation.size());
+    let freed_bytes = freed.iter().map(|kept| kept.allocation.size());
     USED.fetch_sub(unused.chain(freed_bytes).sum(), Ordering::Relaxed);
 }
 

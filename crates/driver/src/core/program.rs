@@ -20,8 +20,8 @@ self_cell!(
 /// The newest major version of PTX that is read. Of minor versions all are: what they add is told by the instruction.
 const NEWEST_PTX: u16 = 9;
 
-/// The version of PTX whose instructions the parser all knows by name.
-const ALL_INSTRUCTIONS: (u16, u16) = (8, 8);
+/// The version of PTX, and the target, whose instructions the parser all knows by name.
+const ALL_INSTRUCTIONS: ((u16, u16), u32) = ((8, 8), 90);
 /// Bytes of `.const` variables that a module may have.
 const MAX_CONSTANT: u64 = 65536;
 /// Bytes of parameters that a kernel may have, from PTX 8.1 on and before (PTX ISA, "Kernel Function Parameters").
@@ -128,7 +128,9 @@ impl Program {
             match module.parse_body(function) {
                 Err(error) if !error.unsupported => return Err(error.into()),
                 Err(error)
-                    if error.unknown_instruction && module.header.version <= ALL_INSTRUCTIONS =>
+                    if error.unknown_instruction
+                        && module.header.version <= ALL_INSTRUCTIONS.0
+                        && module.header.target <= ALL_INSTRUCTIONS.1 =>
                 {
                     return Err(JitError::new(CUresult::INVALID_PTX, error.to_string()));
                 }
