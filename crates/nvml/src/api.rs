@@ -7,7 +7,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::boundary::{enter, find, fixed, functions, handle_of, put, put_text, text, Handle};
+use crate::boundary::{
+    enter, find, fixed, functions, handle_of, put, put_text, text, versioned, Handle,
+};
 use crate::devices::{self, parse_pci, Device};
 use crate::sensors::Clock;
 use crate::types::{Memory, MemoryV2, PciInfo, Status, Utilization, MEMORY_V2};
@@ -156,14 +158,7 @@ functions! {
     /// Device memory; the caller sets the structure's version.
     fn nvmlDeviceGetMemoryInfo_v2(device: Handle, memory: *mut MemoryV2) {
         let info = find(device)?.physical.memory_info();
-        if memory.is_null() {
-            return Err(Status::InvalidArgument);
-        }
-        // SAFETY: the C caller's structure starts with its version.
-        let version = unsafe { (&raw const (*memory).version).read() };
-        if version != MEMORY_V2 {
-            return Err(Status::ArgumentVersionMismatch);
-        }
+        let version = versioned(memory, MEMORY_V2)?.version;
         let (total, free) = (info.total, info.free);
         put(memory, MemoryV2 { version, total, reserved: 0, free, used: total - free })
     }
