@@ -5,30 +5,13 @@
 // Pointers are documented by NVML; every function has the same contract, given here once.
 #![allow(clippy::missing_safety_doc)]
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 
-use crate::boundary::{
-    enter, find, fixed, functions, handle_of, put, put_text, text, versioned, Handle,
-};
+use crate::boundary::{find, fixed, functions, handle_of, put, put_text, text, versioned, Handle};
 use crate::devices::{self, parse_pci, Device};
 use crate::sensors::Clock;
 use crate::types::{Memory, MemoryV2, PciInfo, Status, Utilization, MEMORY_V2};
 use crate::{DRIVER_VERSION, NVML_VERSION};
-
-/// Defines exported C functions about a device that neither Vulkan nor sysfs can answer.
-macro_rules! unsupported {
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {$(
-        $(#[$meta])*
-        #[no_mangle]
-        pub unsafe extern "C" fn $name(device: Handle, $($arg: $ty),*) -> i32 {
-            $(let _ = $arg;)*
-            enter(stringify!($name), || {
-                find(device)?;
-                Err(Status::NotSupported)
-            })
-        }
-    )*};
-}
 
 /// A number that the environment may override, as in `libcuda.so.1`.
 fn setting(name: &str) -> Option<String> {
@@ -290,45 +273,6 @@ functions! {
         find(device)?;
         put(mode, 0)
     }
-}
-
-unsupported! {
-    /// There are no device nodes `/dev/nvidiaN`.
-    fn nvmlDeviceGetMinorNumber(minor: *mut u32);
-    /// Processes are not told apart.
-    fn nvmlDeviceGetComputeRunningProcesses(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetComputeRunningProcesses_v2(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetComputeRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetGraphicsRunningProcesses(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetGraphicsRunningProcesses_v2(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
-    /// See [`nvmlDeviceGetComputeRunningProcesses`].
-    fn nvmlDeviceGetMPSComputeRunningProcesses_v3(count: *mut u32, infos: *mut c_void);
-    /// No multi-instance devices.
-    fn nvmlDeviceGetMigMode(current: *mut u32, pending: *mut u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetSerial(serial: *mut c_char, length: u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetVbiosVersion(version: *mut c_char, length: u32);
-    /// The state of NVIDIA's driver.
-    fn nvmlDeviceGetPersistenceMode(mode: *mut u32);
-    /// The state of NVIDIA's driver.
-    fn nvmlDeviceGetPerformanceState(state: *mut u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetEccMode(current: *mut u32, pending: *mut u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetBAR1MemoryInfo(memory: *mut c_void);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetDisplayActive(active: *mut u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetDisplayMode(mode: *mut u32);
-    /// Not known to Vulkan.
-    fn nvmlDeviceGetTotalEnergyConsumption(millijoules: *mut u64);
 }
 
 /// What an error number means.

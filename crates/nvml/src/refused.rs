@@ -64,6 +64,7 @@ about_devices! {
     nvmlDeviceGetApplicationsClock
     nvmlDeviceGetAttributes_v2
     nvmlDeviceGetAutoBoostedClocksEnabled
+    nvmlDeviceGetBAR1MemoryInfo
     nvmlDeviceGetBBXTimeData_v1
     nvmlDeviceGetBankRemapperStatus_v1
     nvmlDeviceGetBoardId
@@ -76,6 +77,9 @@ about_devices! {
     nvmlDeviceGetClock
     nvmlDeviceGetClockOffsets
     nvmlDeviceGetComputeInstanceId
+    nvmlDeviceGetComputeRunningProcesses
+    nvmlDeviceGetComputeRunningProcesses_v2
+    nvmlDeviceGetComputeRunningProcesses_v3
     nvmlDeviceGetConfComputeGpuAttestationReport
     nvmlDeviceGetConfComputeGpuCertificate
     nvmlDeviceGetConfComputeMemSizeInfo
@@ -93,10 +97,13 @@ about_devices! {
     nvmlDeviceGetDefaultEccMode
     nvmlDeviceGetDetailedEccErrors
     nvmlDeviceGetDeviceHandleFromMigDeviceHandle
+    nvmlDeviceGetDisplayActive
+    nvmlDeviceGetDisplayMode
     nvmlDeviceGetDramEncryptionMode
     nvmlDeviceGetDriverModel
     nvmlDeviceGetDriverModel_v2
     nvmlDeviceGetDynamicPstatesInfo
+    nvmlDeviceGetEccMode
     nvmlDeviceGetEncoderCapacity
     nvmlDeviceGetEncoderSessions
     nvmlDeviceGetEncoderStats
@@ -120,6 +127,9 @@ about_devices! {
     nvmlDeviceGetGpuInstances
     nvmlDeviceGetGpuMaxPcieLinkGeneration
     nvmlDeviceGetGpuOperationMode
+    nvmlDeviceGetGraphicsRunningProcesses
+    nvmlDeviceGetGraphicsRunningProcesses_v2
+    nvmlDeviceGetGraphicsRunningProcesses_v3
     nvmlDeviceGetGridLicensableFeatures_v4
     nvmlDeviceGetGspFirmwareMode
     nvmlDeviceGetGspFirmwareVersion
@@ -132,6 +142,7 @@ about_devices! {
     nvmlDeviceGetJpgUtilization
     nvmlDeviceGetLastBBXFlushTime
     nvmlDeviceGetMPSComputeRunningProcesses_v2
+    nvmlDeviceGetMPSComputeRunningProcesses_v3
     nvmlDeviceGetMarginTemperature
     nvmlDeviceGetMaxCustomerBoostClock
     nvmlDeviceGetMaxPcieLinkGeneration
@@ -143,8 +154,10 @@ about_devices! {
     nvmlDeviceGetMemoryErrorCounter
     nvmlDeviceGetMemoryLimits_v1
     nvmlDeviceGetMigDeviceHandleByIndex
+    nvmlDeviceGetMigMode
     nvmlDeviceGetMinMaxClockOfPState
     nvmlDeviceGetMinMaxFanSpeed
+    nvmlDeviceGetMinorNumber
     nvmlDeviceGetModuleId
     nvmlDeviceGetMultiGpuBoard
     nvmlDeviceGetNumGpuCores
@@ -169,6 +182,8 @@ about_devices! {
     nvmlDeviceGetPcieThroughput
     nvmlDeviceGetPdi
     nvmlDeviceGetPerformanceModes
+    nvmlDeviceGetPerformanceState
+    nvmlDeviceGetPersistenceMode
     nvmlDeviceGetPgpuMetadataString
     nvmlDeviceGetPlatformInfo
     nvmlDeviceGetPowerManagementDefaultLimit
@@ -188,6 +203,7 @@ about_devices! {
     nvmlDeviceGetRowRemapperHistogram
     nvmlDeviceGetRunningProcessDetailList
     nvmlDeviceGetSamples
+    nvmlDeviceGetSerial
     nvmlDeviceGetSramEccErrorStatus
     nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts
     nvmlDeviceGetSupportedClocksEventReasons
@@ -201,7 +217,9 @@ about_devices! {
     nvmlDeviceGetThermalSettings
     nvmlDeviceGetTopologyCommonAncestor
     nvmlDeviceGetTotalEccErrors
+    nvmlDeviceGetTotalEnergyConsumption
     nvmlDeviceGetUnrepairableMemoryFlag_v1
+    nvmlDeviceGetVbiosVersion
     nvmlDeviceGetVgpuCapabilities
     nvmlDeviceGetVgpuHeterogeneousMode
     nvmlDeviceGetVgpuInstancesUtilizationInfo

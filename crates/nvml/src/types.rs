@@ -137,7 +137,7 @@ pub struct MemoryV2 {
 }
 
 /// `nvmlMemory_v2`: the structure's size, and version 2 in the upper byte.
-pub const MEMORY_V2: u32 = size_of::<MemoryV2>() as u32 | 2 << 24;
+pub const MEMORY_V2: u32 = crate::boundary::version_of::<MemoryV2>(2);
 
 /// `nvmlUtilization_t`, in percent.
 #[repr(C)]
