@@ -249,6 +249,13 @@ fn ptx_with_errors_is_told_with_line_and_reason() {
             (".entry k()\n{\n  ret\n}\n", 7, ""),
             (".entry k()\n{\n  mov.u32 %r1, 1;\n  ret;\n}\n", 6, "%r1"),
             (".visible .entry k(.param .u32) { ret; }\n", 4, ""),
+            // A form that the instruction does not have, or operands of a wrong kind or type.
+            (".entry k() {\n .reg .f32 %f<2>; .reg .b32 %r<2>;\n add.u32 %r1, %r1, %f1;\n ret; }\n", 6, "operand 3"),
+            (".entry k() {\n .reg .b32 %r<2>;\n\n add.u32 %r1, %r1;\n ret; }\n", 7, "3 operands"),
+            (".entry k() {\n .reg .b32 %r<2>;\n add.b32 %r1, %r1, 1;\n ret; }\n", 6, "types"),
+            (".entry k() {\n .reg .b32 %r<2>;\n add.ftz.u32 %r1, %r1, 1;\n ret; }\n", 6, ".ftz"),
+            (".entry k() {\n .reg .b32 %r<2>;\n add.fast.u32 %r1, %r1, 1;\n ret; }\n", 6, "fast"),
+            (".entry k() { ret; }\n.func f() {\n .reg .b32 %r<2>;\n @%r1 ret;\n ret; }\n", 7, "predicate"),
         ] {
             let (status, message) = load_with_log(&text(body));
             assert_eq!(status, CUresult::INVALID_PTX, "{body}: {message}");

@@ -282,6 +282,7 @@ pub fn is_convergent(i: &Instruction) -> bool {
             | Stmatrix
             | Movmatrix
             | Mbarrier
+            | Tensormap
     )
 }
 

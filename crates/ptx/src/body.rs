@@ -1,6 +1,7 @@
 //! One function's body: declarations, labels and instructions, with names resolved as they are met.
 
 use crate::ast::*;
+use crate::check::{check, Scope};
 use crate::cursor::{text, Cursor, Result};
 use crate::declaration::{linkage, state_space};
 use crate::module::Item;
@@ -8,7 +9,10 @@ use crate::names::{Binding, Names, Target};
 use crate::{keywords, Module};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::ops::RangeInclusive;
 
+/// In these versions and up to this target, the forms of [`crate::check`] are all that there are.
+const ALL_FORMS: (RangeInclusive<(u16, u16)>, u32) = ((2, 0)..=(9, 1), 90);
 /// How deep `{ }` may nest.
 const MAX_SCOPES: usize = 256;
 /// How many registers a body may declare.
@@ -35,6 +39,8 @@ pub(crate) fn parse<'m>(
         copied_parameters: 0,
         part: Part::default(),
         is_destination: false,
+        are_forms_known: ALL_FORMS.0.contains(&module.header.version)
+            && module.header.target <= ALL_FORMS.1,
     };
     // An instruction takes some 30 bytes of text.
     parser
@@ -66,6 +72,8 @@ pub(crate) struct Parser<'m, 'a> {
     pub(crate) part: Part,
     /// Whether the operand that is read is the instruction's first.
     pub(crate) is_destination: bool,
+    /// Whether instructions have no other forms than those of [`crate::check`].
+    are_forms_known: bool,
 }
 
 impl<'m> Parser<'m, '_> {
@@ -442,17 +450,26 @@ impl<'m> Parser<'m, '_> {
         if has_labels {
             self.fixups.push(self.body.statements.len() as u32);
         }
-        let span = Span(start as u32);
+        let instruction = Instruction {
+            predicate,
+            opcode,
+            modifiers,
+            operands,
+            parts,
+            span: Span(start as u32),
+        };
+        if self.are_forms_known {
+            let scope = Scope {
+                module: self.module,
+                body: &self.body,
+            };
+            if let Some(wrong) = check(scope, &instruction) {
+                return Err(self.cursor.fault_at(start, &wrong));
+            }
+        }
         self.body
             .statements
-            .push(Statement::Instruction(Instruction {
-                predicate,
-                opcode,
-                modifiers,
-                operands,
-                parts,
-                span,
-            }));
+            .push(Statement::Instruction(instruction));
         Ok(())
     }
 

@@ -10,8 +10,8 @@ pub(crate) struct Fault {
     pub at: usize,
     pub message: String,
     pub unsupported: bool,
-    /// What is unsupported is an instruction's name.
-    pub unknown_instruction: bool,
+    /// What is unsupported is an instruction's name or modifier.
+    pub unknown_word: bool,
 }
 
 /// Boxed, so that results stay small on the way that succeeds.
@@ -424,7 +424,7 @@ impl<'a> Cursor<'a> {
             at,
             message: format!("{what} `{}`", self.excerpt(at)),
             unsupported: false,
-            unknown_instruction: false,
+            unknown_word: false,
         })
     }
 
@@ -447,7 +447,7 @@ impl<'a> Cursor<'a> {
             at,
             message,
             unsupported: true,
-            unknown_instruction: what == "instruction",
+            unknown_word: matches!(what, "instruction" | "modifier"),
         })
     }
 }

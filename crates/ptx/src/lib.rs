@@ -23,6 +23,7 @@
 
 pub mod ast;
 mod body;
+mod check;
 mod constant;
 mod cursor;
 mod declaration;
@@ -67,7 +68,7 @@ impl<'a> Module<'a> {
                 line: 1,
                 message: "a text of 4 GiB or more".into(),
                 unsupported: false,
-                unknown_instruction: false,
+                unknown_word: false,
             });
         }
         let parsed = module::parse(Cursor {
@@ -124,7 +125,7 @@ impl<'a> Module<'a> {
                 line: self.line(function.span),
                 message,
                 unsupported: false,
-                unknown_instruction: false,
+                unknown_word: false,
             });
         };
         body::parse(
@@ -153,7 +154,7 @@ fn error(text: &str, fault: Fault) -> ParseError {
         line: line(text, fault.at),
         message: fault.message,
         unsupported: fault.unsupported,
-        unknown_instruction: fault.unknown_instruction,
+        unknown_word: fault.unknown_word,
     }
 }
 
@@ -167,6 +168,6 @@ pub struct ParseError {
     pub message: String,
     /// Set where the text may be right PTX of a newer or larger language (unknown opcode, modifier or directive).
     pub unsupported: bool,
-    /// Set where it is an instruction's name: those of PTX ISA 8.8 for compute capability 9.0 and below are all known.
-    pub unknown_instruction: bool,
+    /// Set where it is an instruction's name or modifier: those of PTX ISA 8.8 for compute capability 9.0 and below are all known.
+    pub unknown_word: bool,
 }

@@ -298,7 +298,8 @@ proptest! {
             "[%rd1-4, s, %r1]", "%v", "9223372036854775808", "(.u64)-1",
         ][..]), 0..6),
     ) {
-        let mut text = ".version 8.0 .target sm_80 .shared .b32 s; .entry k() { .reg .pred %p<2>; .reg .b32 %r<3>; \
+        // Of a target whose instructions may have any form.
+        let mut text = ".version 8.0 .target sm_100 .shared .b32 s; .entry k() { .reg .pred %p<2>; .reg .b32 %r<3>; \
                         .reg .b64 %rd<2>; .reg .v2 .b32 %v; @!%p0 ".to_owned();
         text.push_str(opcode.text());
         for modifier in modifiers {

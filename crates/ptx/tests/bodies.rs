@@ -153,6 +153,7 @@ fn constants() {
     assert_eq!(value("0b11"), Integer(3));
     assert_eq!(value("0xFFFFFFFFFFFFFFFF"), Integer(u64::MAX));
     assert_eq!(value("0f3F800000"), Single(0x3f80_0000));
+    let value = |text: &str| operands(&format!("mov.b64 %rd0, {text};"))[1].clone();
     assert_eq!(value("0d3FF0000000000000"), Double(0x3ff0_0000_0000_0000));
     assert_eq!(value("1.5"), Double(1.5f64.to_bits()));
     assert_eq!(value(".5"), Double(0.5f64.to_bits()));

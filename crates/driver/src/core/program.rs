@@ -128,7 +128,7 @@ impl Program {
             match module.parse_body(function) {
                 Err(error) if !error.unsupported => return Err(error.into()),
                 Err(error)
-                    if error.unknown_instruction
+                    if error.unknown_word
                         && module.header.version <= ALL_INSTRUCTIONS.0
                         && module.header.target <= ALL_INSTRUCTIONS.1 =>
                 {

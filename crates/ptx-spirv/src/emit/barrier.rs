@@ -41,7 +41,8 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
+    /// A barrier of these lanes of the warp.
+    pub(super) fn warp_barrier(&mut self, mask: &Operand) -> Result<()> {
         if self.yields() {
             if self
                 .known_integer(mask)

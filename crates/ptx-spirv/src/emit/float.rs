@@ -535,7 +535,8 @@ impl Emitter<'_> {
         let least = self.asm.constant(bits, least);
         let zero = self.asm.constant(bits, 0);
         let test = |e: &mut Self, op, x| e.asm.op(op, Type::Bool, &[m, x]);
-        Ok(match i.modifiers.first() {
+        // The property stands before the type or behind it.
+        Ok(match i.modifiers.iter().find(|m| !m.is_type()) {
             Some(M::Finite) => test(self, Op::ULessThan, infinity),
             Some(M::Infinite) => test(self, Op::IEqual, infinity),
             Some(M::Number) => test(self, Op::ULessThanEqual, infinity),

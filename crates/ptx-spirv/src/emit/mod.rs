@@ -621,6 +621,7 @@ impl<'a> Emitter<'a> {
                 self.memory(i)
             }
             Cp => self.async_copy(i),
+            Tensormap => self.tensor_map(i),
             Atom | Red => self.atomic(i),
             Add | Sub | Mul | Mad | Fma | Div | Rem | Abs | Neg | Min | Max => {
                 if is_of_later_chips(i) {

@@ -210,6 +210,16 @@ impl<'a> Emitter<'a> {
                 }
             }
             (from, to) if from.size() == to.size() => self.asm.op(Op::Bitcast, to, &[v.id]),
+            // 128 bits are two words.
+            (Type::Vector(Scalar::U64, 2), _) => {
+                let id = self.asm.op(Op::CompositeExtract, Type::U64, &[v.id, 0]);
+                self.cast(Value { id, ty: Type::U64 }, ty)
+            }
+            (_, Type::Vector(Scalar::U64, 2)) => {
+                let low = self.cast(v, Type::U64);
+                let high = self.asm.constant(Type::U64, 0);
+                self.asm.op(Op::CompositeConstruct, ty, &[low, high])
+            }
             (from, to) => {
                 let (from, to_int) = (Type::unsigned(from.size()), Type::unsigned(to.size()));
                 let id = self.cast(v, from);

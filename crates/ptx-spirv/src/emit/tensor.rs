@@ -45,6 +45,9 @@ struct Row {
     others_inside: Id,
 }
 
+/// How large a tensor map is.
+const TENSOR_MAP_BYTES: i64 = 128;
+
 impl Emitter<'_> {
     pub(super) fn tensor_copy(&mut self, i: &Instruction) -> Result<()> {
         use Modifier as M;
@@ -93,6 +96,37 @@ impl Emitter<'_> {
             });
         });
         result
+    }
+
+    /// A tensor map from shared to global memory, by a warp (PTX ISA, "tensormap.cp_fenceproxy"): every lane copies all of it, so that each
+    /// finds it whole.
+    pub(super) fn tensor_map(&mut self, i: &Instruction) -> Result<()> {
+        if !i.has(Modifier::CpFenceproxy) {
+            return unsupported(i);
+        }
+        if Self::literal(self.operand(i, 2)?) != Some(TENSOR_MAP_BYTES as u64) {
+            return Err(EmitError::Invalid(format!(
+                "{} of other than {TENSOR_MAP_BYTES} bytes",
+                i.mnemonic()
+            )));
+        }
+        self.warp_barrier(&Operand::Integer(u64::MAX))?;
+        let to = self.address(self.operand(i, 0)?, Space::Global)?;
+        let from = self.address(self.operand(i, 1)?, Space::Shared)?;
+        let (ty, access) = (Type::Vector(Scalar::U32, 4), Access::default());
+        for n in 0..TENSOR_MAP_BYTES / 16 {
+            let from = Address {
+                space: from.space,
+                id: self.offset(from.id, Type::U32, n * 16),
+            };
+            let to = Address {
+                space: to.space,
+                id: self.offset(to.id, Type::U64, n * 16),
+            };
+            let v = self.load(from, ty, access);
+            self.store(to, ty, v, access);
+        }
+        self.fence(i)
     }
 
     fn tensor(&mut self, i: &Instruction, rank: usize, load: bool) -> Result<Tensor> {

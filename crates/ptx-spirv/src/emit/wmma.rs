@@ -260,6 +260,9 @@ impl Emitter<'_> {
             return unsupported(i);
         }
         let groups = shape.k / (4 * per);
+        if groups == 0 {
+            return unsupported(i);
+        }
         let by_rows = (role == Role::A) != shape.transposed();
         let unique = rows * columns / 32 / per;
         let mut values: Vec<Value> = Vec::new();

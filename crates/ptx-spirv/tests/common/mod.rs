@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod forms;
+
 use ptx_spirv::{MatrixMemory, MatrixShape, ModuleLayout, Target, TranslateError, Translated};
 use rspirv::binary::{Consumer, ParseAction};
 use rspirv::dr::{Instruction, ModuleHeader};
