@@ -51,6 +51,10 @@ pub struct State {
     pub pointer_mode: PointerMode,
     /// `cublasMath_t`, kept for `cublasGetMathMode`: single precision is never reduced here.
     pub math_mode: i32,
+    /// What is kept about emulated arithmetic.
+    pub emulation: Emulation,
+    /// `cublasSetEnvironmentMode`, kept for its getter.
+    pub environment_mode: i32,
     /// Whether atomics are allowed.
     pub atomics_mode: AtomicsMode,
     /// `cublasSetSmCountTarget`; 0 is the default.
@@ -59,6 +63,37 @@ pub struct State {
     pub workspace: (CUdeviceptr, usize),
     /// This library's own device memory for partial results, allocated at first use.
     scratch: CUdeviceptr,
+}
+
+/// What the functions of emulated arithmetic keep for their getters (cuBLAS documentation, "Floating Point Emulation").
+/// No product is emulated here, so that no result depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Emulation {
+    /// `cublasEmulationStrategy_t`
+    pub strategy: i32,
+    /// `cudaEmulationSpecialValuesSupport`, a mask.
+    pub special_values: i32,
+    /// `cudaEmulationMantissaControl`
+    pub mantissa_control: i32,
+    /// Most bits of a mantissa; 0 is the library's choice.
+    pub max_mantissa_bits: i32,
+    /// Bits that are added to a number of bits chosen at run time.
+    pub mantissa_bit_offset: i32,
+    /// Where the number of bits that was used is written on the device; null for nowhere.
+    pub mantissa_bits_pointer: CUdeviceptr,
+}
+
+impl Default for Emulation {
+    fn default() -> Self {
+        Self {
+            strategy: 0,
+            special_values: 0xFFFF,
+            mantissa_control: 0,
+            max_mantissa_bits: 0,
+            mantissa_bit_offset: 0,
+            mantissa_bits_pointer: 0,
+        }
+    }
 }
 
 /// Bytes of [`Handle::scratch`].
@@ -134,6 +169,8 @@ impl Handle {
                 stream: CUstream::NULL,
                 pointer_mode: PointerMode::Host,
                 math_mode: 0,
+                emulation: Emulation::default(),
+                environment_mode: 0,
                 atomics_mode: AtomicsMode::NotAllowed,
                 multiprocessor_target: 0,
                 workspace: (0, 0),

@@ -1,6 +1,7 @@
 //! Handles, modes, versions, and copies of vectors and matrices between host and device.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_void, CStr};
+use std::io::Write as _;
 
 use cuda_abi::{CUmemorytype, CUstream, CUDA_MEMCPY2D};
 
@@ -110,6 +111,130 @@ function! {
     fn cublasGetSmCountTarget(handle: *const Handle, count: *mut i32) {
         put(count, Handle::from_raw(handle)?.state.lock().multiprocessor_target)
     }
+}
+
+function! {
+    /// Sets when emulated arithmetic is used (cuBLAS documentation, "cublasSetEmulationStrategy"): 0 to 2. It is kept for the
+    /// getter: nothing is emulated here, so that results do not depend on it.
+    fn cublasSetEmulationStrategy(handle: *const Handle, strategy: i32) {
+        let handle = Handle::from_raw(handle)?;
+        if !(0..=2).contains(&strategy) {
+            return Err(Status::InvalidValue);
+        }
+        handle.state.lock().emulation.strategy = strategy;
+        Ok(())
+    }
+
+    /// What `cublasSetEmulationStrategy` set (cuBLAS documentation, "cublasGetEmulationStrategy").
+    fn cublasGetEmulationStrategy(handle: *const Handle, strategy: *mut i32) {
+        put(strategy, Handle::from_raw(handle)?.state.lock().emulation.strategy)
+    }
+
+    /// Sets the special values that emulated arithmetic has to handle (cuBLAS documentation,
+    /// "cublasSetEmulationSpecialValuesSupport"): a mask of 1 (infinities) and 2 (NaN), or 0xFFFF. It is kept for the getter:
+    /// nothing is emulated here, all special values are handled.
+    fn cublasSetEmulationSpecialValuesSupport(handle: *const Handle, mask: i32) {
+        let handle = Handle::from_raw(handle)?;
+        if !(0..=3).contains(&mask) && mask != 0xFFFF {
+            return Err(Status::InvalidValue);
+        }
+        handle.state.lock().emulation.special_values = mask;
+        Ok(())
+    }
+
+    /// What `cublasSetEmulationSpecialValuesSupport` set (cuBLAS documentation, "cublasGetEmulationSpecialValuesSupport").
+    fn cublasGetEmulationSpecialValuesSupport(handle: *const Handle, mask: *mut i32) {
+        put(mask, Handle::from_raw(handle)?.state.lock().emulation.special_values)
+    }
+
+    /// Sets who chooses the mantissa bits of fixed-point emulation (cuBLAS documentation,
+    /// "cublasSetFixedPointEmulationMantissaControl"): 0 the library, 1 the caller. It is kept for the getter.
+    fn cublasSetFixedPointEmulationMantissaControl(handle: *const Handle, control: i32) {
+        let handle = Handle::from_raw(handle)?;
+        if !(0..=1).contains(&control) {
+            return Err(Status::InvalidValue);
+        }
+        handle.state.lock().emulation.mantissa_control = control;
+        Ok(())
+    }
+
+    /// What `cublasSetFixedPointEmulationMantissaControl` set (cuBLAS documentation,
+    /// "cublasGetFixedPointEmulationMantissaControl").
+    fn cublasGetFixedPointEmulationMantissaControl(handle: *const Handle, control: *mut i32) {
+        put(control, Handle::from_raw(handle)?.state.lock().emulation.mantissa_control)
+    }
+
+    /// Sets the most mantissa bits of fixed-point emulation (cuBLAS documentation,
+    /// "cublasSetFixedPointEmulationMaxMantissaBitCount"); 0 is the library's choice. It is kept for the getter.
+    fn cublasSetFixedPointEmulationMaxMantissaBitCount(handle: *const Handle, bits: i32) {
+        let handle = Handle::from_raw(handle)?;
+        if bits < 0 {
+            return Err(Status::InvalidValue);
+        }
+        handle.state.lock().emulation.max_mantissa_bits = bits;
+        Ok(())
+    }
+
+    /// What `cublasSetFixedPointEmulationMaxMantissaBitCount` set (cuBLAS documentation,
+    /// "cublasGetFixedPointEmulationMaxMantissaBitCount").
+    fn cublasGetFixedPointEmulationMaxMantissaBitCount(handle: *const Handle, bits: *mut i32) {
+        put(bits, Handle::from_raw(handle)?.state.lock().emulation.max_mantissa_bits)
+    }
+
+    /// Sets what is added to a number of mantissa bits chosen at run time (cuBLAS documentation,
+    /// "cublasSetFixedPointEmulationMantissaBitOffset"); may be negative. It is kept for the getter.
+    fn cublasSetFixedPointEmulationMantissaBitOffset(handle: *const Handle, offset: i32) {
+        Handle::from_raw(handle)?.state.lock().emulation.mantissa_bit_offset = offset;
+        Ok(())
+    }
+
+    /// What `cublasSetFixedPointEmulationMantissaBitOffset` set (cuBLAS documentation,
+    /// "cublasGetFixedPointEmulationMantissaBitOffset").
+    fn cublasGetFixedPointEmulationMantissaBitOffset(handle: *const Handle, offset: *mut i32) {
+        put(offset, Handle::from_raw(handle)?.state.lock().emulation.mantissa_bit_offset)
+    }
+
+    /// Sets where the number of mantissa bits that an emulated product used is written on the device (cuBLAS
+    /// documentation, "cublasSetFixedPointEmulationMantissaBitCountPointer"). It is kept for the getter: no product is
+    /// emulated here, so that nothing is written.
+    fn cublasSetFixedPointEmulationMantissaBitCountPointer(handle: *const Handle, bits: *mut i32) {
+        Handle::from_raw(handle)?.state.lock().emulation.mantissa_bits_pointer = bits as u64;
+        Ok(())
+    }
+
+    /// What `cublasSetFixedPointEmulationMantissaBitCountPointer` set (cuBLAS documentation,
+    /// "cublasGetFixedPointEmulationMantissaBitCountPointer").
+    fn cublasGetFixedPointEmulationMantissaBitCountPointer(handle: *const Handle, bits: *mut *mut i32) {
+        put(bits, Handle::from_raw(handle)?.state.lock().emulation.mantissa_bits_pointer as *mut i32)
+    }
+
+    /// Sets a mode that cuSOLVER sets on its handles; cuBLAS's documentation and headers do not have it. Its form is taken to
+    /// be that of the other modes, and the number is kept for the getter.
+    fn cublasSetEnvironmentMode(handle: *const Handle, mode: i32) {
+        Handle::from_raw(handle)?.state.lock().environment_mode = mode;
+        Ok(())
+    }
+
+    /// What `cublasSetEnvironmentMode` set, 0 before; not in cuBLAS's documentation either.
+    fn cublasGetEnvironmentMode(handle: *const Handle, mode: *mut i32) {
+        put(mode, Handle::from_raw(handle)?.state.lock().environment_mode)
+    }
+}
+
+/// Tells on standard output that an argument is wrong, in cuBLAS's words (cuBLAS documentation, "cublasXerbla").
+pub unsafe extern "C" fn cublasXerbla(name: *const c_char, argument: i32) {
+    super::enter("cublasXerbla", || {
+        if name.is_null() {
+            return Err(Status::InvalidValue);
+        }
+        // SAFETY: the C caller's string.
+        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+        let line =
+            format!(" ** On entry to {name} parameter number {argument} had an illegal value\n");
+        // Where standard output is closed there is nobody to tell.
+        let _ = std::io::stdout().write_all(line.as_bytes());
+        Ok(())
+    });
 }
 
 /// The version that a library of SONAME `libcublas.so.MAJOR` reports: that of the last CUDA toolkit of this major version
@@ -337,6 +462,22 @@ mod tests {
                 cublasGetProperty::<12>(0, std::ptr::null_mut()),
                 Status::InvalidValue as i32
             );
+        }
+    }
+
+    #[test]
+    fn emulation_needs_a_handle() {
+        let null = std::ptr::null();
+        // SAFETY: null is what is tested.
+        unsafe {
+            for status in [
+                cublasSetEmulationStrategy(null, 0),
+                cublasSetEmulationSpecialValuesSupport(null, 0),
+                cublasSetFixedPointEmulationMantissaControl(null, 0),
+                cublasSetEnvironmentMode(null, 0),
+            ] {
+                assert_eq!(status, Status::NotInitialized as i32);
+            }
         }
     }
 
