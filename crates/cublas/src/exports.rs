@@ -110,25 +110,6 @@ macro_rules! refused_functions {
         $callback! { $($leading)*
             cublasSgeqrfBatched cublasDgeqrfBatched cublasCgeqrfBatched cublasZgeqrfBatched
             cublasSgelsBatched cublasDgelsBatched cublasCgelsBatched cublasZgelsBatched
-            cublasStpttr cublasDtpttr cublasCtpttr cublasZtpttr cublasStrttp cublasDtrttp cublasCtrttp cublasZtrttp
-            cublasSgbmv_v2 cublasDgbmv_v2 cublasCgbmv_v2 cublasZgbmv_v2
-            cublasSgbmv_v2_64 cublasDgbmv_v2_64 cublasCgbmv_v2_64 cublasZgbmv_v2_64
-            cublasSsbmv_v2 cublasDsbmv_v2 cublasChbmv_v2 cublasZhbmv_v2
-            cublasSsbmv_v2_64 cublasDsbmv_v2_64 cublasChbmv_v2_64 cublasZhbmv_v2_64
-            cublasSspmv_v2 cublasDspmv_v2 cublasChpmv_v2 cublasZhpmv_v2
-            cublasSspmv_v2_64 cublasDspmv_v2_64 cublasChpmv_v2_64 cublasZhpmv_v2_64
-            cublasSspr_v2 cublasDspr_v2 cublasChpr_v2 cublasZhpr_v2
-            cublasSspr_v2_64 cublasDspr_v2_64 cublasChpr_v2_64 cublasZhpr_v2_64
-            cublasSspr2_v2 cublasDspr2_v2 cublasChpr2_v2 cublasZhpr2_v2
-            cublasSspr2_v2_64 cublasDspr2_v2_64 cublasChpr2_v2_64 cublasZhpr2_v2_64
-            cublasStbmv_v2 cublasDtbmv_v2 cublasCtbmv_v2 cublasZtbmv_v2
-            cublasStbmv_v2_64 cublasDtbmv_v2_64 cublasCtbmv_v2_64 cublasZtbmv_v2_64
-            cublasStbsv_v2 cublasDtbsv_v2 cublasCtbsv_v2 cublasZtbsv_v2
-            cublasStbsv_v2_64 cublasDtbsv_v2_64 cublasCtbsv_v2_64 cublasZtbsv_v2_64
-            cublasStpmv_v2 cublasDtpmv_v2 cublasCtpmv_v2 cublasZtpmv_v2
-            cublasStpmv_v2_64 cublasDtpmv_v2_64 cublasCtpmv_v2_64 cublasZtpmv_v2_64
-            cublasStpsv_v2 cublasDtpsv_v2 cublasCtpsv_v2 cublasZtpsv_v2
-            cublasStpsv_v2_64 cublasDtpsv_v2_64 cublasCtpsv_v2_64 cublasZtpsv_v2_64
             cublasSrotg_v2 cublasDrotg_v2 cublasCrotg_v2 cublasZrotg_v2
             cublasSrotm_v2 cublasDrotm_v2 cublasSrotm_v2_64 cublasDrotm_v2_64 cublasSrotmg_v2 cublasDrotmg_v2
             cublasRotEx cublasRotEx_64 cublasRotgEx cublasRotmEx cublasRotmEx_64 cublasRotmgEx
@@ -291,6 +272,20 @@ macro_rules! exported_functions {
             cublasZher2k_v2 cublasZher2k_v2_64 cublasSgeam cublasSgeam_64 cublasDgeam cublasDgeam_64 cublasCgeam
             cublasCgeam_64 cublasZgeam cublasZgeam_64 cublasSdgmm cublasSdgmm_64 cublasDdgmm cublasDdgmm_64
             cublasCdgmm cublasCdgmm_64 cublasZdgmm cublasZdgmm_64
+
+            cublasSgbmv_v2 cublasSgbmv_v2_64 cublasDgbmv_v2 cublasDgbmv_v2_64 cublasCgbmv_v2 cublasCgbmv_v2_64
+            cublasZgbmv_v2 cublasZgbmv_v2_64 cublasSsbmv_v2 cublasSsbmv_v2_64 cublasDsbmv_v2 cublasDsbmv_v2_64
+            cublasChbmv_v2 cublasChbmv_v2_64 cublasZhbmv_v2 cublasZhbmv_v2_64 cublasSspmv_v2 cublasSspmv_v2_64
+            cublasDspmv_v2 cublasDspmv_v2_64 cublasChpmv_v2 cublasChpmv_v2_64 cublasZhpmv_v2 cublasZhpmv_v2_64
+            cublasStbmv_v2 cublasStbmv_v2_64 cublasDtbmv_v2 cublasDtbmv_v2_64 cublasCtbmv_v2 cublasCtbmv_v2_64
+            cublasZtbmv_v2 cublasZtbmv_v2_64 cublasStbsv_v2 cublasStbsv_v2_64 cublasDtbsv_v2 cublasDtbsv_v2_64
+            cublasCtbsv_v2 cublasCtbsv_v2_64 cublasZtbsv_v2 cublasZtbsv_v2_64 cublasStpmv_v2 cublasStpmv_v2_64
+            cublasDtpmv_v2 cublasDtpmv_v2_64 cublasCtpmv_v2 cublasCtpmv_v2_64 cublasZtpmv_v2 cublasZtpmv_v2_64
+            cublasStpsv_v2 cublasStpsv_v2_64 cublasDtpsv_v2 cublasDtpsv_v2_64 cublasCtpsv_v2 cublasCtpsv_v2_64
+            cublasZtpsv_v2 cublasZtpsv_v2_64 cublasSspr_v2 cublasSspr_v2_64 cublasDspr_v2 cublasDspr_v2_64
+            cublasChpr_v2 cublasChpr_v2_64 cublasZhpr_v2 cublasZhpr_v2_64 cublasSspr2_v2 cublasSspr2_v2_64
+            cublasDspr2_v2 cublasDspr2_v2_64 cublasChpr2_v2 cublasChpr2_v2_64 cublasZhpr2_v2 cublasZhpr2_v2_64
+            cublasStpttr cublasDtpttr cublasCtpttr cublasZtpttr cublasStrttp cublasDtrttp cublasCtrttp cublasZtrttp
         }
     };
 }

@@ -48,6 +48,7 @@
 #![allow(non_snake_case)]
 
 pub mod api;
+pub mod banded;
 pub mod driver;
 pub mod exports;
 pub mod gemm;

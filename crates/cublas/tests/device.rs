@@ -5,6 +5,8 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)]
 
+#[path = "common/banded.rs"]
+mod banded;
 #[path = "common/device.rs"]
 mod device;
 #[path = "common/products.rs"]
@@ -25,7 +27,7 @@ fn every_function_on_a_device() {
     // A library of SONAME libcuda.so.1 that is loaded already is the one that cuBLAS finds.
     let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     let library = library.unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 17] = [
         ("wrong arguments", products::wrong_arguments),
         (
             "products by named functions",
@@ -50,6 +52,12 @@ fn every_function_on_a_device() {
         ("triangular systems", structured::triangular_systems),
         ("matrices and vectors", structured::matrices_and_vectors),
         ("rank updates", structured::rank_updates),
+        ("band and packed products", banded::band_and_packed_products),
+        (
+            "band and packed triangles",
+            banded::band_and_packed_triangles,
+        ),
+        ("packed updates", banded::packed_updates),
         ("reductions", vectors::reductions),
         ("elementwise operations", vectors::elementwise),
     ];

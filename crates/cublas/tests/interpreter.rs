@@ -2,6 +2,8 @@
 
 #![allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 
+#[path = "common/banded.rs"]
+mod banded;
 #[path = "common/device.rs"]
 mod device;
 #[path = "common/interpreter.rs"]
@@ -34,6 +36,9 @@ tests! {
     structured::triangular_systems
     structured::matrices_and_vectors
     structured::rank_updates
+    banded::band_and_packed_products
+    banded::band_and_packed_triangles
+    banded::packed_updates
     vectors::reductions
     vectors::elementwise
 }

@@ -6,6 +6,7 @@
 // Pointers are documented by cuBLAS; every function has the same contract, given here once.
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
+mod banded;
 mod gemm;
 mod level1;
 mod level2;
@@ -13,6 +14,7 @@ mod level3;
 mod lu;
 mod management;
 
+pub use banded::*;
 pub use gemm::*;
 pub use level1::*;
 pub use level2::*;

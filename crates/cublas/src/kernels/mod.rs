@@ -3,6 +3,7 @@
 //! Each file generates the PTX of one family from a small specification; the text of those that ggml uses is kept in
 //! the project's `shaders/` folder as a readable snapshot. [`Kernel`] names one kernel of any family.
 
+pub mod banded;
 pub mod elementwise;
 mod fragments;
 pub mod gemm_depth;
@@ -41,6 +42,8 @@ macro_rules! families {
 }
 
 families! {
+    /// Matrices in band and packed storage.
+    Banded(banded),
     /// Operations without sums.
     Elementwise(elementwise),
     /// Matrix product on tensor cores of operands along `k`.

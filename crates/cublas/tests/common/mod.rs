@@ -3,7 +3,7 @@
 use cublas::kernels::gemm_depth;
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
 use cublas::kernels::gemm_tensor::{self, Shape};
-use cublas::kernels::{elementwise, gemm_tiled, reduce, symmetric, triangular, Kernel};
+use cublas::kernels::{banded, elementwise, gemm_tiled, reduce, symmetric, triangular, Kernel};
 use cublas::ptx::{Arithmetic, Element};
 
 /// The register kernels that ggml's calls select: transposed `A`, `B` as stored.
@@ -211,6 +211,31 @@ fn small_kernels() -> Vec<Kernel> {
                     pointers,
                 };
                 kernels.push(Kernel::Triangular(spec));
+            }
+        }
+        for task in [
+            banded::Task::General,
+            banded::Task::Symmetric,
+            banded::Task::Solve,
+            banded::Task::Multiply,
+            banded::Task::Update,
+            banded::Task::Update2,
+            banded::Task::Unpack,
+            banded::Task::Pack,
+        ] {
+            for (packed, lower) in [(false, false), (false, true), (true, false), (true, true)] {
+                kernels.push(Kernel::Banded(banded::Spec {
+                    task,
+                    element,
+                    alpha: if lower { element } else { real },
+                    arithmetic,
+                    packed,
+                    lower,
+                    transposed: lower != packed,
+                    conjugate: complex && packed,
+                    unit: lower && packed,
+                    hermitian: complex && lower,
+                }));
             }
         }
         for (lower, hermitian) in [(true, false), (false, complex)] {
