@@ -256,3 +256,31 @@ fn small_local_memory_is_no_registers_where_those_are_few() {
     let (few, _) = translate(body, &Target::xe2());
     assert_eq!(count(&few, Op::VectorInsertDynamic), 0);
 }
+
+#[test]
+fn a_product_and_a_sum_without_rounding_modifiers_are_one_operation() {
+    let ops = |product: &str, sum: &str, target: &Target| {
+        let body = format!(
+            "ld.global.v4.f32 {{%f1, %f2, %f3, %f4}}, [%a0];\n{product} %f5, %f1, %f2;\n{sum} %f5, %f3, %f5;\n\
+             st.global.f32 [%a0], %f5;"
+        );
+        translate(&body, target).0
+    };
+    for (product, sum, sums, negations) in [
+        ("mul.f32", "add.f32", 0, 0),
+        ("mul.f32", "sub.f32", 0, 1),
+        ("mul.rn.f32", "add.f32", 1, 0),
+        ("mul.f32", "add.rn.f32", 1, 0),
+        ("mul.sat.f32", "add.f32", 1, 0),
+    ] {
+        let ops = ops(product, sum, &Target::subgroup32());
+        let found = count(&ops, Op::FAdd) + count(&ops, Op::FSub);
+        assert_eq!(found, sums, "{product}, {sum}");
+        assert_eq!(count(&ops, Op::FNegate), negations, "{product}, {sum}");
+    }
+    // Fma flushes there, which these do not.
+    assert_eq!(
+        count(&ops("mul.f32", "add.f32", &Target::nvidia()), Op::FAdd),
+        1
+    );
+}

@@ -1,6 +1,7 @@
 //! Single- and double-precision arithmetic (PTX ISA, "Floating Point Instructions").
 //!
-//! Every result that the ISA rounds is decorated NoContraction. Directed rounding of single precision goes through
+//! Every result that the ISA rounds is decorated NoContraction: a driver's compiler may do more without than the ISA allows. What
+//! it does allow, one operation of a product and a sum without rounding modifiers, is done here. Directed rounding of single precision goes through
 //! double precision: the rounded result is compared with the exact one and moved by one unit where it lies on the wrong
 //! side.
 
@@ -121,15 +122,26 @@ impl Emitter<'_> {
                     Opcode::Sub => Op::FSub,
                     _ => Op::FMul,
                 };
-                match rounding {
-                    None if by_fma => self.as_fma(op, a, b),
-                    None => self.exact(op, ty, &[a, b]),
-                    Some(mode) if ty == Type::F64 => self.double_directed(op, a, b, mode),
-                    Some(mode) if op != Op::FMul && !self.target.float64 => {
+                // Without a rounding modifier a product and a sum may be one operation, and are in NVIDIA's assembler.
+                let free = self.contracts(i, ty, by_fma, flush);
+                let fused = match free && op != Op::FMul {
+                    true => self.contracted(op == Op::FSub, ty, a, b),
+                    false => None,
+                };
+                let id = match (fused, rounding) {
+                    (Some(id), _) => id,
+                    (None, None) if by_fma => self.as_fma(op, a, b),
+                    (None, None) => self.exact(op, ty, &[a, b]),
+                    (None, Some(mode)) if ty == Type::F64 => self.double_directed(op, a, b, mode),
+                    (None, Some(mode)) if op != Op::FMul && !self.target.float64 => {
                         self.directed_sum(op, a, b, mode)
                     }
-                    Some(mode) => self.directed_operation(op, a, b, None, mode),
+                    (None, Some(mode)) => self.directed_operation(op, a, b, None, mode),
+                };
+                if free && op == Op::FMul {
+                    self.products.insert(id, (self.epoch, a, b));
                 }
+                id
             }
             Opcode::Fma | Opcode::Mad => {
                 let (a, b, c) = (read(self, 1)?, read(self, 2)?, read(self, 3)?);
@@ -556,6 +568,39 @@ impl Emitter<'_> {
             }
             _ => return unsupported(i),
         })
+    }
+
+    /// Whether an `add`, `sub` or `mul` may be one operation with others (PTX ISA, "Floating Point Instructions: mul": "mul/add sequences with no
+    /// rounding modifiers may be optimized to use fused-multiply-add"): where Fma is one operation that keeps subnormal numbers as they do.
+    fn contracts(&self, i: &Instruction, ty: Type, by_fma: bool, flush: bool) -> bool {
+        use Modifier as M;
+        let is_bound = [M::Rn, M::Rz, M::Rm, M::Rp, M::Sat]
+            .iter()
+            .any(|&m| i.has(m));
+        let keeps = match ty {
+            Type::F64 => self.target.float64,
+            _ => by_fma || !(flush || self.target.fma_flushes),
+        };
+        self.target.fused_fma && keeps && !is_bound
+    }
+
+    /// The sum or difference of two numbers of which one is a product of this block.
+    fn contracted(&mut self, minus: bool, ty: Type, a: Id, b: Id) -> Option<Id> {
+        let product = |e: &Self, id| {
+            let &(epoch, x, y) = e.products.get(&id)?;
+            (epoch == e.epoch).then_some((x, y))
+        };
+        let negated = |e: &mut Self, id| match minus {
+            true => e.asm.op(Op::FNegate, ty, &[id]),
+            false => id,
+        };
+        if let Some((x, y)) = product(self, b) {
+            let x = negated(self, x);
+            return Some(self.fma(ty, x, y, a));
+        }
+        let (x, y) = product(self, a)?;
+        let b = negated(self, b);
+        Some(self.fma(ty, x, y, b))
     }
 
     /// a * b + c with one rounding.

@@ -138,6 +138,8 @@ pub(crate) struct Emitter<'a> {
     /// Raised at every label: what is known within a block is forgotten after it.
     pub(crate) epoch: u32,
     casts: FxHashMap<(Id, Type), (u32, Id)>,
+    /// The factors of products that may be one operation with a sum.
+    products: FxHashMap<Id, (u32, Id, Id)>,
     /// The predicate of the instruction being emitted.
     predicate: Option<Id>,
     conditions: Vec<Option<Id>>,
@@ -290,6 +292,7 @@ pub(crate) fn emit(
         constants: graph.constants(),
         epoch: 0,
         casts: FxHashMap::default(),
+        products: FxHashMap::default(),
         predicate: None,
         conditions: vec![None; graph.blocks.len()],
         flags: Vec::new(),

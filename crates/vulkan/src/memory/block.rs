@@ -104,6 +104,20 @@ impl Drop for Region {
     }
 }
 
+/// What the process has mapped in a range, in words: the first of it.
+fn mapped_at(address: u64, size: u64) -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    maps.lines()
+        .find(|line| {
+            line.split_once(' ')
+                .and_then(|(range, _)| range.split_once('-'))
+                .and_then(|(start, end)| Some(number(start)?..number(end)?))
+                .is_some_and(|range| range.start < address + size && address < range.end)
+        })
+        .map_or_else(|| "nothing".to_owned(), str::to_owned)
+}
+
 /// How a block of a given size is made. The runtime chooses; tests ask for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -554,7 +568,16 @@ impl Block {
         let memory = self.memories[0];
         if kind != MemoryKind::Device {
             if let Some(extension) = &raw.map_placed {
-                if let Some(region) = Region::reserve_at(self.address, self.mappable as usize) {
+                let region = Region::reserve_at(self.address, self.mappable as usize);
+                if kind == MemoryKind::Managed && region.is_none() {
+                    return Err(Error::Unsupported(format!(
+                        "managed memory of {} bytes at the device's {:#x}, where the process has {}",
+                        self.mappable,
+                        self.address,
+                        mapped_at(self.address, self.mappable)
+                    )));
+                }
+                if let Some(region) = region {
                     let mut place =
                         vk::MemoryMapPlacedInfoEXT::default().placed_address(region.base);
                     let info = vk::MemoryMapInfoKHR::default()

@@ -534,7 +534,11 @@ impl Memory {
                             && taken.len() < OTHER_ADDRESSES =>
                     {
                         tracing::debug!("{why}: another address is tried");
-                        taken.push(create(MemoryKind::Device)?);
+                        // What the process has there may reach far.
+                        let more = size << (2 * taken.len());
+                        let filler =
+                            |size| Block::create(&self.raw, memory_type, MemoryKind::Device, size);
+                        taken.push(filler(more).or_else(|_| filler(size))?);
                     }
                     block => return Ok((block?, ())),
                 }
