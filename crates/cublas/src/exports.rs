@@ -25,6 +25,12 @@ macro_rules! export_library {
         $crate::export_symbol!(
             "libcublas.so.",
             $major,
+            "cublasGetVersion",
+            $crate::api::cublasGetVersion::<$major>
+        );
+        $crate::export_symbol!(
+            "libcublas.so.",
+            $major,
             "cublasGetProperty",
             $crate::api::cublasGetProperty::<$major>
         );
@@ -110,11 +116,6 @@ macro_rules! refused_functions {
         $callback! { $($leading)*
             cublasSgeqrfBatched cublasDgeqrfBatched cublasCgeqrfBatched cublasZgeqrfBatched
             cublasSgelsBatched cublasDgelsBatched cublasCgelsBatched cublasZgelsBatched
-            cublasSrotg_v2 cublasDrotg_v2 cublasCrotg_v2 cublasZrotg_v2
-            cublasSrotm_v2 cublasDrotm_v2 cublasSrotm_v2_64 cublasDrotm_v2_64 cublasSrotmg_v2 cublasDrotmg_v2
-            cublasRotEx cublasRotEx_64 cublasRotgEx cublasRotmEx cublasRotmEx_64 cublasRotmgEx
-            cublasIamaxEx cublasIamaxEx_64 cublasIaminEx cublasIaminEx_64 cublasAsumEx cublasAsumEx_64
-            cublasCopyEx cublasCopyEx_64 cublasSwapEx cublasSwapEx_64
             cublasCsyrkEx cublasCsyrkEx_64 cublasCsyrk3mEx cublasCsyrk3mEx_64
             cublasCherkEx cublasCherkEx_64 cublasCherk3mEx cublasCherk3mEx_64
             cublasLoggerConfigure cublasSetLoggerCallback cublasGetLoggerCallback
@@ -128,34 +129,6 @@ macro_rules! refused_functions {
             cublasXtSsyrk cublasXtSsyrkx cublasXtStrmm cublasXtStrsm cublasXtZgemm cublasXtZhemm cublasXtZher2k
             cublasXtZherk cublasXtZherkx cublasXtZspmm cublasXtZsymm cublasXtZsyr2k cublasXtZsyrk cublasXtZsyrkx
             cublasXtZtrmm cublasXtZtrsm cublasZbdmm
-            //LATER
-            cublasAlloc cublasCaxpy cublasCcopy cublasCdotc cublasCdotu cublasCgbmv cublasCgemm cublasCgemv
-            cublasCgerc cublasCgeru cublasChbmv cublasChemm cublasChemv cublasCher cublasCher2 cublasCher2k
-            cublasCherk cublasChpmv cublasChpr cublasChpr2 cublasCrot cublasCrotg cublasCscal cublasCsrot
-            cublasCsscal cublasCswap cublasCsymm cublasCsyr2k cublasCsyrk cublasCtbmv cublasCtbsv cublasCtpmv
-            cublasCtpsv cublasCtrmm cublasCtrmv cublasCtrsm cublasCtrsv cublasDasum cublasDaxpy cublasDcopy
-            cublasDdot cublasDgbmv cublasDgemm cublasDgemmGroupedBatched cublasDgemmGroupedBatched_64 cublasDgemv
-            cublasDger cublasDnrm2 cublasDrot cublasDrotg cublasDrotm cublasDrotmg cublasDsbmv cublasDscal
-            cublasDspmv cublasDspr cublasDspr2 cublasDswap cublasDsymm cublasDsymv cublasDsyr cublasDsyr2
-            cublasDsyr2k cublasDsyrk cublasDtbmv cublasDtbsv cublasDtpmv cublasDtpsv cublasDtrmm cublasDtrmv
-            cublasDtrsm cublasDtrsv cublasDzasum cublasDznrm2 cublasFree cublasGemmGroupedBatchedEx
-            cublasGemmGroupedBatchedEx_64 cublasGetError cublasGetVersion cublasHSHgemvBatched
-            cublasHSHgemvBatched_64 cublasHSHgemvStridedBatched cublasHSHgemvStridedBatched_64 cublasHSSgemvBatched
-            cublasHSSgemvBatched_64 cublasHSSgemvStridedBatched cublasHSSgemvStridedBatched_64 cublasIcamax
-            cublasIcamin cublasIdamax cublasIdamin cublasInit cublasIsamax cublasIsamin cublasIzamax cublasIzamin
-            cublasSasum cublasSaxpy cublasScasum cublasScnrm2 cublasScopy cublasSdot cublasSetKernelStream
-            cublasSgbmv cublasSgemm cublasSgemmGroupedBatched cublasSgemmGroupedBatched_64 cublasSgemv cublasSger
-            cublasShutdown cublasSnrm2 cublasSrot cublasSrotg cublasSrotm cublasSrotmg cublasSsbmv cublasSscal
-            cublasSspmv cublasSspr cublasSspr2 cublasSswap cublasSsymm cublasSsymv cublasSsyr cublasSsyr2
-            cublasSsyr2k cublasSsyrk cublasStbmv cublasStbsv cublasStpmv cublasStpsv cublasStrmm cublasStrmv
-            cublasStrsm cublasStrsv cublasTSSgemvBatched cublasTSSgemvBatched_64 cublasTSSgemvStridedBatched
-            cublasTSSgemvStridedBatched_64 cublasTSTgemvBatched cublasTSTgemvBatched_64 cublasTSTgemvStridedBatched
-            cublasTSTgemvStridedBatched_64 cublasZaxpy cublasZcopy cublasZdotc cublasZdotu cublasZdrot cublasZdscal
-            cublasZgbmv cublasZgemm cublasZgemv cublasZgerc cublasZgeru cublasZhbmv cublasZhemm cublasZhemv
-            cublasZher cublasZher2 cublasZher2k cublasZherk cublasZhpmv cublasZhpr cublasZhpr2 cublasZrot
-            cublasZrotg cublasZscal cublasZswap cublasZsymm cublasZsyr2k cublasZsyrk cublasZtbmv cublasZtbsv
-            cublasZtpmv cublasZtpsv cublasZtrmm cublasZtrmv cublasZtrsm cublasZtrsv
-            //END
         }
     };
 }
@@ -286,6 +259,39 @@ macro_rules! exported_functions {
             cublasChpr_v2 cublasChpr_v2_64 cublasZhpr_v2 cublasZhpr_v2_64 cublasSspr2_v2 cublasSspr2_v2_64
             cublasDspr2_v2 cublasDspr2_v2_64 cublasChpr2_v2 cublasChpr2_v2_64 cublasZhpr2_v2 cublasZhpr2_v2_64
             cublasStpttr cublasDtpttr cublasCtpttr cublasZtpttr cublasStrttp cublasDtrttp cublasCtrttp cublasZtrttp
+
+            cublasSrotg_v2 cublasDrotg_v2 cublasCrotg_v2 cublasZrotg_v2 cublasRotgEx cublasSrotm_v2
+            cublasSrotm_v2_64 cublasDrotm_v2 cublasDrotm_v2_64 cublasRotmEx cublasRotmEx_64 cublasSrotmg_v2
+            cublasDrotmg_v2 cublasRotmgEx cublasRotEx cublasRotEx_64 cublasAsumEx cublasAsumEx_64 cublasIamaxEx
+            cublasIamaxEx_64 cublasIaminEx cublasIaminEx_64 cublasCopyEx cublasCopyEx_64 cublasSwapEx
+            cublasSwapEx_64
+
+            cublasInit cublasShutdown cublasGetError cublasAlloc cublasFree cublasSetKernelStream
+            cublasSnrm2 cublasDnrm2 cublasScnrm2 cublasDznrm2 cublasSasum cublasDasum cublasScasum cublasDzasum
+            cublasIsamax cublasIdamax cublasIcamax cublasIzamax cublasIsamin cublasIdamin cublasIcamin cublasIzamin
+            cublasSdot cublasDdot cublasCdotu cublasZdotu cublasCdotc cublasZdotc cublasSscal cublasDscal
+            cublasCscal cublasZscal cublasCsscal cublasZdscal cublasSaxpy cublasDaxpy cublasCaxpy cublasZaxpy
+            cublasScopy cublasDcopy cublasCcopy cublasZcopy cublasSswap cublasDswap cublasCswap cublasZswap
+            cublasSrot cublasDrot cublasCrot cublasZrot cublasCsrot cublasZdrot cublasSrotg cublasDrotg cublasCrotg
+            cublasZrotg cublasSrotm cublasDrotm cublasSrotmg cublasDrotmg cublasSgemv cublasDgemv cublasCgemv
+            cublasZgemv cublasSgbmv cublasDgbmv cublasCgbmv cublasZgbmv cublasStrmv cublasDtrmv cublasCtrmv
+            cublasZtrmv cublasStrsv cublasDtrsv cublasCtrsv cublasZtrsv cublasStbmv cublasDtbmv cublasCtbmv
+            cublasZtbmv cublasStbsv cublasDtbsv cublasCtbsv cublasZtbsv cublasStpmv cublasDtpmv cublasCtpmv
+            cublasZtpmv cublasStpsv cublasDtpsv cublasCtpsv cublasZtpsv cublasSsymv cublasDsymv cublasChemv
+            cublasZhemv cublasSsbmv cublasDsbmv cublasChbmv cublasZhbmv cublasSspmv cublasDspmv cublasChpmv
+            cublasZhpmv cublasSger cublasDger cublasCgeru cublasZgeru cublasCgerc cublasZgerc cublasSsyr cublasDsyr
+            cublasCher cublasZher cublasSspr cublasDspr cublasChpr cublasZhpr cublasSsyr2 cublasDsyr2 cublasCher2
+            cublasZher2 cublasSspr2 cublasDspr2 cublasChpr2 cublasZhpr2 cublasSgemm cublasDgemm cublasCgemm
+            cublasZgemm cublasSsyrk cublasDsyrk cublasCsyrk cublasZsyrk cublasCherk cublasZherk cublasSsyr2k
+            cublasDsyr2k cublasCsyr2k cublasZsyr2k cublasCher2k cublasZher2k cublasSsymm cublasDsymm cublasCsymm
+            cublasZsymm cublasChemm cublasZhemm cublasStrsm cublasDtrsm cublasCtrsm cublasZtrsm cublasStrmm
+            cublasDtrmm cublasCtrmm cublasZtrmm cublasHSHgemvBatched cublasHSHgemvBatched_64 cublasHSSgemvBatched
+            cublasHSSgemvBatched_64 cublasTSTgemvBatched cublasTSTgemvBatched_64 cublasTSSgemvBatched
+            cublasTSSgemvBatched_64 cublasHSHgemvStridedBatched cublasHSHgemvStridedBatched_64
+            cublasHSSgemvStridedBatched cublasHSSgemvStridedBatched_64 cublasTSTgemvStridedBatched
+            cublasTSTgemvStridedBatched_64 cublasTSSgemvStridedBatched cublasTSSgemvStridedBatched_64
+            cublasSgemmGroupedBatched cublasSgemmGroupedBatched_64 cublasDgemmGroupedBatched
+            cublasDgemmGroupedBatched_64 cublasGemmGroupedBatchedEx cublasGemmGroupedBatchedEx_64
         }
     };
 }
@@ -311,7 +317,8 @@ mod tests {
     crate::refused_functions!(refused,);
 
     /// The functions whose results depend on the library's major version.
-    const VERSIONED: [&str; 3] = [
+    const VERSIONED: [&str; 4] = [
+        "cublasGetVersion",
         "cublasGetVersion_v2",
         "cublasGetProperty",
         "cublasGetCudartVersion",

@@ -282,6 +282,23 @@ impl Handle {
         })
     }
 
+    /// Copies `bytes` to device memory when the handle's stream has reached this point, and waits for it.
+    ///
+    /// # Errors
+    /// `EXECUTION_FAILED` when the stream cannot be waited for, `MAPPING_ERROR` when the copy fails.
+    pub fn write(&self, address: CUdeviceptr, bytes: &[u8]) -> Result<(), Status> {
+        let stream = self.state.lock().stream;
+        self.in_context(|driver| {
+            // SAFETY: the stream is the caller's and live.
+            let result = unsafe { (driver.stream_synchronize)(stream) };
+            check(result, "cuStreamSynchronize", Status::ExecutionFailed)?;
+            // SAFETY: the bytes are read before the call returns.
+            let result =
+                unsafe { (driver.memcpy_htod)(address, bytes.as_ptr().cast(), bytes.len()) };
+            check(result, "cuMemcpyHtoD", Status::MappingError)
+        })
+    }
+
     fn function(&self, kernel: &Kernel) -> Result<CUfunction, Status> {
         let mut functions = FUNCTIONS.lock();
         let functions = functions.get_or_insert_default();
@@ -494,16 +511,20 @@ impl Arguments {
         self.word(u64::from(value))
     }
 
-    /// The parameters of [`crate::ptx::Function::scalar_params`].
-    pub fn scalar(&mut self, arithmetic: Arithmetic, scalar: &Scalar) -> &mut Self {
-        let bits = |value: f64| match arithmetic {
+    /// A real number in the format that `arithmetic` computes in.
+    pub fn number(&mut self, arithmetic: Arithmetic, value: f64) -> &mut Self {
+        self.word(match arithmetic {
             Arithmetic::S32 => u64::from(value as i32 as u32),
             Arithmetic::F32 | Arithmetic::C32 => u64::from((value as f32).to_bits()),
             Arithmetic::F64 | Arithmetic::C64 => value.to_bits(),
-        };
-        self.word(scalar.at).word(bits(scalar.re));
+        })
+    }
+
+    /// The parameters of [`crate::ptx::Function::scalar_params`].
+    pub fn scalar(&mut self, arithmetic: Arithmetic, scalar: &Scalar) -> &mut Self {
+        self.word(scalar.at).number(arithmetic, scalar.re);
         if arithmetic.is_complex() {
-            self.word(bits(scalar.im));
+            self.number(arithmetic, scalar.im);
         }
         self
     }

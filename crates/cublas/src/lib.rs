@@ -59,6 +59,7 @@ pub mod lt;
 pub mod lu;
 pub mod ptx;
 pub mod refused;
+pub mod rotations;
 pub mod structured;
 pub mod triangular;
 pub mod types;

@@ -4,7 +4,7 @@ use super::{family, scalars, Input, Output};
 use crate::gemm::{Formats, Gemm, Matrix};
 use crate::handle::Handle;
 use crate::ptx::Element;
-use crate::types::{ComputeType, DataType, Operation, Status};
+use crate::types::{ComputeType, DataType, Operation, PointerMode, Status};
 
 /// The arguments that all forms share.
 struct Call {
@@ -172,5 +172,124 @@ family! {
         });
         Call { handle, ops: (transa, transb), size, alpha, beta, formats }
             .run((a, lda.into(), 0), (b, ldb.into(), 0), (c, ldc.into(), 0), 1, false)
+    }
+}
+
+/// The arrays that describe groups of products, on the host but for the arrays of addresses.
+struct Groups<'a, T> {
+    ops: (&'a [i32], &'a [i32]),
+    size: [&'a [T]; 3],
+    ld: [&'a [T]; 3],
+    count: &'a [T],
+    alpha: Input,
+    beta: Input,
+    a: Input,
+    b: Input,
+    c: Output,
+}
+
+/// The slice behind a pointer of the C caller.
+unsafe fn slice<'a, T>(array: *const T, count: usize) -> Result<&'a [T], Status> {
+    if array.is_null() {
+        return Err(Status::InvalidValue);
+    }
+    // SAFETY: the C caller promises that many.
+    Ok(unsafe { std::slice::from_raw_parts(array, count) })
+}
+
+impl<T: Copy + Into<i64>> Groups<'_, T> {
+    /// One batch for each group.
+    unsafe fn run(self, handle: *const Handle, formats: Formats) -> Result<(), Status> {
+        // SAFETY: the C caller's handle.
+        let mode = unsafe { Handle::from_raw(handle) }?
+            .state
+            .lock()
+            .pointer_mode;
+        if mode == PointerMode::Device {
+            tracing::warn!("groups of products with scalars in device memory are not supported");
+            return Err(Status::NotSupported);
+        }
+        if self.alpha.is_null() || self.beta.is_null() {
+            return Err(Status::InvalidValue);
+        }
+        let mut first = 0usize;
+        for (group, &count) in self.count.iter().enumerate() {
+            let count: i64 = count.into();
+            let skip = usize::try_from(count).map_err(|_| Status::InvalidValue)?;
+            let address = |array: Input| {
+                let at = array.cast::<u64>().wrapping_add(first);
+                if array.is_null() {
+                    array
+                } else {
+                    at.cast()
+                }
+            };
+            let scale = |array: Input| array.wrapping_byte_add(group * formats.scale.size());
+            let matrix = |array, side: usize| (address(array), self.ld[side][group].into(), 0);
+            let (c, ldc, batch) = matrix(self.c.cast_const(), 2);
+            let call = Call {
+                handle,
+                ops: (self.ops.0[group], self.ops.1[group]),
+                size: (
+                    self.size[0][group].into(),
+                    self.size[1][group].into(),
+                    self.size[2][group].into(),
+                ),
+                alpha: scale(self.alpha),
+                beta: scale(self.beta),
+                formats: Ok(formats),
+            };
+            let (a, b) = (matrix(self.a, 0), matrix(self.b, 1));
+            // SAFETY: as above.
+            unsafe { call.run(a, b, (c.cast_mut(), ldc, batch), count, true) }?;
+            first += skip;
+        }
+        Ok(())
+    }
+}
+
+family! {
+    /// Groups of products, each a batch with sizes of its own (cuBLAS documentation, "cublas<t>gemmGroupedBatched()").
+    [
+        cublasSgemmGroupedBatched cublasSgemmGroupedBatched_64 F32;
+        cublasDgemmGroupedBatched cublasDgemmGroupedBatched_64 F64;
+    ]
+    (handle: *const Handle, transa: *const i32, transb: *const i32, m: *const int, n: *const int, k: *const int,
+     alpha: Input, a: Input, lda: *const int, b: Input, ldb: *const int, beta: Input, c: Output, ldc: *const int,
+     groups: int, sizes: *const int) |e| {
+        let groups = usize::try_from(groups).map_err(|_| Status::InvalidValue)?;
+        if groups == 0 {
+            return Ok(());
+        }
+        Groups {
+            ops: (slice(transa, groups)?, slice(transb, groups)?),
+            size: [slice(m, groups)?, slice(n, groups)?, slice(k, groups)?],
+            ld: [slice(lda, groups)?, slice(ldb, groups)?, slice(ldc, groups)?],
+            count: slice(sizes, groups)?,
+            alpha, beta, a, b, c,
+        }
+        .run(handle, Formats::uniform(e))
+    }
+}
+
+family! {
+    /// Groups of products with free number formats (cuBLAS documentation, "cublasGemmGroupedBatchedEx()").
+    [cublasGemmGroupedBatchedEx cublasGemmGroupedBatchedEx_64 F32;]
+    (handle: *const Handle, transa: *const i32, transb: *const i32, m: *const int, n: *const int, k: *const int,
+     alpha: Input, a: Input, a_type: i32, lda: *const int, b: Input, b_type: i32, ldb: *const int, beta: Input,
+     c: Output, c_type: i32, ldc: *const int, groups: int, sizes: *const int, compute: i32) |_element| {
+        let groups = usize::try_from(groups).map_err(|_| Status::InvalidValue)?;
+        let formats = formats(a_type, b_type, c_type, compute)?;
+        if groups == 0 {
+            return Ok(());
+        }
+        Groups {
+            ops: (slice(transa, groups)?, slice(transb, groups)?),
+            size: [slice(m, groups)?, slice(n, groups)?, slice(k, groups)?],
+            ld: [slice(lda, groups)?, slice(ldb, groups)?, slice(ldc, groups)?],
+            count: slice(sizes, groups)?,
+            alpha, beta, a, b, c,
+        }
+        .run(handle, formats)
     }
 }

@@ -8,7 +8,7 @@ use crate::ptx::Element;
 use crate::types::{DataType, Status};
 use crate::vectors::{Elementwise, Reduction, Vector};
 
-fn vector(address: Input, step: i64) -> Vector {
+pub(super) fn vector(address: Input, step: i64) -> Vector {
     Vector {
         address: address as u64,
         step,
@@ -16,7 +16,7 @@ fn vector(address: Input, step: i64) -> Vector {
 }
 
 /// An elementwise operation with up to two scalars, each with its format.
-unsafe fn elementwise(
+pub(super) unsafe fn elementwise(
     handle: *const Handle,
     mut operation: Elementwise,
     alpha: Option<(Input, Element)>,
@@ -71,7 +71,7 @@ unsafe fn reduction(
     }
 }
 
-fn real(element: Element) -> Element {
+pub(super) fn real(element: Element) -> Element {
     match element {
         Element::C32 => Element::F32,
         Element::C64 => Element::F64,
@@ -80,7 +80,7 @@ fn real(element: Element) -> Element {
 }
 
 /// The format of vectors whose operations run in the type `execution`.
-fn element(of: i32, execution: i32) -> Result<Element, Status> {
+pub(super) fn element(of: i32, execution: i32) -> Result<Element, Status> {
     let (of, execution) = (DataType::try_from(of)?, DataType::try_from(execution)?);
     match (of, execution) {
         (DataType::R16F, DataType::R32F) => Ok(Element::F16),
@@ -99,7 +99,7 @@ fn element(of: i32, execution: i32) -> Result<Element, Status> {
 }
 
 /// The format of a scalar of type `of` for vectors of `element`.
-fn scalar_element(of: i32, element: Element) -> Result<Element, Status> {
+pub(super) fn scalar_element(of: i32, element: Element) -> Result<Element, Status> {
     let of = DataType::try_from(of)?;
     match (of, element) {
         (DataType::R16F, Element::F16) => Ok(Element::F16),
@@ -120,7 +120,7 @@ fn scalar_element(of: i32, element: Element) -> Result<Element, Status> {
 }
 
 /// Whether two vectors, or a vector and a result, have the same type.
-fn same(a: i32, b: i32) -> Result<(), Status> {
+pub(super) fn same(a: i32, b: i32) -> Result<(), Status> {
     if a != b {
         tracing::warn!("unsupported vector operation: data types {a} and {b} together");
         return Err(Status::NotSupported);
@@ -374,6 +374,65 @@ family! {
     (handle: *const Handle, n: int, x: Input, incx: int, result: *mut int) |e| {
         let index = if size_of::<int>() == 8 { Element::F64 } else { Element::S32 };
         reduction(handle, reduce::Task::Smallest, (e, index), n.into(), vector(x, incx.into()), None, result.cast())
+    }
+}
+
+/// The format of vectors of a type, with the execution type that goes with it.
+fn plain(of: i32) -> Result<Element, Status> {
+    let execution = match DataType::try_from(of)? {
+        DataType::R16F | DataType::R16BF => DataType::R32F as i32,
+        _ => of,
+    };
+    element(of, execution)
+}
+
+family! {
+    /// `sum(|re x[i]| + |im x[i]|)` with free types (cuBLAS documentation, "cublasAsumEx()").
+    [cublasAsumEx cublasAsumEx_64 F32;]
+    (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, result: Output, result_type: i32,
+     execution: i32) |_e| {
+        let formats = norm_formats(x_type, result_type, execution)?;
+        reduction(handle, reduce::Task::AbsoluteSum, formats, n.into(), vector(x, incx.into()), None, result)
+    }
+}
+
+family! {
+    /// One plus the first index of the largest element, of a free type (cuBLAS documentation, "cublasI<t>amaxEx()").
+    [cublasIamaxEx cublasIamaxEx_64 F32;]
+    (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, result: *mut int) |_e| {
+        let index = if size_of::<int>() == 8 { Element::F64 } else { Element::S32 };
+        let formats = (plain(x_type)?, index);
+        reduction(handle, reduce::Task::Largest, formats, n.into(), vector(x, incx.into()), None, result.cast())
+    }
+}
+
+family! {
+    /// One plus the first index of the smallest element, of a free type (cuBLAS documentation, "cublasI<t>aminEx()").
+    [cublasIaminEx cublasIaminEx_64 F32;]
+    (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, result: *mut int) |_e| {
+        let index = if size_of::<int>() == 8 { Element::F64 } else { Element::S32 };
+        let formats = (plain(x_type)?, index);
+        reduction(handle, reduce::Task::Smallest, formats, n.into(), vector(x, incx.into()), None, result.cast())
+    }
+}
+
+family! {
+    /// `y = x` with a free type (cuBLAS documentation, "cublasCopyEx()").
+    [cublasCopyEx cublasCopyEx_64 F32;]
+    (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, y: Output, y_type: i32, incy: int) |_e| {
+        same(x_type, y_type)?;
+        let (x, y) = (vector(x, incx.into()), vector(y, incy.into()));
+        elementwise(handle, Elementwise::vectors(Task::Copy, plain(x_type)?, n.into(), x, Some(y)), None, None)
+    }
+}
+
+family! {
+    /// `x, y = y, x` with a free type (cuBLAS documentation, "cublasSwapEx()").
+    [cublasSwapEx cublasSwapEx_64 F32;]
+    (handle: *const Handle, n: int, x: Output, x_type: i32, incx: int, y: Output, y_type: i32, incy: int) |_e| {
+        same(x_type, y_type)?;
+        let (x, y) = (vector(x, incx.into()), vector(y, incy.into()));
+        elementwise(handle, Elementwise::vectors(Task::Swap, plain(x_type)?, n.into(), x, Some(y)), None, None)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::gemm::{Formats, Matrix, Operand, Product};
 use crate::handle::{Handle, Scalar};
 use crate::kernels::gemm_direct::{Layout, Triangle};
 use crate::kernels::triangular::Task;
-use crate::ptx::Element;
+use crate::ptx::{Arithmetic, Element};
 use crate::structured::Symmetric;
 use crate::triangular::Triangular;
 use crate::types::{Diagonal, Fill, Operation, Side, Status};
@@ -163,6 +163,78 @@ family! {
      incx: int, stride_x: i64, beta: Input, y: Output, incy: int, stride_y: i64, count: int) |e| {
         Gemv {
             handle, op: trans, size: (m.into(), n.into()), formats: Formats::uniform(e), alpha, beta,
+            a: matrix(a, lda.into(), stride_a), x: matrix(x, incx.into(), stride_x),
+            y: matrix(y, incy.into(), stride_y), count: count.into(), pointers: false,
+        }
+        .run()
+    }
+}
+
+/// Formats of a product of 16-bit numbers in single precision.
+fn mixed(ab: Element, c: Element) -> Formats {
+    Formats {
+        ab,
+        c,
+        scale: Element::F32,
+        arithmetic: Arithmetic::F32,
+    }
+}
+
+family! {
+    /// A batch of half precision in single precision (cuBLAS documentation, "cublas<t>gemvBatched()").
+    [cublasHSHgemvBatched cublasHSHgemvBatched_64 F16; cublasHSSgemvBatched cublasHSSgemvBatched_64 F32;]
+    (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
+     beta: Input, y: Output, incy: int, count: int) |e| {
+        Gemv {
+            handle, op: trans, size: (m.into(), n.into()), formats: mixed(Element::F16, e), alpha, beta,
+            a: matrix(a, lda.into(), 0), x: matrix(x, incx.into(), 0), y: matrix(y, incy.into(), 0),
+            count: count.into(), pointers: true,
+        }
+        .run()
+    }
+}
+
+family! {
+    /// A batch of bfloat16 in single precision (cuBLAS documentation, "cublas<t>gemvBatched()").
+    [cublasTSTgemvBatched cublasTSTgemvBatched_64 BF16; cublasTSSgemvBatched cublasTSSgemvBatched_64 F32;]
+    (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
+     beta: Input, y: Output, incy: int, count: int) |e| {
+        Gemv {
+            handle, op: trans, size: (m.into(), n.into()), formats: mixed(Element::BF16, e), alpha, beta,
+            a: matrix(a, lda.into(), 0), x: matrix(x, incx.into(), 0), y: matrix(y, incy.into(), 0),
+            count: count.into(), pointers: true,
+        }
+        .run()
+    }
+}
+
+family! {
+    /// Half precision at constant distances (cuBLAS documentation, "cublas<t>gemvStridedBatched()").
+    [
+        cublasHSHgemvStridedBatched cublasHSHgemvStridedBatched_64 F16;
+        cublasHSSgemvStridedBatched cublasHSSgemvStridedBatched_64 F32;
+    ]
+    (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, stride_a: i64, x: Input,
+     incx: int, stride_x: i64, beta: Input, y: Output, incy: int, stride_y: i64, count: int) |e| {
+        Gemv {
+            handle, op: trans, size: (m.into(), n.into()), formats: mixed(Element::F16, e), alpha, beta,
+            a: matrix(a, lda.into(), stride_a), x: matrix(x, incx.into(), stride_x),
+            y: matrix(y, incy.into(), stride_y), count: count.into(), pointers: false,
+        }
+        .run()
+    }
+}
+
+family! {
+    /// bfloat16 at constant distances (cuBLAS documentation, "cublas<t>gemvStridedBatched()").
+    [
+        cublasTSTgemvStridedBatched cublasTSTgemvStridedBatched_64 BF16;
+        cublasTSSgemvStridedBatched cublasTSSgemvStridedBatched_64 F32;
+    ]
+    (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, stride_a: i64, x: Input,
+     incx: int, stride_x: i64, beta: Input, y: Output, incy: int, stride_y: i64, count: int) |e| {
+        Gemv {
+            handle, op: trans, size: (m.into(), n.into()), formats: mixed(Element::BF16, e), alpha, beta,
             a: matrix(a, lda.into(), stride_a), x: matrix(x, incx.into(), stride_x),
             y: matrix(y, incy.into(), stride_y), count: count.into(), pointers: false,
         }

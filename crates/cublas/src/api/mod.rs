@@ -8,19 +8,23 @@
 
 mod banded;
 mod gemm;
+mod legacy;
 mod level1;
 mod level2;
 mod level3;
 mod lu;
 mod management;
+mod rotations;
 
 pub use banded::*;
 pub use gemm::*;
+pub use legacy::*;
 pub use level1::*;
 pub use level2::*;
 pub use level3::*;
 pub use lu::*;
 pub use management::*;
+pub use rotations::*;
 
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};

@@ -12,6 +12,7 @@ pub mod gemm_tensor;
 pub mod gemm_tiled;
 pub mod lu;
 pub mod reduce;
+pub mod rotm;
 pub mod symmetric;
 pub mod triangular;
 
@@ -58,6 +59,8 @@ families! {
     Lu(lu),
     /// Reductions of vectors.
     Reduce(reduce),
+    /// The modified rotation of vectors.
+    Rotm(rotm),
     /// Products with a symmetric matrix.
     Symmetric(symmetric),
     /// Triangular systems and products.
