@@ -7,10 +7,16 @@
 
 #[path = "common/banded.rs"]
 mod banded;
+#[path = "common/batches.rs"]
+mod batches;
 #[path = "common/device.rs"]
 mod device;
+#[path = "common/legacy.rs"]
+mod legacy;
 #[path = "common/products.rs"]
 mod products;
+#[path = "common/rotations.rs"]
+mod rotations;
 #[path = "common/structured.rs"]
 mod structured;
 #[path = "common/vectors.rs"]
@@ -27,7 +33,7 @@ fn every_function_on_a_device() {
     // A library of SONAME libcuda.so.1 that is loaded already is the one that cuBLAS finds.
     let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     let library = library.unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
-    let tests: [(&str, fn()); 17] = [
+    let tests: [(&str, fn()); 24] = [
         ("wrong arguments", products::wrong_arguments),
         (
             "products by named functions",
@@ -58,6 +64,16 @@ fn every_function_on_a_device() {
             banded::band_and_packed_triangles,
         ),
         ("packed updates", banded::packed_updates),
+        ("vectors of 16 bits", batches::vectors_of_16_bits),
+        ("grouped products", batches::grouped_products),
+        (
+            "functions of the old header",
+            legacy::functions_of_the_old_header,
+        ),
+        ("settings", legacy::settings),
+        ("givens rotations", rotations::givens_rotations),
+        ("modified rotations", rotations::modified_rotations),
+        ("vectors of free types", rotations::vectors_of_free_types),
         ("reductions", vectors::reductions),
         ("elementwise operations", vectors::elementwise),
     ];

@@ -4,13 +4,19 @@
 
 #[path = "common/banded.rs"]
 mod banded;
+#[path = "common/batches.rs"]
+mod batches;
 #[path = "common/device.rs"]
 mod device;
 #[path = "common/interpreter.rs"]
 mod interpreter;
+#[path = "common/legacy.rs"]
+mod legacy;
 #[allow(dead_code)] // Tests of the kernels for GPUs.
 #[path = "common/products.rs"]
 mod products;
+#[path = "common/rotations.rs"]
+mod rotations;
 #[path = "common/structured.rs"]
 mod structured;
 #[path = "common/vectors.rs"]
@@ -39,6 +45,13 @@ tests! {
     banded::band_and_packed_products
     banded::band_and_packed_triangles
     banded::packed_updates
+    batches::vectors_of_16_bits
+    batches::grouped_products
+    legacy::functions_of_the_old_header
+    legacy::settings
+    rotations::givens_rotations
+    rotations::modified_rotations
+    rotations::vectors_of_free_types
     vectors::reductions
     vectors::elementwise
 }

@@ -3,7 +3,9 @@
 use cublas::kernels::gemm_depth;
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
 use cublas::kernels::gemm_tensor::{self, Shape};
-use cublas::kernels::{banded, elementwise, gemm_tiled, reduce, symmetric, triangular, Kernel};
+use cublas::kernels::{
+    banded, elementwise, gemm_tiled, reduce, rotm, symmetric, triangular, Kernel,
+};
 use cublas::ptx::{Arithmetic, Element};
 
 /// The register kernels that ggml's calls select: transposed `A`, `B` as stored.
@@ -212,6 +214,14 @@ fn small_kernels() -> Vec<Kernel> {
                 };
                 kernels.push(Kernel::Triangular(spec));
             }
+        }
+        if !complex {
+            let param = element;
+            kernels.push(Kernel::Rotm(rotm::Spec {
+                element,
+                param,
+                arithmetic,
+            }));
         }
         for task in [
             banded::Task::General,
