@@ -207,7 +207,9 @@ pub fn settings() {
     let blas = Blas::new();
     type Get = unsafe extern "C" fn(*const cublas::handle::Handle, *mut i32) -> i32;
     type Set = unsafe extern "C" fn(*const cublas::handle::Handle, i32) -> i32;
-    let settings: [(Get, Set, i32, &[i32], &[i32]); 6] = [
+    /// Getter, setter, default, numbers that are taken and that are refused.
+    type Setting = (Get, Set, i32, &'static [i32], &'static [i32]);
+    let settings: [Setting; 6] = [
         (
             cublasGetEmulationStrategy,
             cublasSetEmulationStrategy,
