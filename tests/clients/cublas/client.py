@@ -417,6 +417,74 @@ def factors():
     equal(status.value, -5)
 
 
+class Complex(ctypes.Structure):
+    """cuDoubleComplex"""
+
+    _fields_ = [("re", c_double), ("im", c_double)]
+
+
+@check
+def band_and_packed():
+    n, k = 45, 4
+    for kind, (dtype, number, tolerance) in KINDS.items():
+        x = random.standard_normal(n).astype(dtype)
+        alpha, beta = byref(number(1.5)), byref(number(-0.5))
+        square = matrix(n, n, dtype)
+        banded = np.triu(np.tril(square, 2), -3)
+        stored = np.zeros((6, n), dtype, order="F")
+        for i, j in zip(*np.nonzero(banded)):
+            stored[2 + i - j, j] = banded[i, j]
+        for transposed in (0, 1):
+            result = upload(x)
+            call(kind, "gbmv_v2", transposed, n, n, 3, 2, alpha, pointer(upload(stored)), 6, pointer(upload(x)), 1, beta, pointer(result), 1)
+            close(result.get(), 1.5 * (banded.T if transposed else banded) @ x - 0.5 * x, tolerance)
+        for upper in (0, 1):
+            half = (np.triu(square) if upper else np.tril(square)) + 10 * np.eye(n, dtype=dtype)
+            packed = np.concatenate([half[: j + 1, j] if upper else half[j:, j] for j in range(n)])
+            whole = half + half.T - np.diag(np.diag(half))
+            result = upload(x)
+            call(kind, "spmv_v2", upper, n, alpha, pointer(upload(packed)), pointer(upload(x)), 1, beta, pointer(result), 1)
+            close(result.get(), 1.5 * whole @ x - 0.5 * x, tolerance)
+            full = upload(np.zeros((n, n), dtype, order="F"))
+            call(kind, "tpttr", upper, n, pointer(upload(packed)), pointer(full), n)
+            equal(full.get(), half)
+            near = np.triu(half, -k) if not upper else np.tril(half, k)
+            stored = np.zeros((k + 1, n), dtype, order="F")
+            for i, j in zip(*np.nonzero(near)):
+                stored[(k if upper else 0) + i - j, j] = near[i, j]
+            for transposed in (0, 1):
+                result = upload(x)
+                call(kind, "tbsv_v2", upper, transposed, 0, n, k, pointer(upload(stored)), k + 1, pointer(result), 1)
+                close((near.T if transposed else near) @ result.get(), x, 50 * tolerance)
+                result = upload(x)
+                call(kind, "tpmv_v2", upper, transposed, 0, n, pointer(upload(packed)), pointer(result), 1)
+                close(result.get(), (half.T if transposed else half) @ x, tolerance)
+
+
+@check
+def old_header():
+    """The functions of cublas.h: results and scalars by value, modes as letters."""
+    equal(blas.cublasGetError(), 1)
+    ok(blas.cublasInit())
+    n = 37
+    x, y = (random.standard_normal(n) + 1j * random.standard_normal(n) for _ in range(2))
+    gx, gy = upload(x), upload(y)
+    blas.cublasZdotc.restype, blas.cublasDznrm2.restype, blas.cublasZgemm.restype = Complex, c_double, None
+    result = blas.cublasZdotc(n, pointer(gx), 1, pointer(gy), 1)
+    close(result.re + 1j * result.im, np.vdot(x, y), 1e-13)
+    close(blas.cublasDznrm2(n, pointer(gx), 1), np.linalg.norm(x), 1e-13)
+    a, b = (matrix(n, n, np.float64) + 1j * matrix(n, n, np.float64) for _ in range(2))
+    c = upload(np.zeros((n, n), np.complex128))
+    letters = ctypes.c_char(b"n"), ctypes.c_char(b"C")
+    ga, gb = pointer(upload(a)), pointer(upload(b))
+    blas.cublasZgemm(*letters, n, n, n, Complex(2, -1), ga, n, gb, n, Complex(0, 0), pointer(c), n)
+    close(c.get(), (2 - 1j) * a @ b.conj().T, 1e-12)
+    equal(blas.cublasGetError(), 0)
+    blas.cublasZgemm(ctypes.c_char(b"?"), letters[1], n, n, n, Complex(2, -1), ga, n, gb, n, Complex(0, 0), pointer(c), n)
+    equal((blas.cublasGetError(), blas.cublasGetError()), (7, 0))
+    ok(blas.cublasShutdown())
+
+
 @check
 def workspaces():
     """Any address will do, though the manual asks for multiples of 256."""
