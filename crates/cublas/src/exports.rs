@@ -116,8 +116,6 @@ macro_rules! refused_functions {
         $callback! { $($leading)*
             cublasSgeqrfBatched cublasDgeqrfBatched cublasCgeqrfBatched cublasZgeqrfBatched
             cublasSgelsBatched cublasDgelsBatched cublasCgelsBatched cublasZgelsBatched
-            cublasCsyrkEx cublasCsyrkEx_64 cublasCsyrk3mEx cublasCsyrk3mEx_64
-            cublasCherkEx cublasCherkEx_64 cublasCherk3mEx cublasCherk3mEx_64
             cublasLoggerConfigure cublasSetLoggerCallback cublasGetLoggerCallback
             cublasCbdmm cublasDbdmm cublasGetBackdoor cublasSbdmm cublasSetBackdoor cublasSetBackdoorEx
             cublasUint8gemmBias cublasXtCgemm cublasXtChemm cublasXtCher2k cublasXtCherk cublasXtCherkx
@@ -292,6 +290,9 @@ macro_rules! exported_functions {
             cublasTSTgemvStridedBatched_64 cublasTSSgemvStridedBatched cublasTSSgemvStridedBatched_64
             cublasSgemmGroupedBatched cublasSgemmGroupedBatched_64 cublasDgemmGroupedBatched
             cublasDgemmGroupedBatched_64 cublasGemmGroupedBatchedEx cublasGemmGroupedBatchedEx_64
+
+            cublasCsyrkEx cublasCsyrkEx_64 cublasCsyrk3mEx cublasCsyrk3mEx_64 cublasCherkEx cublasCherkEx_64
+            cublasCherk3mEx cublasCherk3mEx_64
         }
     };
 }

@@ -33,6 +33,11 @@
 //! cublasLt is a library of its own, which cuBLAS's clients load with it: [`lt`], made by `cublas-lt12` and `cublas-lt13` as
 //! `libcublas_lt12.so` and `libcublas_lt13.so`.
 //!
+//! # Functions
+//!
+//! Every name that NVIDIA's libraries export is exported, with the interface of `cublas.h` beside that of `cublas_v2.h`.
+//! What is not implemented ([`refused`]) logs its name and answers `CUBLAS_STATUS_NOT_SUPPORTED`.
+//!
 //! # Numbers
 //!
 //! `CUBLAS_COMPUTE_16F` adds up in single precision and rounds once, at the end. The modes that allow reduced precision

@@ -11,7 +11,7 @@ use crate::kernels::triangular::Task;
 use crate::ptx::Element;
 use crate::structured::Symmetric;
 use crate::triangular::Triangular;
-use crate::types::{Diagonal, Fill, Operation, Side, Status};
+use crate::types::{DataType, Diagonal, Fill, Operation, Side, Status};
 use crate::vectors::{Elementwise, Grid, Vector};
 
 fn matrix(address: Input, ld: i64) -> Matrix {
@@ -317,6 +317,52 @@ family! {
     [cublasCherk_v2 cublasCherk_v2_64 C32; cublasZherk_v2 cublasZherk_v2_64 C64;]
     (handle: *const Handle, uplo: i32, trans: i32, n: int, k: int, alpha: Input, a: Input, lda: int, beta: Input,
      c: Output, ldc: int) |e| {
+        if beta.is_null() {
+            return Err(Status::InvalidValue);
+        }
+        Rank {
+            handle, element: e, hermitian: true, fill: uplo, op: trans, size: (n.into(), k.into()),
+            alpha: (alpha, true), conjugate_alpha: false, beta,
+            a: (a, lda.into()), b: (a, lda.into()), c: (c, ldc.into()),
+        }
+        .run()
+    }
+}
+
+/// Refuses other types than complex numbers of single precision.
+fn single_complex(a: i32, c: i32) -> Result<(), Status> {
+    let (a, c) = (DataType::try_from(a)?, DataType::try_from(c)?);
+    if (a, c) != (DataType::C32F, DataType::C32F) {
+        tracing::warn!("unsupported product on a triangle: A {a:?}, C {c:?}");
+        return Err(Status::NotSupported);
+    }
+    Ok(())
+}
+
+family! {
+    /// `syrk` with free types, of which single precision is supported (cuBLAS documentation, "cublasCsyrkEx()").
+    [cublasCsyrkEx cublasCsyrkEx_64 C32; cublasCsyrk3mEx cublasCsyrk3mEx_64 C32;]
+    (handle: *const Handle, uplo: i32, trans: i32, n: int, k: int, alpha: Input, a: Input, a_type: i32, lda: int,
+     beta: Input, c: Output, c_type: i32, ldc: int) |e| {
+        single_complex(a_type, c_type)?;
+        if beta.is_null() {
+            return Err(Status::InvalidValue);
+        }
+        Rank {
+            handle, element: e, hermitian: false, fill: uplo, op: trans, size: (n.into(), k.into()),
+            alpha: (alpha, false), conjugate_alpha: false, beta,
+            a: (a, lda.into()), b: (a, lda.into()), c: (c, ldc.into()),
+        }
+        .run()
+    }
+}
+
+family! {
+    /// `herk` with free types, of which single precision is supported (cuBLAS documentation, "cublasCherkEx()").
+    [cublasCherkEx cublasCherkEx_64 C32; cublasCherk3mEx cublasCherk3mEx_64 C32;]
+    (handle: *const Handle, uplo: i32, trans: i32, n: int, k: int, alpha: Input, a: Input, a_type: i32, lda: int,
+     beta: Input, c: Output, c_type: i32, ldc: int) |e| {
+        single_complex(a_type, c_type)?;
         if beta.is_null() {
             return Err(Status::InvalidValue);
         }

@@ -472,10 +472,74 @@ fn symmetric_products(
     }
 }
 
+/// `syrk` and `herk` with free types give what the plain functions give.
+fn rank_updates_of_free_types(blas: &Blas, random: &mut Random) {
+    let (n, k) = (7usize, 5usize);
+    let (ni, ki, format) = (n as i32, k as i32, Format::C32);
+    let a = Buffer::new(format, random.numbers(format, n * k));
+    let old = random.numbers(format, n * n);
+    for mode in 0..8 {
+        let (uplo, transposed, hermitian) = (mode & 1, mode >> 1 & 1, mode >> 2 == 1);
+        let op = transposed * if hermitian { 2 } else { 1 };
+        let ld = if op == 0 { ni } else { ki };
+        let scale = if hermitian { Format::F32 } else { format };
+        let (alpha, beta) = (scalar(scale, [1.5, 0.5]), scalar(scale, [2.0, -1.0]));
+        let (alpha, beta): (*const c_void, *const c_void) =
+            (alpha.as_ptr().cast(), beta.as_ptr().cast());
+        let (c, plain) = (
+            Buffer::new(format, old.clone()),
+            Buffer::new(format, old.clone()),
+        );
+        let (ty, other) = (format.data_type(), 7);
+        let (free, three, named) = if hermitian {
+            (
+                cublasCherkEx as unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _, _, _) -> i32,
+                cublasCherk3mEx
+                    as unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _, _, _) -> i32,
+                cublasCherk_v2 as unsafe extern "C" fn(_, _, _, _, _, _, _, _, _, _, _) -> i32,
+            )
+        } else {
+            (
+                cublasCsyrkEx as _,
+                cublasCsyrk3mEx as _,
+                cublasCsyrk_v2 as _,
+            )
+        };
+        let (handle, from, to) = (blas.0.cast_const(), a.input(), c.output());
+        let function = if mode % 3 == 0 { three } else { free };
+        unsafe {
+            let status = function(
+                handle, uplo, op, ni, ki, alpha, from, ty, ld, beta, to, ty, ni,
+            );
+            assert_eq!(status, 0);
+            let status = named(
+                handle,
+                uplo,
+                op,
+                ni,
+                ki,
+                alpha,
+                from,
+                ld,
+                beta,
+                plain.output(),
+                ni,
+            );
+            assert_eq!(status, 0);
+            let status = free(
+                handle, uplo, op, ni, ki, alpha, from, other, ld, beta, to, ty, ni,
+            );
+            assert_eq!(status, 15);
+        }
+        assert_eq!(c.download(), plain.download(), "mode {mode}");
+    }
+}
+
 /// `syrk`, `herk`, `syr2k`, `her2k`, `syrkx`, `herkx`: one triangle is written, the other is left alone.
 pub fn rank_updates() {
     let blas = Blas::new();
     let mut random = Random(8);
+    rank_updates_of_free_types(&blas, &mut random);
     let (n, k) = (9usize, 6usize);
     for format in [Format::F32, Format::F64, Format::C32, Format::C64] {
         let real = match format {
