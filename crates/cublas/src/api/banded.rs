@@ -53,7 +53,7 @@ fn square(
 }
 
 family! {
-    /// `y = alpha * op(A) * x + beta * y` with a band matrix (cuBLAS documentation, "cublas<t>gbmv()").
+    /// `y = alpha * op(A) * x + beta * y` with a band matrix (cuBLAS documentation, `cublas<t>gbmv()`).
     [
         cublasSgbmv_v2 cublasSgbmv_v2_64 F32;
         cublasDgbmv_v2 cublasDgbmv_v2_64 F64;
@@ -104,7 +104,7 @@ unsafe fn symmetric(
 }
 
 family! {
-    /// `y = alpha * A * x + beta * y` with a symmetric band matrix (cuBLAS documentation, "cublas<t>sbmv()").
+    /// `y = alpha * A * x + beta * y` with a symmetric band matrix (cuBLAS documentation, `cublas<t>sbmv()`).
     [cublasSsbmv_v2 cublasSsbmv_v2_64 F32; cublasDsbmv_v2 cublasDsbmv_v2_64 F64;]
     (handle: *const Handle, uplo: i32, n: int, k: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
      beta: Input, y: Output, incy: int) |e| {
@@ -115,7 +115,7 @@ family! {
 }
 
 family! {
-    /// `y = alpha * A * x + beta * y` with a Hermitian band matrix (cuBLAS documentation, "cublas<t>hbmv()").
+    /// `y = alpha * A * x + beta * y` with a Hermitian band matrix (cuBLAS documentation, `cublas<t>hbmv()`).
     [cublasChbmv_v2 cublasChbmv_v2_64 C32; cublasZhbmv_v2 cublasZhbmv_v2_64 C64;]
     (handle: *const Handle, uplo: i32, n: int, k: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
      beta: Input, y: Output, incy: int) |e| {
@@ -126,7 +126,7 @@ family! {
 }
 
 family! {
-    /// `y = alpha * A * x + beta * y` with a packed symmetric matrix (cuBLAS documentation, "cublas<t>spmv()").
+    /// `y = alpha * A * x + beta * y` with a packed symmetric matrix (cuBLAS documentation, `cublas<t>spmv()`).
     [cublasSspmv_v2 cublasSspmv_v2_64 F32; cublasDspmv_v2 cublasDspmv_v2_64 F64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, a: Input, x: Input, incx: int, beta: Input, y: Output,
      incy: int) |e| {
@@ -136,7 +136,7 @@ family! {
 }
 
 family! {
-    /// `y = alpha * A * x + beta * y` with a packed Hermitian matrix (cuBLAS documentation, "cublas<t>hpmv()").
+    /// `y = alpha * A * x + beta * y` with a packed Hermitian matrix (cuBLAS documentation, `cublas<t>hpmv()`).
     [cublasChpmv_v2 cublasChpmv_v2_64 C32; cublasZhpmv_v2 cublasZhpmv_v2_64 C64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, a: Input, x: Input, incx: int, beta: Input, y: Output,
      incy: int) |e| {
@@ -170,7 +170,7 @@ unsafe fn triangular(
 }
 
 family! {
-    /// `x = op(A) * x` with a triangular band matrix (cuBLAS documentation, "cublas<t>tbmv()").
+    /// `x = op(A) * x` with a triangular band matrix (cuBLAS documentation, `cublas<t>tbmv()`).
     [
         cublasStbmv_v2 cublasStbmv_v2_64 F32;
         cublasDtbmv_v2 cublasDtbmv_v2_64 F64;
@@ -185,7 +185,7 @@ family! {
 }
 
 family! {
-    /// `x = op(A)^-1 * x` with a triangular band matrix (cuBLAS documentation, "cublas<t>tbsv()").
+    /// `x = op(A)^-1 * x` with a triangular band matrix (cuBLAS documentation, `cublas<t>tbsv()`).
     [
         cublasStbsv_v2 cublasStbsv_v2_64 F32;
         cublasDtbsv_v2 cublasDtbsv_v2_64 F64;
@@ -200,7 +200,7 @@ family! {
 }
 
 family! {
-    /// `x = op(A) * x` with a packed triangular matrix (cuBLAS documentation, "cublas<t>tpmv()").
+    /// `x = op(A) * x` with a packed triangular matrix (cuBLAS documentation, `cublas<t>tpmv()`).
     [
         cublasStpmv_v2 cublasStpmv_v2_64 F32;
         cublasDtpmv_v2 cublasDtpmv_v2_64 F64;
@@ -214,7 +214,7 @@ family! {
 }
 
 family! {
-    /// `x = op(A)^-1 * x` with a packed triangular matrix (cuBLAS documentation, "cublas<t>tpsv()").
+    /// `x = op(A)^-1 * x` with a packed triangular matrix (cuBLAS documentation, `cublas<t>tpsv()`).
     [
         cublasStpsv_v2 cublasStpsv_v2_64 F32;
         cublasDtpsv_v2 cublasDtpsv_v2_64 F64;
@@ -264,7 +264,7 @@ unsafe fn update(
 }
 
 family! {
-    /// `A = alpha * x * x^T + A` on a packed triangle (cuBLAS documentation, "cublas<t>spr()").
+    /// `A = alpha * x * x^T + A` on a packed triangle (cuBLAS documentation, `cublas<t>spr()`).
     [cublasSspr_v2 cublasSspr_v2_64 F32; cublasDspr_v2 cublasDspr_v2_64 F64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, x: Input, incx: int, a: Output) |e| {
         update(handle, (e, false), uplo, n.into(), alpha, (vector(x, incx.into()), None), a)
@@ -272,7 +272,7 @@ family! {
 }
 
 family! {
-    /// `A = alpha * x * x^H + A` on a packed triangle, with a real `alpha` (cuBLAS documentation, "cublas<t>hpr()").
+    /// `A = alpha * x * x^H + A` on a packed triangle, with a real `alpha` (cuBLAS documentation, `cublas<t>hpr()`).
     [cublasChpr_v2 cublasChpr_v2_64 C32; cublasZhpr_v2 cublasZhpr_v2_64 C64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, x: Input, incx: int, a: Output) |e| {
         update(handle, (e, true), uplo, n.into(), alpha, (vector(x, incx.into()), None), a)
@@ -280,7 +280,7 @@ family! {
 }
 
 family! {
-    /// `A = alpha * (x * y^T + y * x^T) + A` on a packed triangle (cuBLAS documentation, "cublas<t>spr2()").
+    /// `A = alpha * (x * y^T + y * x^T) + A` on a packed triangle (cuBLAS documentation, `cublas<t>spr2()`).
     [cublasSspr2_v2 cublasSspr2_v2_64 F32; cublasDspr2_v2 cublasDspr2_v2_64 F64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, x: Input, incx: int, y: Input, incy: int, a: Output) |e| {
         let vectors = (vector(x, incx.into()), Some(vector(y, incy.into())));
@@ -289,7 +289,7 @@ family! {
 }
 
 family! {
-    /// `A = alpha * x * y^H + conj(alpha) * y * x^H + A` on a packed triangle (cuBLAS documentation, "cublas<t>hpr2()").
+    /// `A = alpha * x * y^H + conj(alpha) * y * x^H + A` on a packed triangle (cuBLAS documentation, `cublas<t>hpr2()`).
     [cublasChpr2_v2 cublasChpr2_v2_64 C32; cublasZhpr2_v2 cublasZhpr2_v2_64 C64;]
     (handle: *const Handle, uplo: i32, n: int, alpha: Input, x: Input, incx: int, y: Input, incy: int, a: Output) |e| {
         let vectors = (vector(x, incx.into()), Some(vector(y, incy.into())));
@@ -325,7 +325,7 @@ unsafe fn copy(
 }
 
 family! {
-    /// Copies a packed triangle to a matrix (cuBLAS documentation, "cublas<t>tpttr()").
+    /// Copies a packed triangle to a matrix (cuBLAS documentation, `cublas<t>tpttr()`).
     [cublasStpttr F32; cublasDtpttr F64; cublasCtpttr C32; cublasZtpttr C64;]
     (handle: *const Handle, uplo: i32, n: int, packed: Input, a: Output, lda: int) |e| {
         copy(handle, (Task::Unpack, e), uplo, n.into(), packed, (a, lda.into()))
@@ -333,7 +333,7 @@ family! {
 }
 
 family! {
-    /// Copies a triangle of a matrix to a packed one (cuBLAS documentation, "cublas<t>trttp()").
+    /// Copies a triangle of a matrix to a packed one (cuBLAS documentation, `cublas<t>trttp()`).
     [cublasStrttp F32; cublasDtrttp F64; cublasCtrttp C32; cublasZtrttp C64;]
     (handle: *const Handle, uplo: i32, n: int, a: Input, lda: int, packed: Output) |e| {
         copy(handle, (Task::Pack, e), uplo, n.into(), packed, (a, lda.into()))

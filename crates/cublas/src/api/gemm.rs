@@ -249,7 +249,7 @@ impl<T: Copy + Into<i64>> Groups<'_, T> {
 }
 
 family! {
-    /// Groups of products, each a batch with sizes of its own (cuBLAS documentation, "cublas<t>gemmGroupedBatched()").
+    /// Groups of products, each a batch with sizes of its own (cuBLAS documentation, `cublas<t>gemmGroupedBatched()`).
     [
         cublasSgemmGroupedBatched cublasSgemmGroupedBatched_64 F32;
         cublasDgemmGroupedBatched cublasDgemmGroupedBatched_64 F64;

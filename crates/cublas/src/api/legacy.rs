@@ -356,7 +356,8 @@ legacy! {
         cublasCgemv cublasCgemv_v2 ComplexFloat ComplexFloat;
         cublasZgemv cublasZgemv_v2 ComplexDouble ComplexDouble;
     ]
-    (trans: op, m: int, n: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int, beta: second, y: pointer, incy: int) []
+    (trans: op, m: int, n: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int,
+     beta: second, y: pointer, incy: int) []
 }
 
 legacy! {
@@ -367,7 +368,8 @@ legacy! {
         cublasCgbmv cublasCgbmv_v2 ComplexFloat ComplexFloat;
         cublasZgbmv cublasZgbmv_v2 ComplexDouble ComplexDouble;
     ]
-    (trans: op, m: int, n: int, kl: int, ku: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int, beta: second, y: pointer, incy: int) []
+    (trans: op, m: int, n: int, kl: int, ku: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int,
+     beta: second, y: pointer, incy: int) []
 }
 
 legacy! {
@@ -423,7 +425,8 @@ legacy! {
         cublasChemv cublasChemv_v2 ComplexFloat ComplexFloat;
         cublasZhemv cublasZhemv_v2 ComplexDouble ComplexDouble;
     ]
-    (uplo: fill, n: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int, beta: second, y: pointer, incy: int) []
+    (uplo: fill, n: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int,
+     beta: second, y: pointer, incy: int) []
 }
 
 legacy! {
@@ -434,7 +437,8 @@ legacy! {
         cublasChbmv cublasChbmv_v2 ComplexFloat ComplexFloat;
         cublasZhbmv cublasZhbmv_v2 ComplexDouble ComplexDouble;
     ]
-    (uplo: fill, n: int, k: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int, beta: second, y: pointer, incy: int) []
+    (uplo: fill, n: int, k: int, alpha: first, a: pointer, lda: int, x: pointer, incx: int,
+     beta: second, y: pointer, incy: int) []
 }
 
 legacy! {
@@ -445,7 +449,8 @@ legacy! {
         cublasChpmv cublasChpmv_v2 ComplexFloat ComplexFloat;
         cublasZhpmv cublasZhpmv_v2 ComplexDouble ComplexDouble;
     ]
-    (uplo: fill, n: int, alpha: first, a: pointer, x: pointer, incx: int, beta: second, y: pointer, incy: int) []
+    (uplo: fill, n: int, alpha: first, a: pointer, x: pointer, incx: int,
+     beta: second, y: pointer, incy: int) []
 }
 
 legacy! {

@@ -397,7 +397,7 @@ family! {
 }
 
 family! {
-    /// One plus the first index of the largest element, of a free type (cuBLAS documentation, "cublasI<t>amaxEx()").
+    /// One plus the first index of the largest element, of a free type (cuBLAS documentation, `cublasI<t>amaxEx()`).
     [cublasIamaxEx cublasIamaxEx_64 F32;]
     (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, result: *mut int) |_e| {
         let index = if size_of::<int>() == 8 { Element::F64 } else { Element::S32 };
@@ -407,7 +407,7 @@ family! {
 }
 
 family! {
-    /// One plus the first index of the smallest element, of a free type (cuBLAS documentation, "cublasI<t>aminEx()").
+    /// One plus the first index of the smallest element, of a free type (cuBLAS documentation, `cublasI<t>aminEx()`).
     [cublasIaminEx cublasIaminEx_64 F32;]
     (handle: *const Handle, n: int, x: Input, x_type: i32, incx: int, result: *mut int) |_e| {
         let index = if size_of::<int>() == 8 { Element::F64 } else { Element::S32 };

@@ -181,7 +181,7 @@ fn mixed(ab: Element, c: Element) -> Formats {
 }
 
 family! {
-    /// A batch of half precision in single precision (cuBLAS documentation, "cublas<t>gemvBatched()").
+    /// A batch of half precision in single precision (cuBLAS documentation, `cublas<t>gemvBatched()`).
     [cublasHSHgemvBatched cublasHSHgemvBatched_64 F16; cublasHSSgemvBatched cublasHSSgemvBatched_64 F32;]
     (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
      beta: Input, y: Output, incy: int, count: int) |e| {
@@ -195,7 +195,7 @@ family! {
 }
 
 family! {
-    /// A batch of bfloat16 in single precision (cuBLAS documentation, "cublas<t>gemvBatched()").
+    /// A batch of bfloat16 in single precision (cuBLAS documentation, `cublas<t>gemvBatched()`).
     [cublasTSTgemvBatched cublasTSTgemvBatched_64 BF16; cublasTSSgemvBatched cublasTSSgemvBatched_64 F32;]
     (handle: *const Handle, trans: i32, m: int, n: int, alpha: Input, a: Input, lda: int, x: Input, incx: int,
      beta: Input, y: Output, incy: int, count: int) |e| {
@@ -209,7 +209,7 @@ family! {
 }
 
 family! {
-    /// Half precision at constant distances (cuBLAS documentation, "cublas<t>gemvStridedBatched()").
+    /// Half precision at constant distances (cuBLAS documentation, `cublas<t>gemvStridedBatched()`).
     [
         cublasHSHgemvStridedBatched cublasHSHgemvStridedBatched_64 F16;
         cublasHSSgemvStridedBatched cublasHSSgemvStridedBatched_64 F32;
@@ -226,7 +226,7 @@ family! {
 }
 
 family! {
-    /// bfloat16 at constant distances (cuBLAS documentation, "cublas<t>gemvStridedBatched()").
+    /// bfloat16 at constant distances (cuBLAS documentation, `cublas<t>gemvStridedBatched()`).
     [
         cublasTSTgemvStridedBatched cublasTSTgemvStridedBatched_64 BF16;
         cublasTSSgemvStridedBatched cublasTSSgemvStridedBatched_64 F32;

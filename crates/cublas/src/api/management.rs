@@ -114,8 +114,8 @@ function! {
 }
 
 function! {
-    /// Sets when emulated arithmetic is used (cuBLAS documentation, "cublasSetEmulationStrategy"): 0 to 2. It is kept for the
-    /// getter: nothing is emulated here, so that results do not depend on it.
+    /// Sets when emulated arithmetic is used (cuBLAS documentation, "cublasSetEmulationStrategy"): 0 to 2. It is kept for
+    /// the getter: nothing is emulated here, so that results do not depend on it.
     fn cublasSetEmulationStrategy(handle: *const Handle, strategy: i32) {
         let handle = Handle::from_raw(handle)?;
         if !(0..=2).contains(&strategy) {
@@ -131,8 +131,8 @@ function! {
     }
 
     /// Sets the special values that emulated arithmetic has to handle (cuBLAS documentation,
-    /// "cublasSetEmulationSpecialValuesSupport"): a mask of 1 (infinities) and 2 (NaN), or 0xFFFF. It is kept for the getter:
-    /// nothing is emulated here, all special values are handled.
+    /// "cublasSetEmulationSpecialValuesSupport"): a mask of 1 (infinities) and 2 (NaN), or 0xFFFF. It is kept for the
+    /// getter: nothing is emulated here, all special values are handled.
     fn cublasSetEmulationSpecialValuesSupport(handle: *const Handle, mask: i32) {
         let handle = Handle::from_raw(handle)?;
         if !(0..=3).contains(&mask) && mask != 0xFFFF {
@@ -208,8 +208,8 @@ function! {
         put(bits, Handle::from_raw(handle)?.state.lock().emulation.mantissa_bits_pointer as *mut i32)
     }
 
-    /// Sets a mode that cuSOLVER sets on its handles; cuBLAS's documentation and headers do not have it. Its form is taken to
-    /// be that of the other modes, and the number is kept for the getter.
+    /// Sets a mode that cuSOLVER imports; cuBLAS's documentation and headers do not have it. Its form is taken to be that of
+    /// the other modes, and the number is kept for the getter.
     fn cublasSetEnvironmentMode(handle: *const Handle, mode: i32) {
         Handle::from_raw(handle)?.state.lock().environment_mode = mode;
         Ok(())

@@ -76,7 +76,7 @@ fn real_element(of: i32, execution: i32) -> Result<Element, Status> {
 }
 
 family! {
-    /// The rotation that takes `b` away (cuBLAS documentation, "cublas<t>rotg()"). Waits in device mode.
+    /// The rotation that takes `b` away (cuBLAS documentation, `cublas<t>rotg()`). Waits in device mode.
     [cublasSrotg_v2 F32; cublasDrotg_v2 F64; cublasCrotg_v2 C32; cublasZrotg_v2 C64;]
     (handle: *const Handle, a: Output, b: Output, c: Output, s: Output) |e| {
         make(handle, e, [a, b, c, s])
@@ -93,7 +93,7 @@ family! {
 }
 
 family! {
-    /// The modified rotation of two vectors (cuBLAS documentation, "cublas<t>rotm()").
+    /// The modified rotation of two vectors (cuBLAS documentation, `cublas<t>rotm()`).
     [cublasSrotm_v2 cublasSrotm_v2_64 F32; cublasDrotm_v2 cublasDrotm_v2_64 F64;]
     (handle: *const Handle, n: int, x: Output, incx: int, y: Output, incy: int, param: Input) |e| {
         let vectors = (vector(x, incx.into()), vector(y, incy.into()));
@@ -115,7 +115,7 @@ family! {
 }
 
 family! {
-    /// The modified rotation that takes `y1` away (cuBLAS documentation, "cublas<t>rotmg()"). Waits in device mode.
+    /// The modified rotation that takes `y1` away (cuBLAS documentation, `cublas<t>rotmg()`). Waits in device mode.
     [cublasSrotmg_v2 F32; cublasDrotmg_v2 F64;]
     (handle: *const Handle, d1: Output, d2: Output, x1: Output, y1: Input, param: Output) |e| {
         make_modified(handle, e, [d1, d2, x1], y1, param)
