@@ -282,23 +282,6 @@ impl Handle {
         })
     }
 
-    /// Copies `bytes` to device memory when the handle's stream has reached this point, and waits for it.
-    ///
-    /// # Errors
-    /// `EXECUTION_FAILED` when the stream cannot be waited for, `MAPPING_ERROR` when the copy fails.
-    pub fn write(&self, address: CUdeviceptr, bytes: &[u8]) -> Result<(), Status> {
-        let stream = self.state.lock().stream;
-        self.in_context(|driver| {
-            // SAFETY: the stream is the caller's and live.
-            let result = unsafe { (driver.stream_synchronize)(stream) };
-            check(result, "cuStreamSynchronize", Status::ExecutionFailed)?;
-            // SAFETY: the bytes are read before the call returns.
-            let result =
-                unsafe { (driver.memcpy_htod)(address, bytes.as_ptr().cast(), bytes.len()) };
-            check(result, "cuMemcpyHtoD", Status::MappingError)
-        })
-    }
-
     fn function(&self, kernel: &Kernel) -> Result<CUfunction, Status> {
         let mut functions = FUNCTIONS.lock();
         let functions = functions.get_or_insert_default();

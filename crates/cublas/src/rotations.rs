@@ -1,11 +1,10 @@
 //! Givens rotations: their making (`rotg`, `rotmg`) and the modified one of vectors (`rotm`).
 //!
-//! A rotation is made of two or four numbers, on the host: numbers in device memory are fetched and put back, for which the
-//! stream is waited for, so that these calls cannot be captured into a graph in device mode.
+//! A rotation is made of two or four numbers: on the host where they lie there, else by a kernel of one thread.
 
 use crate::gemm::Formats;
 use crate::handle::{Arguments, Handle, Scalar};
-use crate::kernels::{rotm, Kernel};
+use crate::kernels::{rotg, rotm, Kernel};
 use crate::ptx::Element;
 use crate::types::{PointerMode, Status};
 use crate::vectors::Vector;
@@ -32,75 +31,67 @@ fn bytes_of(element: Element, [re, im]: Complex) -> Vec<u8> {
     }
 }
 
-/// Numbers behind pointers, in host or device memory by the handle's pointer mode.
-pub struct Numbers<'a> {
-    handle: &'a Handle,
-    mode: PointerMode,
+/// Reads number `index` of an array in host memory.
+///
+/// # Errors
+/// `INVALID_VALUE` for null.
+///
+/// # Safety
+/// `array` is null or has that many numbers of the format.
+pub unsafe fn read(array: u64, element: Element, index: usize) -> Result<Complex, Status> {
+    if array == 0 {
+        return Err(Status::InvalidValue);
+    }
+    let at = (array as *const u8).wrapping_add(index * element.size());
+    // SAFETY: the caller promises a number there.
+    let number = unsafe { Scalar::from_raw(PointerMode::Host, element, at.cast()) }?;
+    Ok([number.re, number.im])
 }
 
-impl<'a> Numbers<'a> {
-    /// The numbers of a handle's calls.
-    pub fn new(handle: &'a Handle) -> Self {
-        let mode = handle.state.lock().pointer_mode;
-        Self { handle, mode }
+/// Writes number `index` of an array in host memory, rounded.
+///
+/// # Errors
+/// `INVALID_VALUE` for null.
+///
+/// # Safety
+/// As for [`read`].
+pub unsafe fn write(
+    array: u64,
+    element: Element,
+    index: usize,
+    number: Complex,
+) -> Result<(), Status> {
+    if array == 0 {
+        return Err(Status::InvalidValue);
     }
+    let at = (array as *mut u8).wrapping_add(index * element.size());
+    let bytes = bytes_of(element, number);
+    // SAFETY: the caller promises a number there.
+    unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Ok(())
+}
 
-    /// Reads number `index` of an array.
-    ///
-    /// # Errors
-    /// `INVALID_VALUE` for null, and what a copy from the device gives.
-    ///
-    /// # Safety
-    /// `array` is null or has that many numbers of the format.
-    pub unsafe fn read(
-        &self,
-        array: u64,
-        element: Element,
-        index: usize,
-    ) -> Result<Complex, Status> {
-        if array == 0 {
-            return Err(Status::InvalidValue);
-        }
-        let at = array + (index * element.size()) as u64;
-        let mut bytes = [0; 16];
-        let pointer = match self.mode {
-            PointerMode::Host => at as *const u8,
-            PointerMode::Device => {
-                self.handle.read_back(at, &mut bytes[..element.size()])?;
-                bytes.as_ptr()
-            }
-        };
-        // SAFETY: the caller promises a number there, or it was copied to `bytes`.
-        let number = unsafe { Scalar::from_raw(PointerMode::Host, element, pointer.cast()) }?;
-        Ok([number.re, number.im])
+/// Makes a rotation of numbers in device memory: `a`, `b`, `c`, `s`, or `d1`, `d2`, `x1`, `y1`, `param`.
+///
+/// # Errors
+/// What the launch gives.
+pub fn make_on_device(
+    handle: &Handle,
+    element: Element,
+    cosine: Element,
+    addresses: &[u64],
+) -> Result<(), Status> {
+    let mut arguments = Arguments::default();
+    for &address in addresses {
+        arguments.word(address);
     }
-
-    /// Writes number `index` of an array, rounded.
-    ///
-    /// # Errors
-    /// `INVALID_VALUE` for null, and what a copy to the device gives.
-    ///
-    /// # Safety
-    /// As for [`Numbers::read`].
-    pub unsafe fn write(
-        &self,
-        array: u64,
-        element: Element,
-        index: usize,
-        number: Complex,
-    ) -> Result<(), Status> {
-        if array == 0 {
-            return Err(Status::InvalidValue);
-        }
-        let at = array + (index * element.size()) as u64;
-        let bytes = bytes_of(element, number);
-        if self.mode == PointerMode::Device {
-            return self.handle.write(at, &bytes);
-        }
-        // SAFETY: the caller promises a number there.
-        unsafe { (at as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(())
-    }
+    let kernel = Kernel::Rotg(rotg::Spec {
+        element,
+        cosine,
+        arithmetic: Formats::uniform(element).arithmetic,
+        modified: addresses.len() == 5,
+    });
+    handle.launch(&kernel, [1, 1, 1], 1, &mut arguments)
 }
 
 /// What `rotg` makes of two numbers: `r`, what takes the place of `b`, `c` and `s`.
@@ -298,7 +289,6 @@ pub unsafe fn rotate(
     };
     let arithmetic = Formats::uniform(element).arithmetic;
     let bytes = element.size() as i64;
-    let numbers = Numbers::new(handle);
     let mut arguments = Arguments::default();
     arguments
         .word(x.first(count, element))
@@ -307,14 +297,14 @@ pub unsafe fn rotate(
         .signed(x.step * bytes)
         .signed(y.step * bytes)
         .word(count as u64);
-    let on_device = numbers.mode == PointerMode::Device;
+    let on_device = handle.state.lock().pointer_mode == PointerMode::Device;
     arguments.word(if on_device { param } else { 0 });
     for index in 0..5 {
         let value = if on_device {
             0.0
         } else {
             // SAFETY: the caller promises five numbers.
-            unsafe { numbers.read(param, param_element, index) }?[0]
+            unsafe { read(param, param_element, index) }?[0]
         };
         arguments.number(arithmetic, value);
     }

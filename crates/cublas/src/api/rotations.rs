@@ -5,8 +5,8 @@ use super::{family, Input, Output};
 use crate::handle::Handle;
 use crate::kernels::elementwise::Task;
 use crate::ptx::Element;
-use crate::rotations::{rotate, Givens, Modified, Numbers};
-use crate::types::Status;
+use crate::rotations::{make_on_device, read, rotate, write, Givens, Modified};
+use crate::types::{PointerMode, Status};
 use crate::vectors::Elementwise;
 
 unsafe fn make(
@@ -20,20 +20,23 @@ unsafe fn make(
     }
     // SAFETY: the C caller's handle and numbers.
     unsafe {
-        let numbers = Numbers::new(Handle::from_raw(handle)?);
-        let (first, second) = (numbers.read(a, element, 0)?, numbers.read(b, element, 0)?);
+        let handle = Handle::from_raw(handle)?;
+        if handle.state.lock().pointer_mode == PointerMode::Device {
+            return make_on_device(handle, element, real(element), &[a, b, c, s]);
+        }
+        let (first, second) = (read(a, element, 0)?, read(b, element, 0)?);
         let complex = matches!(element, Element::C32 | Element::C64);
         let made = if complex {
             Givens::complex(first, second)
         } else {
             Givens::real(first[0], second[0])
         };
-        numbers.write(a, element, 0, made.r)?;
+        write(a, element, 0, made.r)?;
         if !complex {
-            numbers.write(b, element, 0, made.z)?;
+            write(b, element, 0, made.z)?;
         }
-        numbers.write(c, real(element), 0, [made.c, 0.0])?;
-        numbers.write(s, element, 0, made.s)
+        write(c, real(element), 0, [made.c, 0.0])?;
+        write(s, element, 0, made.s)
     }
 }
 
@@ -50,15 +53,18 @@ unsafe fn make_modified(
     }
     // SAFETY: the C caller's handle and numbers.
     unsafe {
-        let numbers = Numbers::new(Handle::from_raw(handle)?);
-        let number = |at| numbers.read(at, element, 0).map(|number| number[0]);
+        let handle = Handle::from_raw(handle)?;
+        if handle.state.lock().pointer_mode == PointerMode::Device {
+            return make_on_device(handle, element, element, &[d1, d2, x1, y1, param]);
+        }
+        let number = |at| read(at, element, 0).map(|number| number[0]);
         let made = Modified::new(number(d1)?, number(d2)?, number(x1)?, number(y1)?);
         for (at, value) in [(d1, made.d1), (d2, made.d2), (x1, made.x1)] {
-            numbers.write(at, element, 0, [value, 0.0])?;
+            write(at, element, 0, [value, 0.0])?;
         }
         for (index, value) in made.param.into_iter().enumerate() {
             if let Some(value) = value {
-                numbers.write(param, element, index, [value, 0.0])?;
+                write(param, element, index, [value, 0.0])?;
             }
         }
     }
@@ -76,7 +82,7 @@ fn real_element(of: i32, execution: i32) -> Result<Element, Status> {
 }
 
 family! {
-    /// The rotation that takes `b` away (cuBLAS documentation, `cublas<t>rotg()`). Waits in device mode.
+    /// The rotation that takes `b` away (cuBLAS documentation, `cublas<t>rotg()`).
     [cublasSrotg_v2 F32; cublasDrotg_v2 F64; cublasCrotg_v2 C32; cublasZrotg_v2 C64;]
     (handle: *const Handle, a: Output, b: Output, c: Output, s: Output) |e| {
         make(handle, e, [a, b, c, s])
@@ -115,7 +121,7 @@ family! {
 }
 
 family! {
-    /// The modified rotation that takes `y1` away (cuBLAS documentation, `cublas<t>rotmg()`). Waits in device mode.
+    /// The modified rotation that takes `y1` away (cuBLAS documentation, `cublas<t>rotmg()`).
     [cublasSrotmg_v2 F32; cublasDrotmg_v2 F64;]
     (handle: *const Handle, d1: Output, d2: Output, x1: Output, y1: Input, param: Output) |e| {
         make_modified(handle, e, [d1, d2, x1], y1, param)

@@ -12,6 +12,7 @@ pub mod gemm_tensor;
 pub mod gemm_tiled;
 pub mod lu;
 pub mod reduce;
+pub mod rotg;
 pub mod rotm;
 pub mod symmetric;
 pub mod triangular;
@@ -59,6 +60,8 @@ families! {
     Lu(lu),
     /// Reductions of vectors.
     Reduce(reduce),
+    /// The making of rotations.
+    Rotg(rotg),
     /// The modified rotation of vectors.
     Rotm(rotm),
     /// Products with a symmetric matrix.

@@ -4,7 +4,7 @@ use cublas::kernels::gemm_depth;
 use cublas::kernels::gemm_direct::{Layout, Spec, Triangle, Vectors};
 use cublas::kernels::gemm_tensor::{self, Shape};
 use cublas::kernels::{
-    banded, elementwise, gemm_tiled, reduce, rotm, symmetric, triangular, Kernel,
+    banded, elementwise, gemm_tiled, reduce, rotg, rotm, symmetric, triangular, Kernel,
 };
 use cublas::ptx::{Arithmetic, Element};
 
@@ -213,6 +213,16 @@ fn small_kernels() -> Vec<Kernel> {
                     pointers,
                 };
                 kernels.push(Kernel::Triangular(spec));
+            }
+        }
+        for modified in [false, true] {
+            if !(complex && modified) {
+                kernels.push(Kernel::Rotg(rotg::Spec {
+                    element,
+                    cosine: real,
+                    arithmetic,
+                    modified,
+                }));
             }
         }
         if !complex {
