@@ -624,7 +624,8 @@ fn wide_atomics_and_moves() {
             mov.b32 {%h1, %h2}, %r1;
             mov.b32 %r2, {%h2, %h1};
             st.global.b32 [%rd1+32], %r2;
-            atom.global.add.noftz.f16x2 %r3, [%rd1+36], 0x3c003c00;
+            mov.b32 %r0, 0x3c003c00;
+            atom.global.add.noftz.f16x2 %r3, [%rd1+36], %r0;
             atom.global.v2.f32.add {%f1, %f2}, [%rd1+40], {0f3F800000, 0f40000000};
             atom.global.cas.b16 %h3, [%rd1+48], 7, 9;
             red.global.min.s64 [%rd1+56], -5;
