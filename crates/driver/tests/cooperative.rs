@@ -178,6 +178,36 @@ fn as_many_blocks_meet_as_are_said_to_fit() {
     });
 }
 
+/// A kernel that asks for the grid's handle has one without a cooperative launch.
+#[test]
+fn blocks_meet_in_ordinary_launches() {
+    in_child("blocks_meet_in_ordinary_launches", &[], || {
+        let (meet, _) = start();
+        let grid = blocks(meet).min(2);
+        let words = grid as usize + 1;
+        let mut out = zeroed(words);
+        let mut arguments: [*mut c_void; 1] = [std::ptr::from_mut(&mut out).cast()];
+        for count in 1..4 {
+            let (arguments, none) = (arguments.as_mut_ptr(), std::ptr::null_mut());
+            ok!(cuLaunchKernel(
+                meet,
+                grid,
+                1,
+                1,
+                1,
+                1,
+                1,
+                0,
+                CUstream::NULL,
+                arguments,
+                none
+            ));
+            ok!(cuCtxSynchronize());
+            assert_eq!(read(out, words), vec![grid * count; words]);
+        }
+    });
+}
+
 #[test]
 fn blocks_meet_in_graphs() {
     in_child("blocks_meet_in_graphs", &[], || {

@@ -247,18 +247,23 @@ pub fn cooperative(
 /// # Errors
 /// `CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE`.
 pub fn check_resident(function: &Function, grid: [u32; 3]) -> Result {
-    let most = function.code.vulkan.physical().resident_workgroups();
-    let blocks = grid
-        .iter()
-        .fold(1u64, |product, &n| product.saturating_mul(n.into()));
-    if blocks > most.into() {
+    if !is_resident(function, grid) {
         tracing::warn!(
-            "{}: cooperative launch of {grid:?} blocks: only {most} are known to be resident",
-            function.name.to_string_lossy()
+            "{}: cooperative launch of {grid:?} blocks: only {} are known to be resident",
+            function.name.to_string_lossy(),
+            function.code.vulkan.physical().resident_workgroups()
         );
         return Err(CUresult::COOPERATIVE_LAUNCH_TOO_LARGE);
     }
     Ok(())
+}
+
+/// Whether the blocks of a grid can all run at once, as far as is known.
+pub fn is_resident(function: &Function, grid: [u32; 3]) -> bool {
+    let blocks = grid
+        .iter()
+        .fold(1u64, |product, &n| product.saturating_mul(n.into()));
+    blocks <= function.code.vulkan.physical().resident_workgroups().into()
 }
 
 /// What the attributes of a launch ask for.

@@ -8,7 +8,7 @@ use crate::core::event::{Event, Mark};
 use crate::core::function::Function;
 use crate::core::graph::Graph;
 use crate::core::graph_memory::GraphMemory;
-use crate::core::launch::Packed;
+use crate::core::launch::{self, Packed};
 use crate::core::memory_operation::Batch;
 use crate::core::module::References;
 use crate::core::platform;
@@ -232,17 +232,20 @@ pub fn launch(
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
     let handles: SmallVec<[u64; 4]> = references.iter().map(|bound| bound.handle()).collect();
-    let parameters =
-        pipeline
-            .info()
-            .parameter_block(parameters, &handles, grid, blocks == Blocks::Together);
+    // A kernel that asks for the grid's handle has one in an ordinary launch, too (so it is under NVIDIA's driver, measured): CuPy's
+    // kernels synchronise grids so.
+    let together = blocks == Blocks::Together
+        || pipeline.info().grid_workspace_offset.is_some() && launch::is_resident(function, grid);
+    let parameters = pipeline
+        .info()
+        .parameter_block(parameters, &handles, grid, together);
     let launch = vulkan::Launch {
         grid,
         parameters: &parameters,
         module,
         printf,
     };
-    if blocks == Blocks::Apart || grid == [1, 1, 1] {
+    if !together || grid == [1, 1, 1] {
         return stream.run(|vulkan| vulkan.launch(&pipeline, &launch));
     }
     // One at a time on a device: two that are half there would wait for ever.
