@@ -253,17 +253,6 @@ impl Graph<'_> {
     }
 }
 
-/// Elements of an access.
-pub fn vector_width(i: &Instruction) -> u8 {
-    let widths = i.modifiers.iter().map(|m| match m {
-        Modifier::V2 => 2,
-        Modifier::V4 => 4,
-        Modifier::V8 => 8,
-        _ => 1,
-    });
-    widths.max().unwrap_or(1)
-}
-
 /// Whether the instruction needs the threads of its warp or block together.
 pub fn is_convergent(i: &Instruction) -> bool {
     use Opcode::*;

@@ -627,7 +627,7 @@ fn access(i: &Instruction) -> Option<Access> {
         address: None,
         class: 0,
         bounds: (0, 0),
-        bytes: size * u32::from(graph::vector_width(i)),
+        bytes: size * u32::from(i.vector_width()),
         writes: !matches!(i.opcode, Opcode::Ld | Opcode::Ldmatrix),
         atomic,
         volatile: i.has(M::Volatile),

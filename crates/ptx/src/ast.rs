@@ -433,6 +433,17 @@ impl Instruction {
         self.modifiers.iter().copied().filter(|m| m.is_type())
     }
 
+    /// Elements of an access: 4 of `ld.v4`, 1 without such a modifier.
+    pub fn vector_width(&self) -> u8 {
+        let widths = self.modifiers.iter().map(|m| match m {
+            Modifier::V2 => 2,
+            Modifier::V4 => 4,
+            Modifier::V8 => 8,
+            _ => 1,
+        });
+        widths.max().unwrap_or(1)
+    }
+
     /// Opcode and modifiers as written: `add.ftz.f32`.
     pub fn mnemonic(&self) -> String {
         let mut text = self.opcode.text().to_owned();

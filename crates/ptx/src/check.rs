@@ -299,25 +299,14 @@ impl Slot {
                 })
             }
             Operand::Vector(elements) if self.vector => {
-                let width = match () {
-                    () if instruction.has(Modifier::V2) => 2,
-                    () if instruction.has(Modifier::V4) => 4,
-                    () if instruction.has(Modifier::V8) => 8,
-                    () => 1,
-                };
-                elements.len() == width && elements.iter().all(single)
+                elements.len() == usize::from(instruction.vector_width())
+                    && elements.iter().all(single)
             }
             Operand::Vector(elements) if self.width > 0 => {
                 elements.len() == usize::from(self.width) && elements.iter().all(single)
             }
             _ if self.width > 1 => false,
-            _ if self.vector
-                && [Modifier::V2, Modifier::V4, Modifier::V8]
-                    .iter()
-                    .any(|&v| instruction.has(v)) =>
-            {
-                false
-            }
+            _ if self.vector && instruction.vector_width() > 1 => false,
             _ => single(operand),
         }
     }

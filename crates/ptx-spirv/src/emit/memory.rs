@@ -596,7 +596,7 @@ impl Emitter<'_> {
             .next_back()
             .ok_or_else(|| EmitError::Invalid("an access without a type".into()))?;
         let scalar = memory_type(ty);
-        let count = graph::vector_width(i);
+        let count = i.vector_width();
         let whole = match (count, scalar.scalar()) {
             (1, _) => scalar,
             (2 | 4, Some(s)) => Type::Vector(s, count),

@@ -358,7 +358,7 @@ impl Graph<'_> {
                                 size <= 8
                                     && first % size.min(4) == 0
                                     && first >= 0
-                                    && first + size * i64::from(vector_width(i)) <= most
+                                    && first + size * i64::from(i.vector_width()) <= most
                             })
                     }
                 },

@@ -523,11 +523,11 @@ impl Memory {
     fn create_block(&self, size: u64, memory_type: u32, kind: MemoryKind) -> Result<Block, Error> {
         self.check_room(size, memory_type)?;
         let (block, ()) = apart::make(&self.raw, &self.fillers, || {
-            let create = |kind| Block::create(&self.raw, memory_type, kind, size);
+            let create = |kind, size| Block::create(&self.raw, memory_type, kind, size);
             // Where the process has something at the device's address already, the next address may be free on both sides.
             let mut taken = Vec::new();
             loop {
-                match create(kind) {
+                match create(kind, size) {
                     Err(Error::Unsupported(why))
                         if kind == MemoryKind::Managed
                             && self.raw.map_placed.is_some()
@@ -536,8 +536,7 @@ impl Memory {
                         tracing::debug!("{why}: another address is tried");
                         // What the process has there may reach far.
                         let more = size << (2 * taken.len());
-                        let filler =
-                            |size| Block::create(&self.raw, memory_type, MemoryKind::Device, size);
+                        let filler = |size| create(MemoryKind::Device, size);
                         taken.push(filler(more).or_else(|_| filler(size))?);
                     }
                     block => return Ok((block?, ())),
