@@ -10,6 +10,7 @@
 
 mod addressed;
 mod build;
+mod cycles;
 mod kept;
 mod provided;
 mod queries;

@@ -250,7 +250,7 @@ fn functions_that_call_themselves_have_one_stack() {
 }
 
 #[test]
-fn recursion_between_functions_and_in_registers_is_refused() {
+fn recursion_with_parameters_in_registers_is_refused() {
     let text = recursive("(.reg .b32 y)", "(.reg .b32 a)", "call (t), f, (1);");
     let text = text.replacen(
         "call (t), f, (1); ld.param",
@@ -262,15 +262,20 @@ fn recursion_between_functions_and_in_registers_is_refused() {
         matches!(&e, TranslateError::Unsupported { what, .. } if what.contains("recursive call of f, whose parameters")),
         "{e}"
     );
-    let text = kernel("call.uni f, ();").replace(
+}
+
+#[test]
+fn functions_that_call_each_other_have_one_stack() {
+    let text = kernel("call.uni f, (); call.uni g, (); call.uni f, ();").replace(
         ".visible .entry",
-        ".func g();\n.func f() { call.uni g, (); ret; }\n.func g() { call.uni f, (); ret; }\n.visible .entry",
+        ".func g();\n.func f() { call.uni g, (); ret; }\n.func g() { call.uni f, (); call.uni g, (); ret; }\n.visible .entry",
     );
-    let e = translate(&text, "k", &Target::lavapipe()).expect_err("recursion");
-    assert!(
-        matches!(&e, TranslateError::Unsupported { what, .. } if what.contains("recursive call of f")),
-        "{e}"
-    );
+    for (profile, target) in validated_profiles() {
+        let done = translate(&text, "k", &target).unwrap_or_else(|e| panic!("{profile}: {e}"));
+        validate(profile, &done.spirv);
+        // One for calls of f from outside, one for calls of g.
+        assert_eq!(done.info.local_bytes, 2 * 8192, "{profile}");
+    }
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub fn build<'m>(
         module,
         layout,
         kernel,
+        texts: FxHashMap::default(),
         bodies: FxHashMap::default(),
+        cycles: FxHashMap::default(),
+        statics: FxHashMap::default(),
         shared_end: 0,
         graph: Graph {
             frames: Vec::new(),
@@ -35,6 +38,7 @@ pub fn build<'m>(
         stacks: FxHashMap::default(),
         sharing: Sharing::default(),
     };
+    builder.find_cycles(kernel)?;
     builder.share(kernel)?;
     let (offsets, end) = kernel.parameter_offsets();
     let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
@@ -71,7 +75,13 @@ pub(super) struct Builder<'m, 'l> {
     module: &'m Module<'m>,
     layout: &'l crate::ModuleLayout,
     pub(super) kernel: &'m ptx::Function,
+    /// Bodies as they are in the text, and as they are inlined.
+    texts: FxHashMap<&'m str, Rc<Body>>,
     bodies: FxHashMap<&'m str, Rc<Body>>,
+    /// For functions that can come to call themselves: it and those through which it does.
+    cycles: FxHashMap<&'m str, Vec<&'m ptx::Function>>,
+    /// Where the variables of such a function's body come from: a function, and the place in its list.
+    statics: FxHashMap<&'m str, Vec<(&'m str, usize)>>,
     shared_end: u32,
     pub(super) graph: Graph<'m>,
     /// Names of the functions being inlined, outermost first.
@@ -123,11 +133,9 @@ impl<'m> Builder<'m, '_> {
         Place::Words { first, size }
     }
 
-    pub(super) fn parse(
-        &mut self,
-        function: &'m ptx::Function,
-    ) -> Result<Rc<Body>, TranslateError> {
-        if let Some(body) = self.bodies.get(&*function.name) {
+    /// A function's body as it is in the text.
+    fn text(&mut self, function: &'m ptx::Function) -> Result<Rc<Body>, TranslateError> {
+        if let Some(body) = self.texts.get(&*function.name) {
             return Ok(body.clone());
         }
         let module = provided::module_of(function).unwrap_or(self.module);
@@ -139,12 +147,76 @@ impl<'m> Builder<'m, '_> {
             })?;
         if !std::ptr::eq(function, self.kernel) {
             addressed::copy_addressed_parameters(&mut body, function);
-            recursion::unfold(&mut body, function)
-                .map_err(|what| self.unsupported(function.span, what))?;
         }
         let body = Rc::new(body);
+        self.texts.insert(&function.name, body.clone());
+        Ok(body)
+    }
+
+    /// A function's body as it is inlined, without calls of itself.
+    pub(super) fn parse(
+        &mut self,
+        function: &'m ptx::Function,
+    ) -> Result<Rc<Body>, TranslateError> {
+        if let Some(body) = self.bodies.get(&*function.name) {
+            return Ok(body.clone());
+        }
+        let body = match self.cycles.get(&*function.name).cloned() {
+            None => self.text(function)?,
+            Some(functions) => {
+                let bodies = functions
+                    .into_iter()
+                    .map(|f| Ok((self.text(f)?, f)))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let (mut body, parts) = cycles::merge(&bodies);
+                let mut statics = vec![(&*function.name, 0); body.variables.len()];
+                for part in &parts {
+                    for (index, v) in part.variables.clone().enumerate() {
+                        statics[v] = (&part.function.name, index);
+                    }
+                }
+                self.statics.insert(&function.name, statics);
+                recursion::unfold(&mut body, parts)
+                    .map_err(|what| self.unsupported(function.span, what))?;
+                Rc::new(body)
+            }
+        };
         self.bodies.insert(&function.name, body.clone());
         Ok(body)
+    }
+
+    /// Finds the functions that can come to call themselves.
+    fn find_cycles(&mut self, kernel: &'m ptx::Function) -> Result<(), TranslateError> {
+        let mut calls = cycles::Calls {
+            functions: vec![kernel],
+            ..Default::default()
+        };
+        let mut numbers = FxHashMap::from_iter([(&*kernel.name, 0)]);
+        let mut next = 0;
+        while let Some(&function) = calls.functions.get(next) {
+            next += 1;
+            let body = self.text(function)?;
+            let mut callees = Vec::new();
+            for statement in &body.statements {
+                let Statement::Instruction(i) = statement else {
+                    continue;
+                };
+                if i.opcode != Opcode::Call {
+                    continue;
+                }
+                let by_name = matches!(i.operands.get(1), Some(Operand::Symbol { .. }));
+                for callee in self.callees(&body, i) {
+                    let number = *numbers.entry(&callee.name).or_insert_with(|| {
+                        calls.functions.push(callee);
+                        calls.functions.len() - 1
+                    });
+                    callees.extend(by_name.then_some(number));
+                }
+            }
+            calls.callees.insert(&function.name, callees);
+        }
+        self.cycles = calls.cycles();
+        Ok(())
     }
 
     fn allocate_shared(&mut self, key: String, variable: &ptx::Variable) -> Place {
@@ -190,6 +262,10 @@ impl<'m> Builder<'m, '_> {
         self.graph.registers.extend_from_slice(&body.registers);
         let mut variables = Vec::with_capacity(body.variables.len());
         for (index, v) in body.variables.iter().enumerate() {
+            let of = self.statics.get(&*function.name);
+            let of = of.and_then(|of| of.get(index)).copied();
+            let (declared_in, place) = of.unwrap_or((&function.name, index));
+            let name = || static_name(declared_in, place);
             let place = match v.space {
                 StateSpace::Local if &*v.name == recursion::STACK => {
                     let known = self.stacks.get(&*function.name).copied();
@@ -200,12 +276,8 @@ impl<'m> Builder<'m, '_> {
                 StateSpace::Local => Place::Local(self.allocate_local(v)),
                 StateSpace::Param => self.words(v.size as u32),
                 // One for all calls of the function.
-                StateSpace::Shared => self.allocate_shared(static_name(&function.name, index), v),
-                _ => match self
-                    .layout
-                    .variables
-                    .get(&static_name(&function.name, index))
-                {
+                StateSpace::Shared => self.allocate_shared(name(), v),
+                _ => match self.layout.variables.get(&name()) {
                     Some(place) => Place::Module(place.offset),
                     None => {
                         return Err(self.unsupported(

@@ -20,11 +20,15 @@
 //!                                  sp -= frame; bra back<stack[sp]>
 //! ```
 //!
-//! Functions that call each other are not unfolded so.
+//! Leading all calls and returns through one block instead, as `sharing.rs` does, makes kernels a little larger, and compiles no faster.
+//!
+//! Functions that call each other are one body before (`cycles.rs`), with a place to enter for each of them; a frame is one of
+//! whichever function waits.
 
 use super::*;
 use ptx::{Predicate, Symbol, Variable};
 use smallvec::smallvec;
+use std::ops::Range;
 
 /// Bytes of a stack, where as many frames as [`LEAST_DEPTH`] fit.
 const STACK_BYTES: u64 = 8192;
@@ -34,56 +38,85 @@ const LEAST_DEPTH: u64 = 32;
 /// no two are active at once.
 pub(super) const STACK: &str = "\0stack";
 
-/// Rewrites a function's body if it calls itself.
+/// One of the functions that a body is made of.
+pub(super) struct Part<'m> {
+    pub(super) function: &'m ptx::Function,
+    /// Its statements, and its variables, by their numbers in the body.
+    pub(super) statements: Range<usize>,
+    pub(super) variables: Range<usize>,
+    /// Parameters and results, as variables of the body; of the first part they become so here.
+    pub(super) parameters: Vec<SymbolId>,
+    pub(super) results: Vec<SymbolId>,
+    /// Where a frame's variables end, bytes.
+    pub(super) frame: u64,
+}
+
+/// A call of one of the parts.
+struct OwnCall {
+    statement: usize,
+    caller: usize,
+    callee: usize,
+}
+
+/// Rewrites a body that is made of these functions, which call themselves and each other.
 ///
 /// # Errors
 /// Says what is not supported of such functions.
-pub(super) fn unfold(body: &mut Body, function: &ptx::Function) -> Result<(), String> {
-    let is_own = |i: &Instruction| {
-        i.opcode == Opcode::Call
-            && matches!(i.operands.get(1), Some(Operand::Symbol { symbol, .. })
-                if body.symbols[symbol.0 as usize].name == function.name)
-    };
-    let calls: Vec<usize> = (0..body.statements.len())
-        .filter(|&n| matches!(&body.statements[n], Statement::Instruction(i) if is_own(i)))
-        .collect();
-    if calls.is_empty() {
-        return Ok(());
+pub(super) fn unfold(body: &mut Body, parts: Vec<Part>) -> Result<(), String> {
+    let mut calls = Vec::new();
+    for (caller, part) in parts.iter().enumerate() {
+        let mut formals = part
+            .function
+            .parameters
+            .iter()
+            .chain(&part.function.results);
+        if formals.any(|v| v.space == StateSpace::Reg) {
+            return Err(format!(
+                "recursive call of {}, whose parameters are registers",
+                part.function.name
+            ));
+        }
+        for statement in part.statements.clone() {
+            let callee = match &body.statements[statement] {
+                Statement::Instruction(i) if i.opcode == Opcode::Call => match i.operands.get(1) {
+                    Some(Operand::Symbol { symbol, .. }) => &body.symbols[symbol.0 as usize].name,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            let callee = parts.iter().position(|p| p.function.name == *callee);
+            calls.extend(callee.map(|callee| OwnCall {
+                statement,
+                caller,
+                callee,
+            }));
+        }
     }
-    let formals = function.parameters.iter().chain(&function.results);
-    if formals.clone().any(|v| v.space == StateSpace::Reg) {
-        return Err(format!(
-            "recursive call of {}, whose parameters are registers",
-            function.name
-        ));
-    }
-    Unfolding::new(body, function, calls).run()
+    Unfolding::new(body, parts, calls).run()
 }
 
-struct Unfolding<'a> {
+struct Unfolding<'a, 'm> {
     body: &'a mut Body,
-    function: &'a ptx::Function,
-    calls: Vec<usize>,
+    /// The first one is what is called from outside.
+    parts: Vec<Part<'m>>,
+    calls: Vec<OwnCall>,
     /// The result's statements.
     out: Vec<Statement>,
     span: ptx::Span,
     stack: SymbolId,
-    /// Parameters, as variables of the body.
-    parameters: Vec<SymbolId>,
-    results: Vec<SymbolId>,
     /// Offset of the frame, its address, a place for addresses, one for numbers, one for conditions.
     sp: RegisterId,
     at: RegisterId,
     address: RegisterId,
     word: RegisterId,
     flag: RegisterId,
-    /// Where a frame's variables end, and the whole frame, bytes.
-    frame: u64,
+    /// Where the largest frame ends, bytes.
     end: u64,
 }
 
-impl<'a> Unfolding<'a> {
-    fn new(body: &'a mut Body, function: &'a ptx::Function, calls: Vec<usize>) -> Self {
+impl<'a, 'm> Unfolding<'a, 'm> {
+    fn new(body: &'a mut Body, parts: Vec<Part<'m>>, calls: Vec<OwnCall>) -> Self {
+        let span = parts[0].function.span;
         let stack = variable(
             body,
             Variable {
@@ -96,7 +129,7 @@ impl<'a> Unfolding<'a> {
                 size: 0,
                 is_array: true,
                 initializer: Vec::new(),
-                span: function.span,
+                span,
             },
         );
         let mut register = |ty| {
@@ -110,52 +143,46 @@ impl<'a> Unfolding<'a> {
             address: register(Modifier::B64),
             word: register(Modifier::B32),
             flag: register(Modifier::Pred),
-            parameters: Vec::new(),
-            results: Vec::new(),
             out: Vec::new(),
-            span: function.span,
-            // The number of the call comes first.
-            frame: 16,
+            span,
             end: 0,
             body,
-            function,
+            parts,
             calls,
         }
     }
 
     fn run(mut self) -> Result<(), String> {
-        let live = live_after(self.body, &self.calls);
+        let calls = std::mem::take(&mut self.calls);
+        let live = live_after(self.body, &calls);
         let locals = self.place_locals();
         self.formals();
-        let enter = self.label("enter");
+        let enter: Vec<LabelId> = self.labels("enter", self.parts.len());
+        let back: Vec<LabelId> = self.labels("back", calls.len());
         let leave = self.label("leave");
-        self.emit(
-            Opcode::Mov,
-            &[Modifier::U32],
-            [Operand::Register(self.sp), Operand::Integer(0)],
-        );
-        for n in 0..self.parameters.len() {
-            let (from, to) = (
-                self.symbol(SymbolKind::Parameter(n as u32)),
-                self.parameters[n],
-            );
-            self.copy(from, to, &self.function.parameters[n]);
+        self.move_constant(self.sp, 0);
+        let outermost = self.parts[0].function;
+        for (n, parameter) in outermost.parameters.iter().enumerate() {
+            let from = self.symbol(parameter, SymbolKind::Parameter(n as u32));
+            self.copy(from, self.parts[0].parameters[n], parameter);
         }
-        self.out.push(Statement::Label(enter));
         let statements = std::mem::take(&mut self.body.statements);
-        let mut returns = Vec::new();
         // The depth is known when all frames are: until then it is where this instruction is.
         let mut checks = Vec::new();
         for (n, statement) in statements.into_iter().enumerate() {
+            if let Some(part) = self.parts.iter().position(|p| p.statements.start == n) {
+                self.out.push(Statement::Label(enter[part]));
+            }
             let Statement::Instruction(mut i) = statement else {
                 self.out.push(statement);
                 continue;
             };
             self.span = i.span;
-            if let Some(call) = self.calls.iter().position(|&c| c == n) {
-                let back = self.label("back");
-                returns.push(back);
-                self.call(call as u64, &i, &live[call], [enter, back], &mut checks)?;
+            if let Some(number) = calls.iter().position(|c| c.statement == n) {
+                let call = &calls[number];
+                let ways = [enter[call.callee], back[number]];
+                let check = self.call(call, number as u64, &i, &live[number], ways)?;
+                checks.push(check);
                 continue;
             }
             match i.opcode {
@@ -177,9 +204,9 @@ impl<'a> Unfolding<'a> {
         self.add_to_sp(frame.wrapping_neg());
         self.locate();
         self.access(Opcode::Ld, Modifier::B32, self.word, 0);
-        for (call, back) in returns.iter().enumerate() {
+        for (call, back) in back.into_iter().enumerate() {
             self.set_flag(Modifier::Eq, self.word, call as u64);
-            self.emit(Opcode::Bra, &[], [Operand::Label(*back)]);
+            self.emit(Opcode::Bra, &[], [Operand::Label(back)]);
             self.if_flag();
         }
         self.emit(Opcode::Trap, &[], []);
@@ -198,57 +225,60 @@ impl<'a> Unfolding<'a> {
         Ok(())
     }
 
+    fn move_constant(&mut self, to: RegisterId, value: u64) {
+        self.emit(
+            Opcode::Mov,
+            &[Modifier::U32],
+            [Operand::Register(to), Operand::Integer(value)],
+        );
+    }
+
     /// The offset in the frame of each variable in local memory.
     fn place_locals(&mut self) -> FxHashMap<SymbolId, u64> {
-        let mut locals = FxHashMap::default();
-        for (n, symbol) in self.body.symbols.iter().enumerate() {
-            let SymbolKind::Local(v) = symbol.kind else {
-                continue;
-            };
-            let v = &mut self.body.variables[v as usize];
-            if v.space == StateSpace::Local && &*v.name != STACK {
-                let offset = self.frame.next_multiple_of(u64::from(v.align.max(1)));
-                self.frame = offset + v.size;
-                locals.insert(SymbolId(n as u32), offset);
-                // Nothing is in its old place.
-                v.size = 0;
-            }
-        }
-        locals
-    }
-
-    /// Makes the parameters variables of the body.
-    fn formals(&mut self) {
-        let function = self.function;
-        for (n, parameter) in function.parameters.iter().enumerate() {
-            let kind = SymbolKind::Parameter(n as u32);
-            let new = variable(
-                self.body,
-                Variable {
-                    space: StateSpace::Param,
-                    ..parameter.clone()
-                },
-            );
-            let to = self.body.symbols[new.0 as usize].kind;
-            for symbol in &mut self.body.symbols {
-                if symbol.kind == kind {
-                    symbol.kind = to;
+        let mut places = FxHashMap::default();
+        for part in &mut self.parts {
+            // The number of the call comes first.
+            part.frame = 16;
+            for n in part.variables.clone() {
+                let v = &mut self.body.variables[n];
+                if v.space == StateSpace::Local {
+                    let offset = part.frame.next_multiple_of(u64::from(v.align.max(1)));
+                    part.frame = offset + v.size;
+                    places.insert(n, offset);
+                    // Nothing is in its old place.
+                    v.size = 0;
                 }
             }
-            self.parameters.push(new);
         }
-        for n in 0..function.results.len() as u32 {
-            let symbol = self.symbol(SymbolKind::Result(n));
-            self.results.push(symbol);
+        let symbols = self.body.symbols.iter().enumerate();
+        symbols
+            .filter_map(|(n, symbol)| match symbol.kind {
+                SymbolKind::Local(v) => Some((SymbolId(n as u32), *places.get(&(v as usize))?)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Makes the parameters of the outermost function variables of the body. Its results are those of the call from outside.
+    fn formals(&mut self) {
+        let function = self.parts[0].function;
+        for (parameter, n) in function.parameters.iter().zip(0..) {
+            let all = 0..self.body.symbols.len();
+            let parameter = Variable {
+                space: StateSpace::Param,
+                ..parameter.clone()
+            };
+            let kind = SymbolKind::Parameter(n);
+            let symbol = formal_as_variable(self.body, all, parameter, kind);
+            self.parts[0].parameters.push(symbol);
+        }
+        for (result, n) in function.results.iter().zip(0..) {
+            let symbol = self.symbol(result, SymbolKind::Result(n));
+            self.parts[0].results.push(symbol);
         }
     }
 
-    fn symbol(&mut self, kind: SymbolKind) -> SymbolId {
-        let formal = match kind {
-            SymbolKind::Result(n) => &self.function.results[n as usize],
-            SymbolKind::Parameter(n) => &self.function.parameters[n as usize],
-            _ => unreachable!("only formals have symbols of their own"),
-        };
+    fn symbol(&mut self, formal: &Variable, kind: SymbolKind) -> SymbolId {
         self.body.symbols.push(Symbol {
             name: formal.name.clone(),
             kind,
@@ -259,6 +289,10 @@ impl<'a> Unfolding<'a> {
     fn label(&mut self, name: &str) -> LabelId {
         self.body.labels.push(name.into());
         LabelId(self.body.labels.len() as u32 - 1)
+    }
+
+    fn labels(&mut self, name: &str, count: usize) -> Vec<LabelId> {
+        (0..count).map(|_| self.label(name)).collect()
     }
 
     fn register(&mut self, ty: Modifier) -> RegisterId {
@@ -419,7 +453,7 @@ impl<'a> Unfolding<'a> {
                         return Err(format!(
                             "{} of a local variable of {}, which calls itself",
                             i.opcode.text(),
-                            self.function.name
+                            self.parts[0].function.name
                         ));
                     }
                     let bytes = place.wrapping_add(*offset as u64);
@@ -454,15 +488,15 @@ impl<'a> Unfolding<'a> {
         Ok(())
     }
 
-    /// A call of the function itself. `checks` gets where the frame's size and the stack's are needed.
+    /// A call of one of the functions. Returns the statements where the frame's size and the stack's are needed.
     fn call(
         &mut self,
+        own: &OwnCall,
         number: u64,
         i: &Instruction,
         live: &[RegisterId],
         [enter, back]: [LabelId; 2],
-        checks: &mut Vec<[usize; 2]>,
-    ) -> Result<(), String> {
+    ) -> Result<[usize; 2], String> {
         let (Some(Operand::List(results)), Some(Operand::List(arguments))) =
             (i.operands.first(), i.operands.get(2))
         else {
@@ -480,7 +514,7 @@ impl<'a> Unfolding<'a> {
         let (Some(results), Some(arguments)) = (symbols(results), symbols(arguments)) else {
             return Err("a recursive call with operands that are no parameters".into());
         };
-        let function = self.function;
+        let function = self.parts[own.callee].function;
         if arguments.len() != function.parameters.len() || results.len() > function.results.len() {
             return Err("a recursive call with the wrong number of operands".into());
         }
@@ -493,7 +527,8 @@ impl<'a> Unfolding<'a> {
             });
         }
         // What is kept is kept in the frame's end, anew for each call.
-        let mut end = self.frame;
+        let caller = &self.parts[own.caller];
+        let mut end = caller.frame;
         let mut kept: Vec<(RegisterId, u64)> = Vec::new();
         for &register in live {
             let size = width(self.body.registers[register.0 as usize]);
@@ -501,19 +536,15 @@ impl<'a> Unfolding<'a> {
             kept.push((register, end - size));
         }
         let mut words = Vec::new();
-        for (n, parameter) in function.parameters.iter().enumerate() {
+        for (parameter, &symbol) in caller.function.parameters.iter().zip(&caller.parameters) {
             for at in (0..parameter.size).step_by(4) {
                 end = end.next_multiple_of(4) + 4;
-                words.push((self.parameters[n], at, end - 4));
+                words.push((symbol, at, end - 4));
             }
         }
         self.end = self.end.max(end);
         self.locate();
-        self.emit(
-            Opcode::Mov,
-            &[Modifier::U32],
-            [Operand::Register(self.word), Operand::Integer(number)],
-        );
+        self.move_constant(self.word, number);
         self.access(Opcode::St, Modifier::B32, self.word, 0);
         for &(register, at) in &kept {
             match self.body.registers[register.0 as usize] {
@@ -541,7 +572,8 @@ impl<'a> Unfolding<'a> {
             let Some(from) = from else {
                 return Err("a recursive call with operands that are no parameters".into());
             };
-            self.copy(from, self.parameters[n], &function.parameters[n]);
+            let to = self.parts[own.callee].parameters[n];
+            self.copy(from, to, &function.parameters[n]);
         }
         let add = self.out.len();
         self.add_to_sp(0);
@@ -549,7 +581,6 @@ impl<'a> Unfolding<'a> {
         self.set_flag(Modifier::Gt, self.sp, 0);
         self.emit(Opcode::Trap, &[], []);
         self.if_flag();
-        checks.push([add, check]);
         self.emit(Opcode::Bra, &[], [Operand::Label(enter)]);
 
         // Whoever comes back has the frame's address.
@@ -577,12 +608,30 @@ impl<'a> Unfolding<'a> {
         }
         for (n, to) in results.into_iter().enumerate() {
             if let Some(to) = to {
-                self.copy(self.results[n], to, &function.results[n]);
+                let from = self.parts[own.callee].results[n];
+                self.copy(from, to, &function.results[n]);
             }
         }
         self.out.push(Statement::Label(after));
-        Ok(())
+        Ok([add, check])
     }
+}
+
+/// Makes a formal of a function a variable of the body, which those of some symbols that are of its kind name from now on.
+pub(super) fn formal_as_variable(
+    body: &mut Body,
+    symbols: Range<usize>,
+    formal: Variable,
+    kind: SymbolKind,
+) -> SymbolId {
+    let new = variable(body, formal);
+    let to = body.symbols[new.0 as usize].kind;
+    for symbol in &mut body.symbols[symbols] {
+        if symbol.kind == kind {
+            symbol.kind = to;
+        }
+    }
+    new
 }
 
 /// Adds a variable to a body, with a symbol.
@@ -610,8 +659,8 @@ fn bits(ty: Modifier) -> Modifier {
     }
 }
 
-/// The registers that are read after each of some statements, before they are written.
-fn live_after(body: &Body, statements: &[usize]) -> Vec<Vec<RegisterId>> {
+/// The registers that are read after each of some calls, before they are written.
+fn live_after(body: &Body, calls: &[OwnCall]) -> Vec<Vec<RegisterId>> {
     let count = body.statements.len();
     let words = body.registers.len().div_ceil(64);
     let mut labels = vec![count; body.labels.len()];
@@ -687,10 +736,10 @@ fn live_after(body: &Body, statements: &[usize]) -> Vec<Vec<RegisterId>> {
             break;
         }
     }
-    statements
+    calls
         .iter()
-        .map(|&n| {
-            let set = after(&live, n);
+        .map(|call| {
+            let set = after(&live, call.statement);
             (0..body.registers.len() as u32)
                 .filter(|r| !body.module_registers.contains(r))
                 .filter(|r| set[*r as usize / 64] >> (r % 64) & 1 != 0)

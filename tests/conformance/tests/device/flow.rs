@@ -200,6 +200,55 @@ fn recursion() {
     });
 }
 
+#[test]
+fn functions_that_call_each_other() {
+    // Hofstadter's female and male sequences; three functions of different parameters, with variables of their own, one of which
+    // calls itself, too.
+    let functions = ".func (.param .b32 y) male(.param .b32 a);\n\
+        .func (.param .b32 y) female(.param .b32 a) { .reg .b32 t<5>; .reg .pred q; .param .b32 p0; .param .b32 r0; ld.param.b32 t0, [a]; st.param.b32 [y], 1; setp.eq.u32 q, t0, 0; @q ret;\n\
+        sub.u32 t1, t0, 1; st.param.b32 [p0], t1; call.uni (r0), female, (p0); ld.param.b32 t2, [r0]; st.param.b32 [p0], t2; call.uni (r0), male, (p0); ld.param.b32 t3, [r0]; sub.u32 t4, t0, t3; st.param.b32 [y], t4; ret; }\n\
+        .func (.param .b32 y) male(.param .b32 a) { .reg .b32 t<5>; .reg .pred q; .param .b32 p0; .param .b32 r0; ld.param.b32 t0, [a]; setp.eq.u32 q, t0, 0; st.param.b32 [y], 0; @q ret;\n\
+        sub.u32 t1, t0, 1; st.param.b32 [p0], t1; call.uni (r0), male, (p0); ld.param.b32 t2, [r0]; st.param.b32 [p0], t2; call.uni (r0), female, (p0); ld.param.b32 t3, [r0]; sub.u32 t4, t0, t3; st.param.b32 [y], t4; }\n\
+        .func (.param .b64 y) second(.param .b64 to, .param .b32 depth);\n.func third(.param .align 8 .b8 s[24], .param .b32 depth);\n\
+        .func (.param .b64 y) first(.param .b32 depth, .param .f64 x) { .local .align 8 .b8 depot[24]; .global .b32 unused[2] = {1, 2}; .global .b32 table[4] = {3, 1, 4, 1}; .reg .b64 SP, t<6>; .reg .b32 u<4>; .reg .f64 g; .reg .pred q, odd;\n\
+        ld.param.b32 u0, [depth]; ld.param.f64 g, [x]; cvt.rni.s64.f64 t0, g; setp.eq.u32 q, u0, 0; @q bra done; and.b32 u1, u0, 3; mul.wide.u32 t2, u1, 4; mov.u64 t3, table; add.u64 t2, t2, t3; ld.global.b32 u2, [t2];\n\
+        mov.u64 SP, depot; cvta.local.u64 SP, SP; cvt.u64.u32 t4, u2; st.local.b64 [depot+8], t4; st.local.b64 [depot], t4; sub.u32 u3, u0, 1; setp.ge.u32 odd, u1, 2;\n\
+        { .param .b64 p0; .param .b32 p1; .param .b64 r0; st.param.b64 [p0], SP; st.param.b32 [p1], u3; call.uni (r0), second, (p0, p1); ld.param.b64 t1, [r0]; } mad.lo.u64 t0, t0, 3, t1;\n\
+        { .param .b32 p0; .param .f64 p1; .param .b64 r0; st.param.b32 [p0], u3; st.param.f64 [p1], 0d4008000000000000; @odd call (r0), first, (p0, p1); @!odd bra done; ld.param.b64 t1, [r0]; }\n\
+        ld.local.b64 t5, [depot]; add.u64 t1, t1, t5; ld.local.b64 t5, [depot+8]; mad.lo.u64 t0, t0, 7, t5; xor.b64 t0, t0, t1;\n\
+        done: st.param.b64 [y], t0; ret; }\n\
+        .func (.param .b64 y) second(.param .b64 to, .param .b32 depth) { .global .b32 count[3] = {5, 9, 2}; .reg .b64 t<3>; .reg .b32 u<3>; .reg .f64 g; .reg .pred q; ld.param.b64 t0, [to]; ld.param.b32 u0, [depth]; mov.b64 t1, 11; setp.eq.u32 q, u0, 0; @q bra done;\n\
+        ld.global.b32 u1, [count+4]; sub.u32 u2, u0, 1; cvt.rn.f64.u32 g, u0; { .param .b32 p0; .param .f64 p1; .param .b64 r0; st.param.b32 [p0], u2; st.param.f64 [p1], g; call.uni (r0), first, (p0, p1); ld.param.b64 t1, [r0]; } mad.wide.u32 t1, u0, u1, t1;\n\
+        { .param .align 8 .b8 p0[24]; .param .b32 p1; st.param.b64 [p0], t0; st.param.b64 [p0+8], t1; st.param.b32 [p0+16], u0; st.param.b32 [p1], u2; call.uni third, (p0, p1); }\n\
+        done: st.param.b64 [y], t1; ret; }\n\
+        .func third(.param .align 8 .b8 s[24], .param .b32 depth) { .local .b32 l[4]; .reg .b64 t<4>; .reg .b32 u<3>; .reg .pred q; ld.param.b64 t0, [s]; ld.param.b32 u0, [depth]; ld.param.b64 t1, [s+8]; st.local.b32 [l+4], u0; setp.lt.u32 q, u0, 2; @q bra done; sub.u32 u1, u0, 2;\n\
+        { .param .b64 p0; .param .b32 p1; .param .b64 r0; mov.u64 t2, l; cvta.local.u64 t2, t2; add.u64 t2, t2, 8; st.param.b64 [p0], t2; st.param.b32 [p1], u1; call.uni (r0), second, (p0, p1); ld.param.b64 t3, [r0]; } add.u64 t1, t1, t3;\n\
+        done: ld.param.b32 u2, [s+16]; mad.wide.u32 t1, u2, 13, t1; ld.local.b32 u2, [l+4]; cvt.u64.u32 t2, u2; sub.u64 t1, t1, t2; st.b64 [t0], t1; ret; }\n---\n";
+    let call = |name: &str, argument: &str, to: u32| {
+        format!("{{ .param .b32 p0; .param .b32 r0; st.param.b32 [p0], {argument}; call.uni (r0), {name}, (p0); ld.param.b32 r1, [r0]; }} st.global.b32 [to+{to}], r1;")
+    };
+    let sequences = format!(
+        "rem.u32 x, tid, 11; {} {} {}",
+        call("female", "x", 0),
+        call("male", "x", 4),
+        call("female", "5", 8)
+    );
+    let first = "rem.u32 x, tid, 9; { .param .b32 p0; .param .f64 p1; .param .b64 r0; st.param.b32 [p0], x; st.param.f64 [p1], 0d4014000000000000;\n\
+        call.uni (r0), first, (p0, p1); ld.param.b64 w0, [r0]; } st.global.b64 [to], w0;";
+    let second = "and.b32 x, tid, 7; mov.u64 a, l; cvta.local.u64 a, a; st.b64 [a], 5; { .param .b64 p0; .param .b32 p1; .param .b64 r0; st.param.b64 [p0], a; st.param.b32 [p1], x;\n\
+        call.uni (r0), second, (p0, p1); ld.param.b64 w0, [r0]; } ld.local.b64 w1, [l]; st.global.v2.b64 [to], {w0, w1};";
+    let locals = format!("{functions}.local .align 8 .b32 l[2];");
+    let cases = [
+        case("two functions, entered by both", 12, functions, &sequences),
+        case("three functions", 8, functions, first),
+        case("entered by another", 16, &locals, second),
+    ];
+    isolated("flow::functions_that_call_each_other", || {
+        let known = known_differences("flow::functions_that_call_each_other");
+        Bench::open().kernels(&cases, known);
+    });
+}
+
 /// A program without branches: random instructions over 8 registers of each kind.
 fn straight(seed: u64) -> Case {
     let mut random = Random(seed * 2 + 1);
