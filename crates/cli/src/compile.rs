@@ -450,17 +450,16 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                     _ => block_of(kernel),
                 };
                 let mut start = Instant::now();
-                let result = vulkan::with_fewer_registers(
+                let result = vulkan::with_reductions(
                     name,
                     &target,
                     0,
                     |error: &anyhow::Error| error.is::<vk::Result>(),
-                    |halvings| {
-                        let mut target = target.clone();
-                        target.registers >>= halvings;
+                    |reductions| {
+                        let target = target.reduced(reductions).context("a smaller target")?;
                         let kernel = ptx_spirv::translate(&module, &layout, name, &target)?;
                         let block = block_for(&kernel);
-                        if halvings == 0 {
+                        if reductions == 0 {
                             if let Some(csv) = &mut csv {
                                 write!(csv, "{number},{name},{}", block[0] * block[1] * block[2])?;
                                 csv.flush()?;
@@ -474,7 +473,7 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                 let took = start.elapsed();
                 time += took;
                 times.push((took, name.to_owned()));
-                let (statistics, halvings) = match result {
+                let (statistics, reductions) = match result {
                     Ok(made) => made,
                     Err(error) => {
                         failed += 1;
@@ -489,11 +488,8 @@ pub fn compile(arguments: &Arguments) -> anyhow::Result<()> {
                         continue;
                     }
                 };
-                if halvings > 0 {
-                    println!(
-                        "{name}: compiled for {} registers",
-                        target.registers >> halvings
-                    );
+                if reductions > 0 {
+                    println!("{name}: compiled for a target reduced {reductions} times");
                 }
                 compiled += 1;
                 let list = listed(&statistics);

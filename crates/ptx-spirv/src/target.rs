@@ -144,8 +144,8 @@ pub struct Target {
     pub shared_memory: SharedMemory,
     /// `maxComputeSharedMemorySize`, bytes.
     pub workgroup_memory: u32,
-    /// Bytes of local memory that a thread may have in variables of the shader; more is in scratch. NVIDIA's compiler gives up above
-    /// 16 KiB, and Mesa's for Intel has 8 KiB for all that a lane does not keep in registers.
+    /// Bytes of local memory that a thread may have in variables of the shader; more is in scratch. NVIDIA's compiler gives up
+    /// somewhere between 15,360 and 16,000, and Mesa's for Intel has 8 KiB for all that a lane does not keep in registers.
     pub private_memory: u32,
     /// shaderFloat64.
     pub float64: bool,
@@ -405,7 +405,7 @@ impl Target {
             canonical_half_nan: true,
             matrix_units: MatrixUnits::ALL,
             workgroup_memory: 48 << 10,
-            private_memory: 16 << 10,
+            private_memory: 12 << 10,
             denorm_preserve_f32: false,
             denorm_preserve_f64: false,
             denorm_flush_f32: false,
@@ -415,6 +415,19 @@ impl Target {
             absent_lanes_read_zero: true,
             ..Self::subgroup32()
         }
+    }
+
+    /// What asks less of the driver's compiler than this, by a number of steps. With each there are half as many registers, or, where
+    /// all registers are the compiler's, the only step takes local memory out of the shader's variables. None: there is no such step.
+    pub fn reduced(&self, steps: u32) -> Option<Self> {
+        let mut target = self.clone();
+        match (steps, self.registers) {
+            (0, _) => {}
+            (1, 0) => target.private_memory = 0,
+            (_, 0) => return None,
+            (_, registers) => target.registers = registers.checked_shr(steps).filter(|&r| r > 0)?,
+        }
+        Some(target)
     }
 
     /// Names of the kinds of device that every kernel is translated and validated for. [`Target::profile`] also knows

@@ -59,8 +59,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a driver's compiler may have failed because a kernel wants too much: [`crate::with_fewer_registers`].
-    pub fn may_want_registers(&self) -> bool {
+    /// Whether a driver's compiler may have failed because a kernel wants too much: [`crate::with_reductions`].
+    pub fn may_want_reduction(&self) -> bool {
         matches!(self, Error::Pipeline { .. } | Error::OutOfMemory { .. })
     }
 }

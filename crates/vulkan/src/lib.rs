@@ -57,7 +57,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
-pub use attempts::{with_fewer_registers, MOST_HALVINGS};
+pub use attempts::{with_reductions, MOST_REDUCTIONS};
 pub use device::{Device, Fault, FaultCode};
 pub use error::Error;
 pub use event::EventPoint;

@@ -47,7 +47,7 @@ pub(crate) fn derive(facts: &Facts<'_>) -> Result<Target, String> {
         .min(256)
         .saturating_sub(ptx_spirv::PUSH_CONSTANT_BYTES);
     target.private_memory = match facts.driver_id {
-        vk::DriverId::NVIDIA_PROPRIETARY => 16 << 10,
+        vk::DriverId::NVIDIA_PROPRIETARY => Target::nvidia().private_memory,
         vk::DriverId::INTEL_OPEN_SOURCE_MESA => 4 << 10,
         _ => 64 << 10,
     };

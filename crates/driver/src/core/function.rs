@@ -42,8 +42,8 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn may_want_registers(&self) -> bool {
-        matches!(self, Refusal::Vulkan(error) if error.may_want_registers())
+    fn may_want_reduction(&self) -> bool {
+        matches!(self, Refusal::Vulkan(error) if error.may_want_reduction())
     }
 }
 
@@ -75,10 +75,10 @@ pub struct Function {
     cluster_policy: AtomicI32,
     /// What the functions of before CUDA 4 set.
     pub legacy: Mutex<Legacy>,
-    /// Its translations, by how often the device's registers are halved ([`vulkan::with_fewer_registers`]) and [`Variant`].
-    shaders: [[ShaderSlot; 5]; vulkan::MOST_HALVINGS as usize + 1],
-    /// The halvings with which the driver compiled it last.
-    halvings: AtomicU32,
+    /// Its translations, by how often the target is reduced ([`vulkan::with_reductions`]) and [`Variant`].
+    shaders: [[ShaderSlot; 5]; vulkan::MOST_REDUCTIONS as usize + 1],
+    /// The reductions with which the driver compiled it last.
+    reductions: AtomicU32,
 }
 
 impl Function {
@@ -104,7 +104,7 @@ impl Function {
             cluster_policy: AtomicI32::new(0),
             legacy: Mutex::default(),
             shaders: Default::default(),
-            halvings: AtomicU32::new(0),
+            reductions: AtomicU32::new(0),
         });
         FUNCTIONS.insert(function.clone());
         function
@@ -153,9 +153,9 @@ impl Function {
         self.name.to_str().unwrap_or_default()
     }
 
-    fn translated(&self, variant: Variant, halvings: u32) -> Result<&Arc<Shader>> {
-        let shader = self.shaders[halvings as usize][variant as usize].get_or_init(|| {
-            let shader = self.code.shader(self.text(), variant, halvings);
+    fn translated(&self, variant: Variant, reductions: u32) -> Result<&Arc<Shader>> {
+        let shader = self.shaders[reductions as usize][variant as usize].get_or_init(|| {
+            let shader = self.code.shader(self.text(), variant, reductions);
             if let Err(error) = &shader {
                 tracing::error!("kernel {} cannot be had: {error}", self.text());
             }
@@ -165,16 +165,16 @@ impl Function {
     }
 
     /// The translations that there are already, but for that with shared memory in scratch memory.
-    fn at_hand(&self, halvings: u32) -> impl Iterator<Item = &Arc<Shader>> {
+    fn at_hand(&self, reductions: u32) -> impl Iterator<Item = &Arc<Shader>> {
         let variants = [Variant::Usual, Variant::OneWarpRows, Variant::AnyRows];
-        let slots = variants.map(|v| self.shaders[halvings as usize][v as usize].get());
+        let slots = variants.map(|v| self.shaders[reductions as usize][v as usize].get());
         slots.into_iter().flatten().filter_map(|s| s.as_ref().ok())
     }
 
     /// The translation for a block.
-    fn translated_for(&self, block: [u32; 3], halvings: u32) -> Result<&Arc<Shader>> {
+    fn translated_for(&self, block: [u32; 3], reductions: u32) -> Result<&Arc<Shader>> {
         if let Some(shader) = self
-            .at_hand(halvings)
+            .at_hand(reductions)
             .find(|shader| !shader.info().rows_matter)
         {
             return Ok(shader);
@@ -185,7 +185,7 @@ impl Function {
             Rows::Any if known => Variant::AnyRows,
             _ => Variant::Usual,
         };
-        self.translated(variant, halvings)
+        self.translated(variant, reductions)
     }
 
     /// What the translator says about the kernel. Translates it at the first call.
@@ -244,13 +244,13 @@ impl Function {
         {
             return Err(CUresult::INVALID_VALUE);
         }
-        let pipeline = vulkan::with_fewer_registers(
+        let pipeline = vulkan::with_reductions(
             self.text(),
             self.code.vulkan.target(),
-            self.halvings.load(Ordering::Relaxed),
-            Refusal::may_want_registers,
-            |halvings| {
-                let shader = self.shader(block, dynamic_shared, halvings);
+            self.reductions.load(Ordering::Relaxed),
+            Refusal::may_want_reduction,
+            |reductions| {
+                let shader = self.shader(block, dynamic_shared, reductions);
                 let shader = shader.map_err(Refusal::Translator)?;
                 shader
                     .pipeline(block, dynamic_shared)
@@ -259,8 +259,8 @@ impl Function {
         );
         crate::core::platform::close_at_exit();
         match pipeline {
-            Ok((pipeline, halvings)) => {
-                self.halvings.store(halvings, Ordering::Relaxed);
+            Ok((pipeline, reductions)) => {
+                self.reductions.store(reductions, Ordering::Relaxed);
                 Ok(pipeline)
             }
             Err(Refusal::Translator(error)) => Err(error),
@@ -269,20 +269,25 @@ impl Function {
     }
 
     /// The translation for a block and an amount of dynamic shared memory.
-    fn shader(&self, block: [u32; 3], dynamic_shared: u32, halvings: u32) -> Result<&Arc<Shader>> {
-        let shader = self.translated_for(block, halvings)?;
+    fn shader(
+        &self,
+        block: [u32; 3],
+        dynamic_shared: u32,
+        reductions: u32,
+    ) -> Result<&Arc<Shader>> {
+        let shader = self.translated_for(block, reductions)?;
         let (info, target) = (shader.info(), self.code.vulkan.target());
         let threads = block.iter().product::<u32>();
         if target.shared_memory != SharedMemory::Scratch
             && !info.shared_in_scratch
             && info.total_shared(dynamic_shared) > target.workgroup_memory
         {
-            return self.translated(Variant::LargeShared, halvings);
+            return self.translated(Variant::LargeShared, reductions);
         }
         if info.matrix_slot_bytes > 0
             && info.workgroup_memory(threads, dynamic_shared) > target.workgroup_memory
         {
-            return self.translated(Variant::MatricesByArithmetic, halvings);
+            return self.translated(Variant::MatricesByArithmetic, reductions);
         }
         Ok(shader)
     }

@@ -257,10 +257,10 @@ impl Code {
             .collect()
     }
 
-    /// The device as the translator sees it, for one of a kernel's translations, with its registers halved so many times.
-    pub fn target(&self, variant: Variant, halvings: u32) -> Target {
-        let mut target = self.vulkan.target().clone();
-        target.registers >>= halvings;
+    /// The device as the translator sees it, for one of a kernel's translations, reduced so many times.
+    pub fn target(&self, variant: Variant, reductions: u32) -> Target {
+        let target = self.vulkan.target();
+        let mut target = target.reduced(reductions).unwrap_or_else(|| target.clone());
         match variant {
             Variant::Usual => {}
             Variant::LargeShared => target.shared_memory = SharedMemory::Scratch,
@@ -282,9 +282,9 @@ impl Code {
         &self,
         kernel: &str,
         variant: Variant,
-        halvings: u32,
+        reductions: u32,
     ) -> std::result::Result<Arc<vulkan::Shader>, JitError> {
-        let target = self.target(variant, halvings);
+        let target = self.target(variant, reductions);
         let translated = self.program.translate(kernel, &target)?;
         self.vulkan
             .create_shader(&translated)

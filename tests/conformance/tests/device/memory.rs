@@ -53,6 +53,33 @@ pub fn case(name: &str, out: usize, declarations: &str, text: &str) -> Case {
     }
 }
 
+/// Local memory of sizes at which drivers' compilers give up, read and written by addresses that are not known.
+#[test]
+fn large_local_memory() {
+    let cases: Vec<Case> = [4096, 8192, 12_288, 12_304, 15_360, 16_000, 16_384, 40_000]
+        .into_iter()
+        .map(|bytes| {
+            let last = bytes - 64;
+            case(
+                &format!("{bytes} bytes"),
+                8,
+                &format!(".local .align 16 .b8 l[{bytes}];"),
+                &format!(
+                    "mov.u64 a, l; and.b32 x, tid, 15; mul.wide.u32 i, x, 4; add.u64 a, a, i; mov.u64 b, a; mov.u32 y, 0;\n\
+                     again: st.local.u32 [b], y; add.u64 b, b, 64; add.u32 y, y, 3; setp.lt.u32 p, y, {}; @p bra again;\n\
+                     ld.local.u32 r0, [a+{last}]; rem.u32 x, tid, {}; mul.wide.u32 i, x, 64; add.u64 a, a, i; ld.local.u32 r1, [a]; st.global.v2.b32 [to], {{r0, r1}};",
+                    3 * bytes / 64,
+                    bytes / 64
+                ),
+            )
+        })
+        .collect();
+    isolated("memory::large_local_memory", || {
+        let known = known_differences("memory::large_local_memory");
+        Bench::open().kernels(&cases, known);
+    });
+}
+
 /// The register and the size of a type, as loads take it.
 const TYPES: [(&str, char, usize); 14] = [
     ("b8", 'r', 1),
