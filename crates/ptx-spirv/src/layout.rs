@@ -15,6 +15,8 @@ pub struct VariableLayout {
     pub size: u64,
     /// Whether it is `.const`.
     pub constant: bool,
+    /// Whether it is `.attribute(.managed)`: the host reaches it at the same address.
+    pub managed: bool,
 }
 
 /// What a relocation points at.
@@ -85,6 +87,11 @@ impl ModuleLayout {
         (0, end.unwrap_or(0))
     }
 
+    /// Whether the module buffer has to be where the host reaches it at the same address.
+    pub fn is_managed(&self) -> bool {
+        self.variables.values().any(|v| v.managed)
+    }
+
     /// Lays out the variables of a module, constant ones first, else in order of declaration, each at the next multiple of its alignment (256 for the
     /// first of each kind, so that vector accesses find what they expect).
     pub fn new(module: &ptx::Module) -> Result<Self, crate::TranslateError> {
@@ -124,6 +131,7 @@ impl ModuleLayout {
                     offset,
                     size: v.size,
                     constant,
+                    managed: v.managed,
                 },
             );
         }

@@ -593,6 +593,8 @@ pub struct Variable {
     pub element: Option<ScalarType>,
     /// What a variable without an element type refers to. It is a handle of eight bytes.
     pub opaque: Option<Opaque>,
+    /// `.attribute(.managed)`: the host reaches it at the same address (PTX ISA, "Variable and Function Attribute Directive").
+    pub managed: bool,
     /// The declared alignment in bytes, at least the natural one.
     pub align: u32,
     /// The size in bytes; 0 for an array without a length (`.extern .shared .align 16 .b8 s[];`).

@@ -28,6 +28,8 @@ pub(crate) struct DeclaredType {
     pub width: u32,
     /// As written; 0 without one.
     pub align: u32,
+    /// `.attribute(.managed)`.
+    pub managed: bool,
 }
 
 /// The state space with this name.
@@ -76,6 +78,26 @@ impl Cursor<'_> {
         Ok(())
     }
 
+    /// `(.managed)`, what follows `.attribute` of a variable: whether it is managed (PTX ISA, "Variable and Function Attribute
+    /// Directive: .attribute").
+    pub fn attributes(&mut self) -> Result<bool> {
+        let mut managed = false;
+        self.expect(b'(')?;
+        loop {
+            self.skip_space();
+            let start = self.pos;
+            match self.dotted()? {
+                b"managed" => managed = true,
+                b"unified" => self.skip_parentheses()?,
+                word => return Err(self.unsupported(start, "attribute", word)),
+            }
+            if !self.eat(b',') {
+                self.expect(b')')?;
+                return Ok(managed);
+            }
+        }
+    }
+
     /// A type with its alignment and attributes, in any order, up to the name.
     pub fn declared_type(&mut self) -> Result<DeclaredType> {
         let mut declared = DeclaredType {
@@ -83,6 +105,7 @@ impl Cursor<'_> {
             opaque: None,
             width: 1,
             align: 0,
+            managed: false,
         };
         let mut pointer = false;
         while self.next_byte() == b'.' {
@@ -99,7 +122,7 @@ impl Cursor<'_> {
                         declared.align = align as u32;
                     }
                 }
-                b"attribute" => self.skip_parentheses()?,
+                b"attribute" => declared.managed |= self.attributes()?,
                 b"ptr" => pointer = true,
                 b"const" | b"global" | b"local" | b"shared" if pointer => {}
                 b"v2" => declared.width = 2,
@@ -146,6 +169,9 @@ impl Cursor<'_> {
         start: usize,
     ) -> Result<Variable> {
         let span = Span(start as u32);
+        if declared.managed && space != StateSpace::Global {
+            return Err(self.fault_at(start, "a managed variable that is not .global:"));
+        }
         let mut dimensions = Vec::new();
         let mut is_open = false;
         while self.eat(b'[') {
@@ -235,6 +261,7 @@ impl Cursor<'_> {
             linkage,
             element: declared.element,
             opaque,
+            managed: declared.managed,
             align,
             size,
             is_array,

@@ -383,9 +383,13 @@ fn item<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Item<'a>>, Box<Fault>> {
                 let is_shared = space.starts_with(b"shared");
                 item.kind = Kind::Variable { is_shared };
                 while cursor.next_byte() == b'.' {
-                    if cursor.dotted()? == b"align" {
-                        cursor.skip_space();
-                        cursor.name_bytes();
+                    match cursor.dotted()? {
+                        b"align" => {
+                            cursor.skip_space();
+                            cursor.name_bytes();
+                        }
+                        b"attribute" => cursor.skip_parentheses()?,
+                        _ => {}
                     }
                 }
                 item.names.push(text(cursor.name()?));

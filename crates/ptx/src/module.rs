@@ -155,6 +155,7 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         let mut linked = Linkage::Internal;
+        let mut managed = false;
         loop {
             if self.cursor.next_byte() != b'.' {
                 return Err(self.cursor.expected("a directive"));
@@ -167,7 +168,7 @@ impl<'a> Parser<'a> {
             }
             return match word {
                 b"attribute" => {
-                    self.cursor.skip_parentheses()?;
+                    managed |= self.cursor.attributes()?;
                     continue;
                 }
                 b"entry" => self.function(true, linked, start),
@@ -205,10 +206,10 @@ impl<'a> Parser<'a> {
                     // Old PTX has registers and local memory that all functions of the module share in each thread.
                     Some(StateSpace::Reg) if self.is_old => self.registers(),
                     Some(StateSpace::Local) if self.is_old => {
-                        self.variable(StateSpace::Local, linked)
+                        self.variable(StateSpace::Local, linked, managed)
                     }
                     Some(space) if space != StateSpace::Reg && space != StateSpace::Local => {
-                        self.variable(space, linked)
+                        self.variable(space, linked, managed)
                     }
                     _ => Err(self.cursor.unsupported(start, "directive", word)),
                 },
@@ -243,9 +244,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn variable(&mut self, space: StateSpace, linkage: Linkage) -> Result<()> {
+    fn variable(&mut self, space: StateSpace, linkage: Linkage, managed: bool) -> Result<()> {
         let mut space = space;
         let mut declared = self.cursor.declared_type()?;
+        declared.managed |= managed;
         if space == StateSpace::Tex {
             // `.tex .u32 t;` of old PTX is `.global .texref t;` (PTX ISA, "Texture State Space").
             space = StateSpace::Global;

@@ -121,6 +121,9 @@ fn variable(out: &mut String, variable: &Variable, name: &str) {
         StateSpace::Shared => ".shared",
         StateSpace::Tex => ".tex",
     });
+    if variable.managed {
+        out.push_str(" .attribute(.managed)");
+    }
     let Some(element) = variable.element else {
         let opaque = variable.opaque.as_ref();
         let kind = match opaque.map(|o| o.kind) {

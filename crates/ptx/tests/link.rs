@@ -35,18 +35,19 @@ fn body<'a>(module: &Module<'a>, name: &str) -> &'a str {
 
 #[test]
 fn externs_are_resolved_in_either_order() {
-    let user = ".extern .global .align 4 .u32 counter;
+    let user = ".extern .global .attribute(.managed) .align 4 .u32 counter;
         .extern .func (.param .b32 r) helper (.param .b32 a);
         .extern .func (.param .b32 r) vprintf (.param .b64 a, .param .b64 b);
         .extern .shared .align 16 .b8 dynamic[];
         .visible .entry k() { .reg .b32 %r<2>; ld.global.u32 %r1, [counter]; ret; }";
-    let owner = ".visible .global .align 4 .u32 counter = 9;
+    let owner = ".visible .global .attribute(.managed) .align 4 .u32 counter = 9;
         .extern .shared .align 16 .b8 dynamic[];
         .visible .func (.param .b32 r) helper (.param .b32 a) { st.param.b32 [r], 1; ret; }";
     for parts in [[user, owner], [owner, user]] {
         let text = linked(&parts);
         let module = Module::parse(&text).unwrap();
-        assert_eq!(module.variable("counter").unwrap().initializer.len(), 1);
+        let counter = module.variable("counter").unwrap();
+        assert_eq!((counter.initializer.len(), counter.managed), (1, true));
         assert_eq!(module.variables.len(), 2, "{text}");
         assert!(body(&module, "helper").contains("st.param"));
         assert!(module.function("k").unwrap().is_entry);

@@ -76,9 +76,12 @@ fn plain_variables() {
     let v = variable(".global .v2 .b16 pairs[6];");
     assert_eq!((v.align, v.size, v.is_array), (4, 24, true));
     let v = variable(".global .attribute(.managed) .align 8 .b64 m;");
-    assert_eq!(v.align, 8);
+    assert_eq!((v.align, v.managed), (8, true));
+    let v = variable(".attribute(.managed) .global .align 8 .b64 m;");
+    assert!(v.managed);
     let v = variable(".weak .global .b8 w[(1<<4)|3];");
     assert_eq!((v.size, v.linkage), (19, Linkage::Weak));
+    assert!(!v.managed);
     let v = variable(".global .texref t;");
     assert_eq!((v.element, v.size), (None, 8));
     assert_eq!(

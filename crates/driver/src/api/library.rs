@@ -146,17 +146,18 @@ pub fn cuLibraryGetGlobal(
     Ok(())
 }
 
-/// Managed variables are not known apart: the translator places every variable in the module's memory on the device.
 pub fn cuLibraryGetManaged(
-    _dptr: Out<CUdeviceptr>,
-    _bytes: Out<usize>,
+    dptr: Out<CUdeviceptr>,
+    bytes: Out<usize>,
     library: CUlibrary,
     name: In<c_char>,
 ) -> Result {
-    Library::from_handle(library)?;
-    tracing::warn!(
-        "cuLibraryGetManaged: {}: managed variables are not supported",
-        name.text()?
-    );
-    Err(CUresult::NOT_FOUND)
+    let library = Library::from_handle(library)?;
+    if dptr.is_null() && bytes.is_null() {
+        return Err(CUresult::INVALID_VALUE);
+    }
+    let (address, size) = library.managed_variable(&name.text()?)?;
+    dptr.set_if(address);
+    bytes.set_if(size);
+    Ok(())
 }

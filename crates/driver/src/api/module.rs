@@ -26,7 +26,7 @@ fn load(module: Out<CUmodule>, image: Image, options: &JitOptions) -> Result {
         }
         Ok(program)
     }))?;
-    module.set(Module::load(&state, Arc::new(program), false).handle())
+    module.set(Module::load(&state, Arc::new(program)).handle())
 }
 
 pub fn cuModuleLoad(module: Out<CUmodule>, file_name: In<c_char>) -> Result {

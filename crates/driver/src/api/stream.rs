@@ -134,9 +134,10 @@ pub fn cuStreamAttachMemAsync(
         _ => return Err(CUresult::INVALID_VALUE),
     }
     let known = crate::core::pointer::find(dptr).ok_or(CUresult::INVALID_VALUE)?;
-    // Only whole allocations change hands, and only managed ones.
-    let whole =
-        known.address == known.found.base && (length == 0 || length as u64 == known.found.size);
+    // Only whole allocations and variables change hands, and only managed ones.
+    let is_whole = |size: u64| length == 0 || length as u64 == size;
+    let whole = known.address == known.found.base && is_whole(known.found.size)
+        || crate::core::variables::managed_at(known.address).is_some_and(is_whole);
     match whole && known.found.kind == MemoryKind::Managed {
         true => Ok(()),
         false => Err(CUresult::INVALID_VALUE),

@@ -8,14 +8,22 @@ use crate::core::kernel::{self, Kernel};
 use crate::core::module::Module;
 use crate::core::program::Program;
 use crate::core::registry::Registry;
-use crate::core::stack;
+use crate::core::stream_pool::OpenDevice;
+use crate::core::{platform, stack, variables};
 use cuda_abi::*;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
+use vulkan::Allocation;
 
 /// Every library by handle.
 pub static LIBRARIES: Registry<Library> = Registry::new();
+
+/// The memory of a library's variables on a device.
+struct Managed {
+    open: Arc<OpenDevice>,
+    allocation: Arc<Allocation>,
+}
 
 /// A library.
 pub struct Library {
@@ -24,6 +32,7 @@ pub struct Library {
     program: OnceLock<std::result::Result<Arc<Program>, JitError>>,
     modules: Mutex<FxHashMap<u64, Arc<Module>>>,
     kernels: Mutex<FxHashMap<String, Arc<Kernel>>>,
+    managed: Mutex<Vec<Managed>>,
 }
 
 impl Library {
@@ -35,6 +44,7 @@ impl Library {
             program: OnceLock::new(),
             modules: Mutex::default(),
             kernels: Mutex::default(),
+            managed: Mutex::default(),
         });
         LIBRARIES.insert(library.clone());
         library
@@ -87,16 +97,16 @@ impl Library {
     /// The library's module in a context.
     ///
     /// # Errors
-    /// Those of [`Library::program`].
+    /// Those of [`Library::program`]; those of making the memory of managed variables.
     pub fn module(&self, state: &State) -> Result<Arc<Module>> {
         let program = self.program()?;
+        let managed = self.managed_memory(&state.streams.open)?;
+        let load = || Module::of_library(state, program.clone(), managed.clone());
         let mut modules = self.modules.lock();
-        let module = modules
-            .entry(state.context_id)
-            .or_insert_with(|| Module::load(state, program.clone(), true));
+        let module = modules.entry(state.context_id).or_insert_with(load);
         if !Arc::ptr_eq(&module.code.vulkan, &state.vulkan) {
             // The context was reset in between: what was loaded is gone with its device.
-            *module = Module::load(state, program.clone(), true);
+            *module = load();
         }
         Ok(module.clone())
     }
@@ -125,12 +135,76 @@ impl Library {
         self.module(&*stack::state()?)?.variable(name)
     }
 
+    /// The memory of the variables of a program that has managed ones, on a device. It is the library's and all contexts' of the
+    /// device, since the host has one address for a managed variable, which NVIDIA's runtime asks for before there is a context.
+    fn managed_memory(&self, open: &Arc<OpenDevice>) -> Result<Option<Arc<Allocation>>> {
+        let program = self.program()?;
+        if !program.layout().is_ok_and(|layout| layout.is_managed()) {
+            return Ok(None);
+        }
+        let mut managed = self.managed.lock();
+        if let Some(known) = managed.iter().find(|known| Arc::ptr_eq(&known.open, open)) {
+            return Ok(Some(known.allocation.clone()));
+        }
+        let made = variables::make(program, open).map_err(|error| {
+            tracing::warn!("{error}");
+            error.status
+        })?;
+        let allocation = made.map(Arc::new);
+        managed.extend(allocation.clone().map(|allocation| Managed {
+            open: open.clone(),
+            allocation,
+        }));
+        Ok(allocation)
+    }
+
+    /// The address and size of a managed variable on the device of the current context; without one, of a context that the
+    /// library is loaded into, or the first device.
+    ///
+    /// # Errors
+    /// Those of [`variables::managed`], [`Library::program`], of opening the device and making the memory.
+    pub fn managed_variable(&self, name: &str) -> Result<(u64, usize)> {
+        let (offset, size) = variables::managed(self.program()?, name)?;
+        let open = match stack::state() {
+            Ok(state) => state.streams.open.clone(),
+            Err(_) => {
+                let loaded = self.modules.lock().values().next().cloned();
+                match loaded {
+                    Some(module) => module.code.streams.open.clone(),
+                    None => platform::device(0)?.open()?,
+                }
+            }
+        };
+        let memory = self.managed_memory(&open)?.ok_or(CUresult::NOT_FOUND)?;
+        Ok((memory.address() + offset, size))
+    }
+
+    /// Takes out what was loaded into a context. The variables of a device that the library is not loaded for any more start
+    /// anew if they stay where they are.
+    fn end_of_context(&self, context_id: u64) -> Option<Arc<Module>> {
+        let mut modules = self.modules.lock();
+        let module = modules.remove(&context_id)?;
+        let open = &module.code.streams.open;
+        let mut others = modules.values();
+        if !others.any(|other| Arc::ptr_eq(&other.code.streams.open, open)) {
+            let managed = self.managed.lock();
+            if let Some(known) = managed.iter().find(|known| Arc::ptr_eq(&known.open, open)) {
+                variables::restart(&module.code.program, &known.allocation);
+            }
+        }
+        Some(module)
+    }
+
     /// `cuLibraryUnload`: ends the handles of the library, its kernels and its modules.
     pub fn unload(self: &Arc<Self>) {
         let _ = LIBRARIES.remove(Registry::handle(self));
         kernel::end_of_library(self);
-        for module in std::mem::take(&mut *self.modules.lock()).into_values() {
+        let modules = std::mem::take(&mut *self.modules.lock());
+        for module in modules.into_values() {
             module.unload();
+        }
+        for managed in std::mem::take(&mut *self.managed.lock()) {
+            variables::forget(&managed.open.vulkan, &managed.allocation);
         }
         self.kernels.lock().clear();
     }
@@ -139,7 +213,7 @@ impl Library {
 /// Forgets what libraries loaded into a context that closed.
 pub fn end_of_context(context_id: u64) {
     for library in LIBRARIES.all() {
-        let module = library.modules.lock().remove(&context_id);
+        let module = library.end_of_context(context_id);
         drop(module);
         for kernel in library.kernels.lock().values() {
             kernel.end_of_context(context_id);

@@ -67,9 +67,14 @@ impl Memory {
 
     /// Takes device or managed memory out; dropping the block frees it once the device is done with it.
     pub fn take(&self, address: u64) -> Option<Block> {
+        self.forget(address);
+        self.device.lock().remove(&address)
+    }
+
+    /// Forgets what was said about memory at a base address, which goes away.
+    pub fn forget(&self, address: u64) {
         self.advice.lock().remove(&address);
         self.synchronous.lock().remove(&address);
-        self.device.lock().remove(&address)
     }
 
     /// What has been advised about the managed memory that was found, to read or to add to.

@@ -56,5 +56,6 @@ pub mod stream;
 pub mod stream_pool;
 pub mod texture;
 pub mod user_object;
+pub mod variables;
 pub mod virtual_memory;
 pub mod visible;

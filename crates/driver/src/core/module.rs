@@ -10,6 +10,7 @@ use crate::core::registry::Registry;
 use crate::core::status::{status, IntoCuda};
 use crate::core::stream::StreamGroup;
 use crate::core::texture::Bound;
+use crate::core::variables;
 use cuda_abi::*;
 use parking_lot::Mutex;
 use ptx_spirv::{MatrixMemory, Rows, SharedMemory, Target};
@@ -50,7 +51,7 @@ pub struct Code {
     pub streams: Arc<StreamGroup>,
     /// The PTX.
     pub program: Arc<Program>,
-    variables: OnceLock<std::result::Result<Option<Allocation>, JitError>>,
+    variables: OnceLock<std::result::Result<Option<Arc<Allocation>>, JitError>>,
     /// Whether the program has texture, sampler or surface references.
     pub has_references: bool,
     /// Those that were asked for, or that a launched kernel uses, by name.
@@ -59,7 +60,26 @@ pub struct Code {
 
 impl Module {
     /// Loads a program into a context. Memory for variables is allocated when something needs it.
-    pub fn load(state: &State, program: Arc<Program>, is_library: bool) -> Arc<Self> {
+    pub fn load(state: &State, program: Arc<Program>) -> Arc<Self> {
+        Self::new(state, program, false, OnceLock::new())
+    }
+
+    /// Loads a library's program into a context, with the library's memory for its variables if it has some.
+    pub fn of_library(
+        state: &State,
+        program: Arc<Program>,
+        managed: Option<Arc<Allocation>>,
+    ) -> Arc<Self> {
+        let variables = managed.map_or_else(OnceLock::new, |managed| Ok(Some(managed)).into());
+        Self::new(state, program, true, variables)
+    }
+
+    fn new(
+        state: &State,
+        program: Arc<Program>,
+        is_library: bool,
+        variables: OnceLock<std::result::Result<Option<Arc<Allocation>>, JitError>>,
+    ) -> Arc<Self> {
         let code = Code {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             context_id: state.context_id,
@@ -71,7 +91,7 @@ impl Module {
                 variables.any(|v| v.opaque.is_some())
             },
             program,
-            variables: OnceLock::new(),
+            variables,
             references: Mutex::default(),
         };
         let module = Arc::new(Self {
@@ -145,6 +165,9 @@ impl Module {
         let _ = MODULES.remove(Registry::handle(self));
         function::end_of_module(self.code.id);
         reference::end_of_module(self.code.id);
+        if let Some(allocation) = self.code.managed_variables() {
+            variables::forget(&self.code.vulkan, allocation);
+        }
     }
 }
 
@@ -169,8 +192,12 @@ impl Code {
     /// # Errors
     /// Those of the translator's layout and of the allocation.
     pub fn variables_address(&self) -> Result<u64> {
-        match self.variables.get_or_init(|| self.make_variables()) {
-            Ok(allocation) => Ok(allocation.as_ref().map_or(0, Allocation::address)),
+        let make = || {
+            let made = variables::make(&self.program, &self.streams.open)?;
+            Ok(made.map(Arc::new))
+        };
+        match self.variables.get_or_init(make) {
+            Ok(allocation) => Ok(allocation.as_ref().map_or(0, |made| made.address())),
             Err(error) => {
                 tracing::warn!("{error}");
                 Err(error.status)
@@ -178,39 +205,10 @@ impl Code {
         }
     }
 
-    fn make_variables(&self) -> std::result::Result<Option<Allocation>, JitError> {
-        let layout = self.program.layout()?;
-        if layout.size == 0 {
-            return Ok(None);
-        }
-        let failed = |error: vulkan::Error| {
-            JitError::new(status(&error), format!("a module's variables: {error}"))
-        };
-        let allocation = self
-            .vulkan
-            .allocate(layout.size, MemoryKind::Device)
-            .map_err(failed)?;
-        let mut image = layout.image.clone();
-        image.resize(layout.size as usize, 0);
-        for relocation in &layout.relocations {
-            let bytes = relocation.bytes(allocation.address());
-            let (start, size) = (relocation.offset as usize, relocation.size as usize);
-            match image.get_mut(start..start + size) {
-                Some(place) if size <= 8 => place.copy_from_slice(&bytes[..size]),
-                _ => {
-                    return Err(JitError::new(
-                        CUresult::INVALID_IMAGE,
-                        "an initialiser lies outside its module",
-                    ))
-                }
-            }
-        }
-        let no_stream = |status| JitError::new(status, "no stream to fill a module's variables");
-        let stream = self.streams.open.take_stream().map_err(no_stream)?;
-        stream.write(allocation.address(), &image).map_err(failed)?;
-        stream.synchronize().map_err(failed)?;
-        self.streams.open.give_back(stream);
-        Ok(Some(allocation))
+    /// The memory of its variables, if it was made and is managed.
+    pub fn managed_variables(&self) -> Option<&Arc<Allocation>> {
+        let made = self.variables.get()?.as_ref().ok()?.as_ref();
+        made.filter(|allocation| allocation.kind() == MemoryKind::Managed)
     }
 
     /// A texture or surface reference, or a sampler.

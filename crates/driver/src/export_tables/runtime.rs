@@ -43,7 +43,7 @@ unsafe fn load_image(
             module.required()?;
             let state = stack::state()?;
             let program = JitOptions::none().report(Image::borrowed(image)?.program())?;
-            module.set(Module::load(&state, Arc::new(program), false).handle())
+            module.set(Module::load(&state, Arc::new(program)).handle())
         },
     )
 }

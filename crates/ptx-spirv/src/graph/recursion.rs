@@ -125,6 +125,7 @@ impl<'a, 'm> Unfolding<'a, 'm> {
                 linkage: ptx::Linkage::Internal,
                 element: Some(Modifier::B8),
                 opaque: None,
+                managed: false,
                 align: 16,
                 size: 0,
                 is_array: true,
