@@ -385,47 +385,160 @@ fn recursion_without_end_is_a_failed_launch() {
     );
 }
 
+/// A module whose kernel `fault` fails an assertion in all but the first two threads of a block.
+fn asserting() -> String {
+    let text = |name: &str, text: &str| {
+        let bytes: Vec<_> = text.bytes().map(|b| b.to_string()).collect();
+        format!(
+            ".global .align 1 .b8 {name}[{}] = {{{}, 0}};\n",
+            bytes.len() + 1,
+            bytes.join(", ")
+        )
+    };
+    let strings = text("message", "1 == 2") + &text("file", "a.cu") + &text("name", "fault()");
+    format!(
+        "{HEAD}{strings}
+        .extern .func __assertfail(.param .b64 a, .param .b64 b, .param .b32 c, .param .b64 d, .param .b64 e);
+        .visible .entry fault() {{
+            .reg .b64 %rd<4>;
+            .reg .b32 %r<3>;
+            .reg .pred %p;
+            mov.u32 %r1, %tid.x;
+            mov.u32 %r2, %tid.y;
+            add.u32 %r1, %r1, %r2;
+            setp.lt.u32 %p, %r1, 2;
+            @%p ret;
+            mov.u64 %rd1, message;
+            cvta.global.u64 %rd1, %rd1;
+            mov.u64 %rd2, file;
+            cvta.global.u64 %rd2, %rd2;
+            mov.u64 %rd3, name;
+            cvta.global.u64 %rd3, %rd3;
+            {{
+                .param .b64 p0;
+                .param .b64 p1;
+                .param .b32 p2;
+                .param .b64 p3;
+                .param .b64 p4;
+                st.param.b64 [p0], %rd1;
+                st.param.b64 [p1], %rd2;
+                st.param.b32 [p2], 12;
+                st.param.b64 [p3], %rd3;
+                st.param.b64 [p4], 1;
+                call.uni __assertfail, (p0, p1, p2, p3, p4);
+            }}
+            ret;
+        }}\n"
+    )
+}
+
+/// A block of 2 x 3 threads of the module [`asserting`].
+fn launch_asserting(module: CUmodule) {
+    let mut function = CUfunction::NULL;
+    ok!(cuModuleGetFunction(
+        &mut function,
+        module,
+        c"fault".as_ptr()
+    ));
+    let (none, stream) = (null_mut(), CUstream::NULL);
+    ok!(cuLaunchKernel(
+        function,
+        1,
+        2,
+        1,
+        2,
+        3,
+        1,
+        0,
+        stream,
+        none,
+        null_mut()
+    ));
+}
+
+/// What NVIDIA's driver writes for those of its threads that fail.
+const ASSERTED: [&str; 6] = [
+    "a.cu:12: fault(): block: [0,0,0], thread: [1,1,0] Assertion `1 == 2` failed.\n",
+    "a.cu:12: fault(): block: [0,0,0], thread: [0,2,0] Assertion `1 == 2` failed.\n",
+    "a.cu:12: fault(): block: [0,0,0], thread: [1,2,0] Assertion `1 == 2` failed.\n",
+    "a.cu:12: fault(): block: [0,1,0], thread: [1,1,0] Assertion `1 == 2` failed.\n",
+    "a.cu:12: fault(): block: [0,1,0], thread: [0,2,0] Assertion `1 == 2` failed.\n",
+    "a.cu:12: fault(): block: [0,1,0], thread: [1,2,0] Assertion `1 == 2` failed.\n",
+];
+
+/// Runs a test in a child process, whose output has the text of each thread's assertion once.
+fn in_asserting_child(test: &str, body: impl FnOnce()) {
+    if is_child() {
+        return body();
+    }
+    let text = run_child(test, &[]);
+    for line in ASSERTED {
+        assert_eq!(text.matches(line).count(), 1, "{line:?} in\n{text}");
+    }
+    assert_eq!(text.matches("Assertion").count(), ASSERTED.len(), "{text}");
+}
+
+#[test]
+fn each_thread_says_which_assertion_failed() {
+    in_asserting_child("each_thread_says_which_assertion_failed", || {
+        start();
+        launch_asserting(load(&asserting()));
+        fails!(cuCtxSynchronize(), ASSERT);
+        fails!(cuCtxSynchronize(), ASSERT);
+        fails!(cuStreamSynchronize(CUstream::NULL), ASSERT);
+    });
+}
+
+#[test]
+fn a_copy_tells_of_failed_assertions() {
+    in_asserting_child("a_copy_tells_of_failed_assertions", || {
+        start();
+        let (mut address, mut value) = (0, 0u32);
+        ok!(cuMemAlloc_v2(&mut address, 4));
+        launch_asserting(load(&asserting()));
+        let to = std::ptr::from_mut(&mut value).cast();
+        fails!(cuMemcpyDtoH_v2(to, address, 4), ASSERT);
+    });
+}
+
+#[test]
+fn a_graph_tells_of_failed_assertions() {
+    in_asserting_child("a_graph_tells_of_failed_assertions", || {
+        start();
+        let module = load(&asserting());
+        let (mut stream, mut graph) = (CUstream::NULL, CUgraph::NULL);
+        let mut executable = CUgraphExec::NULL;
+        ok!(cuStreamCreate(&mut stream, 1));
+        let mut function = CUfunction::NULL;
+        let (name, none) = (c"fault".as_ptr(), null_mut());
+        ok!(cuModuleGetFunction(&mut function, module, name));
+        let mode = CUstreamCaptureMode::GLOBAL;
+        ok!(cuStreamBeginCapture_v2(stream, mode));
+        ok!(cuLaunchKernel(
+            function,
+            1,
+            2,
+            1,
+            2,
+            3,
+            1,
+            0,
+            stream,
+            none,
+            null_mut()
+        ));
+        ok!(cuStreamEndCapture(stream, &mut graph));
+        ok!(cuGraphInstantiateWithFlags(&mut executable, graph, 0));
+        ok!(cuGraphLaunch(executable, stream));
+        fails!(cuStreamSynchronize(stream), ASSERT);
+    });
+}
+
 #[test]
 fn a_failed_assertion_is_an_assert() {
     in_logging_child("a_failed_assertion_is_an_assert", &[], &["assert"], || {
-        let text = |name: &str, text: &str| {
-            let bytes: Vec<_> = text.bytes().map(|b| b.to_string()).collect();
-            format!(
-                ".global .align 1 .b8 {name}[{}] = {{{}, 0}};\n",
-                bytes.len() + 1,
-                bytes.join(", ")
-            )
-        };
-        let strings = text("message", "1 == 2") + &text("file", "a.cu") + &text("name", "fault()");
-        sticks(
-            &format!(
-                "{HEAD}{strings}
-                .extern .func __assertfail(.param .b64 a, .param .b64 b, .param .b32 c, .param .b64 d, .param .b64 e);
-                .visible .entry fault() {{
-                    .reg .b64 %rd<4>;
-                    mov.u64 %rd1, message;
-                    cvta.global.u64 %rd1, %rd1;
-                    mov.u64 %rd2, file;
-                    cvta.global.u64 %rd2, %rd2;
-                    mov.u64 %rd3, name;
-                    cvta.global.u64 %rd3, %rd3;
-                    {{
-                        .param .b64 p0;
-                        .param .b64 p1;
-                        .param .b32 p2;
-                        .param .b64 p3;
-                        .param .b64 p4;
-                        st.param.b64 [p0], %rd1;
-                        st.param.b64 [p1], %rd2;
-                        st.param.b32 [p2], 12;
-                        st.param.b64 [p3], %rd3;
-                        st.param.b64 [p4], 1;
-                        call.uni __assertfail, (p0, p1, p2, p3, p4);
-                    }}
-                    ret;
-                }}\n"
-            ),
-            CUresult::ASSERT,
-        );
+        // In one thread none fails.
+        let text = asserting().replace("@%p ret;", "");
+        sticks(&text, CUresult::ASSERT);
     });
 }

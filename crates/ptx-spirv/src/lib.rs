@@ -23,7 +23,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 52;
+pub const REVISION: u32 = 53;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -91,8 +91,10 @@ pub struct KernelInfo {
     pub min_blocks_per_multiprocessor: Option<u32>,
     /// Required subgroup size of the pipeline (0: leave it to the driver).
     pub subgroup_size: u32,
-    /// Whether the kernel writes the printf buffer.
+    /// Whether the kernel calls `vprintf`, and writes the printf buffer.
     pub uses_printf: bool,
+    /// Whether the kernel calls `__assertfail`, and writes the printf buffer where an assertion fails.
+    pub uses_assert: bool,
     /// Whether the kernel calls `malloc` or `free`: the heap's address is in the fault record ([`HEAP_ADDRESS_OFFSET`]).
     pub uses_heap: bool,
     /// Whether the translation is for blocks with [`Target::rows`] alone: those with other rows need another.
@@ -107,6 +109,11 @@ pub struct KernelInfo {
 }
 
 impl KernelInfo {
+    /// Whether the kernel may write the printf buffer.
+    pub fn writes_records(&self) -> bool {
+        self.uses_printf || self.uses_assert
+    }
+
     /// A kernel with a block of parameters and nothing else, for shaders that are not made of PTX.
     pub fn plain(name: &str, parameter_bytes: u32) -> Self {
         Self {
@@ -130,6 +137,7 @@ impl KernelInfo {
             min_blocks_per_multiprocessor: None,
             subgroup_size: 0,
             uses_printf: false,
+            uses_assert: false,
             uses_heap: false,
             rows_matter: false,
             ptx_version: 80,
@@ -360,6 +368,7 @@ pub fn translate(
             Warps::Yield { .. } => 0,
         },
         uses_printf: false,
+        uses_assert: false,
         uses_heap: graph.uses_heap(),
         rows_matter: false,
         ptx_version: u32::from(module.header.version.0) * 10 + u32::from(module.header.version.1),

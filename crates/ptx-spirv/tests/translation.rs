@@ -337,7 +337,9 @@ fn parameters_and_memory_are_described() {
     assert_eq!((info.local_bytes, info.local_in_scratch), (64, true));
     assert!(!info.shared_in_scratch && info.slice_bytes(256, 0) >= 64 * 256);
     assert!(k("printf", &native).uses_printf);
-    assert!(!k("trap", &native).uses_printf);
+    assert!(!k("trap", &native).writes_records());
+    let info = k("assertion", &native);
+    assert!(info.uses_assert && !info.uses_printf);
 }
 
 #[test]

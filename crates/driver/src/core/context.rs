@@ -15,7 +15,6 @@ use crate::core::module;
 use crate::core::platform;
 use crate::core::reference;
 use crate::core::registry::Registry;
-use crate::core::status::IntoCuda;
 use crate::core::stream::{self, Stream, StreamGroup};
 use crate::core::texture;
 use cuda_abi::*;
@@ -297,7 +296,7 @@ impl State {
     /// # Errors
     /// The sticky error.
     pub fn synchronize(&self) -> Result {
-        self.vulkan.synchronize().cuda()?;
+        self.streams.told(self.vulkan.synchronize())?;
         self.streams.print()
     }
 }

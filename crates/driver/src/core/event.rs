@@ -123,7 +123,7 @@ impl Event {
     /// `CUDA_ERROR_CAPTURED_EVENT`; sticky errors.
     pub fn is_complete(&self) -> Result<bool> {
         match self.point()? {
-            Some(point) => point.is_complete().cuda(),
+            Some(point) => self.group.told(point.is_complete()),
             None => Ok(true),
         }
     }
@@ -135,7 +135,7 @@ impl Event {
     pub fn synchronize(&self) -> Result {
         match self.point()? {
             Some(point) => {
-                point.wait().cuda()?;
+                self.group.told(point.wait())?;
                 self.group.print()
             }
             None => Ok(()),

@@ -507,9 +507,12 @@ impl Plan {
         })
     }
 
-    /// Whether a kernel prints, apart from those under conditions.
-    fn prints(&self) -> bool {
-        self.nodes.iter().any(|node| prints(&node.operation))
+    /// Whether a kernel writes the printf buffer, apart from those under conditions, and if so, whether one prints.
+    fn writes_records(&self) -> Option<bool> {
+        let nodes = self.nodes.iter();
+        nodes
+            .filter_map(|node| writes_records(&node.operation))
+            .max()
     }
 
     /// Whether blocks of a kernel wait for each other.
@@ -544,14 +547,14 @@ impl Plan {
 
     /// Appends all segments to a stream. Waits for those before a conditional node.
     fn run(&self, group: &StreamGroup, stream: &Arc<Stream>) -> Result {
-        let prints = self.prints();
+        let writes = self.writes_records();
         for segment in &self.segments {
             match segment {
                 Segment::Recording(recording) => {
                     // Not for longer: waiting for a condition prints.
-                    let _launching = match prints {
-                        true => Some(group.printf.launching(&group.vulkan)?),
-                        false => None,
+                    let _launching = match writes {
+                        Some(prints) => Some(group.printf.launching(&group.vulkan, prints)?),
+                        None => None,
                     };
                     stream.run(|vulkan| vulkan.replay(recording))?
                 }
@@ -660,11 +663,14 @@ impl Bodies {
     }
 }
 
-/// Whether an operation is a kernel that prints.
-fn prints(operation: &Operation) -> bool {
+/// Whether an operation is a kernel that writes the printf buffer, and if so, whether it prints.
+fn writes_records(operation: &Operation) -> Option<bool> {
     match operation {
-        Operation::Launch(launch) => launch.function.info().is_ok_and(|info| info.uses_printf),
-        _ => false,
+        Operation::Launch(launch) => {
+            let info = launch.function.info().ok()?;
+            info.writes_records().then_some(info.uses_printf)
+        }
+        _ => None,
     }
 }
 
@@ -715,8 +721,12 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             if pipeline.info().uses_heap {
                 group.open.heap.provide(group)?;
             }
-            let printf = match pipeline.info().uses_printf {
-                true => group.printf.launching(&group.vulkan)?.address,
+            let info = pipeline.info();
+            let printf = match info.writes_records() {
+                true => {
+                    let launching = group.printf.launching(&group.vulkan, info.uses_printf)?;
+                    launching.address
+                }
                 false => 0,
             };
             let handles: Vec<u64> = launch

@@ -205,10 +205,15 @@ impl Code {
         }
     }
 
+    /// The memory of its variables, if it was made.
+    pub fn made_variables(&self) -> Option<&Arc<Allocation>> {
+        self.variables.get()?.as_ref().ok()?.as_ref()
+    }
+
     /// The memory of its variables, if it was made and is managed.
     pub fn managed_variables(&self) -> Option<&Arc<Allocation>> {
-        let made = self.variables.get()?.as_ref().ok()?.as_ref();
-        made.filter(|allocation| allocation.kind() == MemoryKind::Managed)
+        self.made_variables()
+            .filter(|allocation| allocation.kind() == MemoryKind::Managed)
     }
 
     /// A texture or surface reference, or a sampler.

@@ -226,8 +226,14 @@ pub fn launch(
         stream.group.open.heap.provide(&stream.group)?;
     }
     let module = function.code.variables_address()?;
-    let launching = match pipeline.info().uses_printf {
-        true => Some(stream.group.printf.launching(&stream.group.vulkan)?),
+    let info = pipeline.info();
+    let launching = match info.writes_records() {
+        true => Some(
+            stream
+                .group
+                .printf
+                .launching(&stream.group.vulkan, info.uses_printf)?,
+        ),
         false => None,
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);

@@ -4,16 +4,22 @@
 //! bytes used and u32 capacity, then records of u32 size, u32 size of the arguments, u64 address of the format, and the
 //! arguments, each aligned to its size. What a synchronising call finds in the buffer goes to standard output, like on
 //! NVIDIA's driver (CUDA C++ Programming Guide, "Formatted Output").
+//!
+//! Threads whose assertion fails append a record, too, whose second word has its highest bit set. The first call that tells of
+//! the fault writes them to standard error ("Assertion"). Kernels with assertions cost nothing else: nothing is looked for in
+//! the buffer as long as there is no fault.
 
 use crate::boundary::Result;
 use crate::core::status::IntoCuda;
 use crate::core::stream::StreamGroup;
+use crate::core::variables;
 use cuda_abi::CUresult;
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{c_char, CString};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use vulkan::{Allocation, MemoryKind};
+use vulkan::{Allocation, Error, FaultCode, MemoryKind};
 
 /// Bytes of the buffer, `CU_LIMIT_PRINTF_FIFO_SIZE`'s initial value.
 const BUFFER_BYTES: u64 = 1 << 20;
@@ -21,10 +27,12 @@ const BUFFER_BYTES: u64 = 1 << 20;
 const HEADER_BYTES: usize = 8;
 /// Bytes of a record before its arguments.
 const RECORD_HEADER_BYTES: usize = 16;
+/// In the second word of a record: it is a failed assertion's.
+const ASSERTION: u32 = 1 << 31;
 /// The longest format or string that is printed, bytes.
 const LONGEST_TEXT: usize = 1 << 16;
 
-/// The buffer of a context's kernels. Allocated when the first kernel that prints is launched.
+/// The buffer of a context's kernels. Allocated when the first kernel that prints or has assertions is launched.
 #[derive(Default)]
 pub struct Printf {
     buffer: Mutex<Option<Buffer>>,
@@ -36,7 +44,7 @@ struct Buffer {
     host: usize,
 }
 
-/// Held while a kernel that prints is launched: nothing is taken from the buffer meanwhile.
+/// Held while a kernel that writes to the buffer is launched: nothing is taken from the buffer meanwhile.
 pub struct Launching<'a> {
     /// The buffer's device address.
     pub address: u64,
@@ -44,11 +52,11 @@ pub struct Launching<'a> {
 }
 
 impl Printf {
-    /// The buffer, for a launch.
+    /// The buffer, for a launch of a kernel that prints, or else has assertions.
     ///
     /// # Errors
     /// `CUDA_ERROR_OUT_OF_MEMORY`.
-    pub fn launching(&self, vulkan: &Arc<vulkan::Device>) -> Result<Launching<'_>> {
+    pub fn launching(&self, vulkan: &Arc<vulkan::Device>, prints: bool) -> Result<Launching<'_>> {
         let mut buffer = self.buffer.lock();
         let address = match &*buffer {
             Some(buffer) => buffer.allocation.address(),
@@ -56,11 +64,13 @@ impl Printf {
                 let allocation = vulkan.allocate(BUFFER_BYTES, MemoryKind::Host).cuda()?;
                 let host = allocation.host().ok_or(CUresult::OUT_OF_MEMORY)? as usize;
                 let new = Buffer { allocation, host };
-                new.reset();
+                new.reset(BUFFER_BYTES as usize);
                 buffer.insert(new).allocation.address()
             }
         };
-        self.pending.store(true, Ordering::Relaxed);
+        if prints {
+            self.pending.store(true, Ordering::Relaxed);
+        }
         Ok(Launching {
             address,
             _buffer: buffer,
@@ -78,18 +88,38 @@ impl Printf {
         let buffer = self.buffer.lock();
         group.vulkan.synchronize().cuda()?;
         if let Some(buffer) = &*buffer {
-            let output = output(&buffer.contents(), |address| text_at(group, address));
-            buffer.reset();
-            print(&output);
+            buffer.print(group);
         }
         self.pending.store(false, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Prints what is in the buffer if an error is a failed assertion, also what kernels printed before.
+    pub fn drain_failed(&self, group: &StreamGroup, error: &Error) {
+        if !matches!(error, Error::Fault(fault) if fault.code == FaultCode::Assert) {
+            return;
+        }
+        // A launch that fails has the buffer itself; the next call shows them.
+        let Some(buffer) = self.buffer.try_lock() else {
+            return;
+        };
+        if let Some(buffer) = &*buffer {
+            // Kernels on other streams may still write to it.
+            match group.vulkan.synchronize() {
+                Ok(()) | Err(Error::Fault(_)) => buffer.print(group),
+                Err(error) => tracing::debug!("a failed assertion cannot be shown: {error}"),
+            }
+        }
+    }
 }
 
 impl Buffer {
-    fn reset(&self) {
+    /// Empties the buffer, of which so many bytes were used. They become zeros, which end the records where one did not fit.
+    fn reset(&self, used: usize) {
         let header = self.host as *mut u32;
+        let used = used.min(BUFFER_BYTES as usize - HEADER_BYTES);
+        // SAFETY: as below; the buffer has that many bytes behind its header.
+        unsafe { std::ptr::write_bytes((self.host + HEADER_BYTES) as *mut u8, 0, used) };
         // SAFETY: the buffer is mapped for as long as the allocation lives, and no kernel uses it.
         unsafe {
             header.write_volatile(0);
@@ -97,6 +127,16 @@ impl Buffer {
                 .add(1)
                 .write_volatile(BUFFER_BYTES as u32 - HEADER_BYTES as u32);
         }
+    }
+
+    /// Takes the records out and prints them.
+    fn print(&self, group: &StreamGroup) {
+        let records = self.contents();
+        let output = output(&records, |address| text_at(group, address));
+        self.reset(records.len());
+        print(&output.printed);
+        // Nobody is told where it cannot be written.
+        let _ = std::io::stderr().write_all(&output.failed);
     }
 
     /// The records.
@@ -112,6 +152,13 @@ impl Buffer {
 
 /// NUL-terminated text in device memory.
 fn text_at(group: &StreamGroup, address: u64) -> Vec<u8> {
+    // A device with a fault copies nothing any more, and what is in a module need not be fetched.
+    if group.vulkan.check().is_err() {
+        if let Some(mut text) = variables::initial_at(address, LONGEST_TEXT) {
+            cut(&mut text);
+            return text;
+        }
+    }
     let Some(found) = group.vulkan.find(address) else {
         return b"(invalid)".to_vec();
     };
@@ -133,12 +180,14 @@ fn text_at(group: &StreamGroup, address: u64) -> Vec<u8> {
             }
         }
     }
-    let end = text
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(text.len());
-    text.truncate(end);
+    cut(&mut text);
     text
+}
+
+/// Ends a text at its first NUL.
+fn cut(text: &mut Vec<u8>) {
+    let end = text.iter().position(|&byte| byte == 0);
+    text.truncate(end.unwrap_or(text.len()));
 }
 
 fn print(bytes: &[u8]) {
@@ -151,20 +200,33 @@ fn print(bytes: &[u8]) {
     }
 }
 
+/// What records print.
+#[derive(Debug, Default, PartialEq)]
+struct Output {
+    /// By `printf`.
+    printed: Vec<u8>,
+    /// By assertions that failed.
+    failed: Vec<u8>,
+}
+
 /// What a sequence of records prints. `text` reads strings of the device.
-fn output(mut records: &[u8], text: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
-    let mut output = Vec::new();
+fn output(mut records: &[u8], text: impl Fn(u64) -> Vec<u8>) -> Output {
+    let mut output = Output::default();
     while records.len() >= RECORD_HEADER_BYTES {
         let (header, rest) = records.split_at(RECORD_HEADER_BYTES);
         let word = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };
-        let (size, arguments) = (word(0) as usize, word(4) as usize);
+        let is_assertion = word(4) & ASSERTION != 0;
+        let (size, arguments) = (word(0) as usize, (word(4) & !ASSERTION) as usize);
         if size < RECORD_HEADER_BYTES || size > records.len() || arguments > rest.len() {
             break;
         }
         let format = text(u64::from(word(8)) | u64::from(word(12)) << 32);
-        formatted(&mut output, &format, &rest[..arguments], &text);
+        match is_assertion {
+            true => failed(&mut output.failed, &format, &rest[..arguments], &text),
+            false => formatted(&mut output.printed, &format, &rest[..arguments], &text),
+        }
         records = &records[size..];
     }
     output
@@ -187,6 +249,28 @@ impl Arguments<'_> {
         self.at += size;
         u64::from_le_bytes(value)
     }
+}
+
+/// Appends what NVIDIA's driver says of a failed assertion (CUDA C++ Programming Guide, "Assertion").
+fn failed(output: &mut Vec<u8>, message: &[u8], words: &[u8], text: &impl Fn(u64) -> Vec<u8>) {
+    let words = words.chunks_exact(4);
+    let words: Vec<u32> = words
+        .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+        .collect();
+    let &[file, file_high, line, function, function_high, ref place @ ..] = &words[..] else {
+        return;
+    };
+    let &[bx, by, bz, x, y, z] = place else {
+        return;
+    };
+    let text = |low, high| text(u64::from(low) | u64::from(high) << 32);
+    output.extend(text(file, file_high));
+    output.extend(format!(":{line}: ").bytes());
+    output.extend(text(function, function_high));
+    output.extend(format!(": block: [{bx},{by},{bz}], thread: [{x},{y},{z}] ").bytes());
+    output.extend(b"Assertion `");
+    output.extend(message);
+    output.extend(b"` failed.\n");
 }
 
 /// Appends a format with its arguments, as C's `printf` writes it.
@@ -378,9 +462,23 @@ mod tests {
             }
         };
         let two = [record.clone(), record.clone()].concat();
-        assert_eq!(output(&two, text), b"6;6;");
+        let printed = |records: &[u8]| String::from_utf8(output(records, text).printed).unwrap();
+        assert_eq!(printed(&two), "6;6;");
         record[0] = 0;
-        assert_eq!(output(&record, text), b"");
-        assert_eq!(output(&two[..30], text), b"6;");
+        assert_eq!(printed(&record), "");
+        assert_eq!(printed(&two[..30]), "6;");
+    }
+
+    #[test]
+    fn assertions_go_apart() {
+        let mut records = Vec::new();
+        let mut append = |words: &[u32]| records.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+        append(&[16, 0, 9, 0]);
+        append(&[60, ASSERTION | 44, 1, 0, 2, 0, 77, 3, 0, 4, 5, 6, 7, 8, 9]);
+        append(&[16, 0, 9, 0]);
+        let output = output(&records, |address| format!("<{address}>").into_bytes());
+        assert_eq!(output.printed, b"<9><9>");
+        let expected = "<2>:77: <3>: block: [4,5,6], thread: [7,8,9] Assertion `<1>` failed.\n";
+        assert_eq!(String::from_utf8(output.failed).unwrap(), expected);
     }
 }

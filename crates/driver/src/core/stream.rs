@@ -101,6 +101,17 @@ impl StreamGroup {
         self.printf.drain(self)
     }
 
+    /// What a call came to. The first that tells of failed assertions shows them.
+    ///
+    /// # Errors
+    /// The status of the error.
+    pub fn told<T>(&self, result: std::result::Result<T, vulkan::Error>) -> Result<T> {
+        if let Err(error) = &result {
+            self.printf.drain_failed(self, error);
+        }
+        result.cuda()
+    }
+
     fn blocking_streams(&self) -> Vec<Arc<Stream>> {
         self.blocking
             .read()
@@ -227,7 +238,7 @@ impl Stream {
         work: impl FnOnce(&vulkan::Stream) -> std::result::Result<R, vulkan::Error>,
     ) -> Result<R> {
         self.before()?;
-        let result = work(&self.vulkan).cuda()?;
+        let result = self.group.told(work(&self.vulkan))?;
         self.after();
         Ok(result)
     }
@@ -279,7 +290,7 @@ impl Stream {
     pub fn synchronize(&self) -> Result {
         self.refuse_while_capturing()?;
         self.before()?;
-        self.vulkan.synchronize().cuda()?;
+        self.group.told(self.vulkan.synchronize())?;
         self.group.print()
     }
 
@@ -293,7 +304,7 @@ impl Stream {
         if self.kind == Kind::Legacy || self.used.load(Ordering::Acquire) {
             self.before()?;
         }
-        self.vulkan.is_idle().cuda()
+        self.group.told(self.vulkan.is_idle())
     }
 
     /// Refuses to tell about the legacy stream's capture while a blocking stream captures, which work of the legacy stream would

@@ -106,6 +106,16 @@ pub fn managed(program: &Program, name: &str) -> Result<(u64, usize)> {
     }
 }
 
+/// What the bytes of a module's variables at an address start out as, up to the end of the variables and no more than so many.
+pub fn initial_at(address: u64, most: usize) -> Option<Vec<u8>> {
+    MODULES.all().iter().find_map(|module| {
+        let offset = address.checked_sub(module.code.made_variables()?.address())?;
+        let image = &module.code.program.layout().ok()?.image;
+        let bytes = image.get(usize::try_from(offset).ok()?..)?;
+        (!bytes.is_empty()).then(|| bytes[..bytes.len().min(most)].to_vec())
+    })
+}
+
 /// The size of the managed variable that begins at an address.
 pub fn managed_at(address: u64) -> Option<u64> {
     MODULES.all().iter().find_map(|module| {

@@ -281,7 +281,7 @@ impl Emitter<'_> {
         self.asm
             .void(Op::BranchConditional, &[too_often, gives_up, goes_on]);
         self.label(gives_up);
-        self.fault(super::call::TIMEOUT, &[]);
+        self.fault(super::call::TIMEOUT);
         self.thread_exit();
         self.label(goes_on);
         let (here, left) = (load(self, arrived), load(self, live));

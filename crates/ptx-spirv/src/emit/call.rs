@@ -3,7 +3,9 @@
 //!
 //! The printf buffer: u32 bytes used, u32 capacity, then records. A record is u32 size (a multiple of 4, with this
 //! header), u32 size of the arguments, u64 address of the format, then the arguments as `vprintf` was given them.
-//! A record that does not fit is dropped and counted in the bytes used.
+//! A record that does not fit is dropped and counted in the bytes used. That of a failed assertion has the highest bit of the
+//! second word set, and has the address of the message; its arguments are words: the addresses of the file's name and, behind the
+//! line, of the function's, two each; the block, the thread.
 
 use super::entry::Push;
 use super::memory::{Access, Address, Space};
@@ -15,17 +17,21 @@ const ASSERT: u32 = 2;
 pub(super) const ILLEGAL_ADDRESS: u32 = 4;
 /// Fault record: a wait that never ended.
 pub(super) const TIMEOUT: u32 = 3;
+/// Bytes of a record before its arguments.
+const RECORD_HEADER: u32 = 16;
+/// In the second word of a record: it is a failed assertion's.
+const ASSERTION_RECORD: u32 = 1 << 31;
 
 impl Emitter<'_> {
     pub(super) fn call(&mut self, i: &Instruction) -> Result<()> {
         match i.opcode {
             Opcode::Trap | Opcode::Brkpt => {
-                self.fault(TRAP, &[]);
+                self.fault(TRAP);
                 Ok(())
             }
             // An indirect call that leads to none of the module's functions.
             _ if matches!(i.operands.get(1), Some(Operand::Register(_))) => {
-                self.fault(TRAP, &[]);
+                self.fault(TRAP);
                 Ok(())
             }
             _ => {
@@ -38,8 +44,8 @@ impl Emitter<'_> {
                 match self.symbol_name(callee) {
                     "vprintf" => self.printf(&results, &arguments),
                     "__assertfail" => {
-                        let words = self.argument_words(&arguments)?;
-                        self.fault(ASSERT, &words);
+                        self.assertion(&arguments)?;
+                        self.fault(ASSERT);
                         Ok(())
                     }
                     "cudaGraphSetConditional" => self.set_conditional(&arguments),
@@ -93,8 +99,8 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Records the first fault of the context: the code, the block, the thread, then the given words.
-    pub(super) fn fault(&mut self, code: u32, words: &[Id]) {
+    /// Records the first fault of the context: the code, the block, the thread.
+    pub(super) fn fault(&mut self, code: u32) {
         let record = self.fault_record();
         let pointer = self.device_pointer(record, Type::U32);
         let (scope, relaxed, zero) = (self.asm.u32(1), self.asm.u32(0), self.asm.u32(0));
@@ -105,44 +111,34 @@ impl Emitter<'_> {
             &[pointer, scope, relaxed, relaxed, code, zero],
         );
         let first = self.asm.op(Op::IEqual, Type::Bool, &[before, zero]);
-        let words = words.to_vec();
         self.when(first, |e| {
             let mut data = Vec::new();
             for c in 0..3 {
                 data.push(e.builtin_component(rspirv::spirv::BuiltIn::WorkgroupId, c));
             }
             data.push(e.entry.linear);
-            data.extend(words.iter().take(48));
-            for (n, w) in data.into_iter().enumerate() {
-                let at = e.offset(record, Type::U64, 8 + 4 * n as i64);
-                e.store_device(at, Type::U32, w, Access::default());
-            }
+            e.put_words(record, 8, &data);
         });
     }
 
     /// alloca beyond the stack.
     pub(super) fn overflow(&mut self) {
-        self.fault(TRAP, &[]);
+        self.fault(TRAP);
     }
 
-    /// vprintf(format, arguments): appends a record. The size of the arguments is not passed, so it is the space from
-    /// the arguments' address to the end of the local variable, at most 256 bytes.
-    fn printf(&mut self, results: &[Operand], arguments: &[Operand]) -> Result<()> {
-        self.info.uses_printf = true;
-        let words = self.argument_words(arguments)?;
-        if words.len() < 4 {
-            return Err(EmitError::Invalid(
-                "vprintf needs a format and arguments".into(),
-            ));
-        }
-        let values = self.join(words[2], words[3]);
+    /// Appends a record of `size` bytes to the printf buffer, if there is one and it fits; `body` writes what follows its header.
+    /// `arguments` is the second word of the header, `text` the address behind it.
+    fn record(
+        &mut self,
+        size: u32,
+        arguments: u32,
+        text: [Id; 2],
+        body: impl FnOnce(&mut Self, Id),
+    ) {
         let buffer = self.push(Push::Printf);
-        let zero64 = self.asm.constant(Type::U64, 0);
-        let present = self.asm.op(Op::INotEqual, Type::Bool, &[buffer, zero64]);
-        let bytes = self.info.local_bytes.min(256);
-        let local = self.info.local_bytes > 0;
+        let zero = self.asm.constant(Type::U64, 0);
+        let present = self.asm.op(Op::INotEqual, Type::Bool, &[buffer, zero]);
         self.when(present, |e| {
-            let size = 16 + bytes;
             let pointer = e.device_pointer(buffer, Type::U32);
             let (scope, relaxed) = (e.asm.u32(1), e.asm.u32(0));
             let whole = e.asm.u32(size);
@@ -157,23 +153,66 @@ impl Emitter<'_> {
                 let offset = e.asm.op(Op::UConvert, Type::U64, &[start]);
                 let at = e.asm.op(Op::IAdd, Type::U64, &[buffer, offset]);
                 let at = e.offset(at, Type::U64, 8);
-                e.store_device(
-                    at,
-                    Type::U32,
-                    whole,
-                    Access {
-                        align: 4,
-                        ..Access::default()
-                    },
-                );
-                let arguments = e.asm.u32(bytes);
-                let next = e.offset(at, Type::U64, 4);
-                e.store_device(next, Type::U32, arguments, Access::default());
+                let arguments = e.asm.u32(arguments);
                 // Records are aligned to words.
-                for (n, &word) in words[..2].iter().enumerate() {
-                    let next = e.offset(at, Type::U64, 8 + 4 * n as i64);
-                    e.store_device(next, Type::U32, word, Access::default());
-                }
+                e.put_words(at, 0, &[whole, arguments, text[0], text[1]]);
+                body(e, at);
+            });
+        });
+    }
+
+    /// Stores words one behind the other, from so many bytes behind an address on.
+    fn put_words(&mut self, at: Id, offset: i64, words: &[Id]) {
+        for (n, &word) in words.iter().enumerate() {
+            let next = self.offset(at, Type::U64, offset + 4 * n as i64);
+            self.store_device(next, Type::U32, word, Access::default());
+        }
+    }
+
+    /// __assertfail(message, file, line, function, size of a character): appends a record of the thread.
+    fn assertion(&mut self, arguments: &[Operand]) -> Result<()> {
+        self.info.uses_assert = true;
+        let words = self.argument_words(arguments)?;
+        let &[message, message_high, file, file_high, line, function, function_high, ..] =
+            &words[..]
+        else {
+            return Err(EmitError::Invalid(
+                "__assertfail needs a message, a file, a line and a function".into(),
+            ));
+        };
+        let mut data = vec![file, file_high, line, function, function_high];
+        use ptx::SpecialRegister as S;
+        for place in [S::CtaidX, S::CtaidY, S::CtaidZ, S::TidX, S::TidY, S::TidZ] {
+            data.push(self.special(place)?.id);
+        }
+        let bytes = 4 * data.len() as u32;
+        self.record(
+            RECORD_HEADER + bytes,
+            ASSERTION_RECORD | bytes,
+            [message, message_high],
+            |e, at| e.put_words(at, i64::from(RECORD_HEADER), &data),
+        );
+        Ok(())
+    }
+
+    /// vprintf(format, arguments): appends a record. The size of the arguments is not passed, so it is the space from
+    /// the arguments' address to the end of the local variable, at most 256 bytes.
+    fn printf(&mut self, results: &[Operand], arguments: &[Operand]) -> Result<()> {
+        self.info.uses_printf = true;
+        let words = self.argument_words(arguments)?;
+        if words.len() < 4 {
+            return Err(EmitError::Invalid(
+                "vprintf needs a format and arguments".into(),
+            ));
+        }
+        let values = self.join(words[2], words[3]);
+        let bytes = self.info.local_bytes.min(256);
+        let local = self.info.local_bytes > 0;
+        self.record(
+            RECORD_HEADER + bytes,
+            bytes,
+            [words[0], words[1]],
+            |e, at| {
                 if !local {
                     return;
                 }
@@ -196,11 +235,10 @@ impl Emitter<'_> {
                             ..Access::default()
                         },
                     );
-                    let next = e.offset(at, Type::U64, 16 + 4 * n as i64);
-                    e.store_device(next, Type::U32, w, Access::default());
+                    e.put_words(at, i64::from(RECORD_HEADER + 4 * n), &[w]);
                 }
-            });
-        });
+            },
+        );
         let zero = self.asm.u32(0);
         for r in results {
             match r {

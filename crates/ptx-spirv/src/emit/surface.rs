@@ -321,7 +321,7 @@ impl Emitter<'_> {
     fn trap_unless(&mut self, inside: Option<Id>) {
         if let Some(inside) = inside {
             let out = self.asm.op(Op::LogicalNot, Type::Bool, &[inside]);
-            self.when(out, |e| e.fault(super::call::ILLEGAL_ADDRESS, &[]));
+            self.when(out, |e| e.fault(super::call::ILLEGAL_ADDRESS));
         }
     }
 

@@ -426,7 +426,7 @@ impl Emitter<'_> {
             result?;
         }
         let unknown = self.asm.op(Op::LogicalNot, Type::Bool, &[known]);
-        self.when(unknown, |e| e.fault(super::call::ILLEGAL_ADDRESS, &[]));
+        self.when(unknown, |e| e.fault(super::call::ILLEGAL_ADDRESS));
         Ok(())
     }
 }
