@@ -275,6 +275,7 @@ macro_rules! driver_functions {
             ready cuStreamGetDevice 12080 cuStreamGetDevice, 12080 cuStreamGetDevice_ptsz (stream: CUstream, device: *mut CUdevice);
             ready cuStreamGetCtx 9020 cuStreamGetCtx, 9020 cuStreamGetCtx_ptsz (stream: CUstream, ctx: *mut CUcontext);
             ready cuStreamGetCtx 12050 cuStreamGetCtx_v2, 12050 cuStreamGetCtx_v2_ptsz (stream: CUstream, ctx: *mut CUcontext, green_ctx: *mut CUgreenCtx);
+            ready cuStreamGetGreenCtx 12040 cuStreamGetGreenCtx (stream: CUstream, green_ctx: *mut CUgreenCtx);
             ready cuStreamDestroy 2000 cuStreamDestroy (stream: CUstream);
             ready cuStreamDestroy 4000 cuStreamDestroy_v2 (stream: CUstream);
             ready cuStreamWaitEvent 3020 cuStreamWaitEvent, 7000 cuStreamWaitEvent_ptsz (stream: CUstream, event: CUevent, flags: u32);
@@ -636,7 +637,6 @@ macro_rules! driver_functions {
             (refused NOT_SUPPORTED "of CUDA 13.3: graphs are updated by cuGraphExecUpdate here") cuStreamBeginRecaptureToGraph 13030 cuStreamBeginRecaptureToGraph, 13030 cuStreamBeginRecaptureToGraph_ptsz;
             (meaningless NOT_SUPPORTED "CUDA in graphics is of NVIDIA's Direct3D and Vulkan drivers") cuStreamEndCaptureToCig 13010 cuStreamEndCaptureToCig, 13010 cuStreamEndCaptureToCig_ptsz;
             (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuStreamGetDevResource 13010 cuStreamGetDevResource, 13010 cuStreamGetDevResource_ptsz;
-            (refused NOT_SUPPORTED "Vulkan cannot divide a device's processors among contexts") cuStreamGetGreenCtx 12040 cuStreamGetGreenCtx;
             ready cuStreamWaitValue32 8000 cuStreamWaitValue32, 8000 cuStreamWaitValue32_ptsz (stream: CUstream, address: CUdeviceptr, value: u32, flags: u32);
             ready cuStreamWaitValue32 11070 cuStreamWaitValue32_v2, 11070 cuStreamWaitValue32_v2_ptsz (stream: CUstream, address: CUdeviceptr, value: u32, flags: u32);
             ready cuStreamWaitValue64 9000 cuStreamWaitValue64, 9000 cuStreamWaitValue64_ptsz (stream: CUstream, address: CUdeviceptr, value: u64, flags: u32);

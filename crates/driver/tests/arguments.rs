@@ -705,3 +705,20 @@ fn a_limit_of_registers_is_told() {
         );
     });
 }
+
+#[test]
+fn streams_are_of_no_green_context() {
+    in_child("streams_are_of_no_green_context", &[], || {
+        primary();
+        let own = stream();
+        for stream in [own, CUstream::NULL, CU_STREAM_LEGACY, CU_STREAM_PER_THREAD] {
+            let mut green = CUgreenCtx(7);
+            ok!(cuStreamGetGreenCtx(stream, &mut green));
+            assert_eq!(green, CUgreenCtx::NULL);
+        }
+        fails!(cuStreamGetGreenCtx(own, null_mut()), INVALID_VALUE);
+        let mut green = CUgreenCtx(7);
+        ok!(cuStreamDestroy_v2(own));
+        fails!(cuStreamGetGreenCtx(own, &mut green), INVALID_HANDLE);
+    });
+}

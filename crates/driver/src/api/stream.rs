@@ -57,6 +57,12 @@ pub fn cuStreamGetCtx_v2(
     cuStreamGetCtx(stream, ctx)
 }
 
+/// There are no green contexts that a stream could be of.
+pub fn cuStreamGetGreenCtx(stream: CUstream, green_ctx: Out<CUgreenCtx>) -> Result {
+    Stream::from_handle(stream)?;
+    green_ctx.set(CUgreenCtx::NULL)
+}
+
 /// The stream's work goes on; what it holds is dropped once that is done. No context has to be current.
 pub fn cuStreamDestroy_v2(handle: CUstream) -> Result {
     platform::platform()?;
