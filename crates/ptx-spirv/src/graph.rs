@@ -156,6 +156,8 @@ pub struct Block {
     pub targets: SmallVec<[u32; 2]>,
     /// Whether it holds a barrier or warp operation.
     pub convergent: bool,
+    /// Whether it asks memory in a loop that waits for another thread: in the end it lets others run ([`crate::polling`]).
+    pub polls: bool,
     /// Where the warp meets beside what the instructions say ([`crate::in_step`]), in order.
     pub meetings: SmallVec<[Meeting; 1]>,
 }

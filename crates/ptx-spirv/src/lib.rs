@@ -12,6 +12,7 @@ mod in_step;
 mod known_bits;
 pub mod layout;
 mod liveness;
+mod polling;
 mod pressure;
 pub mod provenance;
 pub mod target;
@@ -313,6 +314,7 @@ pub fn translate(
     }
     if let Warps::Yield { width } = target.warps {
         in_step::order(&mut graph, module, layout, width);
+        polling::mark(&mut graph);
         active::lanes(&mut graph, module, layout);
     }
     let structured = structurizer::structurize(&graph.shape());

@@ -530,6 +530,9 @@ impl<'a> Emitter<'a> {
         }
         self.step = block.steps.len();
         meetings.for_each(|m| self.meet_in_step(m));
+        if block.polls {
+            self.yield_now();
+        }
         self.settle_block_sums(block.condition.map(|c| match c {
             Condition::Predicate { register, .. } | Condition::Equal { register, .. } => register,
         }));

@@ -2,6 +2,7 @@
 //! and threads that leave before the others are done.
 
 use crate::known::known_differences;
+use crate::memory;
 use conformance::{isolated, Bench, Case};
 
 /// Block sizes: whole warps, warps in part, the smallest and the largest.
@@ -272,5 +273,63 @@ fn named() {
 fn warps() {
     isolated("barrier::warps", || {
         Bench::open().kernels(&warp_barriers(), known_differences("barrier::warps"));
+    });
+}
+
+/// Threads that ask memory until other warps of the block have stored there: PTX promises that these get on.
+#[test]
+fn polling() {
+    let module = ".shared .b32 c, flag, done[2]; .global .b32 word, lock;\n---\n";
+    let start = "shr.u32 z, tid, 5; and.b32 x, tid, 31; setp.eq.u32 p, tid, 0; mov.u64 a, word; mov.u64 b, lock;\n\
+        @p st.shared.b32 [c], 0; @p st.shared.b32 [flag], 0; @p st.shared.v2.b32 [done], {0, 0}; @p st.global.b32 [word], 0; @p st.global.b32 [lock], 0; bar.sync 0;\n";
+    let waits = |name: &str, ask: &str, tell: &str| {
+        let text = format!(
+            "{start}setp.eq.u32 p, z, 1; @p bra second;\n\
+             again: {ask} setp.eq.u32 q, r0, 0; @q bra again; bra both;\n\
+             second: {tell} mov.b32 r0, 9;\nboth: bar.sync 0; st.global.b32 [to], r0;"
+        );
+        memory::case(name, 4, module, &text)
+    };
+    let cases = [
+        waits("volatile, global", "ld.volatile.global.b32 r0, [word];", "st.volatile.global.b32 [word], 7;"),
+        waits("acquire", "ld.acquire.gpu.b32 r0, [a];", "mov.b32 r1, 5; st.release.gpu.b32 [a], r1;"),
+        waits("volatile, shared", "ld.volatile.shared.b32 r0, [flag];", "st.volatile.shared.b32 [flag], 3;"),
+        waits("with sleep", "nanosleep.u32 20; ld.volatile.shared.b32 r0, [flag];", "st.volatile.shared.b32 [flag], 3;"),
+        waits("atomics, shared", "atom.shared.add.u32 r0, [flag], 0;", "atom.shared.exch.b32 r1, [flag], 2;"),
+        waits("atomics, global", "mov.b32 r10, 0; atom.global.or.b32 r0, [a], r10;", "atom.global.exch.b32 r1, [a], 1;"),
+        memory::case(
+            "one warp after the other",
+            4,
+            module,
+            &format!(
+                "{start}mov.b32 r0, 100; mov.u32 r2, done; mad.lo.u32 r2, z, 4, r2; setp.eq.u32 p, z, 0; @p bra first;\n\
+                 again: ld.volatile.shared.b32 r0, [r2+-4]; setp.eq.u32 q, r0, 0; @q bra again; bar.warp.sync -1;\n\
+                 first: add.u32 r0, r0, 1; st.volatile.shared.b32 [r2], r0; bar.warp.sync -1; ld.volatile.shared.b32 r1, [r2]; st.global.b32 [to], r1;"
+            ),
+        ),
+        memory::case(
+            "a lock for warps",
+            4,
+            module,
+            &format!(
+                "{start}setp.ne.u32 q, x, 0; @q bra inside;\n\
+                 again: mov.b32 r3, 1; mov.b32 r4, 0; atom.global.cas.b32 r5, [b], r4, r3; setp.ne.u32 p, r5, 0; @p bra again;\n\
+                 inside: bar.warp.sync -1; and.b32 r6, tid, 28; setp.ne.u32 p, r6, 0; @p bra past; atom.shared.add.u32 r7, [c], 1;\n\
+                 past: bar.warp.sync -1; @q bra end; atom.global.exch.b32 r8, [b], 0;\nend: bar.sync 0; ld.shared.b32 r9, [c]; st.global.b32 [to], r9;"
+            ),
+        ),
+        memory::case(
+            "a lock for threads",
+            4,
+            module,
+            &format!(
+                "{start}again: atom.global.cas.b32 r5, [b], 0, 1; setp.eq.u32 p, r5, 0; @!p bra next;\n\
+                 ld.volatile.shared.b32 r6, [c]; add.u32 r6, r6, 3; st.volatile.shared.b32 [c], r6; membar.gl; atom.global.exch.b32 r7, [b], 0;\n\
+                 next: @!p bra again; bar.sync 0; ld.shared.b32 r9, [c]; st.global.b32 [to], r9;"
+            ),
+        ),
+    ];
+    isolated("barrier::polling", || {
+        Bench::open().kernels(&cases, known_differences("barrier::polling"));
     });
 }
