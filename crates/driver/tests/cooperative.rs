@@ -178,7 +178,7 @@ fn as_many_blocks_meet_as_are_said_to_fit() {
     });
 }
 
-/// A kernel that asks for the grid's handle has one without a cooperative launch, in graphs, too.
+/// A kernel that asks for the grid's handle has one without a cooperative launch.
 #[test]
 fn blocks_meet_in_ordinary_launches() {
     in_child("blocks_meet_in_ordinary_launches", &[], || {
@@ -202,28 +202,6 @@ fn blocks_meet_in_ordinary_launches() {
                 arguments,
                 none
             ));
-            ok!(cuCtxSynchronize());
-            assert_eq!(read(out, words), vec![grid * count; words]);
-        }
-        // SAFETY: a structure of C, for which zeros are values.
-        let mut params: CUDA_KERNEL_NODE_PARAMS = unsafe { std::mem::zeroed() };
-        params.func = meet;
-        (params.gridDimX, params.gridDimY, params.gridDimZ) = (grid, 1, 1);
-        (params.blockDimX, params.blockDimY, params.blockDimZ) = (1, 1, 1);
-        params.kernelParams = arguments.as_mut_ptr();
-        let (mut graph, mut node) = (CUgraph::NULL, CUgraphNode::NULL);
-        ok!(cuGraphCreate(&mut graph, 0));
-        ok!(cuGraphAddKernelNode_v2(
-            &mut node,
-            graph,
-            null(),
-            0,
-            &params
-        ));
-        assert!(!is_cooperative(node));
-        let exec = instantiate(graph);
-        for count in 4..6 {
-            ok!(cuGraphLaunch(exec, CUstream::NULL));
             ok!(cuCtxSynchronize());
             assert_eq!(read(out, words), vec![grid * count; words]);
         }

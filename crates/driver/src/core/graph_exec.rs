@@ -11,7 +11,7 @@ use crate::core::copy::{device_rows, Copy, Place, Side, Staging};
 use crate::core::event::Event;
 use crate::core::graph::{self, Graph};
 use crate::core::graph_memory;
-use crate::core::launch::{check_resident, waits_for_grid};
+use crate::core::launch::check_resident;
 use crate::core::memory_operation::Batch;
 use crate::core::operation::{HostCall, Operation};
 use crate::core::registry::Registry;
@@ -51,8 +51,6 @@ struct Flat {
     operation: Operation,
     /// Whether it does anything (`cuGraphNodeSetEnabled`).
     enabled: bool,
-    /// Whether its blocks wait for each other, which its steps say.
-    resident: bool,
     /// How many nodes of its child graph stand before it.
     children: usize,
     /// What its child graph keeps alive, or the graphs of a conditional node.
@@ -94,16 +92,6 @@ enum Step {
     Call(Call),
     EventRecord(Arc<Event>),
     EventWait(Arc<Event>),
-}
-
-impl Step {
-    /// Whether it is a kernel whose blocks wait for each other.
-    fn is_resident(&self) -> bool {
-        matches!(
-            self,
-            Step::Device(DeviceNode::Launch { resident: true, .. })
-        )
-    }
 }
 
 /// Why an update was refused.
@@ -433,7 +421,6 @@ fn flatten_into(flat: &mut Vec<Flat>, graph: &Graph, before: &[usize]) {
             source: node.handle(),
             operation,
             enabled: true,
-            resident: false,
             children,
             user_objects: Arc::new(user_objects),
             dependencies,
@@ -460,7 +447,7 @@ impl Plan {
             .ok_or(CUresult::INVALID_VALUE)
     }
 
-    fn new(group: &StreamGroup, mut nodes: Vec<Flat>) -> Result<Self> {
+    fn new(group: &StreamGroup, nodes: Vec<Flat>) -> Result<Self> {
         let mut segments = Vec::new();
         let mut places = Vec::new();
         let mut run: Vec<DeviceNode> = Vec::new();
@@ -472,13 +459,12 @@ impl Plan {
             }
             Ok(())
         };
-        for node in &mut nodes {
+        for node in &nodes {
             let mut own = Vec::new();
             let steps = match node.enabled {
                 true => steps(group, &node.operation)?,
                 false => Vec::new(),
             };
-            node.resident = steps.iter().any(Step::is_resident);
             for step in steps {
                 let segment = match step {
                     Step::Device(device) => {
@@ -517,7 +503,8 @@ impl Plan {
 
     /// Whether blocks of a kernel wait for each other.
     fn cooperates(&self) -> bool {
-        self.nodes.iter().any(|node| node.resident)
+        let own = |node: &Flat| node.enabled && node.operation.cooperates();
+        self.nodes.iter().any(own)
             || self
                 .bodies()
                 .any(|bodies| bodies.plans.iter().any(Plan::cooperates))
@@ -608,7 +595,6 @@ impl Plan {
             nodes[index].operation = operation;
             return self.renew(group, nodes);
         }
-        self.nodes[index].resident = steps.iter().any(Step::is_resident);
         for (step, &(segment, place)) in steps.into_iter().zip(places) {
             let segment = &mut self.segments[segment];
             match (step, segment) {
@@ -706,18 +692,13 @@ fn steps(group: &StreamGroup, operation: &Operation) -> Result<Vec<Step>> {
             if !Arc::ptr_eq(&launch.function.code.vulkan, &group.vulkan) {
                 return Err(CUresult::INVALID_HANDLE);
             }
-            if operation.cooperates() {
+            let resident = operation.cooperates();
+            if resident {
                 check_resident(&launch.function, launch.grid)?;
             }
             let pipeline = launch
                 .function
                 .pipeline(launch.block, launch.dynamic_shared)?;
-            let resident = waits_for_grid(
-                &launch.function,
-                pipeline.info(),
-                launch.grid,
-                launch.blocks,
-            );
             if pipeline.info().uses_heap {
                 group.open.heap.provide(group)?;
             }

@@ -259,24 +259,11 @@ pub fn check_resident(function: &Function, grid: [u32; 3]) -> Result {
 }
 
 /// Whether the blocks of a grid can all run at once, as far as is known.
-fn is_resident(function: &Function, grid: [u32; 3]) -> bool {
+pub fn is_resident(function: &Function, grid: [u32; 3]) -> bool {
     let blocks = grid
         .iter()
         .fold(1u64, |product, &n| product.saturating_mul(n.into()));
     blocks <= function.code.vulkan.physical().resident_workgroups().into()
-}
-
-/// Whether the blocks of a launch wait for each other, so that they have to run at once: of a cooperative launch, and of any kernel
-/// that asks for the grid's handle and whose blocks can. NVIDIA's driver gives it to ordinary launches, too (measured), and CuPy's
-/// kernels synchronise grids so.
-pub fn waits_for_grid(
-    function: &Function,
-    info: &ptx_spirv::KernelInfo,
-    grid: [u32; 3],
-    blocks: Blocks,
-) -> bool {
-    let asks = info.grid_workspace_offset.is_some();
-    grid != [1, 1, 1] && (blocks == Blocks::Together || asks && is_resident(function, grid))
 }
 
 /// What the attributes of a launch ask for.

@@ -238,7 +238,10 @@ pub fn launch(
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
     let handles: SmallVec<[u64; 4]> = references.iter().map(|bound| bound.handle()).collect();
-    let together = launch::waits_for_grid(function, pipeline.info(), grid, blocks);
+    // A kernel that asks for the grid's handle has one in an ordinary launch, too (so it is under NVIDIA's driver, measured): CuPy's
+    // kernels synchronise grids so.
+    let together = blocks == Blocks::Together
+        || pipeline.info().grid_workspace_offset.is_some() && launch::is_resident(function, grid);
     let parameters = pipeline
         .info()
         .parameter_block(parameters, &handles, grid, together);
@@ -248,7 +251,7 @@ pub fn launch(
         module,
         printf,
     };
-    if !together {
+    if !together || grid == [1, 1, 1] {
         return stream.run(|vulkan| vulkan.launch(&pipeline, &launch));
     }
     // One at a time on a device: two that are half there would wait for ever.
