@@ -440,6 +440,22 @@ fn kernels_read_textures_and_write_surfaces() {
             assert_eq!(read[200..], [0; 56], "beyond the end");
             ok!(cuTexObjectDestroy(texture));
         }
+        // More than is allocated is taken, and what is beyond is not there.
+        let mut more = linear(CUarray_format::UNSIGNED_INT8);
+        let half = allocate(128);
+        ok!(cuMemsetD8_v2(half, 7, 128));
+        more.res.linear = CUDA_RESOURCE_DESC_linear {
+            devPtr: half,
+            format: CUarray_format::UNSIGNED_INT8,
+            numChannels: 1,
+            sizeInBytes: 1 << 20,
+        };
+        let mut texture = 0;
+        ok!(cuTexObjectCreate(&mut texture, &more, &integers, null()));
+        launch(module, c"fetch", 256, &[out, texture]);
+        let read = download::<i32>(out, 256);
+        assert_eq!((&read[..128], &read[128..]), (&[7; 128][..], &[0; 128][..]));
+        ok!(cuTexObjectDestroy(texture));
         let mut texture = 0;
         ok!(cuTexObjectCreate(
             &mut texture,

@@ -238,8 +238,8 @@ pub fn launch(
     };
     let printf = launching.as_ref().map_or(0, |launching| launching.address);
     let handles: SmallVec<[u64; 4]> = references.iter().map(|bound| bound.handle()).collect();
-    // A kernel that asks for the grid's handle has one in an ordinary launch, too (so it is under NVIDIA's driver, measured): CuPy's
-    // kernels synchronise grids so.
+    // A kernel that asks for the grid's handle has one in an ordinary launch, too, unlike one in a graph (so it is under NVIDIA's
+    // driver, measured): CuPy's kernels synchronise grids so.
     let together = blocks == Blocks::Together
         || pipeline.info().grid_workspace_offset.is_some() && launch::is_resident(function, grid);
     let parameters = pipeline

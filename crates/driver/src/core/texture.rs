@@ -132,11 +132,18 @@ impl Source {
         })
     }
 
+    /// NVIDIA's driver takes memory that is not all allocated (measured; NVIDIA's sample convolutionFFT2D counts on it). Texels beyond
+    /// the allocation are read as those beyond the texture.
     fn linear(vulkan: &vulkan::Device, memory: CUDA_RESOURCE_DESC_linear) -> Result<Self> {
         let format = array::format(memory.format, memory.numChannels)?;
-        let width = memory.sizeInBytes / format.texel_bytes() as usize;
+        let texel = format.texel_bytes() as usize;
+        let mut width = memory.sizeInBytes / texel;
         if width == 0 || width > limits::WIDTH_LINEAR {
             return invalid("linear memory of this size");
+        }
+        if let Some(found) = vulkan.find(memory.devPtr) {
+            let rest = found.size.saturating_sub(memory.devPtr - found.base);
+            width = width.min(rest as usize / texel);
         }
         Ok(Self {
             linear: true,

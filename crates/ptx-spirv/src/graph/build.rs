@@ -79,7 +79,7 @@ pub(super) struct Builder<'m, 'l> {
     texts: FxHashMap<&'m str, Rc<Body>>,
     bodies: FxHashMap<&'m str, Rc<Body>>,
     /// For functions that can come to call themselves: it and those through which it does.
-    cycles: FxHashMap<&'m str, Vec<&'m ptx::Function>>,
+    pub(super) cycles: FxHashMap<&'m str, Vec<&'m ptx::Function>>,
     /// Where the variables of such a function's body come from: a function, and the place in its list.
     statics: FxHashMap<&'m str, Vec<(&'m str, usize)>>,
     shared_end: u32,
@@ -134,7 +134,7 @@ impl<'m> Builder<'m, '_> {
     }
 
     /// A function's body as it is in the text.
-    fn text(&mut self, function: &'m ptx::Function) -> Result<Rc<Body>, TranslateError> {
+    pub(super) fn text(&mut self, function: &'m ptx::Function) -> Result<Rc<Body>, TranslateError> {
         if let Some(body) = self.texts.get(&*function.name) {
             return Ok(body.clone());
         }
@@ -183,40 +183,6 @@ impl<'m> Builder<'m, '_> {
         };
         self.bodies.insert(&function.name, body.clone());
         Ok(body)
-    }
-
-    /// Finds the functions that can come to call themselves.
-    fn find_cycles(&mut self, kernel: &'m ptx::Function) -> Result<(), TranslateError> {
-        let mut calls = cycles::Calls {
-            functions: vec![kernel],
-            ..Default::default()
-        };
-        let mut numbers = FxHashMap::from_iter([(&*kernel.name, 0)]);
-        let mut next = 0;
-        while let Some(&function) = calls.functions.get(next) {
-            next += 1;
-            let body = self.text(function)?;
-            let mut callees = Vec::new();
-            for statement in &body.statements {
-                let Statement::Instruction(i) = statement else {
-                    continue;
-                };
-                if i.opcode != Opcode::Call {
-                    continue;
-                }
-                let by_name = matches!(i.operands.get(1), Some(Operand::Symbol { .. }));
-                for callee in self.callees(&body, i) {
-                    let number = *numbers.entry(&callee.name).or_insert_with(|| {
-                        calls.functions.push(callee);
-                        calls.functions.len() - 1
-                    });
-                    callees.extend(by_name.then_some(number));
-                }
-            }
-            calls.callees.insert(&function.name, callees);
-        }
-        self.cycles = calls.cycles();
-        Ok(())
     }
 
     fn allocate_shared(&mut self, key: String, variable: &ptx::Variable) -> Place {

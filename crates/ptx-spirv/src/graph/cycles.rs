@@ -8,21 +8,22 @@
 //! On the right is what a call of `f` from elsewhere finds: `f`'s body, and behind it those of all functions that `f` calls and that
 //! call `f`, whose parameters and results are variables. `recursion.rs` makes its calls jumps.
 
+use super::build::Builder;
 use super::recursion::Part;
 use super::*;
 use ptx::{Symbol, Variable};
 
 /// Functions in the order in which they were found, with those that they call by name.
 #[derive(Default)]
-pub(super) struct Calls<'m> {
-    pub(super) functions: Vec<&'m ptx::Function>,
+struct Calls<'m> {
+    functions: Vec<&'m ptx::Function>,
     /// By name; numbers in `functions`.
-    pub(super) callees: FxHashMap<&'m str, Vec<usize>>,
+    callees: FxHashMap<&'m str, Vec<usize>>,
 }
 
 impl<'m> Calls<'m> {
     /// For each function that can come to call itself: it, and the others that it calls and that call it.
-    pub(super) fn cycles(&self) -> FxHashMap<&'m str, Vec<&'m ptx::Function>> {
+    fn cycles(&self) -> FxHashMap<&'m str, Vec<&'m ptx::Function>> {
         let callees = |n: usize| self.callees[&*self.functions[n].name].as_slice();
         // Who calls nobody but such as are done is on no cycle.
         let mut done = vec![false; self.functions.len()];
@@ -64,6 +65,42 @@ impl<'m> Calls<'m> {
                 )
             })
             .collect()
+    }
+}
+
+impl<'m> Builder<'m, '_> {
+    /// Finds the functions that can come to call themselves.
+    pub(super) fn find_cycles(&mut self, kernel: &'m ptx::Function) -> Result<(), TranslateError> {
+        let mut calls = Calls {
+            functions: vec![kernel],
+            ..Default::default()
+        };
+        let mut numbers = FxHashMap::from_iter([(&*kernel.name, 0)]);
+        let mut next = 0;
+        while let Some(&function) = calls.functions.get(next) {
+            next += 1;
+            let body = self.text(function)?;
+            let mut callees = Vec::new();
+            for statement in &body.statements {
+                let Statement::Instruction(i) = statement else {
+                    continue;
+                };
+                if i.opcode != Opcode::Call {
+                    continue;
+                }
+                let by_name = matches!(i.operands.get(1), Some(Operand::Symbol { .. }));
+                for callee in self.callees(&body, i) {
+                    let number = *numbers.entry(&callee.name).or_insert_with(|| {
+                        calls.functions.push(callee);
+                        calls.functions.len() - 1
+                    });
+                    callees.extend(by_name.then_some(number));
+                }
+            }
+            calls.callees.insert(&function.name, callees);
+        }
+        self.cycles = calls.cycles();
+        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ pub fn case(name: &str, out: usize, declarations: &str, text: &str) -> Case {
 /// Local memory of sizes at which drivers' compilers give up, read and written by addresses that are not known.
 #[test]
 fn large_local_memory() {
-    let cases: Vec<Case> = [4096, 8192, 12_288, 12_304, 15_360, 16_000, 16_384, 40_000]
+    let cases: Vec<Case> = [4096, 8192, 12_288, 12_352, 15_360, 16_000, 16_384, 40_000]
         .into_iter()
         .map(|bytes| {
             let last = bytes - 64;
