@@ -238,7 +238,32 @@ fn functions_that_call_each_other() {
     let second = "and.b32 x, tid, 7; mov.u64 a, l; cvta.local.u64 a, a; st.b64 [a], 5; { .param .b64 p0; .param .b32 p1; .param .b64 r0; st.param.b64 [p0], a; st.param.b32 [p1], x;\n\
         call.uni (r0), second, (p0, p1); ld.param.b64 w0, [r0]; } ld.local.b64 w1, [l]; st.global.v2.b64 [to], {w0, w1};";
     let locals = format!("{functions}.local .align 8 .b32 l[2];");
+    // So large and so often called that all calls have one copy of it.
+    let steps: String = (0..300)
+        .map(|n| format!("mad.lo.u32 t{}, t{}, {}, t{n}; ", n + 2, n + 1, 2 * n + 3))
+        .collect();
+    let large = format!(
+        ".func (.param .b32 y) ping(.param .b32 a, .param .b32 b);\n\
+         .func (.param .b32 y) grind(.param .b32 a) {{ .reg .b32 t<302>; ld.param.b32 t0, [a]; xor.b32 t1, t0, 77; {steps} st.param.b32 [y], t301; ret; }}\n\
+         .func (.param .b32 y) pong(.param .b32 a, .param .b32 b) {{ .reg .b32 u<6>; .reg .pred q; .param .b32 p0, p1, r0; ld.param.b32 u0, [a]; ld.param.b32 u1, [b];\n\
+         st.param.b32 [p0], u1; call (r0), grind, (p0); ld.param.b32 u2, [r0]; setp.eq.u32 q, u0, 0; @q bra done; sub.u32 u3, u0, 1; st.param.b32 [p0], u3; st.param.b32 [p1], u2; call (r0), ping, (p0, p1); ld.param.b32 u4, [r0];\n\
+         mad.lo.u32 u2, u2, 5, u4; done: add.u32 u2, u2, u0; st.param.b32 [y], u2; ret; }}\n\
+         .func (.param .b32 y) ping(.param .b32 a, .param .b32 b) {{ .reg .b32 u<8>; .reg .pred q; .param .b32 p0, p1, r0; ld.param.b32 u0, [a]; ld.param.b32 u1, [b]; mov.b32 u2, u1; setp.eq.u32 q, u0, 0; @q bra done;\n\
+         sub.u32 u3, u0, 1; st.param.b32 [p0], u3; st.param.b32 [p1], u1; call (r0), pong, (p0, p1); ld.param.b32 u4, [r0]; st.param.b32 [p0], u4; call (r0), grind, (p0); ld.param.b32 u5, [r0]; xor.b32 u6, u5, u4; shr.u32 u3, u3, 1;\n\
+         st.param.b32 [p0], u3; st.param.b32 [p1], u6; call (r0), ping, (p0, p1); ld.param.b32 u7, [r0]; mad.lo.u32 u2, u7, 3, u6; done: st.param.b32 [y], u2; ret; }}\n---\n"
+    );
+    let two = |name: &str, a: &str, b: &str, to: u32| {
+        format!("{{ .param .b32 p0, p1, r0; st.param.b32 [p0], {a}; st.param.b32 [p1], {b}; call.uni (r0), {name}, (p0, p1); ld.param.b32 r1, [r0]; }} st.global.b32 [to+{to}], r1;")
+    };
+    let often = format!(
+        "rem.u32 x, tid, 6; ld.global.b32 y, [from]; {} {} {} {}",
+        two("ping", "x", "y", 0),
+        two("pong", "x", "tid", 4),
+        two("ping", "3", "x", 8),
+        two("pong", "2", "y", 12)
+    );
     let cases = [
+        case("large ones, called often", 16, &large, &often),
         case("two functions, entered by both", 12, functions, &sequences),
         case("three functions", 8, functions, first),
         case("entered by another", 16, &locals, second),
