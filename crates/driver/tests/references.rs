@@ -314,8 +314,17 @@ fn memory_with_an_offset_and_in_rows() {
         assert_eq!(offset, 4);
         launch(CUstream::NULL, fetch, 16, out);
         assert_eq!(read::<i32>(out, 3), [128, 129, 130]);
-        // Other memory than there is: the launch fails, and so do those who ask for the array.
-        ok!(cuTexRefSetAddress_v2(&mut offset, image, memory, 1 << 26));
+        // More memory than is allocated will do.
+        ok!(cuTexRefSetAddress_v2(
+            &mut offset,
+            image,
+            memory + 512,
+            1 << 26
+        ));
+        launch(CUstream::NULL, fetch, 16, out);
+        assert_eq!(read::<i32>(out, 3), [128, 129, 130]);
+        // Memory that there is not: the launch fails, and so do those who ask for the array.
+        ok!(cuTexRefSetAddress_v2(&mut offset, image, 1 << 46, 64));
         let mut out_too = out;
         let mut parameters = [(&raw mut out_too).cast::<c_void>()];
         fails!(
