@@ -73,11 +73,9 @@ impl Finder<'_, '_> {
     }
 
     fn asks_in(&self, block: u32) -> bool {
-        let steps = &self.graph.blocks[block as usize].steps;
-        let instructions = steps.iter().filter_map(|step| self.instruction(step));
-        instructions
-            .into_iter()
-            .any(|(frame, i)| self.asks(frame, i))
+        let steps = self.graph.blocks[block as usize].steps.iter();
+        let mut instructions = steps.filter_map(|step| self.instruction(step));
+        instructions.any(|(frame, i)| self.asks(frame, i))
     }
 
     /// Whether an instruction may give another result the next time, though nothing about it has changed.
@@ -88,10 +86,12 @@ impl Finder<'_, '_> {
             Opcode::Ld => strong.iter().any(|&m| i.has(m)) && !i.has(M::Local),
             Opcode::Atom if i.has(M::CasMod) || i.has(M::ExchMod) => true,
             Opcode::Atom => {
-                let neutral = match () {
-                    () if i.has(M::AddMod) || i.has(M::Or) || i.has(M::Xor) => 0,
-                    () if i.has(M::And) => u64::MAX,
-                    () => return false,
+                let neutral = if i.has(M::AddMod) || i.has(M::Or) || i.has(M::Xor) {
+                    0
+                } else if i.has(M::And) {
+                    u64::MAX
+                } else {
+                    return false;
                 };
                 let operand = match i.operands.get(2) {
                     Some(Operand::Integer(v)) => Some(*v),
