@@ -42,11 +42,8 @@ pub struct Branch {
 /// Lanes that come to a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lanes {
-    /// All of the warp; with `by_rows` only where rows of threads are whole warps.
-    Warp {
-        #[allow(missing_docs)]
-        by_rows: bool,
-    },
+    /// All of the warp, where what is alike for those of this level is so for whole warps.
+    Warp(Level),
     /// Those that left a branch this way.
     Of(Arm),
 }
@@ -94,7 +91,7 @@ pub fn lanes(graph: &mut Graph, module: &Module, layout: &ModuleLayout) {
     }
     // Who asks needs no meeting, but where the warp is together.
     for b in asking {
-        let together = matches!(found.asked.get(&b), Some(Lanes::Warp { .. }));
+        let together = matches!(found.asked.get(&b), Some(Lanes::Warp(_)));
         let others = graph.blocks[b as usize].steps.iter().any(|s| match *s {
             Step::Instruction {
                 frame, statement, ..
@@ -127,9 +124,7 @@ impl Pass<'_, '_> {
     fn lanes_of(&self, block: u32, branches: &mut FxHashMap<u32, Branch>) -> Option<Lanes> {
         let level = self.levels[block as usize];
         if level < Level::Lane {
-            return Some(Lanes::Warp {
-                by_rows: level == Level::Warp,
-            });
+            return Some(Lanes::Warp(level));
         }
         if block == 0 || self.is_loop(block) {
             return None;

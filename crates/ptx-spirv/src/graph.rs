@@ -167,8 +167,8 @@ pub struct Block {
 pub struct Meeting {
     /// Before which step; behind them all if there is no such step.
     pub at: u32,
-    /// Whether the warp is together only where rows of threads are whole warps.
-    pub by_rows: bool,
+    /// Who comes there together: the warp does where what is alike for those of this level is so for whole warps.
+    pub level: crate::uniform::Level,
 }
 
 /// A kernel as a graph.

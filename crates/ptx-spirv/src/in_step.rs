@@ -1,6 +1,6 @@
 //! Where the lanes of a warp count on running in step.
 //!
-//! PTX promises no order between accesses of two lanes to shared memory with nothing between them that brings the lanes together.
+//! PTX promises no order between accesses of two lanes to memory with nothing between them that brings the lanes together.
 //! But the lanes of a warp run in step on the hardware as long as their ways do not part, and kernels count on it:
 //!
 //! ```text
@@ -11,22 +11,34 @@
 //! Where a warp is made of several subgroups that run one after another ([`crate::Warps::Yield`]), the second store of the first
 //! subgroup comes before the first store of the third. This pass finds such pairs and makes the warp meet between them.
 //!
-//! A pair is two accesses to shared memory, one of them at least writes, and there is a way from the first to the second without a
-//! meeting. The warp meets if lanes of two subgroups are known to touch the same bytes: both addresses are
+//! A pair is two accesses, one of them at least writes, and there is a way from the first to the second without a
+//! meeting. In shared memory the warp meets if lanes of two subgroups are known to touch the same bytes: both addresses are
 //! the same for the warp up to a number that each lane has of its own ([`Form`]); where the accesses are volatile, by which old kernels
 //! say that they count on it, also if that is not known. `ldmatrix` reads for the whole warp: before it the warp meets after any
-//! store of its own. Meetings are possible where a warp is together, which
+//! store of its own. In global memory it meets where two accesses go by the same pointer ([`Roots`]), unless they are known to
+//! be of different bytes, by the same register, which is each lane's own place, or of the same shape, which is another row. (That
+//! two lanes store to one place, whose addresses are not known, is not expected.) Meetings are possible where a warp is together, which
 //! [`uniform::levels`] knows: before the second access, or where the branch is by which some lanes come to it.
 
 use crate::graph::{self, Graph, Place, Register, Step};
+use crate::roots::{is_of_module, Root, Roots};
 use crate::uniform::{self, Level, Levels};
 use crate::ModuleLayout;
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-/// An access to shared memory.
+/// Where an access goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Shared,
+    /// The pointer that the address comes from, and the register that holds it if one does.
+    Global(Option<(Root, Option<Register>)>),
+}
+
+/// An access to memory that lanes share.
 struct Access {
+    space: Space,
     /// Frame and statement.
     instruction: (u32, u32),
     /// None: not known for every lane.
@@ -104,6 +116,11 @@ impl Form {
         sum
     }
 
+    /// The lanes' numbers from that of the first one.
+    fn shape(&self) -> impl Iterator<Item = u32> + '_ {
+        self.lanes.iter().map(|l| l.wrapping_sub(self.lanes[0]))
+    }
+
     fn times(&self, by: u32) -> Self {
         Self::constant(0).plus(self, by)
     }
@@ -131,7 +148,9 @@ impl Form {
 
 /// Makes the warps of a kernel meet where lanes count on running in step. `width`: lanes of a subgroup.
 pub fn order(graph: &mut Graph, module: &Module, layout: &ModuleLayout, width: u32) {
-    if !graph.any(|i| access(i).is_some_and(|a| a.writes)) {
+    let spaces = [Space::Shared, Space::Global(None)];
+    let writes = |i: &Instruction| spaces.map(|s| access(i, s).is_some_and(|a| a.writes));
+    if !graph.any(|i| writes(i).contains(&true)) {
         return;
     }
     let Some(loads) = place_meetings(graph, module, layout, width) else {
@@ -166,7 +185,8 @@ fn place_meetings(
     pass.collect();
     pass.find_addresses();
     // Most kernels have no such pair, wherever warps are together.
-    if !pass.accesses.iter().any(|a| a.volatile) && pass.place().is_empty() {
+    let is_volatile = |a: &Access| a.volatile && a.space == Space::Shared;
+    if !pass.accesses.iter().any(is_volatile) && pass.place().is_empty() {
         return None;
     }
     if !pass.find_levels() {
@@ -181,10 +201,7 @@ fn place_meetings(
     for (block, at, level) in meetings {
         let block = &mut graph.blocks[block];
         block.convergent = true;
-        let meeting = graph::Meeting {
-            at,
-            by_rows: level == Level::Warp,
-        };
+        let meeting = graph::Meeting { at, level };
         let after = block.meetings.partition_point(|m| m.at < at);
         block.meetings.insert(after, meeting);
     }
@@ -212,6 +229,7 @@ impl Pass<'_, '_> {
     /// Finds the accesses.
     fn collect(&mut self) {
         let graph = self.graph;
+        let in_global = self.written_in_global();
         let mut found = Vec::new();
         for block in &graph.blocks {
             let mut kinds = Vec::new();
@@ -223,7 +241,10 @@ impl Pass<'_, '_> {
                     continue;
                 };
                 let i = graph.instruction(frame, statement);
-                if let Some(mut access) = access(i) {
+                let of_shared = access(i, Space::Shared);
+                let of_global = || Some((frame, statement)).and_then(|at| in_global.get(&at));
+                let access = of_shared.or_else(|| access(i, *of_global()?));
+                if let Some(mut access) = access {
                     access.instruction = (frame, statement);
                     kinds.push((at as u32, Kind::Access(found.len() as u32)));
                     found.push(access);
@@ -243,10 +264,60 @@ impl Pass<'_, '_> {
         }
     }
 
+    /// The accesses of global memory by pointers by which something is written, and read or written in another place, too.
+    fn written_in_global(&self) -> FxHashMap<(u32, u32), Space> {
+        let graph = self.graph;
+        let mut found = FxHashMap::default();
+        // By pointer: whether it is written by, and how many accesses there are.
+        let mut pointers: FxHashMap<Root, (bool, u32)> = FxHashMap::default();
+        let mut roots = None;
+        for step in graph.blocks.iter().flat_map(|b| &b.steps) {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                continue;
+            };
+            let i = graph.instruction(frame, statement);
+            let Some(access) = access(i, Space::Global(None)) else {
+                continue;
+            };
+            let address = i
+                .operands
+                .iter()
+                .find(|o| matches!(o, Operand::Address { .. }));
+            let (root, register) = match address {
+                Some(Operand::Address {
+                    base: AddressBase::Register(r),
+                    ..
+                }) => {
+                    let r = graph.register(frame, *r);
+                    let roots =
+                        roots.get_or_insert_with(|| Roots::of(graph, self.module, self.layout));
+                    (roots.register(r), Some(r))
+                }
+                Some(o) if is_of_module(graph, self.module, self.layout, frame, o) => {
+                    (Some(Root::Module), None)
+                }
+                _ => continue,
+            };
+            let Some(root) = root else { continue };
+            let (written, count) = pointers.entry(root).or_default();
+            *written |= access.writes;
+            *count += 1;
+            found.insert((frame, statement), Space::Global(Some((root, register))));
+        }
+        found.retain(|_, space| match space {
+            Space::Global(Some((root, _))) => matches!(pointers[root], (true, 2..)),
+            _ => false,
+        });
+        found
+    }
+
     /// Finds out who is together where. False if that is not known.
     fn find_levels(&mut self) -> bool {
         let touches = |b: usize| self.graph.blocks[b].convergent || !self.kinds[b].is_empty();
-        self.levels = uniform::levels(self.graph, self.module, self.layout, &touches);
+        self.levels = uniform::levels_by_contract(self.graph, self.module, self.layout, &touches);
         self.levels.is_some()
     }
 
@@ -283,7 +354,7 @@ impl Pass<'_, '_> {
                 form.terms.iter().any(|t| t.0 == Term::Warp)
                     && form.lanes.iter().all(|l| *l == form.lanes[0])
             });
-            one && a.volatile && !a.writes
+            one && a.volatile && !a.writes && a.space == Space::Shared
         };
         self.accesses.iter().filter(same).map(|a| a.instruction)
     }
@@ -346,7 +417,10 @@ impl Pass<'_, '_> {
                         Kind::Access(n) => *n as usize,
                     };
                     let access = &self.accesses[n];
-                    let matters = access.address.is_some() || access.volatile || access.gathers;
+                    let matters = access.address.is_some()
+                        || access.volatile
+                        || access.gathers
+                        || access.space != Space::Shared;
                     if matters && self.meets_any(&here, n) {
                         if self.level(b) < Level::Lane {
                             meetings[b].push(*at);
@@ -419,6 +493,23 @@ impl Pass<'_, '_> {
     fn meet(&self, a: &Access, b: &Access) -> bool {
         // One atomic operation beside another needs no order.
         if a.atomic && b.atomic {
+            return false;
+        }
+        if let (Space::Global(Some(p)), Space::Global(Some(q))) = (a.space, b.space) {
+            if p.0 != q.0 {
+                return false;
+            }
+            let alike = match (&a.address, &b.address) {
+                (Some(_), Some(_)) if a.class == b.class => None,
+                // Places of the same shape, elsewhere: rows of an array.
+                (Some(x), Some(y)) => Some(x.shape().eq(y.shape())),
+                _ => Some(p.1.is_some() && p.1 == q.1),
+            };
+            if let Some(alike) = alike {
+                let reads = |access: &Access| access.atomic || !access.writes;
+                return !alike && (reads(a) || reads(b));
+            }
+        } else if a.space != b.space {
             return false;
         }
         if b.gathers {
@@ -604,25 +695,45 @@ fn product(a: &Form, b: &Form) -> Option<Form> {
     }
 }
 
-/// The access to shared memory that an instruction is, without its address.
-fn access(i: &Instruction) -> Option<Access> {
+/// The access to a space that an instruction is, without its address.
+fn access(i: &Instruction, space: Space) -> Option<Access> {
     use Modifier as M;
     let atomic = matches!(i.opcode, Opcode::Atom | Opcode::Red);
     let gathers = i.opcode == Opcode::Ldmatrix;
     if !atomic && !gathers && !matches!(i.opcode, Opcode::Ld | Opcode::St) {
         return None;
     }
-    // Without a space the address of a matrix is a generic one, of shared memory.
-    if !gathers
-        && !i
-            .modifiers
-            .iter()
-            .any(|m| matches!(m, M::Shared | M::SharedCta))
-    {
+    let any = |wanted: &[M]| i.modifiers.iter().any(|m| wanted.contains(m));
+    let goes_there = match space {
+        // Without a space the address of a matrix is a generic one, of shared memory.
+        Space::Shared => gathers || any(&[M::Shared, M::SharedCta]),
+        // What orders itself needs no meeting; what is only read has none to wait for.
+        Space::Global(_) => {
+            let other = [
+                M::Shared,
+                M::SharedCta,
+                M::SharedCluster,
+                M::Local,
+                M::Const,
+            ];
+            let ordered = [
+                M::Relaxed,
+                M::Acquire,
+                M::Release,
+                M::AcqRel,
+                M::Mmio,
+                M::Nc,
+            ];
+            let parameters = [M::Param, M::ParamEntry, M::ParamFunc];
+            !gathers && !any(&other) && !any(&parameters) && !any(&ordered)
+        }
+    };
+    if !goes_there {
         return None;
     }
     let size = i.types().next_back().and_then(|t| t.size()).unwrap_or(4);
     Some(Access {
+        space,
         instruction: (0, 0),
         address: None,
         class: 0,
@@ -643,7 +754,7 @@ mod tests {
     fn meetings(body: &str) -> usize {
         let text = format!(
             ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 8 .b8 table[4096];\n\
-             .entry k(.param .u64 p) {{ .reg .b64 %d<4>; .reg .b32 %r<16>; .reg .pred %p<4>;\n\
+             .entry k(.param .u64 p) {{ .reg .b64 %d<8>; .reg .b32 %r<16>; .reg .pred %p<4>;\n\
              mov.u32 %r0, table; mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 2; add.u32 %r3, %r0, %r2; xor.b32 %r4, %r3, 64;\n\
              and.b32 %r5, %r1, -9; setp.ne.u32 %p0, %r5, 0;\n{body}\nret; }}"
         );
@@ -708,6 +819,56 @@ mod tests {
             "ld.volatile.shared.u32 %r6, [%r3]; ld.volatile.shared.u32 %r7, [%r6]; st.volatile.shared.u32 [%r7], %r1;",
         ] {
             assert_eq!(meetings(body), 1, "{body}");
+        }
+    }
+
+    /// How many meetings a kernel gets whose %d1 and %d2 are a pointer and one with the lane's place added.
+    fn meetings_in_global(body: &str) -> usize {
+        meetings(&format!(
+            "ld.param.u64 %d0, [p]; cvta.to.global.u64 %d1, %d0; mul.wide.u32 %d4, %r1, 4; add.s64 %d2, %d1, %d4; {body}"
+        ))
+    }
+
+    #[test]
+    fn lanes_meet_in_global_memory_where_they_may_touch_the_same() {
+        for (body, expected) in [
+            // Its own place, and another lane's.
+            ("ld.global.u32 %r6, [%d2]; st.global.u32 [%d2], %r6;", 0),
+            ("st.global.u32 [%d2], %r1; ld.global.u32 %r6, [%d2+32];", 1),
+            ("st.global.u32 [%d2], %r1; bar.warp.sync -1; ld.global.u32 %r6, [%d2+32];", 0),
+            // By what has been loaded, in the same array and in another one.
+            (
+                "st.global.u32 [%d2], %r1; ld.shared.u32 %r6, [%r3]; mad.wide.u32 %d3, %r6, 4, %d1; ld.global.u32 %r7, [%d3];",
+                1,
+            ),
+            (
+                "st.global.u32 [%d2], %r1; ld.shared.u64 %d3, [%r3]; ld.global.u32 %r7, [%d3];",
+                0,
+            ),
+            // What is ordered by itself, and what is never written.
+            (
+                "st.relaxed.gpu.global.u32 [%d2], %r1; ld.relaxed.gpu.global.u32 %r6, [%d2+32];",
+                0,
+            ),
+            ("ld.global.u32 %r7, [%d2]; ld.global.u32 %r6, [%d2+32];", 0),
+            // In a loop, after the loads and before those of the next round.
+            (
+                "again: ld.shared.u32 %r6, [%r3]; mad.wide.u32 %d3, %r6, 4, %d1; ld.global.u32 %r7, [%d3]; st.global.u32 [%d2], %r7;\n                 add.u32 %r9, %r9, 1; setp.lt.u32 %p1, %r9, 9; @%p1 bra again;",
+                2,
+            ),
+        ] {
+            assert_eq!(meetings_in_global(body), expected, "{body}");
+        }
+    }
+
+    /// A loop that each lane seems to leave for itself, and a vote in it for which all have to be there.
+    #[test]
+    fn an_operation_of_the_whole_warp_says_that_it_is_together() {
+        for (vote, expected) in [("", 0), ("vote.sync.any.pred %p2, %p1, -1;", 1)] {
+            let body = format!(
+                "again: {vote} ld.shared.u32 %r6, [%r3]; mad.wide.u32 %d3, %r6, 4, %d1; ld.global.u32 %r7, [%d3];\n                 st.global.u32 [%d2], %r7; add.u32 %r9, %r9, %r1; setp.lt.u32 %p1, %r9, 900; @%p1 bra again; bar.sync 0;"
+            );
+            assert_eq!(meetings_in_global(&body), expected, "{body}");
         }
     }
 

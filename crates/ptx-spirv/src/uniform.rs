@@ -26,6 +26,8 @@ pub enum Level {
     Block,
     /// All threads of a warp, where rows of threads are whole warps: `%ntid.x` a multiple of 32, or `%ntid.y` and `.z` 1.
     Warp,
+    /// All threads of a warp, where `%ntid.x` is a multiple of 32: a number that counts threads of the grid is divided by 32.
+    AlignedWarp,
     /// Each thread for itself.
     Lane,
 }
@@ -36,8 +38,10 @@ pub struct Lockstep {
     /// Who does so together: the threads of a block only if `padded` branches are padded.
     pub level: Level,
     /// Blocks that end in a branch by warps, of which one way has more meetings than the other. Without them, the level
-    /// is that of all blocks of threads; with them, only where rows of threads are whole warps.
+    /// is that of all blocks of threads; with them, only where `rows` are as they have to be.
     pub padded: FxHashSet<u32>,
+    /// For whom the padded branches are alike.
+    pub rows: Level,
     /// Who leaves together while others still have meetings before them: [`Level::Block`] where nobody does.
     pub early_exits: Level,
 }
@@ -47,17 +51,47 @@ pub struct Lockstep {
 enum Known {
     Unset,
     At(Level),
+    /// The same for the block, and a multiple of `%ntid.x`.
+    Rows,
     /// 32 u + lane, u the same for the warp.
     LaneAbove,
+    /// The sum of the last two.
+    LaneAboveRows,
     Lane,
 }
 
 impl Known {
     fn level(self) -> Level {
         match self {
-            Known::Unset => Level::Block,
+            Known::Unset | Known::Rows => Level::Block,
             Known::At(level) => level,
-            Known::LaneAbove | Known::Lane => Level::Lane,
+            Known::LaneAbove | Known::LaneAboveRows | Known::Lane => Level::Lane,
+        }
+    }
+
+    /// What is the same for a warp once bits of the lane are gone.
+    fn without_lanes(self) -> Option<Level> {
+        match self {
+            Known::LaneAbove => Some(Level::Warp),
+            Known::LaneAboveRows => Some(Level::AlignedWarp),
+            _ => None,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Known::Rows, Known::Rows) => Known::Rows,
+            (Known::Rows, Known::LaneAbove | Known::LaneAboveRows)
+            | (Known::LaneAbove | Known::LaneAboveRows, Known::Rows) => Known::LaneAboveRows,
+            (a, b) => known(a.level().max(b.level())),
+        }
+    }
+
+    fn times(self, other: Self) -> Self {
+        let level = self.level().max(other.level());
+        match self == Known::Rows || other == Known::Rows {
+            true if level == Level::Block => Known::Rows,
+            _ => known(level),
         }
     }
 }
@@ -73,8 +107,8 @@ fn known(level: Level) -> Known {
 fn join(a: Known, b: Known) -> Known {
     match (a, b) {
         (Known::Unset, v) | (v, Known::Unset) => v,
-        (a, b) if (a == Known::LaneAbove) != (b == Known::LaneAbove) => Known::Lane,
-        (a, b) => a.max(b),
+        (a, b) if a == b => a,
+        (a, b) => known(a.level().max(b.level())),
     }
 }
 
@@ -103,12 +137,14 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    /// Of the blocks from which one of the `seeds` can be reached. None where one of them has no way to the end.
+    /// Of the blocks from which one of the `seeds` can be reached. None where one of them has no way to the end. `by_contract`: see
+    /// [`levels_by_contract`].
     fn of(
         graph: &'a Graph<'a>,
         module: &'a Module<'a>,
         layout: &'a ModuleLayout,
         seeds: &dyn Fn(usize) -> bool,
+        by_contract: bool,
     ) -> Option<Self> {
         let matters = matters(graph, seeds);
         let ways: Vec<Vec<u32>> = graph
@@ -145,13 +181,29 @@ impl<'a> Flow<'a> {
             .filter(|&b| used[b] && ways[b].len() > 1)
             .map(|b| (b, between(&ways, b, after[b])))
             .collect();
+        let gathers: Vec<bool> = (0..graph.blocks.len())
+            .map(|b| by_contract && analysis.gathers(b))
+            .collect();
+        let together: Vec<bool> = depend
+            .iter()
+            .map(|&(b, _)| {
+                let ways = &ways[b];
+                gathers.contains(&true)
+                    && ways
+                        .iter()
+                        .any(|&t| surely(&graph.blocks, t, after[b], &gathers))
+            })
+            .collect();
         while analysis.changed {
             analysis.changed = false;
             for b in (0..graph.blocks.len()).filter(|&b| used[b]) {
                 analysis.block(b);
             }
-            for (branch, blocks) in &depend {
-                let level = analysis.conditions[*branch];
+            for ((branch, blocks), together) in depend.iter().zip(&together) {
+                let level = match analysis.conditions[*branch] {
+                    Level::Lane if *together => Level::Warp,
+                    level => level,
+                };
                 for &b in blocks {
                     let block = &mut analysis.blocks[b as usize];
                     if *block < level {
@@ -196,14 +248,28 @@ pub fn levels(
     layout: &ModuleLayout,
     seeds: &dyn Fn(usize) -> bool,
 ) -> Option<Levels> {
-    let flow = Flow::of(graph, module, layout, seeds)?;
+    Some(levels_of(Flow::of(graph, module, layout, seeds, false)?))
+}
+
+/// The same, where an operation with all lanes in its mask says that the warp is together: which ways lead to it is then the same for all
+/// lanes, whatever it depends on (PTX ISA, "vote.sync": what else happens is undefined).
+pub fn levels_by_contract(
+    graph: &Graph,
+    module: &Module,
+    layout: &ModuleLayout,
+    seeds: &dyn Fn(usize) -> bool,
+) -> Option<Levels> {
+    Some(levels_of(Flow::of(graph, module, layout, seeds, true)?))
+}
+
+fn levels_of(flow: Flow) -> Levels {
     let blocks = flow.analysis.blocks.iter().zip(&flow.used);
-    Some(Levels {
+    Levels {
         blocks: blocks
             .map(|(level, used)| if *used { *level } else { Level::Lane })
             .collect(),
         registers: flow.analysis.registers.iter().map(|r| r.level()).collect(),
-    })
+    }
 }
 
 /// Whether one way out of a block leads on to what matters, and another does not.
@@ -224,7 +290,7 @@ pub fn early_exits(
     if !graph.blocks.iter().any(|b| parts(b, &matters)) {
         return Level::Block;
     }
-    Flow::of(graph, module, layout, seeds).map_or(Level::Lane, |flow| flow.early_exits())
+    Flow::of(graph, module, layout, seeds, false).map_or(Level::Lane, |flow| flow.early_exits())
 }
 
 /// How the threads of a kernel come to its meetings: what `convergent` blocks hold.
@@ -237,6 +303,7 @@ pub fn lockstep(
     let worst = Lockstep {
         level: Level::Lane,
         padded: FxHashSet::default(),
+        rows: Level::Block,
         early_exits: Level::Lane,
     };
     // Counting and arriving without waiting are done with counters.
@@ -246,7 +313,7 @@ pub fn lockstep(
                 && (i.has(Modifier::Arrive) || i.has(Modifier::RedMod))
     });
     let convergent = |b: usize| graph.blocks[b].convergent;
-    let Some(flow) = Flow::of(graph, module, layout, &convergent).filter(|_| !counts) else {
+    let Some(flow) = Flow::of(graph, module, layout, &convergent, false).filter(|_| !counts) else {
         return worst;
     };
     let used = |b: usize| flow.used[b];
@@ -279,10 +346,17 @@ pub fn lockstep(
         .map(|&(_, level, _)| level)
         .max()
         .unwrap_or(Level::Block);
+    let rows = partial
+        .iter()
+        .filter(|(branch, ..)| padded.contains(&(*branch as u32)))
+        .map(|&(_, level, _)| level)
+        .max()
+        .unwrap_or(Level::Block);
     let early_exits = flow.early_exits();
     Lockstep {
         level,
         padded,
+        rows,
         early_exits,
     }
 }
@@ -307,7 +381,9 @@ impl Padding<'_> {
                 } => {
                     if let structurizer::Condition::Block(b) = condition {
                         let meetings = self.meetings(then) + self.meetings(otherwise);
-                        if self.partial.get(&b.0) == Some(&(Level::Warp, meetings)) {
+                        let alike =
+                            |&(level, n): &(Level, usize)| level < Level::Lane && n == meetings;
+                        if self.partial.get(&b.0).is_some_and(alike) {
                             let mut inner = vec![b.0];
                             if self.fixed(then, &mut inner) && self.fixed(otherwise, &mut inner) {
                                 self.padded.extend(inner);
@@ -501,6 +577,34 @@ fn ignores_lanes(i: &Instruction, by: u64) -> bool {
     }
 }
 
+/// Whether every way from a block to another one, or to the end, passes a block that is marked.
+fn surely(blocks: &[graph::Block], from: u32, to: u32, marked: &[bool]) -> bool {
+    let mut seen = FxHashSet::default();
+    let mut open = vec![from];
+    while let Some(b) = open.pop() {
+        if b == to {
+            return false;
+        }
+        if marked[b as usize] || !seen.insert(b) {
+            continue;
+        }
+        let targets = &blocks[b as usize].targets;
+        if targets.is_empty() {
+            return false;
+        }
+        open.extend(targets);
+    }
+    true
+}
+
+/// Whether an instruction computes with integers of 32 and 64 bits, and gives the low bits of its result or all of them.
+fn is_whole(i: &Instruction) -> bool {
+    let integers = i
+        .types()
+        .all(|t| matches!(t.size(), Some(4 | 8)) && !t.is_float());
+    integers && !i.has(Modifier::Hi) && !i.has(Modifier::Sat)
+}
+
 /// The blocks on the ways from a branch to the block where they come together.
 fn between(ways: &[Vec<u32>], branch: usize, end: u32) -> Vec<u32> {
     let mut seen = vec![false; ways.len()];
@@ -539,6 +643,27 @@ impl Analysis<'_> {
             *r = new;
             self.changed = true;
         }
+    }
+
+    /// Whether a block has an operation for which all lanes of the warp have to come.
+    fn gathers(&self, b: usize) -> bool {
+        use Opcode::*;
+        self.graph.blocks[b].steps.iter().any(|step| {
+            let Step::Instruction {
+                frame, statement, ..
+            } = *step
+            else {
+                return false;
+            };
+            let i = self.graph.instruction(frame, statement);
+            let operation = match i.opcode {
+                Shfl | Vote | Match | Redux | Elect => i.has(Modifier::Sync),
+                Bar | Barrier => i.has(Modifier::Warp),
+                _ => false,
+            };
+            let mask = i.operands.last().and_then(|o| self.integer(frame, o));
+            operation && i.predicate.is_none() && mask.map(|m| m as u32) == Some(u32::MAX)
+        })
     }
 
     fn block(&mut self, b: usize) {
@@ -586,6 +711,7 @@ impl Analysis<'_> {
         match o {
             Operand::Special(s) => match s {
                 TidX => Known::LaneAbove,
+                NtidX => Known::Rows,
                 TidY | TidZ | Warpid => Known::At(Level::Warp),
                 Laneid | LanemaskEq | LanemaskLe | LanemaskLt | LanemaskGe | LanemaskGt | Clock
                 | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Smid => {
@@ -710,13 +836,24 @@ impl Analysis<'_> {
             }
             Opcode::Shr | Opcode::And | Opcode::Setp
                 if i.operands.len() == 3
-                    && self.operand(frame, &i.operands[1]) == Known::LaneAbove =>
+                    && self.operand(frame, &i.operands[1]).level() == Level::Lane =>
             {
+                let without = self.operand(frame, &i.operands[1]).without_lanes();
                 let by = self.integer(frame, &i.operands[2]);
-                known(match by {
-                    Some(by) if ignores_lanes(i, by) => Level::Warp,
-                    _ => Level::Lane,
-                })
+                let ignores = by.is_some_and(|by| ignores_lanes(i, by));
+                known(without.filter(|_| ignores).unwrap_or(Level::Lane))
+            }
+            Opcode::Add if i.operands.len() == 3 && is_whole(i) => {
+                let [a, b] = [1, 2].map(|n| self.operand(frame, &i.operands[n]));
+                a.plus(b)
+            }
+            Opcode::Mul if i.operands.len() == 3 && is_whole(i) => {
+                let [a, b] = [1, 2].map(|n| self.operand(frame, &i.operands[n]));
+                a.times(b)
+            }
+            Opcode::Mad if i.operands.len() == 4 && is_whole(i) => {
+                let [a, b, c] = [1, 2, 3].map(|n| self.operand(frame, &i.operands[n]));
+                a.times(b).plus(c)
             }
             Opcode::Shfl => {
                 // From one lane, the same for all.

@@ -35,8 +35,8 @@ impl Emitter<'_> {
         };
         self.entry.absent = Some(match exits {
             Level::Lane => self.asm.constant(Type::Bool, 1),
-            Level::Warp => {
-                let (part, whole) = (self.last_warp_is_part(), self.whole_rows());
+            Level::Warp | Level::AlignedWarp => {
+                let (part, whole) = (self.last_warp_is_part(), self.whole_rows(exits));
                 let not = self
                     .asm
                     .spec_operation(Op::LogicalNot, Type::Bool, &[whole]);

@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::active::Lanes;
+use crate::uniform::Level;
 use rspirv::spirv::{Capability, GLOp};
 
 /// Scope Subgroup.
@@ -32,7 +33,7 @@ impl Emitter<'_> {
             return self.native_ballot(yes);
         }
         match self.graph.active.asked.get(&self.block) {
-            Some(&Lanes::Warp { by_rows }) => self.warp_ballot(yes, by_rows),
+            Some(&Lanes::Warp(level)) => self.warp_ballot(yes, level),
             Some(Lanes::Of(arm)) => self.asm.op(Op::Load, Type::U32, &[self.active[arm]]),
             None => self.near_ballot(yes),
         }
@@ -45,15 +46,15 @@ impl Emitter<'_> {
         self.asm.op(Op::ShiftLeftLogical, Type::U32, &[bits, first])
     }
 
-    /// A predicate of the whole warp as bits, which comes here together; with `by_rows` only where rows of threads are whole warps.
-    fn warp_ballot(&mut self, predicate: Id, by_rows: bool) -> Id {
+    /// A predicate of the whole warp as bits, which comes here together where what is alike for those of a level is so for whole warps.
+    fn warp_ballot(&mut self, predicate: Id, level: Level) -> Id {
         self.count_meeting();
         let full = |e: &mut Self| e.call_helper(Helper::BallotFull, Type::U32, &[predicate]);
         self.together_value(Type::U32, full, |e| {
-            if !by_rows {
+            if level == Level::Block {
                 return full(e);
             }
-            let whole = e.whole_rows();
+            let whole = e.whole_rows(level);
             e.choose(whole, Type::U32, full, |e| e.near_ballot(predicate))
         })
     }
@@ -73,7 +74,7 @@ impl Emitter<'_> {
                 self.asm.op(Op::LogicalNot, Type::Bool, &[condition])
             };
             let bits = match branch.lanes {
-                Lanes::Warp { by_rows } => self.warp_ballot(goes, by_rows),
+                Lanes::Warp(level) => self.warp_ballot(goes, level),
                 Lanes::Of(outer) => {
                     let mask = self.asm.op(Op::Load, Type::U32, &[self.active[&outer]]);
                     self.count_meeting();

@@ -86,7 +86,7 @@ impl State {
             parity: asm.private_variable(Type::U32),
             together: match lockstep.level {
                 Level::Block if lockstep.padded.is_empty() => Together::Always,
-                Level::Block => Together::WholeRows(whole_rows(asm)),
+                Level::Block => Together::WholeRows(whole_rows(asm, lockstep.rows)),
                 _ => Together::Never,
             },
             padded: if lockstep.level == Level::Block {
@@ -109,12 +109,15 @@ enum Together {
     Never,
 }
 
-/// Whether the threads of a warp have the same `%tid.y`, `%tid.z` and `%tid.x / 32`.
-fn whole_rows(asm: &mut Assembler) -> Id {
+/// Whether what is alike for those of a level is so for whole warps: the threads of one have the same `%tid.y`, `%tid.z` and `%tid.x / 32`.
+fn whole_rows(asm: &mut Assembler, level: Level) -> Id {
     let [x, y, z] = [1, 2, 3].map(|n| asm.spec_constant(n, if n == 1 { 32 } else { 1 }));
     let (zero, one, mask) = (asm.u32(0), asm.u32(1), asm.u32(31));
     let rest = asm.spec_operation(Op::BitwiseAnd, Type::U32, &[x, mask]);
     let whole = asm.spec_operation(Op::IEqual, Type::Bool, &[rest, zero]);
+    if level == Level::AlignedWarp {
+        return whole;
+    }
     let y = asm.spec_operation(Op::IEqual, Type::Bool, &[y, one]);
     let z = asm.spec_operation(Op::IEqual, Type::Bool, &[z, one]);
     let flat = asm.spec_operation(Op::LogicalAnd, Type::Bool, &[y, z]);
@@ -359,22 +362,22 @@ impl Emitter<'_> {
             let meet = |e: &mut Self| {
                 e.call_helper(Helper::WarpSync, Type::Void, &[]);
             };
-            if !meeting.by_rows {
+            if meeting.level == Level::Block {
                 return meet(e);
             }
             // Where they are not, a part of a warp may be here.
-            let whole = e.whole_rows();
+            let whole = e.whole_rows(meeting.level);
             e.when(whole, meet);
         });
     }
 
-    /// Whether rows of threads are whole warps.
-    pub(super) fn whole_rows(&mut self) -> Id {
-        if let Some(whole) = self.entry.whole_rows {
+    /// Whether what is alike for those of a level is so for whole warps.
+    pub(super) fn whole_rows(&mut self, level: Level) -> Id {
+        if let Some(&(_, whole)) = self.entry.whole_rows.iter().find(|w| w.0 == level) {
             return whole;
         }
-        let whole = whole_rows(&mut self.asm);
-        self.entry.whole_rows = Some(whole);
+        let whole = whole_rows(&mut self.asm, level);
+        self.entry.whole_rows.push((level, whole));
         whole
     }
 

@@ -214,6 +214,61 @@ fn in_step() -> Vec<Case> {
     ]
 }
 
+/// The same in global memory, in the results: `slot` is the lane's place, `mine` what its warp has of them, 256 bytes.
+fn in_step_in_global_memory() -> Vec<Case> {
+    let case = |name: &str, text: &str| {
+        let registers = ".reg .b32 grid, size, count, step, by, j, n, x, y, low, high, v<4>; .reg .b64 mine, other, at, beside;";
+        // By the thread's number in the grid, of which nobody knows where a row begins but by the size of blocks.
+        let own = "mov.u32 grid, %ctaid.x; mov.u32 size, %ntid.x; mad.lo.u32 v0, grid, size, tid; shr.u32 v0, v0, 5;\n\
+                   mad.wide.u32 mine, v0, 256, to; mov.u32 count, %nctaid.x; shl.b32 count, count, 5;";
+        case(name, registers, &format!("{own}\n{text}"))
+    };
+    vec![
+        case(
+            "lane to lane, global",
+            &format!(
+                "st.global.v2.b32 [slot], {{a, b}}; {IN_STEP} xor.b32 v1, lane, 16; mad.wide.u32 other, v1, 8, mine; ld.global.v2.b32 {{d, e}}, [other];\n\
+                 {IN_STEP}"
+            ),
+        ),
+        // Words by what a word says.
+        case(
+            "by an index, global",
+            &format!(
+                "st.global.v2.b32 [slot], {{a, b}}; and.b32 v1, a, 63; mad.wide.u32 other, v1, 4, mine; {IN_STEP} ld.global.b32 x, [other];\n\
+                 {IN_STEP} add.u32 x, x, 1; st.global.b32 [slot+4], x; {IN_STEP} and.b32 v1, b, 63; mad.wide.u32 other, v1, 4, mine;\n\
+                 ld.global.b32 d, [other]; {IN_STEP}"
+            ),
+        ),
+        // A bitonic sort of a warp's 64 words, in loops that each lane ends for itself.
+        case(
+            "sort, global",
+            &format!(
+                "st.global.v2.b32 [slot], {{a, b}}; mov.b32 step, 1;\n\
+                 larger: mov.b32 by, step; shl.b32 step, step, 1;\n\
+                 smaller: mov.b32 j, lane; {IN_STEP} setp.ge.s32 p, j, count; @p bra done;\n\
+                 each: neg.s32 n, by; and.b32 n, n, j; add.u32 n, n, j; mad.wide.u32 at, n, 4, mine; mad.wide.u32 beside, by, 4, at;\n\
+                 ld.global.u32 x, [at]; ld.global.u32 y, [beside]; min.u32 low, x, y; max.u32 high, x, y; and.b32 v1, n, step; setp.ne.u32 q, v1, 0;\n\
+                 setp.eq.u32 r, low, x; xor.pred r, r, q; @r bra sorted;\n\
+                 selp.b32 x, high, low, q; selp.b32 y, low, high, q; st.global.u32 [at], x; st.global.u32 [beside], y;\n\
+                 sorted: add.u32 j, j, 32; setp.lt.s32 p, j, count; @p bra each;\n\
+                 done: shr.u32 by, by, 1; setp.ne.u32 p, by, 0; @p bra smaller; setp.lt.u32 p, step, 64; @p bra larger;\n\
+                 {IN_STEP} ld.global.v2.b32 {{d, e}}, [slot];"
+            ),
+        ),
+        // A loop that each lane seems to end for itself; the vote says that none does.
+        case(
+            "in a loop with a vote, global",
+            &format!(
+                "mov.b32 j, lane; mul.lo.u32 count, count, 3;\n\
+                 again: {IN_STEP} st.global.u32 [slot], a; xor.b32 v1, lane, 24; mad.wide.u32 other, v1, 8, mine; {IN_STEP} ld.global.u32 x, [other];\n\
+                 mad.lo.u32 a, a, 7, x; setp.gt.u32 q, a, 5000; vote.sync.any.pred q, q, -1; selp.u32 v2, 1, 0, q; add.u32 e, e, v2;\n\
+                 add.u32 j, j, 32; setp.lt.s32 p, j, count; @p bra again; bar.sync 0; mov.b32 d, a;"
+            ),
+        ),
+    ]
+}
+
 /// Where rows of threads are no whole warps, a part of a warp comes where whole warps would: it waits for nobody.
 fn in_rows() -> Case {
     let mut case = case(
@@ -346,7 +401,7 @@ fn active_lanes_of_ways() {
 #[test]
 fn lanes_in_step() {
     isolated("warp::lanes_in_step", || {
-        let cases = [in_step(), vec![in_rows()]].concat();
+        let cases = [in_step(), in_step_in_global_memory(), vec![in_rows()]].concat();
         Bench::open().kernels(&cases, known_differences("warp::lanes_in_step"));
     });
 }
