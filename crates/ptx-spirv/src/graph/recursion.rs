@@ -2,7 +2,7 @@
 //!
 //! All calls are inlined, so a function's calls of itself become jumps within its body. An activation is a frame of `stack`, at the
 //! offset `sp`: the number of the call that it waits in, what is read again after that call, and the function's variables in local
-//! memory. Parameters are variables of the body, because an activation has its own; results are those of whoever called first.
+//! memory. Parameters and results are variables of the body, which each activation keeps; what is returned is what the last one wrote.
 //!
 //! ```text
 //!                                  sp = 0; parameters = those of the call
@@ -536,9 +536,13 @@ impl<'a, 'm> Unfolding<'a, 'm> {
             end = end.next_multiple_of(size) + size;
             kept.push((register, end - size));
         }
+        // Results, too, that have been written already, but for those that the call gives.
+        let formals = caller.function.parameters.iter().zip(&caller.parameters);
+        let own_results = caller.function.results.iter().zip(&caller.results);
+        let own_results = own_results.filter(|(_, symbol)| !results.contains(&Some(**symbol)));
         let mut words = Vec::new();
-        for (parameter, &symbol) in caller.function.parameters.iter().zip(&caller.parameters) {
-            for at in (0..parameter.size).step_by(4) {
+        for (formal, &symbol) in formals.chain(own_results) {
+            for at in (0..formal.size).step_by(4) {
                 end = end.next_multiple_of(4) + 4;
                 words.push((symbol, at, end - 4));
             }
@@ -565,8 +569,8 @@ impl<'a, 'm> Unfolding<'a, 'm> {
                 ty => self.access(Opcode::St, bits(ty), register, at),
             }
         }
-        for &(parameter, of, at) in &words {
-            self.parameter(Opcode::Ld, self.word, parameter, of);
+        for &(formal, of, at) in &words {
+            self.parameter(Opcode::Ld, self.word, formal, of);
             self.access(Opcode::St, Modifier::B32, self.word, at);
         }
         for (n, from) in arguments.into_iter().enumerate() {
@@ -603,15 +607,15 @@ impl<'a, 'm> Unfolding<'a, 'm> {
                 ty => self.access(Opcode::Ld, bits(ty), register, at),
             }
         }
-        for &(parameter, of, at) in &words {
-            self.access(Opcode::Ld, Modifier::B32, self.word, at);
-            self.parameter(Opcode::St, self.word, parameter, of);
-        }
         for (n, to) in results.into_iter().enumerate() {
             if let Some(to) = to {
                 let from = self.parts[own.callee].results[n];
                 self.copy(from, to, &function.results[n]);
             }
+        }
+        for &(formal, of, at) in &words {
+            self.access(Opcode::Ld, Modifier::B32, self.word, at);
+            self.parameter(Opcode::St, self.word, formal, of);
         }
         self.out.push(Statement::Label(after));
         Ok([add, check])

@@ -160,6 +160,9 @@ fn recursion() {
         leaf: st.param.b32 [y], t0; ret; }\n\
         .func (.param .b32 y) down(.param .b32 a) { .reg .b32 t<4>; .reg .pred q; .param .b32 p0; .param .b32 r0; ld.param.b32 t0, [a]; st.param.b32 [y], 1; setp.eq.u32 q, t0, 0; @q ret;\n\
         shr.u32 t1, t0, 1; st.param.b32 [p0], t1; and.b32 t3, t0, 1; setp.ne.u32 q, t3, 0; mov.b32 t2, 5; @q call (r0), down, (p0); @!q bra even; ld.param.b32 t2, [r0]; even: mad.lo.u32 t2, t2, 3, t0; st.param.b32 [y], t2; }\n\
+        .func (.param .b32 y) first(.param .b32 a) { .reg .b32 t<6>; .reg .pred q; ld.param.b32 t0, [a]; st.param.b32 [y], t0; setp.eq.u32 q, t0, 0; @q bra out; sub.u32 t1, t0, 1;\n\
+        { .param .b32 p0; .param .b32 r0; st.param.b32 [p0], t1; call.uni (r0), first, (p0); ld.param.b32 t2, [r0]; } and.b32 t3, t2, 1; setp.ne.u32 q, t3, 0; @q bra out;\n\
+        mad.lo.u32 t2, t2, 3, t0; st.param.b32 [y], t2; out: ret; }\n\
         .func (.param .b64 y) walk(.param .b64 parent, .param .b32 depth, .param .align 8 .b8 s[16]) { .local .align 8 .b8 depot[16];\n\
         .reg .b64 SP, SPL, t<6>; .reg .b32 u<6>; .reg .f64 g; .reg .b16 h; .reg .pred q, odd;\n\
         mov.u64 SPL, depot; cvta.local.u64 SP, SPL; ld.param.b32 u0, [depth]; ld.param.b64 t0, [parent]; st.u32 [t0], u0;\n\
@@ -185,6 +188,15 @@ fn recursion() {
             8,
             functions,
             &format!("{} st.global.b32 [to], r1;", call("down", "tid")),
+        ),
+        case(
+            "results that are written before the call",
+            8,
+            functions,
+            &format!(
+                "rem.u32 x, tid, 13; {} st.global.b32 [to], r1;",
+                call("first", "x")
+            ),
         ),
         case(
             "local variables",
