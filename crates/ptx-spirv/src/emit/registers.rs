@@ -114,6 +114,10 @@ pub(super) fn place_registers(
         &mut |_, _, _| {},
     );
     let mut variable: Vec<bool> = defined.iter().map(|d| d.0 != 1).collect();
+    // What is copied to a function's parameter is read through its name.
+    for word in graph.words_of_parameters() {
+        variable[word as usize] = true;
+    }
     visit(&mut |_, _, _, _| {}, &mut |r, b, s| {
         let (_, db, ds) = defined[r as usize];
         let seen = if db == b {

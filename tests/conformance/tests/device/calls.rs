@@ -42,7 +42,11 @@ fn call(callee: usize, random: &mut Random) -> String {
 
 /// Function `n`, which calls some of those before it: `f(a, (b, c))` with results in memory, or `f(a, b)` in registers.
 fn function(n: usize, random: &mut Random) -> String {
-    let mut text = String::new();
+    // One that is called at one place only.
+    let mut text = format!(
+        ".func (.param .b32 y) only{n}(.param .b32 a, .param .b32 b) {{ .reg .b32 u<4>; ld.param.b32 u0, [a]; ld.param.b32 u1, [b];\n\
+         mad.lo.u32 u2, u0, 69069, u1; xor.b32 u2, u2, {n}; st.param.b32 [y], u2; ret; }}\n"
+    );
     let in_registers = n % 2 == 1;
     text.push_str(&if in_registers {
         format!(".func (.reg .b32 y) fun{n}(.reg .b32 a, .reg .b64 b)\n")
@@ -75,7 +79,12 @@ fn function(n: usize, random: &mut Random) -> String {
             .replace('N', &by.to_string());
         let _ = writeln!(text, "{form};");
     }
-    let _ = writeln!(text, "common: mad.lo.u32 t0, t0, 1664525, {};", 7 * n + 1);
+    let _ = writeln!(
+        text,
+        "common: mad.lo.u32 t0, t0, 1664525, {};\n\
+         {{ .param .b32 p0; .param .b32 p1; .param .b32 r0; st.param.b32 [p0], t0; st.param.b32 [p1], t2; call (r0), only{n}, (p0, p1); ld.param.b32 t2, [r0]; }}",
+        7 * n + 1
+    );
     for (k, &step) in [1, 1, 1, 2, 3].iter().enumerate() {
         if let Some(callee) = n.checked_sub(step) {
             let call = call(callee, random);
