@@ -1,5 +1,5 @@
-//! Sums, products and fused ones of doubles that follow each other, where doubles are integers: one loop with one copy of the
-//! function that does them all.
+//! Sums, products and fused ones of doubles that follow each other, where doubles are integers, or many fused ones are: one loop with one
+//! copy of the function that does them all.
 //!
 //! Compilers of shaders put functions in place of their calls, and an fma by integers is some six hundred instructions: the sine of a
 //! double would have twenty thousand. So of
@@ -12,12 +12,18 @@
 //!
 //! is made `for (k = 0; k < 3; k++) { choose a, b, c by k; d = fma(a, b, c); slot = d; }`, where a sum is `fma(a, 1, b)` and a
 //! product `fma(a, b, -0)`. Results are in variables, slots, that take turns.
+//!
+//! On llvmpipe, whose fused operations alone are integers, such a loop takes up to two and a half times as long as its operations one by
+//! one, and a fourth of the time to compile: it is for kernels with more of them than a power of doubles has.
 
 use super::*;
 use rustc_hash::FxHashMap;
 
 /// Fewer are written one by one.
 const LEAST: usize = 3;
+
+/// Fused operations of a kernel that are written one by one where the device does all others.
+const MANY: usize = 96;
 
 /// Steps of a block of which one loop is made.
 pub(super) struct Run {
@@ -69,6 +75,10 @@ fn joins(i: &Instruction) -> bool {
             .all(|o| matches!(o, Operand::Register(_) | Operand::Double(_)))
 }
 
+fn is_fused(i: &Instruction) -> bool {
+    matches!(i.opcode, Opcode::Fma | Opcode::Mad) && i.has(Modifier::F64)
+}
+
 /// Whether an instruction has no effect but its result, so that it can be done before those in front of it.
 fn is_pure(i: &Instruction) -> bool {
     use Opcode::*;
@@ -85,7 +95,8 @@ impl Emitter<'_> {
     /// The run of operations on doubles that begins with a step of a block, if there is one; `limit` is the step that it has to end
     /// before.
     pub(super) fn double_run(&self, steps: &[Step], at: usize, limit: usize) -> Option<Run> {
-        if !self.asm.doubles_are_integers() {
+        let native = !self.asm.doubles_are_integers();
+        if native && !self.has_many_fused() {
             return None;
         }
         let mut run = Run {
@@ -147,7 +158,29 @@ impl Emitter<'_> {
             }
             between.push(n);
         }
-        (run.operations.len() >= LEAST).then_some(run)
+        // Sums and products alone are the device's own.
+        let by_integers = |operation: &&Operation| match steps[operation.step] {
+            Step::Instruction {
+                frame, statement, ..
+            } if native => is_fused(self.graph.instruction(frame, statement)),
+            _ => true,
+        };
+        (run.operations.iter().filter(by_integers).count() >= LEAST).then_some(run)
+    }
+
+    /// Whether so many fused operations are integers', though doubles are not, that all at their places would take a compiler minutes.
+    fn has_many_fused(&self) -> bool {
+        let count = || {
+            let steps = self.graph.blocks.iter().flat_map(|b| &b.steps);
+            let fused = steps.filter(|step| match **step {
+                Step::Instruction {
+                    frame, statement, ..
+                } => is_fused(self.graph.instruction(frame, statement)),
+                _ => false,
+            });
+            fused.count() > MANY
+        };
+        !self.target.fused_fma && *self.many_fused.get_or_init(count)
     }
 
     /// Writes a run of `steps`.

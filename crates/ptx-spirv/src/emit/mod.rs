@@ -179,6 +179,8 @@ pub(crate) struct Emitter<'a> {
     preserve_subnormals: bool,
     /// How often steps read each register, once that was asked for.
     register_reads: Vec<u32>,
+    /// Whether runs of operations on doubles become loops though the device has doubles (`double_run.rs`), once somebody has asked.
+    many_fused: std::cell::OnceCell<bool>,
     /// Single-precision numbers that are known not to be subnormal.
     flushed: FxHashSet<Id>,
     /// What flushing a number gave, with the epoch that knows it.
@@ -324,6 +326,7 @@ pub(crate) fn emit(
         subnormals,
         preserve_subnormals,
         register_reads: Vec::new(),
+        many_fused: std::cell::OnceCell::new(),
         flushed: FxHashSet::default(),
         flushed_as: FxHashMap::default(),
     };
