@@ -18,7 +18,7 @@ mod recursion;
 mod sharing;
 
 use crate::layout::static_name;
-pub use build::build;
+pub use build::{build, build_inlining};
 
 use crate::TranslateError;
 use ptx::{

@@ -25,7 +25,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 61;
+pub const REVISION: u32 = 62;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -303,7 +303,7 @@ pub fn translate(
             });
         }
     }
-    let mut graph = graph::build(module, layout, function)?;
+    let mut graph = graph::build_inlining(module, layout, function, target.most_inlined())?;
     let yields = matches!(target.warps, Warps::Yield { .. });
     if emit::has_partial_barriers(target, &graph) {
         graph.static_shared =

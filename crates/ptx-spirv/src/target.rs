@@ -417,6 +417,16 @@ impl Target {
         }
     }
 
+    /// Statements of a kernel up to which every call is inlined. Mesa's compiler for AMD takes kernels of 280,000 (docs/benchmarks.md),
+    /// and likes them better than the loop that one copy for all calls makes of a kernel. LLVM takes minutes for what llvmpipe makes of
+    /// 17,000. (A kernel whose functions call themselves is such a loop in any case, and is a fifth as large with one copy of each.)
+    pub fn most_inlined(&self) -> u64 {
+        match self.warps {
+            Warps::Yield { .. } => 1 << 13,
+            _ => 1 << 19,
+        }
+    }
+
     /// What asks less of the driver's compiler than this, by a number of steps. With each there are half as many registers, or, where
     /// all registers are the compiler's, the only step takes local memory out of the shader's variables. None: there is no such step.
     pub fn reduced(&self, steps: u32) -> Option<Self> {

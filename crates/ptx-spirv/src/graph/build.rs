@@ -3,11 +3,22 @@
 use super::sharing::Sharing;
 use super::*;
 
-/// Builds the graph of a kernel.
+/// Builds the graph of a kernel as most targets want it.
 pub fn build<'m>(
     module: &'m Module<'m>,
     layout: &crate::ModuleLayout,
     kernel: &'m ptx::Function,
+) -> Result<Graph<'m>, TranslateError> {
+    let most = crate::Target::subgroup32().most_inlined();
+    build_inlining(module, layout, kernel, most)
+}
+
+/// Builds the graph of a kernel. Every call is inlined where that makes no more than `most_inlined` statements (`sharing.rs`).
+pub fn build_inlining<'m>(
+    module: &'m Module<'m>,
+    layout: &crate::ModuleLayout,
+    kernel: &'m ptx::Function,
+    most_inlined: u64,
 ) -> Result<Graph<'m>, TranslateError> {
     let mut builder = Builder {
         module,
@@ -39,7 +50,7 @@ pub fn build<'m>(
         sharing: Sharing::default(),
     };
     builder.find_cycles(kernel)?;
-    builder.share(kernel)?;
+    builder.share(kernel, most_inlined)?;
     let (offsets, end) = kernel.parameter_offsets();
     let place = |(offset, parameter): (u32, &ptx::Variable)| match parameter.opaque {
         Some(_) => Place::Reference(offset),

@@ -2,7 +2,7 @@
 //!
 //! Calls are inlined, so a function is in the graph once for each way to call it, and functions that call functions multiply: a
 //! renderer's kernel has five times as many instructions as the functions that it is made of, and thirty functions that call the
-//! next one twice would be a billion. Beyond [`INLINED`] statements, or where functions call themselves, such functions have a copy for all of their calls: a call
+//! next one twice would be a billion. Beyond [`crate::Target::most_inlined`] statements, or where functions call themselves, such functions have a copy for all of their calls: a call
 //! copies its arguments, notes its number and jumps there, and the end goes back by the number.
 //!
 //! ```text
@@ -26,11 +26,6 @@
 use super::build::Builder;
 use super::kept::{keep, Call, Writer};
 use super::*;
-
-/// Statements of a kernel up to which every call is inlined. Mesa's compiler for AMD takes kernels of 280,000 (docs/benchmarks.md),
-/// and likes them better than the loop that sharing makes of a kernel. One whose functions call themselves is such a loop in any case,
-/// and is a fifth as large with one copy of each.
-const INLINED: u64 = 1 << 19;
 
 /// A function is shared when its copies would be more statements than this.
 const COPIES: u64 = 1 << 11;
@@ -219,7 +214,11 @@ impl<'m> Builder<'m, '_> {
     ///
     /// # Errors
     /// `Unsupported` if a kernel is too large without sharing, and has barriers or operations of warps.
-    pub(super) fn share(&mut self, kernel: &'m ptx::Function) -> Result<(), TranslateError> {
+    pub(super) fn share(
+        &mut self,
+        kernel: &'m ptx::Function,
+        most_inlined: u64,
+    ) -> Result<(), TranslateError> {
         let mut all = Parts {
             parts: Vec::new(),
             names: Vec::new(),
@@ -229,7 +228,7 @@ impl<'m> Builder<'m, '_> {
         self.measure(kernel, &mut all)?;
         let inlined = all.parts.last().map_or(0, |kernel| kernel.statements);
         let calls_itself = all.names.iter().any(|&name| self.cycles.contains_key(name));
-        if inlined <= INLINED && !calls_itself {
+        if inlined <= most_inlined && !calls_itself {
             return Ok(());
         }
         if let Some(kernel) = all.parts.last_mut() {
