@@ -216,7 +216,9 @@ pub struct Target {
     pub inline_parameters: u32,
     /// Whether additions of a number to a register that later steps read go through a shuffle, in kernels whose shared
     /// memory is in scratch. NVIDIA's compiler (driver 580) moves the addition to a loop's counter to the front of the loop
-    /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256).
+    /// and then takes the raised counter for an address of this step (flash attention with heads of 320 and 256). And whether integers
+    /// that become floating-point numbers are hidden, in kernels with one copy of a function for all calls: that compiler finds that such
+    /// a number is never between 0 and 1, and leaves out the comparison with 0 together with what is for those (CuPy's `betaincinv`).
     pub opaque_counters: bool,
     /// Whether bytes of words are cheap to permute where they are vectors of four bytes, a number of 64 bits is shifted in one
     /// instruction, and products are added beside logic, in other units (NVIDIA's PRMT, SHF and IMAD).

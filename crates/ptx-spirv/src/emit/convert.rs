@@ -1,5 +1,6 @@
 //! cvt (PTX ISA, "cvt").
 
+use super::entry::Push;
 use super::*;
 use rspirv::spirv::GLOp;
 
@@ -188,6 +189,19 @@ impl Emitter<'_> {
         (v, ty)
     }
 
+    /// An integer of which the compiler knows nothing, where it had better not ([`crate::Target::opaque_counters`]).
+    fn hidden_integer(&mut self, v: Id, ty: Type) -> Id {
+        if !self.target.opaque_counters || self.graph.kept.is_none() {
+            return v;
+        }
+        let zero = self.push(Push::Zero);
+        let zero = match ty.size() {
+            8 => self.asm.op(Op::UConvert, ty, &[zero]),
+            _ => zero,
+        };
+        self.asm.op(Op::BitwiseXor, ty, &[v, zero])
+    }
+
     fn integer_to_float(
         &mut self,
         i: &Instruction,
@@ -197,6 +211,7 @@ impl Emitter<'_> {
         use Modifier as M;
         let d = self.operand(i, 0)?;
         let (v, ty) = self.integer_source(self.operand(i, 1)?, from)?;
+        let v = self.hidden_integer(v, ty);
         let op = if from.is_signed() {
             Op::ConvertSToF
         } else {
