@@ -20,10 +20,13 @@
 //! two lanes store to one place, whose addresses are not known, is not expected.) Meetings are possible where a warp is together, which
 //! [`uniform::levels`] knows: before the second access, or where the branch is by which some lanes come to it.
 
+mod form;
+
 use crate::graph::{self, Graph, Place, Register, Step};
 use crate::roots::{is_of_module, Root, Roots};
 use crate::uniform::{self, Level, Levels};
 use crate::ModuleLayout;
+use form::{product, Form, Term};
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -60,90 +63,6 @@ enum Kind {
     Access(u32),
     /// The warp comes together.
     Meeting,
-}
-
-/// A number that is the same for all lanes of a warp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Term {
-    /// `%tid.x / 32`.
-    Warp,
-    Special(SpecialRegister),
-    /// What the lanes have in common in a register.
-    Register(Register),
-}
-
-/// A value of 32 bits: a sum of multiples of what is the same for the warp, and a number for each lane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Form {
-    terms: SmallVec<[(Term, u32); 3]>,
-    lanes: [u32; 32],
-}
-
-impl Form {
-    fn constant(v: u32) -> Self {
-        Self {
-            terms: SmallVec::new(),
-            lanes: [v; 32],
-        }
-    }
-
-    fn term(term: Term) -> Self {
-        Self {
-            terms: SmallVec::from_slice(&[(term, 1)]),
-            lanes: [0; 32],
-        }
-    }
-
-    fn as_constant(&self) -> Option<u32> {
-        let v = self.lanes[0];
-        (self.terms.is_empty() && self.lanes.iter().all(|l| *l == v)).then_some(v)
-    }
-
-    fn plus(&self, other: &Self, times: u32) -> Self {
-        let mut sum = self.clone();
-        for (l, o) in sum.lanes.iter_mut().zip(&other.lanes) {
-            *l = l.wrapping_add(o.wrapping_mul(times));
-        }
-        for &(term, factor) in &other.terms {
-            let factor = factor.wrapping_mul(times);
-            match sum.terms.iter_mut().find(|t| t.0 == term) {
-                Some(t) => t.1 = t.1.wrapping_add(factor),
-                None => sum.terms.push((term, factor)),
-            }
-        }
-        sum.terms.retain(|t| t.1 != 0);
-        sum.terms.sort_unstable();
-        sum
-    }
-
-    /// The lanes' numbers from that of the first one.
-    fn shape(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lanes.iter().map(|l| l.wrapping_sub(self.lanes[0]))
-    }
-
-    fn times(&self, by: u32) -> Self {
-        Self::constant(0).plus(self, by)
-    }
-
-    /// The number of low bits that no term has a part in.
-    fn low_bits(&self) -> u32 {
-        let each = self.terms.iter().map(|t| t.1.trailing_zeros());
-        each.min().unwrap_or(32)
-    }
-
-    /// The lanes' numbers changed by a function that does nothing to bits above those that no term has a part in; none if they
-    /// have any there.
-    fn low(&self, f: impl Fn(u32, usize) -> u32) -> Option<Self> {
-        let bits = self.low_bits();
-        let fits = bits == 32 || self.lanes.iter().all(|l| l >> bits == 0);
-        fits.then(|| {
-            let mut result = self.clone();
-            for (n, l) in result.lanes.iter_mut().enumerate() {
-                *l = f(*l, n);
-            }
-            result
-        })
-    }
 }
 
 /// Makes the warps of a kernel meet where lanes count on running in step. `width`: lanes of a subgroup.
@@ -684,14 +603,6 @@ impl Pass<'_, '_> {
             }
             _ => None,
         }
-    }
-}
-
-fn product(a: &Form, b: &Form) -> Option<Form> {
-    match (a.as_constant(), b.as_constant()) {
-        (_, Some(by)) => Some(a.times(by)),
-        (Some(by), _) => Some(b.times(by)),
-        _ => None,
     }
 }
 
