@@ -224,11 +224,19 @@ impl Graph<'_> {
 
     /// Whether an instruction of a block passes the test.
     pub(crate) fn any_in(&self, block: usize, mut test: impl FnMut(&Instruction) -> bool) -> bool {
-        self.blocks[block].steps.iter().any(|s| match *s {
+        self.instructions(block).any(|(_, i)| test(i))
+    }
+
+    /// The instructions of a block, each with its frame and statement.
+    pub(crate) fn instructions(
+        &self,
+        block: usize,
+    ) -> impl Iterator<Item = ((u32, u32), &Instruction)> + '_ {
+        self.blocks[block].steps.iter().filter_map(|s| match *s {
             Step::Instruction {
                 frame, statement, ..
-            } => test(self.instruction(frame, statement)),
-            Step::Copy { .. } | Step::Constant { .. } => false,
+            } => Some(((frame, statement), self.instruction(frame, statement))),
+            Step::Copy { .. } | Step::Constant { .. } => None,
         })
     }
 

@@ -160,10 +160,9 @@ impl Pass<'_, '_> {
                     continue;
                 };
                 let i = graph.instruction(frame, statement);
-                let of_shared = access(i, Space::Shared);
-                let of_global = || Some((frame, statement)).and_then(|at| in_global.get(&at));
-                let access = of_shared.or_else(|| access(i, *of_global()?));
-                if let Some(mut access) = access {
+                let in_global = in_global.get(&(frame, statement));
+                let space = in_global.copied().unwrap_or(Space::Shared);
+                if let Some(mut access) = access(i, space) {
                     access.instruction = (frame, statement);
                     kinds.push((at as u32, Kind::Access(found.len() as u32)));
                     found.push(access);
@@ -190,22 +189,13 @@ impl Pass<'_, '_> {
         // By pointer: whether it is written by, and how many accesses there are.
         let mut pointers: FxHashMap<Root, (bool, u32)> = FxHashMap::default();
         let mut roots = None;
-        for step in graph.blocks.iter().flat_map(|b| &b.steps) {
-            let Step::Instruction {
-                frame, statement, ..
-            } = *step
-            else {
-                continue;
-            };
-            let i = graph.instruction(frame, statement);
+        let blocks = 0..graph.blocks.len();
+        for (at, i) in blocks.flat_map(|b| graph.instructions(b)) {
             let Some(access) = access(i, Space::Global(None)) else {
                 continue;
             };
-            let address = i
-                .operands
-                .iter()
-                .find(|o| matches!(o, Operand::Address { .. }));
-            let (root, register) = match address {
+            let frame = at.0;
+            let (root, register) = match address(i) {
                 Some(Operand::Address {
                     base: AddressBase::Register(r),
                     ..
@@ -224,7 +214,7 @@ impl Pass<'_, '_> {
             let (written, count) = pointers.entry(root).or_default();
             *written |= access.writes;
             *count += 1;
-            found.insert((frame, statement), Space::Global(Some((root, register))));
+            found.insert(at, Space::Global(Some((root, register))));
         }
         found.retain(|_, space| match space {
             Space::Global(Some((root, _))) => matches!(pointers[root], (true, 2..)),
@@ -247,9 +237,7 @@ impl Pass<'_, '_> {
         for n in 0..self.accesses.len() {
             let (frame, statement) = self.accesses[n].instruction;
             let i = self.graph.instruction(frame, statement);
-            let is_address = |o: &&Operand| matches!(o, Operand::Address { .. });
-            let address = i.operands.iter().find(is_address);
-            let address = address.and_then(|o| self.operand(frame, o));
+            let address = address(i).and_then(|o| self.operand(frame, o));
             let access = &mut self.accesses[n];
             if let Some(form) = &address {
                 let terms = form.terms.iter().filter(|t| t.0 != Term::Warp);
@@ -604,6 +592,12 @@ impl Pass<'_, '_> {
             _ => None,
         }
     }
+}
+
+/// The operand by which an instruction accesses memory.
+fn address(i: &Instruction) -> Option<&Operand> {
+    let is_address = |o: &&Operand| matches!(o, Operand::Address { .. });
+    i.operands.iter().find(is_address)
 }
 
 /// The access to a space that an instruction is, without its address.

@@ -648,14 +648,7 @@ impl Analysis<'_> {
     /// Whether a block has an operation for which all lanes of the warp have to come.
     fn gathers(&self, b: usize) -> bool {
         use Opcode::*;
-        self.graph.blocks[b].steps.iter().any(|step| {
-            let Step::Instruction {
-                frame, statement, ..
-            } = *step
-            else {
-                return false;
-            };
-            let i = self.graph.instruction(frame, statement);
+        self.graph.instructions(b).any(|((frame, _), i)| {
             let operation = match i.opcode {
                 Shfl | Vote | Match | Redux | Elect => i.has(Modifier::Sync),
                 Bar | Barrier => i.has(Modifier::Warp),

@@ -1,6 +1,5 @@
 //! cvt (PTX ISA, "cvt").
 
-use super::entry::Push;
 use super::*;
 use rspirv::spirv::GLOp;
 
@@ -194,11 +193,7 @@ impl Emitter<'_> {
         if !self.target.opaque_counters || self.graph.kept.is_none() {
             return v;
         }
-        let zero = self.push(Push::Zero);
-        let zero = match ty.size() {
-            8 => self.asm.op(Op::UConvert, ty, &[zero]),
-            _ => zero,
-        };
+        let zero = self.hidden_zero(ty);
         self.asm.op(Op::BitwiseXor, ty, &[v, zero])
     }
 

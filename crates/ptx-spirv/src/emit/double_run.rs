@@ -171,14 +171,9 @@ impl Emitter<'_> {
     /// Whether so many fused operations are integers', though doubles are not, that all at their places would take a compiler minutes.
     fn has_many_fused(&self) -> bool {
         let count = || {
-            let steps = self.graph.blocks.iter().flat_map(|b| &b.steps);
-            let fused = steps.filter(|step| match **step {
-                Step::Instruction {
-                    frame, statement, ..
-                } => is_fused(self.graph.instruction(frame, statement)),
-                _ => false,
-            });
-            fused.count() > MANY
+            let blocks = 0..self.graph.blocks.len();
+            let instructions = blocks.flat_map(|b| self.graph.instructions(b));
+            instructions.filter(|(_, i)| is_fused(i)).count() > MANY
         };
         !self.target.fused_fma && *self.many_fused.get_or_init(count)
     }

@@ -67,7 +67,7 @@ pub(crate) struct Entry {
     push: Id,
     /// Whether lanes can be missing where the kernel shuffles, a constant; none where they cannot, or read as 0 anyway.
     pub(super) absent: Option<Id>,
-    /// Whether rows of threads are whole warps, once somebody has asked.
+    /// By level, whether what is alike for those of it is so for whole warps, once somebody has asked.
     pub(super) whole_rows: Vec<(crate::uniform::Level, Id)>,
     /// `%ntid.x`, `.y`, `.z`: specialisation constants.
     pub(crate) ntid: [Id; 3],

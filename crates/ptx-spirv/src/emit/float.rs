@@ -49,6 +49,15 @@ impl Emitter<'_> {
         self.exact(Op::FConvert, ty, &[value])
     }
 
+    /// A 0 of an unsigned type that the driver's compiler does not know.
+    pub(super) fn hidden_zero(&mut self, ty: Type) -> Id {
+        let zero = self.push(Push::Zero);
+        match ty {
+            Type::U32 => zero,
+            _ => self.asm.op(Op::UConvert, ty, &[zero]),
+        }
+    }
+
     /// An operand of arithmetic: a constant zero becomes one that the driver's compiler does not know, where it takes `x + 0` and
     /// `x - -0` for `x` otherwise (-0 + 0 is 0), `x * 0` and `0 / x` for 0, and `x / 0` for anything. In a register that is written several times a constant is not seen.
     /// `ty` may be the word of two halves or of bf16.
@@ -60,12 +69,8 @@ impl Emitter<'_> {
         if self.target.computes_with_zeros || integer || !(minus || known(self, 0)) {
             return value;
         }
-        let zero = self.push(Push::Zero);
         let bits = Type::unsigned(ty.size());
-        let mut zero = match bits {
-            Type::U32 => zero,
-            _ => self.asm.op(Op::UConvert, bits, &[zero]),
-        };
+        let mut zero = self.hidden_zero(bits);
         if minus {
             let sign = self.asm.constant(bits, sign);
             zero = self.asm.op(Op::BitwiseOr, bits, &[zero, sign]);
