@@ -267,6 +267,12 @@ impl Device {
         self.shared.end_polls();
     }
 
+    /// Ends the device's threads, without a Vulkan call on the caller's thread: the process ends, and what the driver or a layer
+    /// keeps for that thread may be gone.
+    pub fn stop_threads(&self) {
+        self.shared.stop_threads();
+    }
+
     /// Waits for all work, ends the device's threads and gives up its streams, as the last handle does when it is dropped: for
     /// a process that ends while others still hold the device. No
     /// host function runs from then on.

@@ -53,6 +53,7 @@ mod slow;
 mod stream;
 mod target;
 mod timeline;
+mod wake;
 
 #[cfg(test)]
 mod tests;

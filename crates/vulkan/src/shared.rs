@@ -11,15 +11,14 @@ use crate::pipeline_cache::PipelineCache;
 use crate::profile::Profile;
 use crate::raw::Raw;
 use crate::stream::Inner;
-use crate::timeline::Timeline;
-use crate::DeviceKind;
+use crate::wake::Wake;
 use ash::vk;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Age at which an open batch is submitted when the device has less than two others to run.
 const STARVING_AGE: Duration = Duration::from_micros(100);
@@ -108,8 +107,8 @@ impl Flusher {
 /// The queue of the host-function thread.
 struct HostQueue {
     jobs: Mutex<Vec<HostJob>>,
-    /// Signalled to end the thread's wait when a job arrives.
-    wake: Arc<Timeline>,
+    /// Ends the thread's wait when a job arrives.
+    wake: Wake,
     stop: AtomicBool,
     /// Nothing is waited for any more that is not done.
     end_polls: AtomicBool,
@@ -145,7 +144,7 @@ impl Shared {
     pub(crate) fn new(raw: Raw) -> Result<Arc<Self>, Error> {
         let raw = Arc::new(raw);
         let pipeline_cache = PipelineCache::open(&raw)?;
-        let wake = Timeline::new(&raw)?;
+        let wake = Wake::new(&raw)?;
         let shared = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             memory: Memory::new(&raw),
@@ -252,30 +251,21 @@ impl Shared {
                 }
             }
         }
-        self.wake_host();
-    }
-
-    fn wake_host(&self) {
-        // One at a time: values are signalled in order.
-        let wake = &self.host.wake;
-        let _jobs = self.host.jobs.lock();
-        let value = wake.reserve();
-        let _ = wake.signal(value);
+        self.host.wake.wake();
     }
 
     /// Lets everything that is polled count as done: the process ends.
     pub(crate) fn end_polls(&self) {
         self.host.end_polls.store(true, Ordering::Release);
-        self.wake_host();
+        self.host.wake.wake();
     }
 
     fn host_loop(&self) {
         let mut polled: Vec<HostJob> = Vec::new();
         loop {
-            let seen = self.host.wake.completed();
+            let seen = self.host.wake.seen();
             let mut ready = Vec::new();
-            let mut semaphores = vec![self.host.wake.semaphore];
-            let mut values = vec![seen + 1];
+            let mut awaited: Vec<(vk::Semaphore, u64)> = Vec::new();
             {
                 let mut jobs = self.host.jobs.lock();
                 if self.host.stop.load(Ordering::Acquire) || self.raw.check_lost().is_err() {
@@ -295,8 +285,7 @@ impl Shared {
                     if job.stream.timeline.is_complete(job.value - 1) {
                         ready.push(jobs.remove(index));
                     } else {
-                        semaphores.push(job.stream.timeline.semaphore);
-                        values.push(job.value - 1);
+                        awaited.push((job.stream.timeline.semaphore, job.value - 1));
                         index += 1;
                     }
                 }
@@ -306,28 +295,29 @@ impl Shared {
                 polled.extend(self.run_job(job));
             }
             match polled.len() {
-                0 if before == 0 => self.wait_any(&semaphores, &values, Duration::from_millis(100)),
+                0 if before == 0 => self.wait_any(seen, &awaited, Duration::from_millis(100)),
                 0 => {}
-                _ => self.wait_any(&semaphores, &values, POLL_PAUSE),
+                _ => self.wait_any(seen, &awaited, POLL_PAUSE),
             }
         }
     }
 
-    /// Waits until one of these values is reached, or shortly after; the first is that of `wake`.
-    fn wait_any(&self, semaphores: &[vk::Semaphore], values: &[u64], limit: Duration) {
-        // Mesa asks again and again, without a pause, where its driver cannot wait for any of several: the kernels on a CPU
-        // device would miss that core.
-        let asks = self.raw.physical.kind() == DeviceKind::Cpu && values.len() > 1;
-        let (count, limit) = match asks {
-            true => (1, limit.min(CPU_PAUSE)),
-            false => (values.len(), limit),
+    /// Waits until the thread is woken or one of these values is reached, or shortly after.
+    fn wait_any(&self, seen: u64, awaited: &[(vk::Semaphore, u64)], limit: Duration) {
+        let Some(wake) = self.host.wake.semaphore() else {
+            let limit = match awaited.is_empty() {
+                true => limit,
+                false => limit.min(CPU_PAUSE),
+            };
+            return self.host.wake.wait(seen, limit);
         };
-        let (semaphores, values) = (&semaphores[..count], &values[..count]);
+        let all = [&[(wake, seen + 1)], awaited].concat();
+        let (semaphores, values): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let info = vk::SemaphoreWaitInfo::default()
             .flags(vk::SemaphoreWaitFlags::ANY)
-            .semaphores(semaphores)
-            .values(values);
-        // SAFETY: the semaphores belong to the wake timeline and to streams that the jobs keep alive; jobs are removed by
+            .semaphores(&semaphores)
+            .values(&values);
+        // SAFETY: the semaphores belong to the thread's wake and to streams that the jobs keep alive; jobs are removed by
         // this thread only.
         match unsafe { self.raw.vk.wait_semaphores(&info, limit.as_nanos() as u64) } {
             Ok(()) | Err(vk::Result::TIMEOUT) => {}
@@ -384,16 +374,37 @@ impl Shared {
         }
     }
 
-    fn shut_down_here(&self) {
-        let _ = self.synchronize();
+    /// Ends the threads without a Vulkan call of the caller's: what they have not done stays undone. Those that have not ended after half
+    /// a second are left alone: old validation layers wait for ever where any of several semaphores would do.
+    pub(crate) fn stop_threads(&self) {
+        self.tell_threads_to_stop();
+        let end = Instant::now() + Duration::from_millis(500);
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in [threads.flusher, threads.host].into_iter().flatten() {
+            while !thread.is_finished() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn tell_threads_to_stop(&self) {
         self.flusher.stop.store(true, Ordering::SeqCst);
         self.flusher.arm();
         self.host.stop.store(true, Ordering::Release);
-        self.wake_host();
+    }
+
+    fn join_threads(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in [threads.flusher, threads.host].into_iter().flatten() {
             let _ = thread.join();
         }
+    }
+
+    fn shut_down_here(&self) {
+        let _ = self.synchronize();
+        self.tell_threads_to_stop();
+        self.host.wake.wake();
+        self.join_threads();
         self.raw.wait_idle();
         if let Some(profile) = &self.profile {
             profile.collect();

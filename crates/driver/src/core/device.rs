@@ -75,6 +75,13 @@ impl Device {
         }
     }
 
+    /// Ends the threads of the Vulkan device, if it is open.
+    pub fn stop_threads(&self) {
+        if let Some(device) = self.open.lock().as_ref() {
+            device.vulkan.stop_threads();
+        }
+    }
+
     /// The UUID, the Vulkan device's.
     pub fn uuid(&self) -> CUuuid {
         CUuuid {

@@ -151,13 +151,14 @@ pub fn close_at_exit() {
     }
     let validating =
         matches!(PLATFORM.get(), Some(Ok(platform)) if platform.instance.is_validating());
-    if validating {
-        // The layer's own data is gone by then.
-        return;
-    }
-    // SAFETY: `exiting` stays loaded as long as the process and does not unwind.
+    // What the layer keeps for this thread is gone by then: nothing can be closed.
+    let handler = match validating {
+        true => stop_threads,
+        false => exiting,
+    };
+    // SAFETY: the handlers stay loaded as long as the process and do not unwind.
     unsafe {
-        libc::atexit(exiting);
+        libc::atexit(handler);
     }
 }
 
@@ -176,6 +177,19 @@ fn libraries_loaded() -> u64 {
     // SAFETY: the callback writes a u64 through its last argument, and ends the iteration at once.
     unsafe { libc::dl_iterate_phdr(Some(read), ptr::from_mut(&mut loaded).cast()) };
     loaded
+}
+
+/// Ends the threads of devices, which else call a layer that is gone.
+extern "C" fn stop_threads() {
+    if FORKED.load(Ordering::Relaxed) {
+        return;
+    }
+    // No panic may leave an exit handler.
+    let _ = std::panic::catch_unwind(|| {
+        if let Some(Ok(platform)) = PLATFORM.get() {
+            platform.devices.iter().for_each(Device::stop_threads);
+        }
+    });
 }
 
 extern "C" fn exiting() {
