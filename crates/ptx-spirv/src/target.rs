@@ -399,6 +399,24 @@ impl Target {
         }
     }
 
+    /// An Intel GPU of the generation before it (DG2: Arc A770) under Mesa's driver.
+    pub fn xe_hpg() -> Self {
+        let bytes = Some(MatrixShape::new(8, 8, 32));
+        let mut target = Self {
+            workgroup_memory: 64 << 10,
+            registers: 32,
+            float64: false,
+            ..Self::xe2()
+        };
+        target.matrix_units.memory = MatrixMemory {
+            half_single: Some(MatrixShape::new(8, 8, 16)),
+            half: None,
+            signed: bytes,
+            unsigned: bytes,
+        };
+        target
+    }
+
     /// An NVIDIA GPU under NVIDIA's driver: its matrix units work on PTX's fragments.
     pub fn nvidia() -> Self {
         Self {
@@ -443,7 +461,7 @@ impl Target {
     }
 
     /// Names of the kinds of device that every kernel is translated and validated for. [`Target::profile`] also knows
-    /// `nvidia` and `xe2`, whose cooperative matrices old validators do not know.
+    /// `nvidia`, `xe2` and `xe-hpg`, whose cooperative matrices old validators do not know.
     pub const PROFILES: [&'static str; 4] =
         ["lavapipe", "subgroup32", "subgroup32-minimal", "subgroup64"];
 
@@ -456,6 +474,7 @@ impl Target {
             "subgroup64" => Self::subgroup64(),
             "nvidia" => Self::nvidia(),
             "xe2" => Self::xe2(),
+            "xe-hpg" => Self::xe_hpg(),
             _ => return None,
         })
     }

@@ -26,6 +26,7 @@
 use super::cooperative::Form;
 use super::matrix::Way;
 use super::product::Element;
+use super::row_fragments::{self, Order, Word};
 use super::*;
 use crate::assembler::{Component, Matrix, Role};
 use crate::graph::Block;
@@ -54,8 +55,8 @@ const SEMANTICS: u32 = 0x6108;
 /// Memory operand NonPrivatePointer.
 const NON_PRIVATE: u32 = 0x20;
 /// Layouts of matrices in memory.
-const ROW_MAJOR: u32 = 0;
-const COLUMN_MAJOR: u32 = 1;
+pub(super) const ROW_MAJOR: u32 = 0;
+pub(super) const COLUMN_MAJOR: u32 = 1;
 
 /// A product as the device does it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,14 +78,16 @@ pub(super) struct Tiling {
 /// What is loaded as matrices: the words of a lane.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Fragment {
-    A(Vec<Id>),
-    B(Vec<Id>),
+    A(Vec<Id>, Order),
+    B(Vec<Id>, Order),
     C(Vec<Id>),
+    /// Of A or B: what ldmatrix loads.
+    Rows(Role, Vec<Word>),
 }
 
 /// How a lane's place in a slot comes of its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Lane {
+pub(super) enum Lane {
     /// Of none: the start of the slot.
     Start,
     /// lane
@@ -97,6 +100,10 @@ enum Lane {
     Wide,
     /// 16t + g
     Across,
+    /// Of rows of 16 bytes, two in a line: 2 (lane % 16) + lane / 16
+    RowsBelow,
+    /// Likewise: 2 (lane % 8) + lane / 8 % 2 + 16 (lane / 16)
+    RowsBeside,
 }
 
 /// Sums that are matrices.
@@ -131,9 +138,15 @@ pub(super) struct State {
     exposed: Option<Rc<Vec<bool>>>,
     /// Where the slots start, in units of some bytes: constants of the module.
     starts: FxHashMap<u32, Id>,
+    pub(super) rows: row_fragments::State,
 }
 
 impl State {
+    /// Registers that some block reads before it writes them.
+    pub(super) fn exposed(&self) -> Option<Rc<Vec<bool>>> {
+        self.exposed.clone()
+    }
+
     /// Forgets what was of the block before, and finds out which sums go on in this one.
     pub(super) fn start(&mut self, graph: &Graph, block: &Block) {
         let exposed = self
@@ -283,7 +296,24 @@ impl Tiling {
         (self.shape.m, self.shape.n) == (8, 16)
     }
 
-    fn matrix(&self, role: Role) -> Matrix {
+    /// Whether the rows of A and the columns of B are matrices of the device as they are.
+    pub(super) fn takes_rows_in_order(&self) -> bool {
+        self.shape.n == 8
+    }
+
+    pub(super) fn component(&self) -> Component {
+        self.component
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub(super) fn matrix(&self, role: Role) -> Matrix {
         let MatrixShape { m, n, k } = self.shape;
         let (component, rows, columns) = match role {
             Role::A => (self.component, m, k),
@@ -299,7 +329,7 @@ impl Tiling {
     }
 
     /// Matrices of PTX's 16 rows.
-    fn tiles(&self) -> u32 {
+    pub(super) fn tiles(&self) -> u32 {
         let rows = if self.transposed() {
             self.shape.n
         } else {
@@ -321,9 +351,10 @@ impl Tiling {
     /// Places of a slot that a fragment takes.
     fn places(&self, of: &Fragment) -> u32 {
         match of {
-            Fragment::A(_) => 2,
-            Fragment::B(_) if self.shape.n == 16 && !self.transposed() => 2,
-            Fragment::B(_) => 1,
+            Fragment::A(..) => 2,
+            Fragment::B(..) if self.shape.n == 16 && !self.transposed() => 2,
+            Fragment::B(..) => 1,
+            Fragment::Rows(..) => 2,
             Fragment::C(_) => self.sum_places(),
         }
     }
@@ -348,7 +379,7 @@ impl Emitter<'_> {
     pub(super) fn memory_mma(
         &mut self,
         tiling: Tiling,
-        (a, b): (&[Id], &[Id]),
+        (a, b): (&[Operand], &[Operand]),
         c: &[Operand],
         d: &[Operand],
     ) -> Result<()> {
@@ -372,7 +403,20 @@ impl Emitter<'_> {
                 }
             }
         };
-        let matrices = self.memory_product(tiling, a, b, sums);
+        let (rows, columns) = (self.rows_of(a), self.rows_of(b));
+        let order = match (&rows, &columns) {
+            (None, None) => Order::Lanes,
+            _ => Order::Natural,
+        };
+        let a = match rows {
+            Some(words) => Fragment::Rows(Role::A, words),
+            None => Fragment::A(self.operand_words(a)?, order),
+        };
+        let b = match columns {
+            Some(words) => Fragment::Rows(Role::B, words),
+            None => Fragment::B(self.operand_words(b)?, order),
+        };
+        let matrices = self.memory_product(tiling, (a, b), sums);
         let at = self.matrix.at;
         let continues = self.matrix.memory.continues.contains(&at);
         let state = &mut self.matrix.memory;
@@ -422,7 +466,9 @@ impl Emitter<'_> {
                 .collect()
         };
         let c = words(self, c, Type::U32);
-        let matrices = self.memory_product(tiling, a, b, Err(c));
+        let a = Fragment::A(a.to_vec(), Order::Lanes);
+        let b = Fragment::B(b.to_vec(), Order::Lanes);
+        let matrices = self.memory_product(tiling, (a, b), Err(c));
         let sum = self.matrix.memory.sums.len();
         self.matrix.memory.sums.push(Sum {
             tiling,
@@ -449,7 +495,7 @@ impl Emitter<'_> {
         } = *step
         {
             let i = graph.instruction(frame, statement);
-            if i.predicate.is_none() && self.is_memory_mma(i) {
+            if i.predicate.is_none() && self.memory_tiling(i).is_some() {
                 // C and D are the product's own affair.
                 let c = i.operands.get(3).map(|c| graph.registers_of(frame, c));
                 let c = c.unwrap_or_default();
@@ -492,11 +538,20 @@ impl Emitter<'_> {
         self.read_back(&wanted);
     }
 
-    /// Whether [`Emitter::memory_mma`] does an instruction.
-    fn is_memory_mma(&self, i: &Instruction) -> bool {
-        let dense = i.opcode == Opcode::Mma && !sparse::is_sparse(i);
-        let form = if dense { matrix::form_of(i) } else { None };
-        matches!(form.and_then(|form| self.way(form)), Some(Way::Memory(_)))
+    /// How [`Emitter::memory_mma`] does an instruction, if it does.
+    pub(super) fn memory_tiling(&self, i: &Instruction) -> Option<Tiling> {
+        if i.opcode != Opcode::Mma || sparse::is_sparse(i) {
+            return None;
+        }
+        match self.way(matrix::form_of(i)?)? {
+            Way::Memory(tiling) => Some(tiling),
+            Way::Registers(_) => None,
+        }
+    }
+
+    fn operand_words(&mut self, operands: &[Operand]) -> Result<Vec<Id>> {
+        let words = operands.iter().map(|o| self.value(o, Type::U32));
+        words.collect()
     }
 
     fn pending_of(&self, o: &Operand) -> Option<(usize, usize)> {
@@ -568,11 +623,9 @@ impl Emitter<'_> {
     fn memory_product(
         &mut self,
         tiling: Tiling,
-        a: &[Id],
-        b: &[Id],
+        (a, b): (Fragment, Fragment),
         c: std::result::Result<Vec<Id>, Vec<Id>>,
     ) -> Vec<Id> {
-        let (a, b) = (Fragment::A(a.to_vec()), Fragment::B(b.to_vec()));
         let mut fragments = vec![a, b];
         let mut sums = match c {
             Ok(matrices) => matrices,
@@ -605,25 +658,41 @@ impl Emitter<'_> {
         sums
     }
 
-    /// The matrices of fragments: A and C by tile (A first by step), B by step.
-    fn matrices_of(&mut self, tiling: Tiling, fragments: Vec<Fragment>) -> Vec<Vec<Id>> {
+    /// Whether matrices are loaded, and not so long ago that they are better loaded again.
+    fn is_at_hand(&self, key: &(Tiling, Fragment)) -> bool {
         let kept_for = match self.target.registers {
             0 => KEPT_FOR,
             _ => KEPT_FOR_WITH_FEW,
         };
-        let state = &mut self.matrix.memory;
-        state.products += 1;
-        let now = state.products;
+        let state = &self.matrix.memory;
+        let found = state.loaded.get(key);
+        found.is_some_and(|f| state.products - f.1 <= kept_for)
+    }
+
+    /// The matrices of fragments: A and C by tile (A first by step), B by step.
+    fn matrices_of(&mut self, tiling: Tiling, fragments: Vec<Fragment>) -> Vec<Vec<Id>> {
+        self.matrix.memory.products += 1;
+        let now = self.matrix.memory.products;
         let missing: Vec<Fragment> = fragments
             .iter()
-            .filter(|f| {
-                let key = (tiling, (*f).clone());
-                let found = state.loaded.get(&key);
-                found.is_none_or(|f| now - f.1 > kept_for)
-            })
+            .filter(|f| !self.is_at_hand(&(tiling, (*f).clone())))
             .cloned()
             .collect();
-        let mut rest = &missing[..];
+        let mut through_slot = Vec::new();
+        for fragment in missing {
+            let in_place = match &fragment {
+                Fragment::Rows(role, words) => self.load_rows_in_place(tiling, *role, words),
+                _ => None,
+            };
+            match in_place {
+                Some(ids) => {
+                    let loaded = &mut self.matrix.memory.loaded;
+                    loaded.insert((tiling, fragment), (ids, now));
+                }
+                None => through_slot.push(fragment),
+            }
+        }
+        let mut rest = &through_slot[..];
         while !rest.is_empty() {
             let trip = self.trip(rest.iter().map(|f| tiling.places(f)));
             let (fragments, later) = rest.split_at(trip.len());
@@ -633,6 +702,15 @@ impl Emitter<'_> {
             }
             self.matrix_barrier();
             for (f, at) in fragments.iter().zip(trip) {
+                if let Fragment::Rows(role, words) = f {
+                    for (tiling, role, words, ids) in
+                        self.load_rows_from_slot(tiling, *role, words, at)
+                    {
+                        let loaded = &mut self.matrix.memory.loaded;
+                        loaded.insert((tiling, Fragment::Rows(role, words)), (ids, now));
+                    }
+                    continue;
+                }
                 let ids = self.load_fragment(tiling, f, at);
                 let loaded = &mut self.matrix.memory.loaded;
                 loaded.insert((tiling, f.clone()), (ids, now));
@@ -714,7 +792,19 @@ impl Emitter<'_> {
         let zero = self.asm.u32(0);
         let depth = tiling.depth;
         match fragment {
-            Fragment::A(words) => {
+            Fragment::Rows(role, words) => self.store_rows(tiling, *role, words, at),
+            Fragment::A(words, Order::Natural) => {
+                for (n, &word) in words.iter().enumerate() {
+                    let (h, q) = (n as u32 % 2, n as u32 / 2);
+                    self.store_natural(tiling, word, at, (h, q), 16);
+                }
+            }
+            Fragment::B(words, Order::Natural) => {
+                for (q, &word) in words.iter().enumerate() {
+                    self.store_natural(tiling, word, at, (0, q as u32), 8);
+                }
+            }
+            Fragment::A(words, Order::Lanes) => {
                 let (lane, other) = match tiling.transposed() {
                     true => (Lane::Rows, 4),
                     false => (Lane::Linear, 32),
@@ -732,7 +822,7 @@ impl Emitter<'_> {
                     }
                 }
             }
-            Fragment::B(words) => {
+            Fragment::B(words, Order::Lanes) => {
                 let wide = tiling.shape.n == 16 && !tiling.transposed();
                 let (lane, columns) = match wide {
                     true => (Lane::Columns, 16),
@@ -773,6 +863,18 @@ impl Emitter<'_> {
         }
     }
 
+    /// Stores a lane's word of lines 8h to 8h + 7 and group q of a fragment with so many lines, in k's own order.
+    fn store_natural(&mut self, tiling: Tiling, word: Id, at: u32, (h, q): (u32, u32), lines: u32) {
+        let (depth, line) = (tiling.depth as u32, tiling.line());
+        let at = at + q / depth * lines * line;
+        // A line of two groups has eight words, one of one group four.
+        let lane = match depth {
+            1 => Lane::Linear,
+            _ => Lane::Rows,
+        };
+        self.store_words(&[word], lane, at, h * 8 * line / 4 + q % depth * 4);
+    }
+
     /// Loads the matrices of a fragment from a byte of the slot on.
     fn load_fragment(&mut self, tiling: Tiling, fragment: &Fragment, at: u32) -> Vec<Id> {
         let line = tiling.line();
@@ -787,13 +889,13 @@ impl Emitter<'_> {
         };
         let steps = tiling.steps as u32;
         match fragment {
-            Fragment::A(_) => (0..steps * tiling.tiles())
+            Fragment::A(..) => (0..steps * tiling.tiles())
                 .map(|n| {
                     let at = at + n * u32::from(tile) * line;
                     self.load_matrix(tiling.matrix(rows), at, layout(rows), line)
                 })
                 .collect(),
-            Fragment::B(_) => {
+            Fragment::B(..) => {
                 let count = if columns == Role::B {
                     u32::from(tiling.shape.n)
                 } else {
@@ -806,6 +908,7 @@ impl Emitter<'_> {
                     })
                     .collect()
             }
+            Fragment::Rows(..) => unreachable!("loaded with others of the same rows"),
             Fragment::C(_) => {
                 let matrix = tiling.matrix(Role::Accumulator);
                 let line = tiling.sum_line();
@@ -854,6 +957,17 @@ impl Emitter<'_> {
 
     fn load_matrix(&mut self, matrix: Matrix, at: u32, layout: u32, line: u32) -> Id {
         let pointer = self.matrix_pointer(at);
+        self.load_matrix_at(pointer, matrix, layout, line)
+    }
+
+    /// Loads a matrix whose lines lie so many bytes apart, by a pointer to a word.
+    pub(super) fn load_matrix_at(
+        &mut self,
+        pointer: Id,
+        matrix: Matrix,
+        layout: u32,
+        line: u32,
+    ) -> Id {
         let (layout, stride) = (self.asm.u32(layout), self.asm.u32(line / 4));
         self.asm.op(
             Op::CooperativeMatrixLoadKHR,
@@ -863,7 +977,7 @@ impl Emitter<'_> {
     }
 
     /// A pointer to a word of the slot, by bytes.
-    fn matrix_pointer(&mut self, at: u32) -> Id {
+    pub(super) fn matrix_pointer(&mut self, at: u32) -> Id {
         let base = self.place_of_lane(Lane::Start, 4);
         let index = self.offset(base, Type::U32, i64::from(at / 4));
         self.shared_element(Type::U32, index)
@@ -879,6 +993,10 @@ impl Emitter<'_> {
             }
         };
         let pointer = self.lane_pointer(ty, lane, at, unit);
+        self.store_to_slot(pointer, value);
+    }
+
+    pub(super) fn store_to_slot(&mut self, pointer: Id, value: Id) {
         self.asm.void(Op::Store, &[pointer, value, NON_PRIVATE]);
     }
 
@@ -898,7 +1016,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn lane_pointer(&mut self, ty: Type, lane: Lane, at: u32, unit: u32) -> Id {
+    pub(super) fn lane_pointer(&mut self, ty: Type, lane: Lane, at: u32, unit: u32) -> Id {
         let size = ty.size();
         let base = self.place_of_lane(lane, size);
         let index = self.offset(base, Type::U32, i64::from(at / size + unit));
@@ -961,6 +1079,24 @@ impl Emitter<'_> {
             Lane::Columns => {
                 let eight = constant(self, Op::BitwiseAnd, 24);
                 self.asm.op(Op::IAdd, Type::U32, &[lane, eight])
+            }
+            Lane::RowsBelow => {
+                let line = constant(self, Op::BitwiseAnd, 15);
+                let right = constant(self, Op::ShiftRightLogical, 4);
+                let one = self.asm.u32(1);
+                let line = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[line, one]);
+                self.asm.op(Op::IAdd, Type::U32, &[line, right])
+            }
+            Lane::RowsBeside => {
+                // 16 (lane / 16) + 2 (lane % 8) + bit 3.
+                let high = constant(self, Op::BitwiseAnd, 16);
+                let row = constant(self, Op::BitwiseAnd, 7);
+                let right = constant(self, Op::ShiftRightLogical, 3);
+                let one = self.asm.u32(1);
+                let row = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[row, one]);
+                let right = self.asm.op(Op::BitwiseAnd, Type::U32, &[right, one]);
+                let sum = self.asm.op(Op::IAdd, Type::U32, &[row, right]);
+                self.asm.op(Op::IAdd, Type::U32, &[sum, high])
             }
             Lane::Across => {
                 let g = constant(self, Op::ShiftRightLogical, 2);

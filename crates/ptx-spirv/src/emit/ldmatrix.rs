@@ -128,6 +128,12 @@ impl Emitter<'_> {
                 return Ok(());
             }
         }
+        if load && self.is_planned() {
+            let base = base(self)?;
+            let row = self.offset(base, Type::U32, offset);
+            self.keep_rows(parts, row, numbered.as_ref(), transposed);
+            return Ok(());
+        }
         // Rows are read as they are, and the matrices transposed afterwards.
         let exchanged = load && transposed && self.target.matrix_units.transposes;
         let transposed = transposed && !exchanged;

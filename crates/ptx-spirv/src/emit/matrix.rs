@@ -428,12 +428,12 @@ impl Emitter<'_> {
                     .collect::<Result<Vec<_>>>()
             };
             let sum = if dt == M::F32 { Type::F32 } else { Type::U32 };
-            let a = words(self, a, Type::U32)?;
-            let b = words(self, b, Type::U32)?;
             let product = match way {
                 Way::Registers(product) => product,
-                Way::Memory(tiling) => return self.memory_mma(tiling, (&a, &b), c, d),
+                Way::Memory(tiling) => return self.memory_mma(tiling, (a, b), c, d),
             };
+            let a = words(self, a, Type::U32)?;
+            let b = words(self, b, Type::U32)?;
             let c = words(self, c, sum)?;
             let shared = self.shared_with(&product, i, &a);
             let words = self.cooperative_product(product, (&a, shared), &b, &c);

@@ -26,6 +26,17 @@ pub(super) struct RowPlaces {
     constants: Vec<u32>,
 }
 
+impl RowPlaces {
+    /// Where a matrix begins and how many bytes its rows are apart, if they all are as many.
+    pub(super) fn straight(&self, matrix: usize) -> Option<((Id, u32), u32)> {
+        let rows = &self.constants[8 * matrix..][..8];
+        let stride = rows[1].wrapping_sub(rows[0]);
+        let equal = rows.windows(2).all(|w| w[1].wrapping_sub(w[0]) == stride);
+        let possible = equal && stride % ROW == 0 && (ROW..=1 << 16).contains(&stride);
+        possible.then_some(((self.id, rows[0]), stride))
+    }
+}
+
 /// Matrices of 8x8 in shared memory, which make a larger one.
 struct Tile {
     /// Where it begins: an offset in shared memory as an id and a constant to add.

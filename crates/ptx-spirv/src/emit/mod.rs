@@ -43,6 +43,7 @@ mod permute;
 mod product;
 mod quad_pair;
 mod registers;
+mod row_fragments;
 mod sample;
 mod shuffle;
 mod soft_double;
@@ -516,6 +517,9 @@ impl<'a> Emitter<'a> {
         self.block = b.0;
         let through_memory = self.info.matrix_slot_bytes > 0;
         self.matrix.start(graph, block, self.target, through_memory);
+        if let Some(exposed) = self.matrix.memory.exposed() {
+            self.plan_rows(block, &exposed);
+        }
         let mut meetings = block.meetings.iter().peekable();
         let mut at = 0;
         while let Some(step) = block.steps.get(at) {

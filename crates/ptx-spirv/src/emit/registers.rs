@@ -297,6 +297,7 @@ impl<'a> Emitter<'a> {
             }
         };
         self.computed(v);
+        self.forget_rows(r);
         match self.storage[r as usize] {
             Storage::Ssa(_) => self.storage[r as usize] = Storage::Ssa(Some(v)),
             Storage::Memory { word, .. } => {

@@ -43,7 +43,7 @@ fn case(name: &str, input: Input, text: &str) -> Case {
             ".version 8.3\n.target sm_90\n.address_size 64\n\
              .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
              .shared .align 16 .b8 rows[1536];\n\
-             .reg .b64 from, to, i, g; .reg .b32 tid, lane, warp, base, mine, row, w<16>, d<8>, t<8>; .reg .pred p;\n\
+             .reg .b64 from, to, i, g; .reg .b32 tid, lane, warp, base, mine, row, w<16>, d<8>, t<8>, e<8>; .reg .pred p;\n\
              ld.param.u64 from, [in]; ld.param.u64 to, [out]; mov.u32 tid, %tid.x; and.b32 lane, tid, 31; shr.u32 warp, tid, 5;\n\
              mul.wide.u32 i, tid, 64; add.u64 from, from, i; mul.wide.u32 i, tid, 32; add.u64 to, to, i;\n\
              ld.global.v4.b32 {{w0, w1, w2, w3}}, [from]; ld.global.v4.b32 {{w4, w5, w6, w7}}, [from+16];\n\
@@ -213,6 +213,7 @@ fn loaded() -> Vec<Case> {
         ("m16n8k16.row.col.f32.bf16.bf16.f32", Input::Brains),
         ("m16n8k8.row.col.f32.tf32.tf32.f32", Input::Singles),
         ("m16n8k32.row.col.s32.s8.u8.s32", Input::Bytes),
+        ("m16n8k32.row.col.s32.s8.s8.s32", Input::Bytes),
     ] {
         for trans in ["", ".trans"] {
             // Halves of single-precision numbers that change places make numbers that are not small and whole.
@@ -252,6 +253,87 @@ fn loaded() -> Vec<Case> {
             add(
                 "A and B",
                 [four.to_owned(), product(low, "{t0, t1, t2, t3}", "t3, t1")].join("\n"),
+            );
+            // Registers that only products read; in the other order; and by addresses of which nothing is known.
+            let equal = "mov.u32 e0, rows; shl.b32 e1, warp, 9; add.u32 e2, e0, e1; and.b32 e3, lane, 15; shl.b32 e4, e3, 5; \
+                         and.b32 e5, lane, 16; add.u32 e6, e4, e5; add.u32 e7, e2, e6;";
+            add(
+                "A, and two B, of rows at equal distances,",
+                [
+                    equal.to_owned(),
+                    four.replace("row", "e7"),
+                    two.replace("row", "e7").replace("t0, t1", "t4, t5"),
+                    product(low, "{t0, t1, t2, t3}", "w8, w9"),
+                    product(high, a4, "t1, t3"),
+                    product(high, a4, "t0, t2"),
+                    product(high, a4, "t4, t5"),
+                ]
+                .join("\n"),
+            );
+            let odd = "shfl.sync.bfly.b32 row, row, 1, 31, -1;";
+            add(
+                "A, and A in another order,",
+                [
+                    four.to_owned(),
+                    product(low, "{t0, t1, t2, t3}", "w8, w9"),
+                    "xor.b32 row, row, 16;".to_owned(),
+                    four.replace("t0, t1, t2, t3", "t4, t5, t6, t7"),
+                    product(low, "{t4, t6, t5, t7}", "w8, w9"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "B side by side, with rows in disorder,",
+                [
+                    odd.to_owned(),
+                    four.to_owned(),
+                    product(low, a4, "t0, t1"),
+                    product(high, a4, "t2, t3"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "A and B, both with rows in disorder,",
+                [
+                    four.to_owned(),
+                    odd.to_owned(),
+                    two.replace("t0, t1", "t4, t5"),
+                    product(low, "{t0, t1, t2, t3}", "t4, t5"),
+                    product(high, "{t0, t1, t2, t3}", "w8, w9"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "A and B whose rows are written over in between",
+                [
+                    four.to_owned(),
+                    two.replace("t0, t1", "t4, t5"),
+                    product(low, "{t0, t1, t2, t3}", "t4, t5"),
+                    "bar.sync 0; st.shared.v4.b32 [mine], {w4, w5, w6, w7}; bar.sync 0;".to_owned(),
+                    product(high, "{t0, t1, t2, t3}", "t4, t5"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "B whose rows the lane itself writes over in between",
+                [
+                    two.to_owned(),
+                    "st.shared.v4.b32 [mine], {w4, w5, w6, w7};".to_owned(),
+                    product(low, a4, "t0, t1"),
+                ]
+                .join("\n"),
+            );
+            add(
+                "B in a loop, with A from before it,",
+                [
+                    four.to_owned(),
+                    "mov.b32 w15, 0;\nagain:".to_owned(),
+                    two.replace("t0, t1", "t4, t5"),
+                    product(low, "{t0, t1, t2, t3}", "t4, t5"),
+                    "xor.b32 row, row, 16; add.u32 w15, w15, 1; setp.lt.u32 p, w15, 3; @p bra again;"
+                        .to_owned(),
+                ]
+                .join("\n"),
             );
             add(
                 "B, half of it overwritten or other words,",
