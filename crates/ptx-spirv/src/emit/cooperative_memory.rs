@@ -3,14 +3,14 @@
 //! Which elements of a cooperative matrix a lane holds is the driver's own affair, but not where they lie in memory. So the
 //! lanes of a warp store their words into a slot of workgroup memory, from which A, B and C are loaded as matrices, and D is
 //! stored there, from which the lanes load theirs. A product may take the elements of k in any order, and rows and columns,
-//! too, as long as D's are taken back in the same: so a lane's words lie side by side. With g = lane / 4, t = lane % 4, and
-//! the words as `emit/matrix.rs` numbers them:
+//! too, as long as D's are taken back in the same: so a lane's words lie side by side, but where others of the same product come
+//! as rows (`emit/row_fragments.rs`). With g = lane / 4, t = lane % 4, and the words as `emit/matrix.rs` numbers them:
 //!
 //! ```text
-//! A  row 8h + g (where transposed 2g + h):         words h + 2q of the lanes 4g + t, by t and then q
+//! A  row 8h + g:                                   words h + 2q of the lanes 4g + t, by t and then q
 //! B  column g (of 16: 4 (g/2) + g%2):              words q of the lanes 4g + t, likewise
 //! D  row 8h + g:                                   elements 2h, 2h + 1 of the lanes 4g + t
-//!    where transposed, of column 2t + c:           elements c, c + 2 of the lanes 4g + t, by g
+//!    where transposed, of column 2t + c:           elements c + 2h of the lanes 4g + t, by 8h + g
 //! ```
 //!
 //! Shapes of 8x16 do the transposed product, which has 8 rows and 16 columns. Of shapes with 16 columns otherwise
@@ -25,6 +25,7 @@
 
 use super::cooperative::Form;
 use super::matrix::Way;
+use super::matrix_sums::{continuing, exposed};
 use super::product::Element;
 use super::row_fragments::{self, Order, Word};
 use super::*;
@@ -53,7 +54,7 @@ const KEPT_FOR_WITH_FEW: u32 = 2;
 const SUBGROUP: u32 = 3;
 const SEMANTICS: u32 = 0x6108;
 /// Memory operand NonPrivatePointer.
-const NON_PRIVATE: u32 = 0x20;
+pub(super) const NON_PRIVATE: u32 = 0x20;
 /// Layouts of matrices in memory.
 pub(super) const ROW_MAJOR: u32 = 0;
 pub(super) const COLUMN_MAJOR: u32 = 1;
@@ -64,9 +65,9 @@ pub(super) struct Tiling {
     /// Elements of A and B.
     component: Component,
     /// Elements of the device's C and D.
-    sum: Component,
+    pub(super) sum: Component,
     /// Sums are half precision in PTX and single precision in the device.
-    narrow: bool,
+    pub(super) narrow: bool,
     shape: MatrixShape,
     /// Words of B that PTX has.
     groups: usize,
@@ -77,7 +78,7 @@ pub(super) struct Tiling {
 
 /// What is loaded as matrices: the words of a lane.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Fragment {
+pub(super) enum Fragment {
     A(Vec<Id>, Order),
     B(Vec<Id>, Order),
     C(Vec<Id>),
@@ -98,7 +99,7 @@ pub(super) enum Lane {
     Columns,
     /// 2 lane
     Wide,
-    /// 16t + g
+    /// 32t + g
     Across,
     /// Of rows of 16 bytes, two in a line: 2 (lane % 16) + lane / 16
     RowsBelow,
@@ -107,46 +108,41 @@ pub(super) enum Lane {
 }
 
 /// Sums that are matrices.
-struct Sum {
-    tiling: Tiling,
-    matrices: Vec<Id>,
+pub(super) struct Sum {
+    pub(super) tiling: Tiling,
+    pub(super) matrices: Vec<Id>,
     /// A later product of the block takes them as C.
-    continues: bool,
+    pub(super) continues: bool,
 }
 
 /// What is known about products through memory in the block that is being emitted.
 #[derive(Default)]
 pub(super) struct State {
     /// The matrices of words, and the product that used them last.
-    loaded: FxHashMap<(Tiling, Fragment), (Vec<Id>, u32)>,
+    pub(super) loaded: FxHashMap<(Tiling, Fragment), (Vec<Id>, u32)>,
     /// Products of the block so far.
-    products: u32,
+    pub(super) products: u32,
     /// The first bytes of the lanes' places, in units of some bytes.
     bases: FxHashMap<(Lane, u32), Id>,
     /// The 0 in them, where there are few registers.
     zero: Id,
     /// Whether the slot has been loaded from since the last barrier.
-    busy: bool,
-    sums: Vec<Sum>,
+    pub(super) busy: bool,
+    pub(super) sums: Vec<Sum>,
     /// Those of them that no product takes any more and whose words go to memory.
-    finished: Vec<usize>,
+    pub(super) finished: Vec<usize>,
     /// Registers whose value is a word of a sum.
-    pending: FxHashMap<Register, (usize, usize)>,
+    pub(super) pending: FxHashMap<Register, (usize, usize)>,
     /// Steps whose D is C of a later product of the block.
-    continues: FxHashSet<usize>,
+    pub(super) continues: FxHashSet<usize>,
     /// Registers that some block reads before it writes them. Once asked for.
-    exposed: Option<Rc<Vec<bool>>>,
+    pub(super) exposed: Option<Rc<Vec<bool>>>,
     /// Where the slots start, in units of some bytes: constants of the module.
     starts: FxHashMap<u32, Id>,
     pub(super) rows: row_fragments::State,
 }
 
 impl State {
-    /// Registers that some block reads before it writes them.
-    pub(super) fn exposed(&self) -> Option<Rc<Vec<bool>>> {
-        self.exposed.clone()
-    }
-
     /// Forgets what was of the block before, and finds out which sums go on in this one.
     pub(super) fn start(&mut self, graph: &Graph, block: &Block) {
         let exposed = self
@@ -162,58 +158,6 @@ impl State {
             ..State::default()
         };
     }
-}
-
-/// Of each register, whether some block reads it before it writes it.
-fn exposed(graph: &Graph) -> Vec<bool> {
-    let mut exposed = vec![false; graph.registers.len()];
-    for block in &graph.blocks {
-        let mut written: FxHashSet<Register> = FxHashSet::default();
-        let mut read = |written: &FxHashSet<Register>, r: Register| {
-            exposed[r as usize] |= !written.contains(&r);
-        };
-        for step in &block.steps {
-            let (reads, writes) = graph.accesses(step);
-            reads.into_iter().for_each(|r| read(&written, r));
-            written.extend(writes);
-        }
-        match block.condition {
-            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
-                read(&written, register);
-            }
-            None => {}
-        }
-    }
-    exposed
-}
-
-/// The steps of products whose D is C of a later one.
-fn continuing(graph: &Graph, block: &Block) -> FxHashSet<usize> {
-    let mut made: FxHashMap<Register, usize> = FxHashMap::default();
-    let mut continues = FxHashSet::default();
-    for (at, step) in block.steps.iter().enumerate() {
-        if let Step::Instruction {
-            frame, statement, ..
-        } = *step
-        {
-            let i = graph.instruction(frame, statement);
-            if i.opcode == Opcode::Mma {
-                if let Some(c) = i.operands.get(3) {
-                    let c = graph.registers_of(frame, c);
-                    continues.extend(c.iter().filter_map(|r| made.get(r)));
-                }
-                if let Some(d) = i.operands.first() {
-                    let d = graph.registers_of(frame, d);
-                    made.extend(d.into_iter().map(|r| (r, at)));
-                }
-                continue;
-            }
-        }
-        for r in graph.accesses(step).1 {
-            made.remove(&r);
-        }
-    }
-    continues
 }
 
 /// Bytes of workgroup memory that each warp of a kernel needs for its products; 0 where none goes through memory.
@@ -292,17 +236,22 @@ impl Tiling {
     }
 
     /// Whether the product is the transposed one.
-    fn transposed(&self) -> bool {
+    pub(super) fn transposed(&self) -> bool {
         (self.shape.m, self.shape.n) == (8, 16)
     }
 
     /// Whether the rows of A and the columns of B are matrices of the device as they are.
     pub(super) fn takes_rows_in_order(&self) -> bool {
-        self.shape.n == 8
+        self.shape.n == 8 || self.transposed()
     }
 
-    pub(super) fn component(&self) -> Component {
-        self.component
+    /// The device's operand for one of PTX's.
+    pub(super) fn role(&self, role: Role) -> Role {
+        match (role, self.transposed()) {
+            (Role::A, true) => Role::B,
+            (Role::B, true) => Role::A,
+            _ => role,
+        }
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -344,7 +293,7 @@ impl Tiling {
     }
 
     /// Bytes of a row of the device's D.
-    fn sum_line(&self) -> u32 {
+    pub(super) fn sum_line(&self) -> u32 {
         u32::from(self.shape.n) * self.sum.ty().size()
     }
 
@@ -359,17 +308,20 @@ impl Tiling {
         }
     }
 
-    fn sum_places(&self) -> u32 {
+    pub(super) fn sum_places(&self) -> u32 {
         let rows = if self.transposed() { 8 } else { 16 };
         (rows * self.sum_line()).div_ceil(PLACE)
     }
 
-    /// Where a lane's words of a sum lie: by vectors of two words (or words, of half precision), the elements of PTX's D.
-    fn sum_parts(&self) -> (Lane, [(u32, [usize; 2]); 2]) {
+    /// Where a lane's words of a sum lie: by words or vectors of two (or words, of half precision), the elements of PTX's D.
+    pub(super) fn sum_parts(&self) -> (Lane, &'static [(u32, &'static [usize])]) {
         match (self.transposed(), self.shape.n) {
-            (true, _) => (Lane::Across, [(0, [0, 2]), (8, [1, 3])]),
-            (_, 8) => (Lane::Linear, [(0, [0, 1]), (32, [2, 3])]),
-            _ => (Lane::Wide, [(0, [0, 1]), (64, [2, 3])]),
+            (true, _) => (
+                Lane::Across,
+                &[(0, &[0]), (16, &[1]), (8, &[2]), (24, &[3])],
+            ),
+            (_, 8) => (Lane::Linear, &[(0, &[0, 1]), (32, &[2, 3])]),
+            _ => (Lane::Wide, &[(0, &[0, 1]), (64, &[2, 3])]),
         }
     }
 }
@@ -483,61 +435,6 @@ impl Emitter<'_> {
         }
     }
 
-    /// Settles what a step needs before it is emitted: words of sums that it reads are loaded.
-    pub(super) fn settle_sums(&mut self, step: &Step) {
-        if self.matrix.memory.pending.is_empty() {
-            return;
-        }
-        let graph = self.graph;
-        let (mut reads, mut writes) = graph.accesses(step);
-        if let Step::Instruction {
-            frame, statement, ..
-        } = *step
-        {
-            let i = graph.instruction(frame, statement);
-            if i.predicate.is_none() && self.memory_tiling(i).is_some() {
-                // C and D are the product's own affair.
-                let c = i.operands.get(3).map(|c| graph.registers_of(frame, c));
-                let c = c.unwrap_or_default();
-                reads.retain(|r| !c.contains(r));
-                writes.clear();
-            }
-        }
-        let state = &self.matrix.memory;
-        let mut wanted: Vec<usize> = reads
-            .iter()
-            .filter_map(|r| state.pending.get(r).map(|p| p.0))
-            .collect();
-        if !wanted.is_empty() {
-            // Those that no product takes are wanted soon, too.
-            wanted.extend(
-                state
-                    .pending
-                    .values()
-                    .map(|p| p.0)
-                    .filter(|&s| !state.sums[s].continues),
-            );
-            self.read_back(&wanted);
-        }
-        for r in writes {
-            self.matrix.memory.pending.remove(&r);
-        }
-    }
-
-    /// Loads the words of sums that other blocks read, at the end of one.
-    pub(super) fn settle_block_sums(&mut self, condition: Option<Register>) {
-        let state = &mut self.matrix.memory;
-        if state.pending.is_empty() {
-            return;
-        }
-        let exposed = state.exposed.clone().expect("found when the block began");
-        state
-            .pending
-            .retain(|&r, _| exposed[r as usize] || condition == Some(r));
-        let wanted: Vec<usize> = state.pending.values().map(|p| p.0).collect();
-        self.read_back(&wanted);
-    }
-
     /// How [`Emitter::memory_mma`] does an instruction, if it does.
     pub(super) fn memory_tiling(&self, i: &Instruction) -> Option<Tiling> {
         if i.opcode != Opcode::Mma || sparse::is_sparse(i) {
@@ -552,71 +449,6 @@ impl Emitter<'_> {
     fn operand_words(&mut self, operands: &[Operand]) -> Result<Vec<Id>> {
         let words = operands.iter().map(|o| self.value(o, Type::U32));
         words.collect()
-    }
-
-    fn pending_of(&self, o: &Operand) -> Option<(usize, usize)> {
-        let Operand::Register(r) = o else { return None };
-        let r = self.virtual_register(*r);
-        self.matrix.memory.pending.get(&r).copied()
-    }
-
-    /// The matrices that operands are the words of, if they are all of one sum.
-    fn pending_sum(&self, tiling: Tiling, c: &[Operand]) -> Option<Vec<Id>> {
-        let (sum, _) = self.pending_of(c.first()?)?;
-        let all = c
-            .iter()
-            .enumerate()
-            .all(|(n, o)| self.pending_of(o) == Some((sum, n)));
-        let sum = &self.matrix.memory.sums[sum];
-        (all && sum.tiling == tiling).then(|| sum.matrices.clone())
-    }
-
-    /// Whether an operand is known to be all zeros.
-    fn is_zero_operand(&mut self, o: &Operand) -> bool {
-        let Operand::Register(r) = o else {
-            return Self::literal(o) == Some(0);
-        };
-        let v = self.register(self.virtual_register(*r));
-        self.asm.known(v.ty, 0) == Some(v.id)
-    }
-
-    fn zero_sum(&mut self, tiling: Tiling) -> Vec<Id> {
-        let zero = self
-            .asm
-            .null(Type::Matrix(tiling.matrix(Role::Accumulator)));
-        vec![zero; tiling.tiles() as usize]
-    }
-
-    /// Makes words of sums the values of the registers that wait for them.
-    fn read_back(&mut self, sums: &[usize]) {
-        let wanted: FxHashSet<usize> = self.matrix.memory.pending.values().map(|p| p.0).collect();
-        let mut sums: Vec<usize> = sums
-            .iter()
-            .copied()
-            .filter(|s| wanted.contains(s))
-            .collect();
-        sums.sort_unstable();
-        sums.dedup();
-        if sums.is_empty() {
-            return;
-        }
-        let words = self.words_of_sums(&sums);
-        let state = &mut self.matrix.memory;
-        let mut set: Vec<(Register, Id)> = Vec::new();
-        state.pending.retain(|&r, &mut (sum, word)| {
-            let Ok(n) = sums.binary_search(&sum) else {
-                return true;
-            };
-            set.push((r, words[n][word]));
-            false
-        });
-        // The same words every time.
-        set.sort_unstable();
-        let predicate = self.predicate.take();
-        for (r, id) in set {
-            self.set_register(r, Value { id, ty: Type::U32 });
-        }
-        self.predicate = predicate;
     }
 
     /// The product of A and B added to sums, which are matrices or words.
@@ -728,42 +560,8 @@ impl Emitter<'_> {
             .collect()
     }
 
-    /// The words of sums, as the lanes have them.
-    fn words_of_sums(&mut self, sums: &[usize]) -> Vec<Vec<Id>> {
-        let mut all = Vec::new();
-        let mut rest = sums;
-        while !rest.is_empty() {
-            let state = &self.matrix.memory;
-            let places: Vec<u32> = rest
-                .iter()
-                .map(|&sum| state.sums[sum].tiling.sum_places())
-                .collect();
-            let trip = self.trip(places.into_iter());
-            let (now, later) = rest.split_at(trip.len());
-            rest = later;
-            for (&sum, &at) in now.iter().zip(&trip) {
-                let sum = &self.matrix.memory.sums[sum];
-                let (tiling, matrices) = (sum.tiling, sum.matrices.clone());
-                self.store_sum(tiling, &matrices, at);
-            }
-            self.matrix_barrier();
-            for (&sum, at) in now.iter().zip(trip) {
-                let tiling = self.matrix.memory.sums[sum].tiling;
-                let words = self.load_sum(tiling, at);
-                // A product that adds to these words adds to the matrices.
-                let state = &mut self.matrix.memory;
-                let key = (tiling, Fragment::C(words.clone()));
-                let matrices = state.sums[sum].matrices.clone();
-                state.loaded.insert(key, (matrices, state.products));
-                all.push(words);
-            }
-            self.matrix.memory.busy = true;
-        }
-        all
-    }
-
     /// Where in the slot the next fragments lie, in bytes: of as many of them as fit. Nobody loads from it any more.
-    fn trip(&mut self, places: impl Iterator<Item = u32>) -> Vec<u32> {
+    pub(super) fn trip(&mut self, places: impl Iterator<Item = u32>) -> Vec<u32> {
         if self.matrix.memory.busy {
             self.matrix_barrier();
         }
@@ -780,7 +578,7 @@ impl Emitter<'_> {
         all
     }
 
-    fn matrix_barrier(&mut self) {
+    pub(super) fn matrix_barrier(&mut self) {
         let (scope, semantics) = (self.asm.u32(SUBGROUP), self.asm.u32(SEMANTICS));
         self.asm
             .void(Op::ControlBarrier, &[scope, scope, semantics]);
@@ -805,10 +603,6 @@ impl Emitter<'_> {
                 }
             }
             Fragment::A(words, Order::Lanes) => {
-                let (lane, other) = match tiling.transposed() {
-                    true => (Lane::Rows, 4),
-                    false => (Lane::Linear, 32),
-                };
                 for step in 0..tiling.steps {
                     for h in 0..2 {
                         let words: Vec<Id> = (step * depth..(step + 1) * depth)
@@ -818,7 +612,7 @@ impl Emitter<'_> {
                             })
                             .collect();
                         let at = at + step as u32 * 16 * tiling.line();
-                        self.store_words(&words, lane, at, h as u32 * other);
+                        self.store_words(&words, Lane::Linear, at, h as u32 * 32);
                     }
                 }
             }
@@ -851,13 +645,12 @@ impl Emitter<'_> {
                         .collect(),
                     false => words.clone(),
                 };
-                for (h, (unit, elements)) in parts.into_iter().enumerate() {
-                    match tiling.sum {
-                        Component::F16 => self.store_words(&[words[h]], lane, at, unit),
-                        _ => {
-                            self.store_words(&elements.map(|e| words[e]), lane, at, unit);
-                        }
-                    }
+                for (h, &(unit, elements)) in parts.iter().enumerate() {
+                    let part: Vec<Id> = match tiling.sum {
+                        Component::F16 => vec![words[h]],
+                        _ => elements.iter().map(|&e| words[e]).collect(),
+                    };
+                    self.store_words(&part, lane, at, unit);
                 }
             }
         }
@@ -878,9 +671,10 @@ impl Emitter<'_> {
     /// Loads the matrices of a fragment from a byte of the slot on.
     fn load_fragment(&mut self, tiling: Tiling, fragment: &Fragment, at: u32) -> Vec<Id> {
         let line = tiling.line();
-        let (rows, columns, tile) = match tiling.transposed() {
-            true => (Role::B, Role::A, tiling.shape.n),
-            false => (Role::A, Role::B, tiling.shape.m),
+        let (rows, columns) = (tiling.role(Role::A), tiling.role(Role::B));
+        let tile = match tiling.transposed() {
+            true => tiling.shape.n,
+            false => tiling.shape.m,
         };
         // What is rows of PTX's A lies as such; they are columns of the device's B where transposed.
         let layout = |role| match role {
@@ -917,42 +711,6 @@ impl Emitter<'_> {
                     .collect()
             }
         }
-    }
-
-    fn store_sum(&mut self, tiling: Tiling, matrices: &[Id], at: u32) {
-        let matrix = tiling.matrix(Role::Accumulator);
-        let line = tiling.sum_line();
-        for (n, &id) in matrices.iter().enumerate() {
-            let pointer = self.matrix_pointer(at + n as u32 * matrix.rows * line);
-            let (layout, stride) = (self.asm.u32(ROW_MAJOR), self.asm.u32(line / 4));
-            self.asm.void(
-                Op::CooperativeMatrixStoreKHR,
-                &[pointer, id, layout, stride, NON_PRIVATE],
-            );
-        }
-    }
-
-    /// A lane's words of D.
-    fn load_sum(&mut self, tiling: Tiling, at: u32) -> Vec<Id> {
-        let (lane, parts) = tiling.sum_parts();
-        if tiling.sum == Component::F16 {
-            return parts
-                .into_iter()
-                .map(|(unit, _)| self.load_words(1, lane, at, unit)[0])
-                .collect();
-        }
-        let mut words = [0; 4];
-        for (unit, elements) in parts {
-            let found = self.load_words(2, lane, at, unit);
-            for (e, id) in elements.into_iter().zip(found) {
-                words[e] = id;
-            }
-        }
-        if !tiling.narrow {
-            return words.to_vec();
-        }
-        let [a, b, c, d] = words.map(|id| self.cast(Value { id, ty: Type::U32 }, Type::F32));
-        vec![self.pack_singles(a, b), self.pack_singles(c, d)]
     }
 
     fn load_matrix(&mut self, matrix: Matrix, at: u32, layout: u32, line: u32) -> Id {
@@ -1001,7 +759,7 @@ impl Emitter<'_> {
     }
 
     /// Loads what [`Emitter::store_words`] stores.
-    fn load_words(&mut self, count: u32, lane: Lane, at: u32, unit: u32) -> Vec<Id> {
+    pub(super) fn load_words(&mut self, count: u32, lane: Lane, at: u32, unit: u32) -> Vec<Id> {
         let ty = match count {
             1 => Type::U32,
             _ => Type::Vector(Scalar::U32, 2),
@@ -1101,8 +859,8 @@ impl Emitter<'_> {
             Lane::Across => {
                 let g = constant(self, Op::ShiftRightLogical, 2);
                 let t = constant(self, Op::BitwiseAnd, 3);
-                let four = self.asm.u32(4);
-                let t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, four]);
+                let five = self.asm.u32(5);
+                let t = self.asm.op(Op::ShiftLeftLogical, Type::U32, &[t, five]);
                 self.asm.op(Op::IAdd, Type::U32, &[t, g])
             }
         }

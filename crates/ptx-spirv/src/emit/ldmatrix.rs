@@ -131,7 +131,7 @@ impl Emitter<'_> {
         if load && self.is_planned() {
             let base = base(self)?;
             let row = self.offset(base, Type::U32, offset);
-            self.keep_rows(parts, row, numbered.as_ref(), transposed);
+            self.keep_rows(parts, row, numbered.as_ref());
             return Ok(());
         }
         // Rows are read as they are, and the matrices transposed afterwards.

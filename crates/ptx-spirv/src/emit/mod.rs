@@ -36,6 +36,7 @@ mod logic;
 mod lookup;
 mod matrix;
 mod matrix_rows;
+mod matrix_sums;
 mod mbarrier;
 mod memory;
 mod moves;
@@ -517,7 +518,7 @@ impl<'a> Emitter<'a> {
         self.block = b.0;
         let through_memory = self.info.matrix_slot_bytes > 0;
         self.matrix.start(graph, block, self.target, through_memory);
-        if let Some(exposed) = self.matrix.memory.exposed() {
+        if let Some(exposed) = self.matrix.memory.exposed.clone() {
             self.plan_rows(block, &exposed);
         }
         let mut meetings = block.meetings.iter().peekable();

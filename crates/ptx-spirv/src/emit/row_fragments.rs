@@ -19,7 +19,7 @@ use super::cooperative_memory::{Lane, Tiling, COLUMN_MAJOR, ROW_MAJOR};
 use super::matrix_rows::RowPlaces;
 use super::memory::{Access, Address, Space};
 use super::*;
-use crate::assembler::{Component, Role};
+use crate::assembler::Role;
 use crate::graph::Block;
 use std::rc::Rc;
 
@@ -61,8 +61,6 @@ struct Place {
     start: (Option<Id>, u32),
     /// Bytes from one row to the next.
     stride: u32,
-    /// Its rows are lines of k (`.trans`).
-    transposed: bool,
 }
 
 /// A fragment that products need of what an `ldmatrix` loads.
@@ -77,7 +75,6 @@ struct Wanted {
 struct Load {
     /// The lane's row: an offset in shared memory.
     row: Id,
-    transposed: bool,
     /// Where its matrices lie, if that is known.
     places: Vec<Option<Place>>,
     wanted: Rc<Vec<Wanted>>,
@@ -95,11 +92,7 @@ pub(super) struct State {
 impl Place {
     /// The one that is as many matrices of 8x8 further in lines of a fragment and in k.
     fn further(&self, (lines, groups): (usize, usize)) -> Self {
-        let (rows, columns) = match self.transposed {
-            true => (groups, lines),
-            false => (lines, groups),
-        };
-        let distance = 8 * self.stride * rows as u32 + ROW * columns as u32;
+        let distance = 8 * self.stride * lines as u32 + ROW * groups as u32;
         Self {
             start: (self.start.0, self.start.1.wrapping_add(distance)),
             ..*self
@@ -108,7 +101,7 @@ impl Place {
 }
 
 impl Layout {
-    fn place(self, matrix: usize, transposed: bool) -> Place {
+    fn place(self, matrix: usize) -> Place {
         let (low, high) = (matrix as u32 % 2, matrix as u32 / 2);
         let (down, right) = match self {
             Self::Below => (low, high),
@@ -117,7 +110,6 @@ impl Layout {
         Place {
             start: (None, 8 * LINE * down + ROW * right),
             stride: LINE,
-            transposed,
         }
     }
 
@@ -138,8 +130,7 @@ fn joined(
     words: &[usize],
     place: impl Fn(usize) -> Option<Place>,
 ) -> Option<Vec<Place>> {
-    // Elements of 8 bits are not transposed by themselves; matrices with 16 columns have more than PTX's eight.
-    let possible = |p: &Place| !p.transposed || tiling.component() == Component::F16;
+    // Matrices with 16 columns have more than PTX's eight.
     if !tiling.takes_rows_in_order() {
         return None;
     }
@@ -155,7 +146,7 @@ fn joined(
                 let word = words.get(tile * lines + h + halves * (step * depth + q))?;
                 place(*word)
             };
-            let first = at(0, 0).filter(possible)?;
+            let first = at(0, 0)?;
             for h in 0..lines {
                 for q in 0..depth {
                     if at(h, q)? != first.further((h, q)) {
@@ -170,10 +161,9 @@ fn joined(
 }
 
 /// The layout in a slot in which matrices of an `ldmatrix` are a fragment.
-fn layout(tiling: &Tiling, role: Role, words: &[usize], transposed: bool) -> Option<Layout> {
-    [Layout::Below, Layout::Beside]
-        .into_iter()
-        .find(|l| joined(tiling, role, words, |word| Some(l.place(word, transposed))).is_some())
+fn layout(tiling: &Tiling, role: Role, words: &[usize]) -> Option<Layout> {
+    let is_one = |l: &Layout| joined(tiling, role, words, |word| Some(l.place(word))).is_some();
+    [Layout::Below, Layout::Beside].into_iter().find(is_one)
 }
 
 /// Whether an instruction leaves shared memory as it is, and does not wait for others to write there.
@@ -209,8 +199,8 @@ fn registers(graph: &Graph, frame: u32, operand: Option<&Operand>) -> Option<Vec
 struct Survey {
     /// What registers hold; and whether shared memory may have changed since.
     loaded: FxHashMap<Register, (usize, usize, bool)>,
-    /// By step: whether `.trans`, and what products need.
-    loads: FxHashMap<usize, (bool, Vec<Wanted>)>,
+    /// By step: what products need.
+    loads: FxHashMap<usize, Vec<Wanted>>,
 }
 
 impl Survey {
@@ -231,9 +221,9 @@ impl Survey {
             let step = *step;
             let words = words.unwrap_or_default();
             let together = words.iter().all(|&(s, _, stale)| s == step && !stale);
-            if let (true, Some((transposed, wanted))) = (together, self.loads.get_mut(&step)) {
+            if let (true, Some(wanted)) = (together, self.loads.get_mut(&step)) {
                 let matrices: Vec<usize> = words.iter().map(|w| w.1).collect();
-                if layout(&tiling, role, &matrices, *transposed).is_some() {
+                if layout(&tiling, role, &matrices).is_some() {
                     let one = Wanted {
                         tiling,
                         role,
@@ -285,23 +275,25 @@ impl Emitter<'_> {
                 if !leaves_shared_memory(i) {
                     survey.loaded.values_mut().for_each(|l| l.2 = true);
                 }
+                // Drivers load what lies across their lanes' words by halves, in more instructions than the words take.
                 let plain = i.opcode == Opcode::Ldmatrix
                     && i.predicate.is_none()
+                    && !i.has(Modifier::Trans)
                     && i.has(Modifier::M8n8)
                     && i.has(Modifier::B16);
                 if let (true, Some(all)) = (plain, registers(graph, frame, i.operands.first())) {
                     let mut sorted = all.clone();
                     sorted.sort_unstable();
                     sorted.dedup();
-                    load = (sorted.len() == all.len()).then_some((all, i.has(Modifier::Trans)));
+                    load = (sorted.len() == all.len()).then_some(all);
                 }
             }
             reads.into_iter().for_each(|r| survey.read(r));
             for r in writes {
                 survey.loaded.remove(&r);
             }
-            if let Some((all, transposed)) = load {
-                survey.loads.insert(at, (transposed, Vec::new()));
+            if let Some(all) = load {
+                survey.loads.insert(at, Vec::new());
                 for (n, r) in all.into_iter().enumerate() {
                     survey.loaded.insert(r, (at, n, false));
                 }
@@ -312,9 +304,7 @@ impl Emitter<'_> {
             survey.read(r);
         }
         let plans = survey.loads.into_iter();
-        self.matrix.memory.rows.plans = plans
-            .map(|(at, (_, wanted))| (at, Rc::new(wanted)))
-            .collect();
+        self.matrix.memory.rows.plans = plans.map(|(at, wanted)| (at, Rc::new(wanted))).collect();
     }
 
     /// Whether nobody reads what the current step, `ldmatrix`, loads, but products that take its rows.
@@ -324,19 +314,12 @@ impl Emitter<'_> {
     }
 
     /// Notes the rows of such an `ldmatrix`: where the lane's own is, and where all are if that is known.
-    pub(super) fn keep_rows(
-        &mut self,
-        parts: &[Operand],
-        row: Id,
-        rows: Option<&RowPlaces>,
-        transposed: bool,
-    ) {
+    pub(super) fn keep_rows(&mut self, parts: &[Operand], row: Id, rows: Option<&RowPlaces>) {
         let places = (0..parts.len()).map(|m| {
             let ((id, constant), stride) = rows?.straight(m)?;
             Some(Place {
                 start: (Some(id), constant),
                 stride,
-                transposed,
             })
         });
         let places = places.collect();
@@ -367,7 +350,6 @@ impl Emitter<'_> {
         }
         state.loads.push(Load {
             row,
-            transposed,
             places,
             wanted: state.plans[&at].clone(),
         });
@@ -439,10 +421,9 @@ impl Emitter<'_> {
         let layout = self.layout_of(tiling, role, words);
         let load = words[0].load;
         let wanted = self.matrix.memory.rows.loads[load].wanted.clone();
-        let transposed = self.matrix.memory.rows.loads[load].transposed;
         let mut all = Vec::new();
         for w in wanted.iter() {
-            let place = |m| Some(layout.place(m, transposed));
+            let place = |m| Some(layout.place(m));
             let Some(places) = joined(&w.tiling, w.role, &w.matrices, place) else {
                 continue;
             };
@@ -459,13 +440,13 @@ impl Emitter<'_> {
 
     fn layout_of(&self, tiling: Tiling, role: Role, words: &[Word]) -> Layout {
         let matrices: Vec<usize> = words.iter().map(|w| w.matrix).collect();
-        let transposed = self.matrix.memory.rows.loads[words[0].load].transposed;
-        layout(&tiling, role, &matrices, transposed).expect("planned as a fragment")
+        layout(&tiling, role, &matrices).expect("planned as a fragment")
     }
 
     fn load_place(&mut self, tiling: Tiling, role: Role, pointer: Id, place: &Place) -> Id {
-        let layout = match (role, place.transposed) {
-            (Role::B, false) | (Role::A, true) => COLUMN_MAJOR,
+        let role = tiling.role(role);
+        let layout = match role {
+            Role::B => COLUMN_MAJOR,
             _ => ROW_MAJOR,
         };
         self.load_matrix_at(pointer, tiling.matrix(role), layout, place.stride)

@@ -1,20 +1,16 @@
-//! Products of matrices through workgroup memory, run: a warp's SPIR-V is interpreted, with cooperative matrices as the
-//! specification has them, and every element of D compared. No device has all the shapes.
+//! A warp that interprets SPIR-V, with cooperative matrices in workgroup memory as the specification has them.
 
-mod common;
-
-use common::{instructions, through_memory, translate};
-use ptx_spirv::{MatrixShape, Target};
+use super::common::{instructions, translate};
+use ptx_spirv::Target;
 use rspirv::dr::{Instruction, Operand};
 use rspirv::spirv::{Decoration, Op, StorageClass};
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
 use std::sync::OnceLock;
 
-const LANES: usize = 32;
+pub const LANES: usize = 32;
 /// Where global memory starts, and bytes of each lane.
-const BASE: u64 = 1 << 40;
-const STRIDE: usize = 256;
+pub const BASE: u64 = 1 << 40;
+pub const STRIDE: usize = 256;
 /// Bytes of each lane's own memory.
 const PRIVATE: usize = 1024;
 
@@ -67,7 +63,7 @@ struct Machine {
     locals: HashMap<u32, Option<Value>>,
 }
 
-fn half_to_f64(h: u64) -> f64 {
+pub fn half_to_f64(h: u64) -> f64 {
     let (sign, exponent, fraction) = (h >> 15 & 1, (h >> 10 & 31) as i32, (h & 1023) as f64);
     let v = match exponent {
         31 => f64::NAN,
@@ -82,7 +78,7 @@ fn half_to_f64(h: u64) -> f64 {
 }
 
 /// What half precision has not is no number: sums of what lies in the unused columns of a matrix.
-fn f64_to_half(v: f64) -> u64 {
+pub fn f64_to_half(v: f64) -> u64 {
     static HALVES: OnceLock<HashMap<u64, u64>> = OnceLock::new();
     let halves = HALVES.get_or_init(|| {
         (0..1u64 << 16)
@@ -520,6 +516,11 @@ impl Machine {
                         .collect(),
                 )
             }
+            Op::GroupNonUniformShuffle => {
+                let (values, from) = (self.lanes(ids[1]), self.lanes(ids[2]));
+                let lanes = from.iter().map(|lane| values[lane[0] as usize].clone());
+                Value::Lanes(lanes.collect())
+            }
             Op::Select => Value::Lanes(
                 (0..LANES)
                     .map(|lane| {
@@ -560,6 +561,8 @@ fn arithmetic(op: Op, x: u64, y: u64, bits: u32) -> u64 {
         Op::IEqual => u64::from(x == y),
         Op::INotEqual => u64::from(x != y),
         Op::UGreaterThanEqual => u64::from(x >= y),
+        Op::ULessThan => u64::from(x < y),
+        Op::ShiftRightArithmetic => (x as u32 as i32 >> y) as u64,
         other => panic!("the interpreter has no {other:?}"),
     };
     if bits == 64 {
@@ -570,7 +573,7 @@ fn arithmetic(op: Op, x: u64, y: u64, bits: u32) -> u64 {
 }
 
 /// Runs a kernel whose parameter is the address of `global`; gives the number of products.
-fn run(text: &str, target: &Target, global: &mut Vec<u8>) -> usize {
+pub fn run(text: &str, target: &Target, global: &mut Vec<u8>) -> usize {
     let mut target = target.clone();
     target.maximal_reconvergence = false;
     let translated = translate(text, "k", &target).expect("a translation");
@@ -624,448 +627,4 @@ fn run(text: &str, target: &Target, global: &mut Vec<u8>) -> usize {
     }
     *global = machine.global;
     machine.products
-}
-
-/// A product as PTX writes it.
-struct Form {
-    text: &'static str,
-    k: usize,
-    /// Registers of A, B and C.
-    registers: (usize, usize, usize),
-    /// f16, s8 or u8.
-    element: &'static str,
-    /// Sums of half precision, of single precision, or integers.
-    sum: &'static str,
-}
-
-const FORMS: [Form; 8] = [
-    Form {
-        text: "m16n8k16.row.col.f32.f16.f16.f32",
-        k: 16,
-        registers: (4, 2, 4),
-        element: "f16",
-        sum: "f32",
-    },
-    Form {
-        text: "m16n8k16.row.col.f16.f16.f16.f16",
-        k: 16,
-        registers: (4, 2, 2),
-        element: "f16",
-        sum: "f16",
-    },
-    Form {
-        text: "m16n8k8.row.col.f32.f16.f16.f32",
-        k: 8,
-        registers: (2, 1, 4),
-        element: "f16",
-        sum: "f32",
-    },
-    Form {
-        text: "m16n8k8.row.col.f16.f16.f16.f16",
-        k: 8,
-        registers: (2, 1, 2),
-        element: "f16",
-        sum: "f16",
-    },
-    Form {
-        text: "m16n8k32.row.col.s32.s8.s8.s32",
-        k: 32,
-        registers: (4, 2, 4),
-        element: "s8",
-        sum: "s32",
-    },
-    Form {
-        text: "m16n8k16.row.col.s32.s8.s8.s32",
-        k: 16,
-        registers: (2, 1, 4),
-        element: "s8",
-        sum: "s32",
-    },
-    Form {
-        text: "m16n8k32.row.col.s32.u8.u8.s32",
-        k: 32,
-        registers: (4, 2, 4),
-        element: "u8",
-        sum: "s32",
-    },
-    Form {
-        text: "m16n8k16.row.col.s32.u8.u8.s32",
-        k: 16,
-        registers: (2, 1, 4),
-        element: "u8",
-        sum: "s32",
-    },
-];
-
-impl Form {
-    /// D = A B + C and then D = A B + D, `times` products in all.
-    fn kernel(&self, times: usize) -> String {
-        let (a, b, c) = self.registers;
-        let list = |prefix: &str, from: usize, count: usize| {
-            let names: Vec<String> = (from..from + count)
-                .map(|n| format!("{prefix}{n}"))
-                .collect();
-            format!("{{{}}}", names.join(", "))
-        };
-        let kind = if self.sum == "f32" { "f32" } else { "b32" };
-        let mut text = format!(
-            ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
-             .reg .b32 %r<9>;\n.reg .{kind} %c<9>;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
-             mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n"
-        );
-        for n in 0..a + b {
-            let _ = writeln!(text, "ld.global.b32 %r{}, [%a2+{}];", n + 1, 4 * n);
-        }
-        for n in 0..c {
-            let _ = writeln!(text, "ld.global.{kind} %c{n}, [%a2+{}];", 64 + 4 * n);
-        }
-        for _ in 0..times {
-            let (sums, a_list, b_list) = (list("%c", 0, c), list("%r", 1, a), list("%r", 1 + a, b));
-            let _ = writeln!(
-                text,
-                "mma.sync.aligned.{} {sums}, {a_list}, {b_list}, {sums};",
-                self.text
-            );
-        }
-        for n in 0..c {
-            let _ = writeln!(text, "st.global.{kind} [%a2+{}], %c{n};", 128 + 4 * n);
-        }
-        text.push_str("ret;\n}\n");
-        text
-    }
-
-    /// Elements in a register.
-    fn per_register(&self) -> usize {
-        if self.element == "f16" {
-            2
-        } else {
-            4
-        }
-    }
-
-    /// Bits of a whole number as an element.
-    fn bits(&self, v: i32) -> u32 {
-        match self.element {
-            "f16" => f64_to_half(f64::from(v)) as u32,
-            _ => v as u8 as u32,
-        }
-    }
-}
-
-/// Fills the fragments of a product with small numbers, by the layout that PTX ISA publishes, and checks D.
-fn check(form: &Form, target: &Target, times: usize) -> usize {
-    let mut state = 12345u32;
-    let mut small = |from: i32, to: i32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        from + (state >> 16) as i32 % (to - from + 1)
-    };
-    let low = if form.element == "u8" { 0 } else { -3 };
-    let a: Vec<Vec<i32>> = (0..16)
-        .map(|_| (0..form.k).map(|_| small(low, 3)).collect())
-        .collect();
-    let b: Vec<Vec<i32>> = (0..form.k)
-        .map(|_| (0..8).map(|_| small(low, 3)).collect())
-        .collect();
-    let c: Vec<Vec<i32>> = (0..16)
-        .map(|_| (0..8).map(|_| small(-9, 9)).collect())
-        .collect();
-    let mut global = vec![0u8; LANES * STRIDE];
-    let each = form.per_register();
-    let (a_count, b_count, c_count) = form.registers;
-    let mut put = |lane: usize, at: usize, word: u32| {
-        let at = lane * STRIDE + at;
-        global[at..at + 4].copy_from_slice(&word.to_le_bytes());
-    };
-    for lane in 0..LANES {
-        let (g, t) = (lane / 4, lane % 4);
-        let pack = |element: &dyn Fn(usize) -> i32| {
-            (0..each).fold(0, |w, e| w | form.bits(element(e)) << (32 / each * e))
-        };
-        for n in 0..a_count {
-            let (row, k) = (g + 8 * (n % 2), each * (t + 4 * (n / 2)));
-            put(lane, 4 * n, pack(&|e| a[row][k + e]));
-        }
-        for n in 0..b_count {
-            let k = each * (t + 4 * n);
-            put(lane, 4 * (a_count + n), pack(&|e| b[k + e][g]));
-        }
-        for n in 0..c_count {
-            let word = match form.sum {
-                "f16" => {
-                    let row = &c[g + 8 * n];
-                    form.bits(row[2 * t]) | form.bits(row[2 * t + 1]) << 16
-                }
-                sum => {
-                    let v = c[g + 8 * (n / 2)][2 * t + n % 2];
-                    if sum == "f32" {
-                        (v as f32).to_bits()
-                    } else {
-                        v as u32
-                    }
-                }
-            };
-            put(lane, 64 + 4 * n, word);
-        }
-    }
-    let products = run(&form.kernel(times), target, &mut global);
-    for lane in 0..LANES {
-        let (g, t) = (lane / 4, lane % 4);
-        for n in 0..c_count {
-            let at = lane * STRIDE + 128 + 4 * n;
-            let word = u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"));
-            let want = |row: usize, column: usize| -> i32 {
-                let dot: i32 = (0..form.k).map(|k| a[row][k] * b[k][column]).sum();
-                c[row][column] + times as i32 * dot
-            };
-            let found: Vec<(i32, i32)> = match form.sum {
-                "f16" => (0..2)
-                    .map(|e| {
-                        (
-                            half_to_f64(u64::from(word >> (16 * e) & 0xffff)) as i32,
-                            want(g + 8 * n, 2 * t + e),
-                        )
-                    })
-                    .collect(),
-                sum => {
-                    let v = if sum == "f32" {
-                        f32::from_bits(word) as i32
-                    } else {
-                        word as i32
-                    };
-                    vec![(v, want(g + 8 * (n / 2), 2 * t + n % 2))]
-                }
-            };
-            for (found, want) in found {
-                assert_eq!(found, want, "{} lane {lane} word {n}", form.text);
-            }
-        }
-    }
-    products
-}
-
-#[test]
-fn every_shape_gives_the_product() {
-    for (m, n) in [(8, 8), (8, 16), (16, 8), (16, 16)] {
-        for bytes in [16, 32] {
-            let mut target = through_memory(m, n, bytes);
-            for registers in [0, 64] {
-                target.registers = registers;
-                for form in &FORMS {
-                    for times in [1, 3] {
-                        check(form, &target, times);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_product_takes_as_many_of_the_device_as_its_shape_says() {
-    let half = |m, n| {
-        let mut target = through_memory(m, n, 32);
-        target.matrix_units.memory.half_single = Some(MatrixShape::new(m, n, 16));
-        check(&FORMS[0], &target, 1)
-    };
-    assert_eq!(
-        [half(16, 8), half(8, 16), half(8, 8), half(16, 16)],
-        [1, 1, 2, 1]
-    );
-    // Bytes of 16 elements of k at a time.
-    assert_eq!(check(&FORMS[4], &through_memory(16, 8, 16), 1), 2);
-}
-
-/// A kernel that has more values at a time than the device has registers, several times with others.
-fn crowded(count: usize, rounds: usize) -> String {
-    let mut text = format!(
-        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
-         .reg .b32 %r<{}>;\n.reg .b32 %sum;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
-         mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\nmov.u32 %sum, 0;\n",
-        rounds * count + 1
-    );
-    for round in 0..rounds {
-        let registers = round * count + 1..=(round + 1) * count;
-        for n in registers.clone() {
-            let _ = writeln!(text, "ld.global.b32 %r{n}, [%a2+{}];", n % 16 * 4);
-        }
-        for n in registers.clone().chain(registers) {
-            let _ = writeln!(text, "mad.lo.u32 %sum, %sum, 3, %r{n};");
-        }
-    }
-    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
-    text
-}
-
-/// Runs [`crowded`] and tells how many words of memory its registers have, and at how many places.
-fn run_crowded(count: usize, rounds: usize, registers: u32) -> (usize, usize) {
-    let text = crowded(count, rounds);
-    let expected = |global: &[u8], lane: usize| {
-        let word = |n: usize| {
-            let at = lane * STRIDE + n % 16 * 4;
-            u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"))
-        };
-        (0..rounds)
-            .map(|round| round * count + 1..=(round + 1) * count)
-            .flat_map(|registers| registers.clone().chain(registers))
-            .fold(0u32, |sum, n| sum.wrapping_mul(3).wrapping_add(word(n)))
-    };
-    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
-    let mut target = Target::xe2();
-    target.registers = registers;
-    let mut global = start.clone();
-    run(&text, &target, &mut global);
-    for lane in 0..LANES {
-        let at = lane * STRIDE + 128;
-        let word = u32::from_le_bytes(global[at..at + 4].try_into().expect("four bytes"));
-        assert_eq!(word, expected(&start, lane), "lane {lane}");
-    }
-    target.maximal_reconvergence = false;
-    let translated = translate(&text, "k", &target).expect("a translation");
-    let all = instructions(&translated.spirv);
-    let of = |opcode| all.iter().filter(move |i| i.class.opcode == opcode);
-    let lengths: HashMap<u32, u32> = of(Op::Constant)
-        .filter_map(|i| match i.operands[0] {
-            Operand::LiteralBit32(n) => Some((i.result_id?, n)),
-            _ => None,
-        })
-        .collect();
-    // The parameters' words are in a structure, and no array of this length.
-    let words = of(Op::TypeArray).filter_map(|i| match i.operands[1] {
-        Operand::IdRef(length) => lengths.get(&length).copied(),
-        _ => None,
-    });
-    (
-        words.max().unwrap_or(0) as usize,
-        of(Op::AccessChain).count(),
-    )
-}
-
-#[test]
-fn registers_that_are_kept_in_memory_keep_their_values() {
-    for registers in [0, 32, 64] {
-        let (_, places) = run_crowded(60, 1, registers);
-        // The parameter alone, or many loads and stores.
-        assert_eq!(
-            places > 60,
-            registers > 0,
-            "{places} places for {registers} registers"
-        );
-    }
-}
-
-#[test]
-fn registers_that_are_not_alive_together_share_memory() {
-    for registers in [32, 64] {
-        let (words, places) = run_crowded(60, 1, registers);
-        let (words_of_four, places_of_four) = run_crowded(60, 4, registers);
-        assert!(words > 0, "registers in memory");
-        assert!(
-            places_of_four >= 3 * places,
-            "{places} and {places_of_four}"
-        );
-        assert!(
-            words_of_four <= words + words / 8,
-            "{words_of_four} words for four times {words}"
-        );
-    }
-}
-
-/// Sums are written to registers when one of them is read: those that nobody reads, too, whose memory must not be others'
-/// by then.
-#[test]
-fn sums_that_are_not_read_do_not_overwrite_other_registers() {
-    const COUNT: usize = 60;
-    let mut text = format!(
-        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
-         .reg .b32 %x<{COUNT}>;\n.reg .b32 %y<{COUNT}>;\n.reg .b32 %t;\n.reg .b32 %d<4>;\n.reg .b32 %sum;\n\
-         ld.param.u64 %a0, [p];\nmov.u32 %t, %tid.x;\nmul.wide.u32 %a1, %t, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n\
-         mov.u32 %sum, 0;\nmov.u32 %d0, 0;\nmov.u32 %d1, 0;\nmov.u32 %d2, 0;\nmov.u32 %d3, 0;\n"
-    );
-    let load = |text: &mut String, name: char| {
-        for n in 0..COUNT {
-            let _ = writeln!(text, "ld.global.b32 %{name}{n}, [%a2+{}];", n % 16 * 4);
-        }
-    };
-    let add = |text: &mut String, name: char| {
-        // Often enough that the sums are rather kept in memory.
-        for n in (0..8 * COUNT).map(|n| n % COUNT) {
-            let _ = writeln!(text, "mad.lo.u32 %sum, %sum, 3, %{name}{n};");
-        }
-    };
-    let product =
-        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%d0,%d1,%d2,%d3}, {%x0,%x1}, {%x2}, \
-                   {%d0,%d1,%d2,%d3};\n";
-    load(&mut text, 'x');
-    text.push_str(product);
-    add(&mut text, 'x');
-    for n in 0..4 {
-        let _ = writeln!(text, "st.global.b32 [%a2+{}], %d{n};", 144 + n * 4);
-    }
-    text.push_str(product);
-    load(&mut text, 'y');
-    text.push_str("st.global.b32 [%a2+160], %d0;\n");
-    add(&mut text, 'y');
-    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
-    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
-    let mut results = [0, 32, 64].map(|registers| {
-        let mut target = Target::xe2();
-        target.registers = registers;
-        let mut global = start.clone();
-        run(&text, &target, &mut global);
-        global
-    });
-    let plain = std::mem::take(&mut results[0]);
-    assert_ne!(plain, start);
-    assert!(results[1..].iter().all(|r| *r == plain));
-}
-
-/// Predicates are words of registers, too, where each lane has its own.
-#[test]
-fn predicates_that_are_kept_in_memory_keep_their_values() {
-    const COUNT: usize = 40;
-    let mut text = format!(
-        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
-         .reg .pred %q<{COUNT}>;\n.reg .b32 %r<3>;\n.reg .b32 %sum;\nld.param.u64 %a0, [p];\nmov.u32 %r0, %tid.x;\n\
-         mul.wide.u32 %a1, %r0, {STRIDE};\nadd.s64 %a2, %a0, %a1;\nmov.u32 %sum, 0;\n"
-    );
-    for n in 0..COUNT {
-        let _ = writeln!(
-            text,
-            "ld.global.b32 %r1, [%a2+{}];\nsetp.ge.u32 %q{n}, %r1, {};",
-            n % 16 * 4,
-            0x0600_0000 * (n as u32 + 1)
-        );
-    }
-    for n in 0..COUNT {
-        let _ = writeln!(
-            text,
-            "selp.u32 %r2, 1, 0, %q{n};\nmad.lo.u32 %sum, %sum, 3, %r2;"
-        );
-    }
-    text.push_str("st.global.b32 [%a2+128], %sum;\nret;\n}\n");
-    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
-    let [plain, few] = [0, 32].map(|registers| {
-        let mut target = Target::xe2();
-        target.registers = registers;
-        let mut global = start.clone();
-        run(&text, &target, &mut global);
-        let all = {
-            target.maximal_reconvergence = false;
-            let translated = translate(&text, "k", &target).expect("a translation");
-            instructions(&translated.spirv)
-        };
-        let places = all
-            .iter()
-            .filter(|i| i.class.opcode == Op::AccessChain)
-            .count();
-        (global, places)
-    });
-    assert_ne!(plain.0, start);
-    assert_eq!(plain.0, few.0);
-    assert!(
-        few.1 > COUNT,
-        "{} places, {} with registers",
-        few.1,
-        plain.1
-    );
 }
