@@ -213,30 +213,31 @@ impl Survey {
 
     /// A product reads a fragment.
     fn product(&mut self, tiling: Tiling, role: Role, registers: &[Register]) {
-        let words: Option<Vec<(usize, usize, bool)>> = registers
-            .iter()
-            .map(|r| self.loaded.get(r).copied())
-            .collect();
-        if let Some([(step, _, _), ..]) = words.as_deref() {
-            let step = *step;
-            let words = words.unwrap_or_default();
-            let together = words.iter().all(|&(s, _, stale)| s == step && !stale);
-            if let (true, Some(wanted)) = (together, self.loads.get_mut(&step)) {
-                let matrices: Vec<usize> = words.iter().map(|w| w.1).collect();
-                if layout(&tiling, role, &matrices).is_some() {
-                    let one = Wanted {
-                        tiling,
-                        role,
-                        matrices,
-                    };
-                    if !wanted.contains(&one) {
-                        wanted.push(one);
-                    }
-                    return;
-                }
-            }
+        if self.takes_rows(tiling, role, registers).is_none() {
+            registers.iter().for_each(|&r| self.read(r));
         }
-        registers.iter().for_each(|&r| self.read(r));
+    }
+
+    /// Notes a fragment whose registers hold what one `ldmatrix` loaded; none if they do not.
+    fn takes_rows(&mut self, tiling: Tiling, role: Role, registers: &[Register]) -> Option<()> {
+        let loaded = registers.iter().map(|r| self.loaded.get(r).copied());
+        let loaded: Vec<(usize, usize, bool)> = loaded.collect::<Option<_>>()?;
+        let step = loaded.first()?.0;
+        let together = loaded.iter().all(|&(s, _, stale)| s == step && !stale);
+        let matrices: Vec<usize> = loaded.iter().map(|l| l.1).collect();
+        if !together || layout(&tiling, role, &matrices).is_none() {
+            return None;
+        }
+        let wanted = self.loads.get_mut(&step)?;
+        let one = Wanted {
+            tiling,
+            role,
+            matrices,
+        };
+        if !wanted.contains(&one) {
+            wanted.push(one);
+        }
+        Some(())
     }
 }
 

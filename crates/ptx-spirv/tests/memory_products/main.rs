@@ -314,38 +314,35 @@ fn check(form: &Form, target: &Target, times: usize, source: Source) -> usize {
     products
 }
 
-#[test]
-fn every_shape_gives_the_product() {
+/// Every form on devices of every shape.
+fn everywhere(mut f: impl FnMut(&Form, &Target)) {
     for (m, n) in [(8, 8), (8, 16), (16, 8), (16, 16)] {
         for bytes in [16, 32] {
             let mut target = through_memory(m, n, bytes);
             for registers in [0, 64] {
                 target.registers = registers;
-                for form in &FORMS {
-                    for times in [1, 3] {
-                        check(form, &target, times, Source::Words);
-                    }
-                }
+                FORMS.iter().for_each(|form| f(form, &target));
             }
         }
     }
 }
 
 #[test]
-fn rows_that_ldmatrix_loads_are_fragments() {
-    for (m, n) in [(8, 8), (8, 16), (16, 8), (16, 16)] {
-        for bytes in [16, 32] {
-            let mut target = through_memory(m, n, bytes);
-            for registers in [0, 64] {
-                target.registers = registers;
-                for form in &FORMS {
-                    for source in [Source::Rows, Source::RowsBeside, Source::EqualRows] {
-                        check(form, &target, 2, source);
-                    }
-                }
-            }
+fn every_shape_gives_the_product() {
+    everywhere(|form, target| {
+        for times in [1, 3] {
+            check(form, target, times, Source::Words);
         }
-    }
+    });
+}
+
+#[test]
+fn rows_that_ldmatrix_loads_are_fragments() {
+    everywhere(|form, target| {
+        for source in [Source::Rows, Source::RowsBeside, Source::EqualRows] {
+            check(form, target, 2, source);
+        }
+    });
 }
 
 #[test]
