@@ -30,11 +30,16 @@ impl RowPlaces {
     /// Where a matrix begins and how many bytes its rows are apart, if they all are as many.
     pub(super) fn straight(&self, matrix: usize) -> Option<((Id, u32), u32)> {
         let rows = &self.constants[8 * matrix..][..8];
-        let stride = rows[1].wrapping_sub(rows[0]);
-        let equal = rows.windows(2).all(|w| w[1].wrapping_sub(w[0]) == stride);
-        let possible = equal && stride % ROW == 0 && (ROW..=1 << 16).contains(&stride);
-        possible.then_some(((self.id, rows[0]), stride))
+        Some(((self.id, rows[0]), stride(rows)?))
     }
+}
+
+/// How many bytes the rows of a matrix are apart, if they all are as many.
+fn stride(rows: &[u32]) -> Option<u32> {
+    let stride = rows[1].wrapping_sub(rows[0]);
+    let equal = rows.windows(2).all(|w| w[1].wrapping_sub(w[0]) == stride);
+    let possible = equal && stride % ROW == 0 && (ROW..=1 << 16).contains(&stride);
+    possible.then_some(stride)
 }
 
 /// Matrices of 8x8 in shared memory, which make a larger one.
@@ -54,15 +59,9 @@ type Places = Vec<(u32, u32)>;
 
 /// Stride and places of matrices by where their rows begin, eight for each; none if they are no tile.
 fn tile(rows: &[u32]) -> Option<(u32, (u32, u32), Places)> {
-    let stride = rows[1].wrapping_sub(rows[0]);
     let start = rows[0];
-    if stride % ROW != 0 || !(ROW..=1 << 16).contains(&stride) {
-        return None;
-    }
-    let straight = rows.chunks(8).all(|matrix| {
-        let steps = matrix.windows(2);
-        steps.into_iter().all(|w| w[1].wrapping_sub(w[0]) == stride)
-    });
+    let stride = self::stride(&rows[..8])?;
+    let straight = rows.chunks(8).all(|m| self::stride(m) == Some(stride));
     let places: Places = rows
         .chunks(8)
         .map(|matrix| match matrix[0].wrapping_sub(start) {
