@@ -143,6 +143,22 @@ pub enum Condition {
         /// The constant.
         value: u32,
     },
+    /// A predicate register that is true in some lane of those that are here together ([`crate::turns`]).
+    Any {
+        /// The register.
+        register: Register,
+    },
+}
+
+impl Condition {
+    /// The register that is read.
+    pub fn register(&self) -> Register {
+        match *self {
+            Self::Predicate { register, .. }
+            | Self::Equal { register, .. }
+            | Self::Any { register } => register,
+        }
+    }
 }
 
 /// A basic block.

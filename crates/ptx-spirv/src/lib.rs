@@ -17,6 +17,7 @@ mod pressure;
 pub mod provenance;
 mod roots;
 pub mod target;
+mod turns;
 pub mod uniform;
 
 pub use layout::{ModuleLayout, Relocation, RelocationTarget, VariableLayout};
@@ -25,7 +26,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 64;
+pub const REVISION: u32 = 65;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -305,6 +306,7 @@ pub fn translate(
     }
     let mut graph = graph::build_inlining(module, layout, function, target.most_inlined())?;
     let yields = matches!(target.warps, Warps::Yield { .. });
+    turns::take(&mut graph, yields);
     if emit::has_partial_barriers(target, &graph) {
         graph.static_shared =
             graph.static_shared.next_multiple_of(16) + emit::partial_barrier_bytes(&graph);

@@ -3,7 +3,7 @@
 //! [`most_alive`] estimates from it how many registers a thread of the kernel needs (`CU_FUNC_ATTRIBUTE_NUM_REGS`), which decides how
 //! many blocks fit a multiprocessor.
 
-use crate::graph::{Block, Condition, Graph, Register};
+use crate::graph::{Block, Graph, Register};
 use ptx::{Modifier, ScalarType};
 use smallvec::SmallVec;
 
@@ -19,10 +19,8 @@ fn accesses(graph: &Graph) -> Vec<Vec<Access>> {
             all.extend(reads.into_iter().map(|r| (r, false)));
             all.extend(writes.into_iter().map(|w| (w, true)));
         }
-        if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
-            block.condition
-        {
-            all.push((register, false));
+        if let Some(condition) = block.condition {
+            all.push((condition.register(), false));
         }
         all
     };

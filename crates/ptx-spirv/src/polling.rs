@@ -15,12 +15,31 @@
 //! loops of `atom.cas` that try again with what they have read end by themselves. Such a loop costs the kernel its lockstep, so those are
 //! left alone that ask for the other blocks of a grid, by the grid's handle.
 
-use crate::graph::{Condition, Graph, Register, Step};
+use crate::graph::{Graph, Register, Step};
 use ptx::{AddressBase, Instruction, Modifier, Opcode, Operand, SpecialRegister};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Marks the blocks that ask ([`crate::graph::Block::polls`]).
 pub fn mark(graph: &mut Graph) {
+    for block in waiting(graph).into_iter().flat_map(|w| w.asks) {
+        let block = &mut graph.blocks[block as usize];
+        block.polls = true;
+        block.convergent = true;
+    }
+}
+
+/// A loop that waits, with one way in.
+pub(crate) struct Waiting {
+    /// Where threads come in.
+    pub header: u32,
+    /// Its blocks.
+    pub blocks: FxHashSet<u32>,
+    /// Those of them that ask.
+    pub asks: Vec<u32>,
+}
+
+/// The loops that wait, the smallest first.
+pub(crate) fn waiting(graph: &Graph) -> Vec<Waiting> {
     let writers = graph.only_writers();
     let constants = graph.constants_of(&writers);
     let finder = Finder {
@@ -32,19 +51,22 @@ pub fn mark(graph: &mut Graph) {
         .filter(|&b| finder.asks_in(b))
         .collect();
     if asking.is_empty() {
-        return;
+        return Vec::new();
     }
-    let mut polls = FxHashSet::default();
-    for region in finder.loops() {
-        if asking.iter().any(|b| region.contains(b)) {
-            polls.extend(finder.waits(&region));
+    let mut found = Vec::new();
+    for (header, blocks) in finder.loops() {
+        if asking.iter().any(|b| blocks.contains(b)) {
+            let asks = finder.waits(&blocks);
+            if !asks.is_empty() {
+                found.push(Waiting {
+                    header,
+                    blocks,
+                    asks,
+                });
+            }
         }
     }
-    for block in polls {
-        let block = &mut graph.blocks[block as usize];
-        block.polls = true;
-        block.convergent = true;
-    }
+    found
 }
 
 struct Finder<'a, 'm> {
@@ -106,8 +128,8 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// The blocks of each loop that has one way in, the smallest loops first.
-    fn loops(&self) -> Vec<FxHashSet<u32>> {
+    /// The start and the blocks of each loop that has one way in, the smallest loops first: of each way back, and of all those to one start.
+    fn loops(&self) -> Vec<(u32, FxHashSet<u32>)> {
         let (order, dominators) = self.graph.dominators();
         let mut number = vec![0; self.graph.blocks.len()];
         for (n, &b) in order.iter().enumerate() {
@@ -120,14 +142,13 @@ impl Finder<'_, '_> {
             b == header
         };
         let before = self.graph.predecessors();
-        let mut by_header: FxHashMap<u32, FxHashSet<u32>> = FxHashMap::default();
+        let mut by_header: FxHashMap<u32, Vec<FxHashSet<u32>>> = FxHashMap::default();
         for &b in &order {
             for &header in &self.graph.blocks[b as usize].targets {
                 if !dominates(header, b) {
                     continue;
                 }
-                let region = by_header.entry(header).or_default();
-                region.insert(header);
+                let mut region = FxHashSet::from_iter([header]);
                 let mut open = vec![b];
                 while let Some(b) = open.pop() {
                     if region.insert(b) {
@@ -135,10 +156,18 @@ impl Finder<'_, '_> {
                         open.extend(before.filter(|&&p| dominates(header, p)));
                     }
                 }
+                by_header.entry(header).or_default().push(region);
             }
         }
-        let mut loops: Vec<FxHashSet<u32>> = by_header.into_values().collect();
-        loops.sort_by_key(|region| region.len());
+        let mut loops = Vec::new();
+        for (header, regions) in by_header {
+            if regions.len() > 1 {
+                let all = regions.iter().flatten().copied().collect();
+                loops.push((header, all));
+            }
+            loops.extend(regions.into_iter().map(|region| (header, region)));
+        }
+        loops.sort_by_key(|(header, blocks)| (blocks.len(), *header));
         loops
     }
 
@@ -159,11 +188,9 @@ impl Finder<'_, '_> {
             let (true, Some(condition)) = (leaves, block.condition) else {
                 continue;
             };
-            let (Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
-                condition;
             let mut asked = Vec::new();
             let mut seen = FxHashMap::default();
-            if self.depends(register, &written, &mut seen, &mut asked) {
+            if self.depends(condition.register(), &written, &mut seen, &mut asked) {
                 found.extend(asked);
             }
         }

@@ -9,7 +9,7 @@
 //! Registers that are never alive together share words, because memory is limited, too: Mesa's driver for Intel gives a
 //! subgroup 256 KiB, 2,048 words a lane, of which what its allocator spills takes a word for each value.
 
-use crate::graph::{Condition, Graph, Register, Step};
+use crate::graph::{Graph, Register, Step};
 use crate::liveness::live_out;
 use ptx::{Modifier, Opcode, ScalarType};
 
@@ -123,9 +123,7 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
             ends[r as usize] = last;
         }
         touched.extend_from_slice(&out[b]);
-        if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
-            block.condition
-        {
+        if let Some(register) = block.condition.map(|c| c.register()) {
             ends[register as usize] = last;
             touched.push(register);
         }

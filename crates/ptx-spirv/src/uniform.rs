@@ -13,7 +13,7 @@
 //! The level of a value is the worst of what it is made of and of the branches that decide whether its instruction runs; a block's
 //! level is the worst of the branches that it depends on. Both rise together until nothing changes.
 
-use crate::graph::{self, Condition, Graph, Place, Register, Step};
+use crate::graph::{self, Graph, Place, Register, Step};
 use crate::ModuleLayout;
 use ptx::{AddressBase, Instruction, Modifier, Module, Opcode, Operand, SpecialRegister};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -693,9 +693,7 @@ impl Analysis<'_> {
         }
         self.conditions[b] = match graph.blocks[b].condition {
             None => Level::Block,
-            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
-                self.register(register).level()
-            }
+            Some(condition) => self.register(condition.register()).level(),
         };
     }
 

@@ -24,11 +24,8 @@ pub(super) fn exposed(graph: &Graph) -> Vec<bool> {
             reads.into_iter().for_each(|r| read(&written, r));
             written.extend(writes);
         }
-        match block.condition {
-            Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
-                read(&written, register);
-            }
-            None => {}
+        if let Some(condition) = block.condition {
+            read(&written, condition.register());
         }
     }
     exposed

@@ -541,9 +541,7 @@ impl<'a> Emitter<'a> {
         if block.polls {
             self.yield_now();
         }
-        self.settle_block_sums(block.condition.map(|c| match c {
-            Condition::Predicate { register, .. } | Condition::Equal { register, .. } => register,
-        }));
+        self.settle_block_sums(block.condition.map(|c| c.register()));
         let id = match block.condition {
             None => return Ok(()),
             Some(Condition::Predicate { register, negated }) => {
@@ -560,6 +558,15 @@ impl<'a> Emitter<'a> {
                 let id = self.cast(v, Type::U32);
                 let value = self.asm.u32(value);
                 self.asm.op(Op::IEqual, Type::Bool, &[id, value])
+            }
+            Some(Condition::Any { register }) => {
+                let v = self.register(register);
+                let id = self.cast(v, Type::Bool);
+                self.asm
+                    .capability(rspirv::spirv::Capability::GroupNonUniformVote);
+                let subgroup = self.asm.u32(rspirv::spirv::Scope::Subgroup as u32);
+                self.asm
+                    .op(Op::GroupNonUniformAny, Type::Bool, &[subgroup, id])
             }
         };
         self.conditions[b.0 as usize] = Some(id);

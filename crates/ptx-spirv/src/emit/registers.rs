@@ -98,11 +98,8 @@ pub(super) fn place_registers(
                     }
                 }
             }
-            match block.condition {
-                Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) => {
-                    uses(register, b, u32::MAX);
-                }
-                None => {}
+            if let Some(condition) = block.condition {
+                uses(condition.register(), b, u32::MAX);
             }
         }
     };

@@ -237,10 +237,8 @@ impl Graph<'_> {
                     });
                 }
             }
-            if let Some(Condition::Predicate { register, .. } | Condition::Equal { register, .. }) =
-                block.condition
-            {
-                reads(&mut counts, register);
+            if let Some(condition) = block.condition {
+                reads(&mut counts, condition.register());
             }
         }
         counts

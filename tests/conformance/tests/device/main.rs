@@ -18,6 +18,7 @@ mod memory;
 mod reference;
 mod tensor;
 mod texture;
+mod turns;
 mod video;
 mod warp;
 mod written;

@@ -1,0 +1,110 @@
+//! Lanes of one warp that wait for each other: PTX promises that each gets on, whatever the others do ("Forward Progress").
+
+use crate::known::known_differences;
+use crate::memory;
+use conformance::{isolated, Bench, Case};
+
+/// A kernel of two warps. `lock`, `other` and the flags `row` are 0 at its start, and so is `sum`; `x` is the lane, `r9` the address of the
+/// thread's flag. What is in `r0` at the end is its output.
+fn case(name: &str, text: &str) -> Case {
+    let module = ".shared .b32 sum, taken, served, row[65]; .global .b32 lock, other;\n---\n";
+    let text = format!(
+        "and.b32 x, tid, 31; mov.u64 a, lock; mov.u64 b, other; mov.u32 r9, row; mad.lo.u32 r9, tid, 4, r9; st.shared.b32 [r9], 0; st.shared.b32 [row+256], 0;\n\
+         st.shared.b32 [sum], 0; st.shared.b32 [taken], 0; st.shared.b32 [served], 0; st.global.b32 [lock], 0; st.global.b32 [other], 0; membar.gl; bar.sync 0;\n\
+         {text}\nbar.sync 0; st.global.b32 [to], r0;"
+    );
+    memory::case(name, 4, module, &text)
+}
+
+fn cases() -> Vec<Case> {
+    let add = "ld.volatile.shared.b32 r6, [sum]; add.u32 r6, r6, 3; st.volatile.shared.b32 [sum], r6; membar.gl;";
+    let result = "bar.sync 0; ld.shared.b32 r0, [sum];";
+    let take = |label: &str, lock: &str| {
+        format!("{label}: atom.global.cas.b32 r5, [{lock}], 0, 1; setp.ne.u32 p, r5, 0; @p bra {label};")
+    };
+    let give = |lock: &str| format!("atom.global.exch.b32 r7, [{lock}], 0;");
+    let one = take("again", "a");
+    let free = give("a");
+    let ask = "ld.volatile.shared.b32 r0,";
+    vec![
+        case("a lock", &format!("{one}\n{add} {free}\n{result}")),
+        case(
+            "a lock given back by a store",
+            &format!("{one}\n{add} st.global.b32 [a], 0;\n{result}"),
+        ),
+        case(
+            "a lock that is looked at before it is tried",
+            &format!("again: ld.relaxed.gpu.global.b32 r5, [a]; setp.ne.u32 p, r5, 0; @p bra again; {}\n{add} {free}\n{result}",
+                "atom.global.cas.b32 r5, [a], 0, 1; setp.ne.u32 p, r5, 0; @p bra again;"),
+        ),
+        case(
+            "a lock for a loop",
+            &format!("{one}\nmov.b32 r8, 0;\nmore: {add} add.u32 r8, r8, 1; setp.lt.u32 p, r8, x; @p bra more; {free}\n{result}"),
+        ),
+        case(
+            "a lock for ways that part",
+            &format!("{one}\nand.b32 r8, tid, 3; setp.eq.u32 p, r8, 1; @p bra odd; setp.eq.u32 p, r8, 2; @p bra even; {add} {free} bra end;\n\
+                odd: {add} {add} membar.gl;\neven: {add} {free}\nend: {result}"),
+        ),
+        case(
+            "a lock that is taken again",
+            &format!("mov.b32 r8, 0;\nmore: {one}\n{add} {free} add.u32 r8, r8, 1; setp.lt.u32 p, r8, 5; @p bra more;\n{result}"),
+        ),
+        case(
+            "a lock with which threads leave",
+            &format!("setp.ge.u32 p, tid, 40; @p bra rest;\n{one}\n{add} {free} and.b32 r8, tid, 1; setp.eq.u32 p, r8, 1; @p ret;\nrest: {result}"),
+        ),
+        case(
+            "two locks",
+            &format!("{one}\n{add} {}\n{add} {free} {}\n{result}", take("second", "b"), give("b")),
+        ),
+        case(
+            "the second lock first for some",
+            &format!("setp.lt.u32 p, x, 9; @p bra middle;\n{one}\n{add} {free}\nmiddle: {}\n{add} {}\n{result}", take("second", "b"), give("b")),
+        ),
+        case(
+            "tickets",
+            &format!("atom.shared.add.u32 r8, [taken], 1;\nagain: ld.volatile.shared.b32 r5, [served]; setp.ne.u32 p, r5, r8; @p bra again;\n\
+                {add} add.u32 r8, r8, 1; st.volatile.shared.b32 [served], r8;\n{result}"),
+        ),
+        case(
+            "one after the other",
+            &format!("mov.b32 r0, 0; setp.eq.u32 p, tid, 0; @p bra first;\nagain: {ask} [r9+-4]; setp.eq.u32 p, r0, 0; @p bra again;\n\
+                first: add.u32 r0, r0, 1; st.volatile.shared.b32 [r9], r0;"),
+        ),
+        case(
+            "one after the other, the last first",
+            &format!("mov.b32 r0, 0; setp.eq.u32 p, tid, 63; @p bra first;\nagain: {ask} [r9+4]; setp.eq.u32 p, r0, 0; @p bra again;\n\
+                first: add.u32 r0, r0, 1; st.volatile.shared.b32 [r9], r0;"),
+        ),
+        case(
+            "each other lane tells the next",
+            &format!("and.b32 r8, tid, 1; setp.eq.u32 p, r8, 1; @p bra again; mov.b32 r0, 5; st.volatile.shared.b32 [r9], r0; bra end;\n\
+                again: {ask} [r9+-4]; setp.eq.u32 p, r0, 0; @p bra again; add.u32 r0, r0, tid;\nend: membar.cta;"),
+        ),
+        case(
+            "each other lane tells the one before",
+            &format!("and.b32 r8, tid, 1; setp.eq.u32 p, r8, 1; @p bra odd;\nagain: {ask} [r9+4]; setp.eq.u32 p, r0, 0; @p bra again; add.u32 r0, r0, tid; bra end;\n\
+                odd: mul.lo.u32 r0, tid, tid; st.volatile.shared.b32 [r9], r0;\nend: membar.cta;"),
+        ),
+        case(
+            "two lanes that answer each other",
+            &format!("and.b32 r8, tid, 1; setp.eq.u32 p, r8, 1; mov.b32 r1, 1; @p bra odd;\n\
+                even: st.volatile.shared.b32 [r9], r1;\nfirst: {ask} [r9+4]; setp.ne.u32 p, r0, r1; @p bra first; add.u32 r1, r1, 1; setp.lt.u32 p, r1, 6; @p bra even; bra end;\n\
+                odd: {ask} [r9+-4]; setp.ne.u32 p, r0, r1; @p bra odd; st.volatile.shared.b32 [r9], r1; add.u32 r1, r1, 1; setp.lt.u32 p, r1, 6; @p bra odd;\nend: add.u32 r0, r1, tid;"),
+        ),
+        case(
+            "a queue",
+            &format!("mov.b32 r8, x; setp.eq.u32 p, x, 0; @p bra mine;\nagain: nanosleep.u32 20; ld.acquire.cta.shared.b32 r0, [r9]; setp.eq.u32 p, r0, 0; @p bra again;\n\
+                mine: {add} st.release.cta.shared.b32 [r9+4], 1;\nsetp.ne.u32 p, x, 31; @p bra end; mov.b32 r0, 7;\nend: bar.warp.sync -1; and.b32 r0, r0, 1;"),
+        ),
+    ]
+}
+
+#[test]
+fn lanes_that_wait_for_each_other() {
+    isolated("turns::lanes_that_wait_for_each_other", || {
+        let known = known_differences("turns::lanes_that_wait_for_each_other");
+        Bench::open().kernels(&cases(), known);
+    });
+}
