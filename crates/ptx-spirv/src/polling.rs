@@ -15,20 +15,20 @@
 //! loops of `atom.cas` that try again with what they have read end by themselves. Such a loop costs the kernel its lockstep, so those are
 //! left alone that ask for the other blocks of a grid, by the grid's handle.
 
-use crate::graph::{Graph, Register, Step};
+use crate::graph::{self, Graph, Register, Step};
 use ptx::{AddressBase, Instruction, Modifier, Opcode, Operand, SpecialRegister};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Marks the blocks that ask ([`crate::graph::Block::polls`]).
 pub fn mark(graph: &mut Graph) {
-    for block in waiting(graph).into_iter().flat_map(|w| w.asks) {
+    for block in waiting(graph, false).into_iter().flat_map(|w| w.asks) {
         let block = &mut graph.blocks[block as usize];
         block.polls = true;
         block.convergent = true;
     }
 }
 
-/// A loop that waits, with one way in.
+/// A loop that waits, with one way in; or the part of a loop through which threads go that have to wait.
 pub(crate) struct Waiting {
     /// Where threads come in.
     pub header: u32,
@@ -38,14 +38,16 @@ pub(crate) struct Waiting {
     pub asks: Vec<u32>,
 }
 
-/// The loops that wait, the smallest first.
-pub(crate) fn waiting(graph: &Graph) -> Vec<Waiting> {
+/// The loops that wait, the smallest first. `barriers`: whether those that ask an mbarrier are among them, which let others run by
+/// themselves.
+pub(crate) fn waiting(graph: &Graph, barriers: bool) -> Vec<Waiting> {
     let writers = graph.only_writers();
     let constants = graph.constants_of(&writers);
     let finder = Finder {
         graph,
         writers,
         constants,
+        barriers,
     };
     let asking: Vec<u32> = (0..graph.blocks.len() as u32)
         .filter(|&b| finder.asks_in(b))
@@ -55,8 +57,11 @@ pub(crate) fn waiting(graph: &Graph) -> Vec<Waiting> {
     }
     let mut found = Vec::new();
     for (header, blocks) in finder.loops() {
-        if asking.iter().any(|b| blocks.contains(b)) {
-            let asks = finder.waits(&blocks);
+        if !asking.iter().any(|b| blocks.contains(b)) {
+            continue;
+        }
+        let mut add = |blocks: FxHashSet<u32>, whole| {
+            let asks = finder.waits(&blocks, whole);
             if !asks.is_empty() {
                 found.push(Waiting {
                     header,
@@ -64,15 +69,27 @@ pub(crate) fn waiting(graph: &Graph) -> Vec<Waiting> {
                     asks,
                 });
             }
-        }
+        };
+        finder
+            .parts(header, &blocks)
+            .into_iter()
+            .for_each(|part| add(part, false));
+        add(blocks, true);
     }
     found
+}
+
+/// Whether threads meet in a block; an mbarrier is no such place.
+pub(crate) fn is_meeting(graph: &Graph, block: u32) -> bool {
+    let meets = |i: &Instruction| graph::is_convergent(i) && i.opcode != Opcode::Mbarrier;
+    graph.any_in(block as usize, meets)
 }
 
 struct Finder<'a, 'm> {
     graph: &'a Graph<'m>,
     writers: Vec<Option<Step>>,
     constants: Vec<Option<u64>>,
+    barriers: bool,
 }
 
 /// What is known of a register that decides whether a loop ends.
@@ -105,6 +122,7 @@ impl Finder<'_, '_> {
         use Modifier as M;
         let strong = [M::Volatile, M::Relaxed, M::Acquire, M::Mmio];
         match i.opcode {
+            Opcode::Mbarrier => self.barriers && (i.has(M::TestWait) || i.has(M::Trywait)),
             Opcode::Ld => strong.iter().any(|&m| i.has(m)) && !i.has(M::Local),
             Opcode::Atom if i.has(M::CasMod) || i.has(M::ExchMod) => true,
             Opcode::Atom => {
@@ -171,8 +189,53 @@ impl Finder<'_, '_> {
         loops
     }
 
-    /// The blocks of a loop in which it asks what it waits for, if threads can go round in it without a meeting.
-    fn waits(&self, region: &FxHashSet<u32>) -> Vec<u32> {
+    /// For each branch in a loop that does not leave it, and each of its ways: the blocks that a thread passes which goes there, where it
+    /// comes to the branch once in a round.
+    ///
+    /// ```text
+    /// while (j < n) { if (ready[j]) { ...; j += 1; } }       // goes round without a change where it is not ready
+    /// ```
+    fn parts(&self, header: u32, blocks: &FxHashSet<u32>) -> Vec<FxHashSet<u32>> {
+        let reached = |from: u32, next: &dyn Fn(u32) -> Vec<u32>| {
+            let mut seen = FxHashSet::from_iter([from]);
+            let mut open = vec![from];
+            while let Some(b) = open.pop() {
+                if b == header {
+                    continue;
+                }
+                open.extend(
+                    next(b)
+                        .iter()
+                        .filter(|&&n| blocks.contains(&n) && seen.insert(n)),
+                );
+            }
+            seen
+        };
+        let after = |b: u32| self.graph.blocks[b as usize].targets.to_vec();
+        let before = self.graph.predecessors();
+        let mut parts = Vec::new();
+        let mut inner: Vec<u32> = blocks.iter().copied().collect();
+        inner.sort_unstable();
+        for b in inner {
+            let targets = &self.graph.blocks[b as usize].targets;
+            if targets.len() < 2 || targets.iter().any(|t| !blocks.contains(t)) {
+                continue;
+            }
+            let to = reached(b, &|b| before[b as usize].clone());
+            for &t in targets {
+                let on = reached(t, &after);
+                let once = b == header || !on.contains(&b);
+                if once && t != header && on.contains(&header) {
+                    parts.push(to.union(&on).copied().collect());
+                }
+            }
+        }
+        parts
+    }
+
+    /// The blocks of a loop in which it asks what it waits for, if threads can go round in it without a meeting. `whole`: whether there is
+    /// no other way round, so that it may end by other branches, too.
+    fn waits(&self, region: &FxHashSet<u32>, whole: bool) -> Vec<u32> {
         let mut written: FxHashMap<Register, Vec<(u32, Step)>> = FxHashMap::default();
         for &b in region {
             for step in &self.graph.blocks[b as usize].steps {
@@ -192,6 +255,8 @@ impl Finder<'_, '_> {
             let mut seen = FxHashMap::default();
             if self.depends(condition.register(), &written, &mut seen, &mut asked) {
                 found.extend(asked);
+            } else if !whole {
+                return Vec::new();
             }
         }
         found.retain(|&b| self.goes_round(b, region));
@@ -312,17 +377,25 @@ impl Finder<'_, '_> {
         false
     }
 
+    fn meets(&self, block: u32) -> bool {
+        if self.barriers {
+            is_meeting(self.graph, block)
+        } else {
+            self.graph.blocks[block as usize].convergent
+        }
+    }
+
     /// Whether there is a way from a block back to it in the loop on which threads do not meet.
     fn goes_round(&self, from: u32, region: &FxHashSet<u32>) -> bool {
         let blocks = &self.graph.blocks;
         let mut seen = FxHashSet::default();
         let mut open = vec![from];
         while let Some(b) = open.pop() {
-            if blocks[b as usize].convergent {
+            if self.meets(b) {
                 continue;
             }
             for &t in &blocks[b as usize].targets {
-                if t == from && !blocks[from as usize].convergent {
+                if t == from {
                     return true;
                 }
                 if region.contains(&t) && seen.insert(t) {

@@ -40,11 +40,11 @@ use smallvec::smallvec;
 /// Makes a loop of each part of a kernel in which lanes may wait for each other. `yields`: whether other subgroups run only when lanes let
 /// them ([`crate::Warps::Yield`]).
 pub fn take(graph: &mut Graph, yields: bool) {
-    if polling::waiting(graph).is_empty() {
+    if polling::waiting(graph, true).is_empty() {
         return;
     }
     make_room(graph);
-    let waiting = polling::waiting(graph);
+    let waiting = polling::waiting(graph, true);
     let turns = Finder::new(graph, &waiting).turns();
     for turn in turns {
         turn.write(graph, &waiting, yields);
@@ -67,7 +67,10 @@ fn make_room(graph: &mut Graph) {
         let meets = |step: &Step| match *step {
             Step::Instruction {
                 frame, statement, ..
-            } => graph::is_convergent(graph.instruction(frame, statement)),
+            } => {
+                let i = graph.instruction(frame, statement);
+                graph::is_convergent(i) && i.opcode != Opcode::Mbarrier
+            }
             Step::Copy { .. } | Step::Constant { .. } => false,
         };
         let steps = &graph.blocks[b].steps;
@@ -75,28 +78,29 @@ fn make_room(graph: &mut Graph) {
         let last = steps.iter().rposition(meets);
         if let (Some(first), Some(last)) = (first, last) {
             if graph.blocks[b].condition.is_some() {
-                split(&mut graph.blocks, b, last + 1, false);
+                split(graph, b, last + 1);
             }
             if first > 0 {
-                split(&mut graph.blocks, b, first, true);
-                graph.blocks[b].convergent = false;
+                split(graph, b, first);
             }
         }
     }
 }
 
 /// Makes the steps of a block from `at` on, and its branch, a block that follows.
-fn split(blocks: &mut Vec<Block>, block: usize, at: usize, convergent: bool) {
-    let behind = blocks.len() as u32;
-    let block = &mut blocks[block];
+fn split(graph: &mut Graph, block: usize, at: usize) {
+    let behind = graph.blocks.len();
+    let old = &mut graph.blocks[block];
     let rest = Block {
-        steps: block.steps.split_off(at),
-        condition: block.condition.take(),
-        targets: std::mem::replace(&mut block.targets, smallvec![behind]),
-        convergent,
+        steps: old.steps.split_off(at),
+        condition: old.condition.take(),
+        targets: std::mem::replace(&mut old.targets, smallvec![behind as u32]),
         ..Block::default()
     };
-    blocks.push(rest);
+    graph.blocks.push(rest);
+    for b in [block, behind] {
+        graph.blocks[b].convergent = graph.any_in(b, graph::is_convergent);
+    }
 }
 
 /// Where an instruction accesses memory.
@@ -200,7 +204,7 @@ impl<'a, 'm> Finder<'a, 'm> {
             .asks
             .iter()
             .flat_map(|&b| self.graph.instructions(b as usize))
-            .filter(|(_, i)| matches!(i.opcode, Opcode::Ld | Opcode::Atom))
+            .filter(|(_, i)| matches!(i.opcode, Opcode::Ld | Opcode::Atom | Opcode::Mbarrier))
             .filter_map(|((frame, _), i)| self.place(frame, i))
             .collect();
         let surely = |b: &u32| self.releases(*b, &|p, _| asked.iter().any(|a| a.is(p)));
@@ -211,6 +215,12 @@ impl<'a, 'm> Finder<'a, 'm> {
         if releases.is_empty() {
             releases = out().filter(|b| maybe(b)).collect();
         }
+        // Who waits for a phase of an mbarrier has arrived, and arrives for the next one behind it.
+        let asks = |b: &u32| {
+            let barrier = |i: &Instruction| i.opcode == Opcode::Mbarrier;
+            self.graph.any_in(*b as usize, barrier)
+        };
+        let phase = waiting.asks.iter().any(asks);
         // Ways that do not lead to the loop.
         let mut entry = header;
         let mut above = header;
@@ -230,6 +240,9 @@ impl<'a, 'm> Finder<'a, 'm> {
                 entry = above;
                 break;
             }
+        }
+        if phase && entry == header {
+            return None;
         }
         (!releases.is_empty()).then(|| self.made(entry, vec![w], releases))
     }
@@ -276,14 +289,15 @@ impl<'a, 'm> Finder<'a, 'm> {
     fn without_meetings(&self, entry: u32) -> FxHashSet<u32> {
         let blocks = &self.graph.blocks;
         let mut found = FxHashSet::default();
-        if blocks[entry as usize].convergent {
+        let meets = |b: u32| polling::is_meeting(self.graph, b);
+        if meets(entry) {
             return found;
         }
         found.insert(entry);
         let mut open = vec![entry];
         while let Some(b) = open.pop() {
             for &t in &blocks[b as usize].targets {
-                let inside = !blocks[t as usize].convergent && self.dominates(entry, t);
+                let inside = !meets(t) && self.dominates(entry, t);
                 if inside && found.insert(t) {
                     open.push(t);
                 }
@@ -335,6 +349,15 @@ impl<'a, 'm> Finder<'a, 'm> {
                 }
                 Opcode::St => told.iter().any(|&m| i.has(m)),
                 Opcode::Atom | Opcode::Red => true,
+                Opcode::Mbarrier | Opcode::Cp => {
+                    let arrives = [
+                        M::Arrive,
+                        M::ArriveDrop,
+                        M::CompleteTx,
+                        M::MbarrierCompleteTxBytes,
+                    ];
+                    arrives.iter().any(|&m| i.has(m))
+                }
                 _ => return false,
             };
             self.place(frame, i).is_some_and(|p| test(&p, strong))

@@ -7,7 +7,7 @@ use conformance::{isolated, Bench, Case};
 /// A kernel of two warps. `lock`, `other` and the flags `row` are 0 at its start, and so is `sum`; `x` is the lane, `r9` the address of the
 /// thread's flag. What is in `r0` at the end is its output.
 fn case(name: &str, text: &str) -> Case {
-    let module = ".shared .b32 sum, taken, served, row[65]; .global .b32 lock, other;\n---\n";
+    let module = ".shared .b32 sum, taken, served, row[65]; .shared .b64 other_barrier; .global .b32 lock, other;\n---\n";
     let text = format!(
         "and.b32 x, tid, 31; mov.u64 a, lock; mov.u64 b, other; mov.u32 r9, row; mad.lo.u32 r9, tid, 4, r9; st.shared.b32 [r9], 0; st.shared.b32 [row+256], 0;\n\
          st.shared.b32 [sum], 0; st.shared.b32 [taken], 0; st.shared.b32 [served], 0; st.global.b32 [lock], 0; st.global.b32 [other], 0; membar.gl; bar.sync 0;\n\
@@ -97,6 +97,18 @@ fn cases() -> Vec<Case> {
             "a queue",
             &format!("mov.b32 r8, x; setp.eq.u32 p, x, 0; @p bra mine;\nagain: nanosleep.u32 20; ld.acquire.cta.shared.b32 r0, [r9]; setp.eq.u32 p, r0, 0; @p bra again;\n\
                 mine: {add} st.release.cta.shared.b32 [r9+4], 1;\nsetp.ne.u32 p, x, 31; @p bra end; mov.b32 r0, 7;\nend: bar.warp.sync -1; and.b32 r0, r0, 1;"),
+        ),
+        case(
+            "work that is done when others are ready",
+            &format!("mov.b32 r0, 1; mov.b32 r1, 0; setp.eq.u32 p, tid, 0; @p bra done;\nmore: shl.b32 r2, r1, 2; sub.u32 r2, r9, r2; ld.volatile.shared.b32 r3, [r2+-4];\n\
+                setp.eq.u32 p, r3, 0; @p bra next; add.u32 r0, r0, r3; add.u32 r1, r1, 1;\nnext: setp.ge.u32 q, r1, 3; @q bra done; setp.lt.u32 q, r1, tid; @q bra more;\n\
+                done: st.volatile.shared.b32 [r9], r0;"),
+        ),
+        case(
+            "both ways of a branch arrive at an mbarrier",
+            &format!("mov.u32 r8, other_barrier; setp.eq.u32 p, tid, 0; @p mbarrier.init.shared.b64 [r8], 64; bar.sync 0; and.b32 r7, tid, 3; setp.eq.u32 p, r7, 1; @p bra odd;\n\
+                atom.shared.add.u32 r0, [sum], 2; mbarrier.arrive.shared.b64 a, [r8];\nfirst: mbarrier.test_wait.shared.b64 p, [r8], a; @!p bra first; bra end;\n\
+                odd: mbarrier.arrive.shared.b64 b, [r8]; \nsecond: mbarrier.try_wait.shared.b64 p, [r8], b; @!p bra second;\nend: ld.volatile.shared.b32 r0, [sum];"),
         ),
     ]
 }
