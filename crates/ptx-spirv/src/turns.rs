@@ -489,3 +489,115 @@ fn choice(graph: &mut Graph, register: Register, value: usize, to: [u32; 2]) -> 
         &to,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::Condition;
+    use crate::{graph, ModuleLayout};
+    use ptx::Module;
+
+    /// How many parts of a kernel take turns.
+    fn turns(body: &str) -> usize {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 8 .b64 barrier;\n.global .u32 flag;\n\
+             .entry k(.param .u64 p) {{ .reg .b64 %d<9>; .reg .b32 %r<16>; .reg .pred %p<4>;\n\
+             mov.u64 %d1, flag; mov.u32 %r1, %tid.x; ld.param.u64 %d2, [p]; bar.sync 0;\n{body}\nret; }}"
+        );
+        let module = Module::parse(&text).expect("PTX");
+        let layout = ModuleLayout::new(&module).expect("a layout");
+        let kernel = module.function("k").expect("the kernel");
+        let mut graph = graph::build(&module, &layout, kernel).expect("a graph");
+        super::take(&mut graph, false);
+        let any = |b: &&graph::Block| matches!(b.condition, Some(Condition::Any { .. }));
+        graph.blocks.iter().filter(any).count()
+    }
+
+    const LOCK: &str =
+        "again: atom.global.cas.b32 %r2, [%d1], 0, 1; setp.ne.u32 %p1, %r2, 0; @%p1 bra again;";
+    const ASK: &str =
+        "again: ld.volatile.global.u32 %r2, [%d1]; setp.eq.u32 %p1, %r2, 0; @%p1 bra again;";
+
+    #[test]
+    fn locks_and_flags_are_found() {
+        assert_eq!(
+            turns(&format!("{LOCK} atom.global.exch.b32 %r3, [%d1], 0;")),
+            1
+        );
+        assert_eq!(
+            turns(&format!("{LOCK} st.global.u32 [%d1], 0; bar.sync 0;")),
+            1
+        );
+        assert_eq!(
+            turns(&format!("{ASK} st.volatile.global.u32 [%d1+4], 1;")),
+            1
+        );
+        let beside = "setp.eq.u32 %p2, %r1, 0; @%p2 bra tells;";
+        assert_eq!(
+            turns(&format!(
+                "{beside} {ASK} bra end; tells: st.volatile.global.u32 [%d1], 1; end:"
+            )),
+            1
+        );
+        let phase = |label: &str| {
+            format!(
+                "mbarrier.arrive.shared.b64 %d3, [barrier];\n\
+                 {label}: mbarrier.try_wait.shared.b64 %p1, [barrier], %d3; @!%p1 bra {label};"
+            )
+        };
+        assert_eq!(
+            turns(&format!(
+                "{beside} {} bra end; tells: {} end:",
+                phase("a"),
+                phase("b")
+            )),
+            1
+        );
+        assert_eq!(
+            turns(
+                "more: add.u64 %d4, %d1, %d3; ld.volatile.global.u32 %r2, [%d4]; setp.eq.u32 %p1, %r2, 0; @%p1 bra next;\n\
+                 add.u64 %d3, %d3, 4; next: setp.lt.u64 %p2, %d3, 32; @%p2 bra more; st.volatile.global.u32 [%d1+64], 1;"
+            ),
+            1
+        );
+    }
+
+    #[test]
+    fn nothing_else_takes_turns() {
+        // What is waited for comes from elsewhere.
+        assert_eq!(turns(&format!("{ASK} st.global.u32 [%d2], 1;")), 0);
+        assert_eq!(
+            turns(&format!(
+                "{ASK} bar.sync 0; st.volatile.global.u32 [%d1], 0;"
+            )),
+            0
+        );
+        assert_eq!(
+            turns(&format!("atom.global.add.u32 %r3, [%d1+4], 1; {ASK}")),
+            0
+        );
+        assert_eq!(
+            turns(&format!("{ASK} st.volatile.shared.u32 [barrier], 1;")),
+            0
+        );
+        // Loops that end by themselves.
+        assert_eq!(
+            turns("again: ld.volatile.global.u32 %r2, [%d1]; add.u32 %r3, %r2, 1; atom.global.cas.b32 %r4, [%d1], %r2, %r3; setp.ne.u32 %p1, %r4, %r2; @%p1 bra again;"),
+            0
+        );
+        assert_eq!(
+            turns(
+                "more: ld.volatile.global.u32 %r2, [%d1]; setp.eq.u32 %p1, %r2, 0; @%p1 bra next; add.u32 %r4, %r4, %r2;\n\
+                 next: add.u32 %r3, %r3, 1; setp.lt.u32 %p2, %r3, 8; @%p2 bra more; st.volatile.global.u32 [%d1], %r4;"
+            ),
+            0
+        );
+        // Phases of an mbarrier one after the other.
+        assert_eq!(
+            turns(
+                "mbarrier.arrive.shared.b64 %d3, [barrier]; a: mbarrier.try_wait.shared.b64 %p1, [barrier], %d3; @!%p1 bra a;\n\
+                 mbarrier.arrive.shared.b64 %d3, [barrier]; b: mbarrier.try_wait.shared.b64 %p1, [barrier], %d3; @!%p1 bra b;"
+            ),
+            0
+        );
+    }
+}

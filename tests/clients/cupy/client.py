@@ -284,4 +284,77 @@ def textures():
     equal(out.get(), np.arange(8)[None, :] * 10.0 + np.arange(6)[:, None])
 
 
+@check
+def threads_that_wait():
+    """Each thread of a warp waits for others of it: by locks, semaphores, latches and flags (libcu++, which comes with CuPy)."""
+    module = cp.RawModule(
+        code=r"""
+        #include <cuda/barrier>
+        #include <cuda/latch>
+        #include <cuda/semaphore>
+        using Semaphore = cuda::counting_semaphore<cuda::thread_scope_device, 16>;
+        using Latch = cuda::latch<cuda::thread_scope_block>;
+        extern "C" {
+        __device__ int mutex;
+        __global__ void lock(volatile int* out) {
+            while (atomicCAS(&mutex, 0, 1) != 0);
+            __threadfence(); *out = *out + 1; __threadfence();
+            atomicExch(&mutex, 0);
+        }
+        __global__ void semaphore(int* out, Semaphore* s) {
+            if (threadIdx.x == 0) new (s) Semaphore(3);
+            __syncthreads();
+            for (int i = 0; i < 3; ++i) {
+                s->acquire();
+                atomicMax(out + 1, atomicAdd(out, 1) + 1); atomicAdd(out + 2, 1); atomicAdd(out, -1);
+                s->release();
+            }
+        }
+        __global__ void latch(int* out) {
+            __shared__ alignas(16) char memory[sizeof(Latch)];
+            __shared__ int sum;
+            auto l = reinterpret_cast<Latch*>(memory);
+            if (threadIdx.x == 0) { new (l) Latch(blockDim.x); sum = 0; }
+            __syncthreads();
+            atomicAdd(&sum, threadIdx.x);
+            if (threadIdx.x & 1) { l->count_down(); l->wait(); } else l->arrive_and_wait();
+            out[threadIdx.x] = *(volatile int*)&sum;
+        }
+        __global__ void barrier(int* out) {
+            __shared__ cuda::barrier<cuda::thread_scope_block> b;
+            __shared__ int sum;
+            if (threadIdx.x == 0) { init(&b, blockDim.x); sum = 0; }
+            __syncthreads();
+            if (threadIdx.x % 3 == 1) { auto t = b.arrive(); b.wait(cuda::std::move(t)); }
+            else { atomicAdd(&sum, 2); b.arrive_and_wait(); }
+            out[threadIdx.x] = *(volatile int*)&sum;
+        }
+        // Each row of a triangle needs results of the rows before it.
+        __global__ void solve(volatile int* ready, volatile int* out, int n) {
+            int i = blockIdx.x * blockDim.x + threadIdx.x, sum = 1, j = max(0, i - 3);
+            if (i >= n) return;
+            while (j < i) if (ready[j]) { __threadfence(); sum += out[j] % 1009; ++j; }
+            out[i] = sum; __threadfence(); ready[i] = 1;
+        }
+        }""",
+        options=("-std=c++17",),
+    )
+    out = cp.zeros(96, np.int32)
+    module.get_function("lock")((2,), (96,), (out,))
+    equal(out[0].get(), 192)
+    out.fill(0)
+    module.get_function("semaphore")((1,), (64,), (out, cp.zeros(64, np.uint8)))
+    now, most, all_of_them = out[:3].get()
+    assert now == 0 and 1 <= most <= 3 and all_of_them == 192, (now, most, all_of_them)
+    module.get_function("latch")((1,), (96,), (out,))
+    equal(out.get(), np.full(96, 96 * 95 // 2))
+    module.get_function("barrier")((1,), (96,), (out,))
+    equal(out.get(), np.full(96, 128))
+    module.get_function("solve")((2,), (48,), (cp.zeros(96, np.int32), out, np.int32(93)))
+    rows = [1]
+    for i in range(1, 93):
+        rows.append(1 + sum(row % 1009 for row in rows[max(0, i - 3) :]))
+    equal(out.get()[:93], rows)
+
+
 main()

@@ -100,7 +100,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "work that is done when others are ready",
-            &format!("mov.b32 r0, 1; mov.b32 r1, 0; setp.eq.u32 p, tid, 0; @p bra done;\nmore: shl.b32 r2, r1, 2; sub.u32 r2, r9, r2; ld.volatile.shared.b32 r3, [r2+-4];\n\
+            &format!("mov.b32 r0, 1; mov.b32 r1, 0; setp.eq.u32 p, tid, 0; @p bra done;\nmore: shl.b32 r2, r1, 2; sub.u32 r4, r9, r2; ld.volatile.shared.b32 r3, [r4+-4];\n\
                 setp.eq.u32 p, r3, 0; @p bra next; add.u32 r0, r0, r3; add.u32 r1, r1, 1;\nnext: setp.ge.u32 q, r1, 3; @q bra done; setp.lt.u32 q, r1, tid; @q bra more;\n\
                 done: st.volatile.shared.b32 [r9], r0;"),
         ),
