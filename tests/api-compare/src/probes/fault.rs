@@ -143,8 +143,11 @@ probes! {
         context();
         let (s, n) = (stream(1), counter());
         let f = function(module(FAULTS), c"trapping");
+        // The fault comes after both calls.
+        hold(s);
         must!(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, NULL, NULL));
         go!(cuLaunchHostFunc(s, COUNT, n));
+        release();
         go!(cuStreamSynchronize(s));
         moment();
         show!(counted(n));
