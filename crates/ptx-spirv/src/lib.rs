@@ -26,7 +26,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 65;
+pub const REVISION: u32 = 66;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -330,7 +330,7 @@ pub fn translate(
         parameter_bytes = offset + GRID_WORKSPACE_BYTES;
         offset
     });
-    let shared_in_scratch = emit::shared_in_scratch(target, graph.static_shared);
+    let shared_in_scratch = emit::shared_in_scratch(target, &graph);
     let mut info = KernelInfo {
         name: kernel.to_owned(),
         parameters: offsets

@@ -69,7 +69,7 @@ const LACKS: &[Lack] = &[
         "shared_atomic_i64",
         |t| t.shared_atomic_i64 = false,
         &[],
-        &["atomics"],
+        &[],
     ),
     (
         "subgroup_clock",

@@ -705,9 +705,12 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Whether shared memory of a kernel with these needs lives in scratch on the target.
-pub(crate) fn shared_in_scratch(target: &Target, static_shared: u32) -> bool {
-    target.shared_memory == SharedMemory::Scratch || static_shared > target.workgroup_memory
+/// Whether a kernel's shared memory lives in scratch on the target: all of it where there is too much, or where the target has atomic
+/// operations of 64 bits in the device's memory alone (Intel's GPUs) and the kernel makes some in shared memory.
+pub(crate) fn shared_in_scratch(target: &Target, graph: &Graph) -> bool {
+    target.shared_memory == SharedMemory::Scratch
+        || graph.static_shared > target.workgroup_memory
+        || !target.shared_atomic_i64 && target.atomic_i64 && graph.changes_shared_64()
 }
 
 fn has_break(nodes: &[Node]) -> bool {

@@ -303,6 +303,23 @@ impl Graph<'_> {
         names
     }
 
+    /// Whether the kernel may change 64 bits of shared memory at once: by an atomic operation, or an mbarrier.
+    pub fn changes_shared_64(&self) -> bool {
+        use Modifier as M;
+        let has_shared = self.static_shared > 0 || self.dynamic_align > 0;
+        has_shared
+            && self.any(|i| match i.opcode {
+                Opcode::Mbarrier => true,
+                Opcode::Cp => [M::Mbarrier, M::MbarrierCompleteTxBytes]
+                    .iter()
+                    .any(|&m| i.has(m)),
+                Opcode::Atom | Opcode::Red => {
+                    !i.has(M::Global) && i.types().any(|t| t.size() == Some(8))
+                }
+                _ => false,
+            })
+    }
+
     /// Whether the kernel asks for the grid's handle.
     pub fn uses_grid_handle(&self) -> bool {
         use ptx::SpecialRegister::{Envreg1, Envreg2};
