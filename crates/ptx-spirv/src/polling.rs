@@ -6,9 +6,10 @@
 //!        @%p1 bra again;
 //! ```
 //!
-//! PTX promises that the other one gets on ("Forward Progress": threads are scheduled independently). Where a warp is made of several
-//! subgroups that run one after another until they meet ([`crate::Warps::Yield`]), nobody else does while one asks. This pass
-//! finds such loops, and each round of them lets the others run.
+//! PTX promises that the other one gets on ("Forward Progress": threads are scheduled independently). Lanes of a subgroup do not, where one
+//! waits for what another one does elsewhere: `turns.rs` sees to those. And where a warp is made of several
+//! subgroups that run one after another until they meet ([`crate::Warps::Yield`]), nobody else does while one asks: each round of such a
+//! loop lets the others run ([`mark`]).
 //!
 //! A loop waits if a branch out of it depends on what it reads from memory (`ld.volatile`, `ld.acquire` and the like, or an atomic
 //! operation that leaves memory as it is, or tries to take a lock), and on nothing else that changes from round to round:
