@@ -63,7 +63,7 @@ const LACKS: &[Lack] = &[
         "atomic_i64",
         |t| (t.atomic_i64, t.shared_atomic_i64) = (false, false),
         &[Capability::Int64Atomics],
-        &["atomics", "atomics_double"],
+        &["atomics", "atomics_double", "turns"],
     ),
     (
         "shared_atomic_i64",
