@@ -42,6 +42,12 @@ pub(crate) struct Waiting {
 /// The loops that wait, the smallest first. `barriers`: whether those that ask an mbarrier are among them, which let others run by
 /// themselves.
 pub(crate) fn waiting(graph: &Graph, barriers: bool) -> Vec<Waiting> {
+    // Most kernels ask nothing.
+    let may_ask =
+        |i: &Instruction| matches!(i.opcode, Opcode::Atom | Opcode::Mbarrier) || is_strong(i);
+    if !graph.any(may_ask) {
+        return Vec::new();
+    }
     let writers = graph.only_writers();
     let constants = graph.constants_of(&writers);
     let finder = Finder {
@@ -82,8 +88,19 @@ pub(crate) fn waiting(graph: &Graph, barriers: bool) -> Vec<Waiting> {
 
 /// Whether threads meet in a block; an mbarrier is no such place.
 pub(crate) fn is_meeting(graph: &Graph, block: u32) -> bool {
-    let meets = |i: &Instruction| graph::is_convergent(i) && i.opcode != Opcode::Mbarrier;
-    graph.any_in(block as usize, meets)
+    graph.any_in(block as usize, gathers)
+}
+
+/// Whether threads meet at an instruction that is no mbarrier's.
+pub(crate) fn gathers(i: &Instruction) -> bool {
+    graph::is_convergent(i) && i.opcode != Opcode::Mbarrier
+}
+
+/// Whether the instruction is a load that says that other threads write there.
+fn is_strong(i: &Instruction) -> bool {
+    use Modifier as M;
+    let strong = [M::Volatile, M::Relaxed, M::Acquire, M::Mmio];
+    i.opcode == Opcode::Ld && strong.iter().any(|&m| i.has(m)) && !i.has(M::Local)
 }
 
 struct Finder<'a, 'm> {
@@ -121,10 +138,9 @@ impl Finder<'_, '_> {
     /// Whether an instruction may give another result the next time, though nothing about it has changed.
     fn asks(&self, frame: u32, i: &Instruction) -> bool {
         use Modifier as M;
-        let strong = [M::Volatile, M::Relaxed, M::Acquire, M::Mmio];
         match i.opcode {
             Opcode::Mbarrier => self.barriers && (i.has(M::TestWait) || i.has(M::Trywait)),
-            Opcode::Ld => strong.iter().any(|&m| i.has(m)) && !i.has(M::Local),
+            Opcode::Ld => is_strong(i),
             Opcode::Atom if i.has(M::CasMod) || i.has(M::ExchMod) => true,
             Opcode::Atom => {
                 let neutral = if i.has(M::AddMod) || i.has(M::Or) || i.has(M::Xor) {

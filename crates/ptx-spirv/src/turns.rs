@@ -67,10 +67,7 @@ fn make_room(graph: &mut Graph) {
         let meets = |step: &Step| match *step {
             Step::Instruction {
                 frame, statement, ..
-            } => {
-                let i = graph.instruction(frame, statement);
-                graph::is_convergent(i) && i.opcode != Opcode::Mbarrier
-            }
+            } => polling::gathers(graph.instruction(frame, statement)),
             Step::Copy { .. } | Step::Constant { .. } => false,
         };
         let steps = &graph.blocks[b].steps;
