@@ -587,14 +587,25 @@ impl Assembler {
 
     /// A Function-storage variable of the current function.
     pub fn variable(&mut self, ty: Type) -> Id {
+        self.variable_with(ty, &[])
+    }
+
+    /// A Function-storage array of words that are never written.
+    pub fn table(&mut self, words: &[u32]) -> Id {
+        let words: Vec<Id> = words.iter().map(|&w| self.u32(w)).collect();
+        let ty = Type::Words(words.len() as u32);
+        let all = self.composite(ty, &words);
+        self.variable_with(ty, &[all])
+    }
+
+    /// A variable with the initialiser that is given, if there is one.
+    fn variable_with(&mut self, ty: Type, initializer: &[Id]) -> Id {
         let pointee = self.ty(ty);
         let pointer = self.pointer(StorageClass::Function, pointee);
         let id = self.id();
-        instruction(
-            &mut self.head,
-            Op::Variable,
-            &[pointer, id, StorageClass::Function as u32],
-        );
+        let mut words = vec![pointer, id, StorageClass::Function as u32];
+        words.extend_from_slice(initializer);
+        instruction(&mut self.head, Op::Variable, &words);
         id
     }
 

@@ -341,6 +341,18 @@ fn is_pure(i: &Instruction) -> bool {
     }
 }
 
+/// Whether an instruction has no effect but its result, so that it can be done before those in front of it.
+pub(crate) fn can_be_moved(i: &Instruction) -> bool {
+    use Opcode::*;
+    let plain = match i.opcode {
+        Ld => !i.has(Modifier::Volatile),
+        Mov | Cvt | Cvta | Neg | Abs | Setp | Selp | And | Or | Xor | Not | Shl | Shr => true,
+        Add | Sub | Mul | Mad => !i.has(Modifier::Cc),
+        _ => false,
+    };
+    plain && i.predicate.is_none()
+}
+
 /// Calls `f` with each register of the operand.
 pub fn operand_registers(operand: &Operand, f: &mut dyn FnMut(RegisterId)) {
     match operand {

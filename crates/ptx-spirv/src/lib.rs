@@ -15,6 +15,7 @@ mod liveness;
 mod polling;
 mod pressure;
 pub mod provenance;
+mod rolls;
 mod roots;
 pub mod target;
 mod turns;
@@ -26,7 +27,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 66;
+pub const REVISION: u32 = 67;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
@@ -381,6 +382,7 @@ pub fn translate(
         registers: (liveness::most_alive(&graph) + ADDRESSES).clamp(16, 255),
     };
     info.matrix_slot_bytes = emit::matrix_slot_bytes(target, &info, &graph);
-    let (spirv, info) = emit::emit(module, layout, &graph, &structured, info, target)?;
+    let rolls = emit::rolls(target, &info, &mut graph);
+    let (spirv, info) = emit::emit(module, layout, &graph, &structured, (info, rolls), target)?;
     Ok(Translated { spirv, info })
 }

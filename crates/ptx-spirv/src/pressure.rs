@@ -11,7 +11,9 @@
 
 use crate::graph::{Graph, Register, Step};
 use crate::liveness::live_out;
+use crate::rolls::Roll;
 use ptx::{Modifier, Opcode, ScalarType};
+use std::rc::Rc;
 
 /// Weight of an access for each loop around it, and the depth beyond which it does not rise.
 const LOOP_WEIGHT: u64 = 8;
@@ -99,8 +101,9 @@ struct Life {
     cost: u64,
 }
 
-/// The registers of a kernel that are kept in memory so that about `most` words are alive at a time.
-pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
+/// The registers of a kernel that are kept in memory so that about `most` words are alive at a time; and those that differ from round to
+/// round of loops.
+pub(crate) fn homes(graph: &Graph, most: u32, rolls: &[Rc<Roll>]) -> Homes {
     let out = live_out(graph);
     let depths = depths(graph);
     let constants = graph.constants();
@@ -116,7 +119,9 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
     let mut next_write = ends.clone();
     let mut touched: Vec<Register> = Vec::new();
     let mut start = 0u32;
+    let mut starts = Vec::new();
     for (b, block) in graph.blocks.iter().enumerate() {
+        starts.push(start);
         let weight = LOOP_WEIGHT.pow(depths[b].min(MOST_LOOPS));
         let last = start + block.steps.len() as u32;
         for &r in &out[b] {
@@ -173,11 +178,30 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
         word: vec![None; graph.registers.len()],
         words: 0,
     };
+    for roll in rolls {
+        // All that a loop does, it does at any time while it runs.
+        let first = starts[roll.block];
+        let range = (first + roll.start as u32, first + roll.end() as u32 - 1);
+        for step in &graph.blocks[roll.block].steps[roll.start..roll.end()] {
+            let (reads, writes) = graph.accesses(step);
+            for r in reads.into_iter().chain(writes) {
+                let late = &mut lives[r as usize].late;
+                if late.last() != Some(&range) {
+                    late.push(range);
+                }
+            }
+        }
+        for &r in roll.varying.iter().flat_map(|v| &v.1) {
+            if homes.word[r as usize].replace(0).is_none() {
+                relieve(&mut alive, &lives[r as usize], size[r as usize]);
+            }
+        }
+    }
     loop {
         // How many instructions before each one have too much alive.
         let mut too_many = vec![0u32; alive.len() + 1];
         for (at, &n) in alive.iter().enumerate() {
-            too_many[at + 1] = too_many[at] + u32::from(n > most as i32);
+            too_many[at + 1] = too_many[at] + u32::from(i64::from(n) > i64::from(most));
         }
         if too_many[alive.len()] == 0 {
             break;
@@ -204,20 +228,23 @@ pub(crate) fn homes(graph: &Graph, most: u32) -> Homes {
         }
         best.sort_unstable_by(|a, b| b.cmp(a));
         for &(_, r) in best.iter().take(AT_ONCE) {
-            let size = size[r as usize];
             homes.word[r as usize] = Some(0);
-            let life = &lives[r as usize];
-            for &(from, to) in &life.ranges {
-                (from..=to).for_each(|at| alive[at as usize] -= size as i32);
-            }
-            for &at in &life.accesses {
-                let to = (at as usize + AT_HAND / 2).min(alive.len() - 1);
-                (at as usize..to).for_each(|at| alive[at] += size as i32);
-            }
+            relieve(&mut alive, &lives[r as usize], size[r as usize]);
         }
     }
     share(&mut homes, &size, &lives, start);
     homes
+}
+
+/// Takes a register out of what is alive but where it is at hand.
+fn relieve(alive: &mut [i32], life: &Life, size: u32) {
+    for &(from, to) in &life.ranges {
+        (from..=to).for_each(|at| alive[at as usize] -= size as i32);
+    }
+    for &at in &life.accesses {
+        let to = (at as usize + AT_HAND / 2).min(alive.len() - 1);
+        (at as usize..to).for_each(|at| alive[at] += size as i32);
+    }
 }
 
 fn is_product(graph: &Graph, step: &Step) -> bool {

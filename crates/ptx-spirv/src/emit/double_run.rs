@@ -79,18 +79,6 @@ fn is_fused(i: &Instruction) -> bool {
     matches!(i.opcode, Opcode::Fma | Opcode::Mad) && i.has(Modifier::F64)
 }
 
-/// Whether an instruction has no effect but its result, so that it can be done before those in front of it.
-fn is_pure(i: &Instruction) -> bool {
-    use Opcode::*;
-    let plain = match i.opcode {
-        Ld => !i.has(Modifier::Volatile),
-        Mov | Cvt | Cvta | Neg | Abs | Setp | Selp | And | Or | Xor | Not | Shl | Shr => true,
-        Add | Sub | Mul | Mad => !i.has(Modifier::Cc),
-        _ => false,
-    };
-    plain && i.predicate.is_none()
-}
-
 impl Emitter<'_> {
     /// The run of operations on doubles that begins with a step of a block, if there is one; `limit` is the step that it has to end
     /// before.
@@ -145,7 +133,8 @@ impl Emitter<'_> {
                 run.end = n + 1;
                 continue;
             }
-            if run.operations.is_empty() || !instruction.is_none_or(|(_, i)| is_pure(i)) {
+            if run.operations.is_empty() || !instruction.is_none_or(|(_, i)| graph::can_be_moved(i))
+            {
                 break;
             }
             let (reads, writes) = self.graph.accesses(step);

@@ -237,7 +237,7 @@ impl Emitter<'_> {
     pub(crate) fn pack_for(&mut self, d: &Operand, low: Id, high: Id) -> Id {
         let singles = [low, high].map(|half| self.halves_of.get(&half).copied());
         let leaves = match d {
-            Operand::Register(r) if self.target.canonical_half_nan => {
+            Operand::Register(r) if self.target.canonical_half_nan && !self.rolling => {
                 self.leaves_registers[self.virtual_register(*r) as usize]
             }
             _ => false,

@@ -6,7 +6,9 @@
 
 use super::entry::Push;
 use super::*;
+use crate::rolls::Roll;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// The array.
 #[derive(Default)]
@@ -15,6 +17,15 @@ pub(super) struct Array {
     words: u32,
     /// The variable; 0 before it is made.
     variable: Id,
+}
+
+/// Where a register's first word is in the array.
+#[derive(Clone, Copy)]
+pub(super) enum Home {
+    /// At this place.
+    Word(u32),
+    /// At a place that is computed, and so many words behind it.
+    Behind(Id, u32),
 }
 
 /// Zeros that compilers do not know.
@@ -53,7 +64,7 @@ pub(super) fn target(target: &Target, halves_in_memory: bool) -> Cow<'_, Target>
 pub(super) fn place(
     graph: &Graph,
     target: &Target,
-    info: &KernelInfo,
+    (info, rolls): (&KernelInfo, &[Rc<Roll>]),
     storage: &mut [Storage],
 ) -> Array {
     if target.registers == 0 {
@@ -62,10 +73,16 @@ pub(super) fn place(
     // The rest is for addresses, conditions and what goes into one access; and for matrices, which products through workgroup
     // memory have many of at once. Measured (docs/benchmarks.md).
     let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
-    let homes = pressure::homes(graph, target.registers * sixteenths / 16);
+    // The driver's compiler finds out by itself what is left of kernels with loops that were unrolled, in half of the time.
+    let most = match rolls.is_empty() {
+        true => target.registers * sixteenths / 16,
+        false => u32::MAX,
+    };
+    let homes = pressure::homes(graph, most, rolls);
     for (storage, word) in storage.iter_mut().zip(homes.word) {
         if let Some(word) = word {
-            *storage = Storage::Memory { word, known: None };
+            let home = Home::Word(word);
+            *storage = Storage::Memory { home, known: None };
         }
     }
     Array {
@@ -140,8 +157,12 @@ impl Emitter<'_> {
         id
     }
 
-    fn home(&mut self, word: u32) -> Id {
-        let start = self.unknown_zero();
+    /// A pointer to a word of a register.
+    fn home(&mut self, home: Home, part: u32) -> Id {
+        let (start, word) = match home {
+            Home::Word(word) => (self.unknown_zero(), word + part),
+            Home::Behind(start, word) => (start, word + part),
+        };
         let index = self.offset(start, Type::U32, word.into());
         let ty = self.asm.ty(Type::U32);
         let pointer = self.asm.pointer(rspirv::spirv::StorageClass::Function, ty);
@@ -151,10 +172,10 @@ impl Emitter<'_> {
     }
 
     /// Loads a register.
-    pub(super) fn load_home(&mut self, word: u32, ty: Type) -> Value {
+    pub(super) fn load_home(&mut self, home: Home, ty: Type) -> Value {
         let words: Vec<Id> = (0..ty.size().div_ceil(4).max(1))
             .map(|n| {
-                let pointer = self.home(word + n);
+                let pointer = self.home(home, n);
                 self.asm.op(Op::Load, Type::U32, &[pointer])
             })
             .collect();
@@ -173,7 +194,7 @@ impl Emitter<'_> {
     }
 
     /// Stores a register.
-    pub(super) fn store_home(&mut self, word: u32, v: Value, ty: Type) {
+    pub(super) fn store_home(&mut self, home: Home, v: Value, ty: Type) {
         let id = self.cast(v, ty);
         let v = Value { id, ty };
         let words = match ty.size() {
@@ -185,7 +206,7 @@ impl Emitter<'_> {
             _ => vec![self.cast(v, Type::U32)],
         };
         for (n, id) in words.into_iter().enumerate() {
-            let pointer = self.home(word + n as u32);
+            let pointer = self.home(home, n as u32);
             self.asm.void(Op::Store, &[pointer, id]);
         }
     }

@@ -136,6 +136,9 @@ impl Emitter<'_> {
     /// The low 32 bits of a register as the lane `id` has it, as an id and a constant to add; none if the register depends
     /// on more than the thread's place. `key` names the lane: the same key is the same lane within a kernel.
     pub(super) fn in_lane(&mut self, (key, id): (u32, Id), r: Register) -> Option<(Id, u32)> {
+        if self.rolling {
+            return None;
+        }
         let mut lane = self.take_lane(key, None, |e| {
             let start = e.first_thread();
             (e.asm.op(Op::BitwiseOr, Type::U32, &[start, id]), id)
@@ -151,6 +154,9 @@ impl Emitter<'_> {
     /// The same for lanes with the numbers 0 to `count`, if what is not constant is the same in all of them; gives it and the
     /// constants. Needs rows of threads that are whole warps ([`Target::rows`]).
     pub(super) fn in_lanes(&mut self, count: u32, r: Register) -> Option<(Id, Vec<u32>)> {
+        if self.rolling {
+            return None;
+        }
         let mut first = self.take_lane(NUMBERED, Some(0), |e| (e.first_thread(), e.asm.u32(0)));
         let start = self.evaluate_in(&mut first, r);
         let mut constants = Vec::new();

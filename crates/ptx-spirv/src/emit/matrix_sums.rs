@@ -116,6 +116,13 @@ impl Emitter<'_> {
         self.read_back(&wanted);
     }
 
+    /// Loads the words of all sums.
+    pub(super) fn settle_all_sums(&mut self) {
+        let pending = self.matrix.memory.pending.values();
+        let wanted: Vec<usize> = pending.map(|p| p.0).collect();
+        self.read_back(&wanted);
+    }
+
     pub(super) fn pending_of(&self, o: &Operand) -> Option<(usize, usize)> {
         let Operand::Register(r) = o else { return None };
         let r = self.virtual_register(*r);

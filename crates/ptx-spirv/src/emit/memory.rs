@@ -131,7 +131,10 @@ impl Emitter<'_> {
                 let r = self.virtual_register(*r);
                 let v = self.register(r);
                 let id = self.cast(v, ty);
-                let id = self.offset(id, ty, *offset);
+                let id = match self.varying_offset {
+                    Some(offset) if narrow => self.asm.op(Op::IAdd, ty, &[id, offset]),
+                    _ => self.offset(id, ty, *offset),
+                };
                 if space == Space::Generic {
                     return Ok(self.specific(r, id));
                 }

@@ -44,6 +44,7 @@ mod permute;
 mod product;
 mod quad_pair;
 mod registers;
+mod rolled;
 mod row_fragments;
 mod sample;
 mod shuffle;
@@ -89,6 +90,8 @@ pub(crate) use registers::{memory_type, register_type};
 pub(crate) use stack::STACK_BYTES;
 
 use registers::{place_registers, Storage};
+pub(crate) use rolled::rolls;
+use std::rc::Rc;
 
 pub(crate) type Result<T> = std::result::Result<T, EmitError>;
 
@@ -132,8 +135,14 @@ pub(crate) struct Emitter<'a> {
     /// The array of the registers that are kept in memory.
     homes: home::Array,
     zeros: home::Zeros,
-    /// Whether the kernel multiplies halves through workgroup memory.
+    /// Whether the kernel multiplies halves through workgroup memory, one product after the other.
     halves_in_memory: bool,
+    /// The loops that were unrolled, their registers that are kept in memory, and whether one is being written.
+    rolls: Vec<Rc<crate::rolls::Roll>>,
+    rolled: FxHashSet<Register>,
+    rolling: bool,
+    /// What the constant offset of the load that is being emitted is in this round.
+    varying_offset: Option<Id>,
     storage: Vec<Storage>,
     /// The registers that are constants.
     constants: Vec<Option<u64>>,
@@ -264,13 +273,15 @@ pub(crate) fn emit(
     layout: &ModuleLayout,
     graph: &Graph,
     structured: &structurizer::Structured,
-    info: KernelInfo,
+    (info, rolls): (KernelInfo, Vec<Rc<crate::rolls::Roll>>),
     target: &Target,
 ) -> std::result::Result<(Vec<u32>, KernelInfo), TranslateError> {
     let halves_in_memory = cooperative_memory::multiplies_halves(graph, &info);
+    // What is rolled up is like other kernels.
+    let halves_in_memory = halves_in_memory && rolls.is_empty();
     let target = &home::target(target, halves_in_memory);
     let mut storage = place_registers(graph, structured);
-    let homes = home::place(graph, target, &info, &mut storage);
+    let homes = home::place(graph, target, (&info, &rolls), &mut storage);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
@@ -292,6 +303,13 @@ pub(crate) fn emit(
         homes,
         zeros: home::Zeros::default(),
         halves_in_memory,
+        rolled: rolls
+            .iter()
+            .flat_map(|roll| roll.varying.iter().flat_map(|v| v.1.iter().copied()))
+            .collect(),
+        rolls,
+        rolling: false,
+        varying_offset: None,
         storage,
         constants: graph.constants(),
         epoch: 0,
@@ -516,11 +534,7 @@ impl<'a> Emitter<'a> {
         let graph: &'a Graph<'a> = self.graph;
         let block = &graph.blocks[b.0 as usize];
         self.block = b.0;
-        let through_memory = self.info.matrix_slot_bytes > 0;
-        self.matrix.start(graph, block, self.target, through_memory);
-        if let Some(exposed) = self.matrix.memory.exposed.clone() {
-            self.plan_rows(block, &exposed);
-        }
+        self.start_products(block);
         let mut meetings = block.meetings.iter().peekable();
         let mut at = 0;
         while let Some(step) = block.steps.get(at) {
@@ -528,7 +542,10 @@ impl<'a> Emitter<'a> {
                 self.meet_in_step(m);
             }
             let limit = meetings.peek().map_or(usize::MAX, |m| m.at as usize);
-            if let Some(run) = self.double_run(&block.steps, at, limit) {
+            if let Some(roll) = self.roll_at(at) {
+                self.write_roll(block, &roll)?;
+                at = roll.end();
+            } else if let Some(run) = self.double_run(&block.steps, at, limit) {
                 self.write_double_run(&block.steps, &run)?;
                 at = run.end;
             } else {
@@ -572,6 +589,16 @@ impl<'a> Emitter<'a> {
         self.conditions[b.0 as usize] = Some(id);
         self.tell_lanes_apart(b.0, id);
         Ok(())
+    }
+
+    /// Forgets what is known about the products of the block that was being emitted, and plans those of this one.
+    fn start_products(&mut self, block: &graph::Block) {
+        let through_memory = self.info.matrix_slot_bytes > 0;
+        let graph = self.graph;
+        self.matrix.start(graph, block, self.target, through_memory);
+        if let Some(exposed) = self.matrix.memory.exposed.clone() {
+            self.plan_rows(block, &exposed);
+        }
     }
 
     /// Writes a step of the block.

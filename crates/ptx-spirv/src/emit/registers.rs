@@ -3,6 +3,7 @@
 //! A register that is defined once before all its uses is that SSA value; others are Function variables, which are made at
 //! first use. A value has the type it was last written with, and [`Emitter::cast`] makes others of it.
 
+use super::home::Home;
 use super::*;
 
 /// Where a virtual register is kept.
@@ -17,7 +18,7 @@ pub(super) enum Storage {
     },
     /// Words of the thread's memory; and its value where it is at hand: the epoch, the step of the block, and the value.
     Memory {
-        word: u32,
+        home: Home,
         known: Option<(u32, usize, Value)>,
     },
 }
@@ -241,17 +242,17 @@ impl<'a> Emitter<'a> {
                 known: Some((epoch, v)),
                 ..
             } if epoch == self.epoch => v,
-            Storage::Memory { word, known } => {
+            Storage::Memory { home, known } => {
                 let v = match known {
                     Some((epoch, at, v))
                         if epoch == self.epoch && self.step <= at + pressure::AT_HAND =>
                     {
                         v
                     }
-                    _ => self.load_home(word, ty),
+                    _ => self.load_home(home, ty),
                 };
                 self.storage[r as usize] = Storage::Memory {
-                    word,
+                    home,
                     known: Some((self.epoch, self.step, v)),
                 };
                 v
@@ -297,10 +298,10 @@ impl<'a> Emitter<'a> {
         self.forget_rows(r);
         match self.storage[r as usize] {
             Storage::Ssa(_) => self.storage[r as usize] = Storage::Ssa(Some(v)),
-            Storage::Memory { word, .. } => {
-                self.store_home(word, v, ty);
+            Storage::Memory { home, .. } => {
+                self.store_home(home, v, ty);
                 self.storage[r as usize] = Storage::Memory {
-                    word,
+                    home,
                     known: Some((self.epoch, self.step, v)),
                 };
             }

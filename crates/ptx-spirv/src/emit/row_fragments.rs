@@ -286,7 +286,8 @@ impl Emitter<'_> {
                     let mut sorted = all.clone();
                     sorted.sort_unstable();
                     sorted.dedup();
-                    load = (sorted.len() == all.len()).then_some(all);
+                    let varies = all.iter().any(|r| self.rolled.contains(r));
+                    load = (sorted.len() == all.len() && !varies).then_some(all);
                 }
             }
             reads.into_iter().for_each(|r| survey.read(r));

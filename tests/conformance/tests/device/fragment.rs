@@ -373,11 +373,103 @@ fn loaded() -> Vec<Case> {
     cases
 }
 
+/// Rounds of matrix loads, products and sums that a compiler has unrolled, of which loops are made where a lane has few registers.
+fn unrolled() -> Vec<Case> {
+    let mut text = String::new();
+    let mut add = |line: String| {
+        text += &line;
+        text.push('\n');
+    };
+    let list = |name: &str, from: usize, count: usize| {
+        let all: Vec<String> = (from..from + count).map(|n| format!("{name}{n}")).collect();
+        format!("{{{}}}", all.join(", "))
+    };
+    add("{ .reg .b32 a<16>, x<128>, s<32>, h<32>, m<33>, y<32>, z<33>, u<32>; .reg .b64 l<16>; .reg .f32 f<40>;".to_owned());
+    for n in 0..16 {
+        add(format!(
+            "add.u32 a{n}, lane, {}; and.b32 a{n}, a{n}, 31; shl.b32 a{n}, a{n}, 4; add.u32 a{n}, base, a{n};",
+            5 * n
+        ));
+        add(format!(
+            "cvt.u64.u32 l{n}, a{n}; cvta.shared.u64 l{n}, l{n};"
+        ));
+    }
+    for n in 0..32 {
+        add(format!("mov.b32 h{n}, 0;"));
+    }
+    // Four rounds for each pair of sums, whose first values stand between the products; generic addresses.
+    for n in 0..16 {
+        add(format!(
+            "ldmatrix.sync.aligned.m8n8.x4.b16 {}, [l{n}];",
+            list("x", 4 * n, 4)
+        ));
+        for half in 0..2 {
+            let sum = 8 * (n / 4) + 4 * half;
+            if n % 4 == 0 {
+                (sum..sum + 4).for_each(|s| add(format!("mov.b32 s{s}, d0;")));
+            }
+            let (d, a) = (list("s", sum, 4), list("w", 4 * (n % 4), 4));
+            let b = format!("{{x{}, x{}}}", 4 * n + half, 4 * n + half + 2);
+            add(format!(
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {a}, {b}, {d};"
+            ));
+        }
+    }
+    // Sums of half precision, each of one product, by transposed matrices.
+    for n in 0..16 {
+        let x = 64 + 4 * n;
+        add(format!(
+            "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {}, [a{n}];",
+            list("x", x, 4)
+        ));
+        for half in 0..2 {
+            let d = list("h", 4 * (n / 2) + 2 * half, 2);
+            let (a, b) = (list("w", 4 * (n % 3), 4), list("x", x + 2 * half, 2));
+            add(format!(
+                "mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {d}, {a}, {b}, {d};"
+            ));
+        }
+    }
+    // What is done with all of them, loads at constant distances, and what a round hands to the next.
+    for n in 0..32 {
+        add(format!(
+            "mov.b32 f{n}, s{n}; add.f32 f{n}, f{n}, 0f3F800000; mul.f32 f{n}, f{n}, 0f3F000000; mov.b32 s{n}, f{n};"
+        ));
+    }
+    add("mov.b32 m0, 0xff800000; mov.b32 z0, tid; mov.b32 f32, m0;".to_owned());
+    for n in 0..32 {
+        add(format!("max.f32 f32, f32, f{n};"));
+    }
+    for n in 0..8 {
+        add(format!(
+            "ld.shared.b32 y{n}, [base+{}]; shl.b32 z{}, z{n}, 1; add.u32 z{}, z{}, y{n};",
+            12 * n,
+            n + 9,
+            n + 1,
+            n + 9
+        ));
+    }
+    for n in 0..32 {
+        let from = if n == 0 {
+            "d0".to_owned()
+        } else {
+            format!("u{}", n - 1)
+        };
+        add(format!("xor.b32 u{n}, {from}, s{n};"));
+    }
+    add("mov.b32 d1, 0;".to_owned());
+    for n in 0..32 {
+        add(format!("mad.lo.u32 d1, d1, 3, h{n};"));
+    }
+    add("mov.b32 d0, f32; mov.b32 d2, u31; mov.b32 d3, z8; mov.b32 d4, s0; mov.b32 d5, s13; mov.b32 d6, h31; mov.b32 d7, h6; }".to_owned());
+    vec![case("unrolled loops", Input::Halves, &text)]
+}
+
 #[test]
 fn matrices() {
     isolated("fragment::matrices", || {
         Bench::open().kernels(
-            &[products(), moves(), loaded()].concat(),
+            &[products(), moves(), loaded(), unrolled()].concat(),
             known_differences("fragment::matrices"),
         );
     });
