@@ -30,9 +30,10 @@ const LEAST_ROUNDS: usize = 4;
 /// Steps of a round at most.
 const MOST_STEPS: usize = 48;
 
-/// Steps that a loop saves at least, less those that it costs for each register that varies.
+/// Steps that a loop saves at least, less those that it costs for each register that varies; and how many a product or matrix load is.
 const LEAST_SAVED: usize = 12;
 const VARYING_COSTS: usize = 2;
+const PRODUCT: usize = 16;
 
 /// A loop.
 pub(crate) struct Roll {
@@ -210,17 +211,21 @@ struct Search<'a, F> {
 }
 
 impl<F: Fn(Register) -> bool> Search<'_, F> {
-    /// By step of a block: a number that alike ones have in common; none where it is in no round.
+    /// By step of a block: a number that alike ones have in common, and how much it is; none where it is in no round.
     fn kinds(
         &self,
         block: usize,
         is_product: &impl Fn(&Instruction) -> bool,
-    ) -> Vec<Option<usize>> {
+    ) -> Vec<Option<(usize, usize)>> {
         let mut known: Vec<&Instruction> = Vec::new();
         let steps = self.graph.blocks[block].steps.iter();
         let kind = |step| {
             let i = instruction(self.graph, step)?;
-            if i.predicate.is_some() || !(joins(i) || is_product(i)) {
+            let weight = match is_product(i) {
+                true => PRODUCT,
+                false => 1,
+            };
+            if i.predicate.is_some() || weight == 1 && !joins(i) {
                 return None;
             }
             let is_same = |other: &&Instruction| {
@@ -231,10 +236,11 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
                     && operands().all(|(a, b)| are_alike(a, b))
                     && (i.opcode == Opcode::Ld || offset(i) == offset(other))
             };
-            Some(known.iter().position(is_same).unwrap_or_else(|| {
+            let kind = known.iter().position(is_same).unwrap_or_else(|| {
                 known.push(i);
                 known.len() - 1
-            }))
+            });
+            Some((kind, weight))
         };
         steps.map(kind).collect()
     }
@@ -261,12 +267,13 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
                     .count();
                 let rounds = 1 + same / length;
                 let most = best.as_ref().map_or(LEAST_SAVED - 1, |b| b.0);
-                if rounds < LEAST_ROUNDS || length * (rounds - 1) <= most {
+                let weight: usize = rest[..length].iter().flatten().map(|k| k.1).sum();
+                if rounds < LEAST_ROUNDS || weight * (rounds - 1) <= most {
                     continue;
                 }
                 if let Some(roll) = self.roll(block, at, length, rounds) {
                     let cost = VARYING_COSTS * (roll.varying.len() + roll.offsets.len());
-                    let saved = (length * (rounds - 1)).saturating_sub(cost);
+                    let saved = (weight * (rounds - 1)).saturating_sub(cost);
                     if saved > most {
                         best = Some((saved, roll));
                     }

@@ -12,7 +12,10 @@ pub const LANES: usize = 32;
 pub const BASE: u64 = 1 << 40;
 pub const STRIDE: usize = 256;
 /// Bytes of each lane's own memory.
-const PRIVATE: usize = 1024;
+const PRIVATE: usize = 16 * 1024;
+
+/// Where the constant arrays of a function begin there.
+const TABLES: u64 = 4 * 1024;
 
 /// A value: by lane the components; of a matrix the rows one after the other.
 #[derive(Clone, Debug)]
@@ -61,6 +64,11 @@ struct Machine {
     products: usize,
     /// Variables of the function.
     locals: HashMap<u32, Option<Value>>,
+    /// Constants that are arrays: their elements.
+    composites: HashMap<u32, Vec<u32>>,
+    /// Constant arrays of the function: where they lie in a lane's memory; and where the next one will.
+    tables: HashMap<u32, u64>,
+    next_table: u64,
 }
 
 pub fn half_to_f64(h: u64) -> f64 {
@@ -281,6 +289,7 @@ impl Machine {
                 };
                 self.values.insert(result, all(v));
             }
+            Op::ConstantComposite => drop(self.composites.insert(result, ids.to_vec())),
             Op::ConstantTrue => drop(self.values.insert(result, all(1))),
             Op::ConstantFalse => drop(self.values.insert(result, all(0))),
             Op::ConstantNull => {
@@ -332,6 +341,22 @@ impl Machine {
         }
     }
 
+    /// Puts a constant array into the memory of all lanes.
+    fn write_table(&mut self, variable: u32, constant: u32) {
+        let start = TABLES + self.next_table;
+        let elements = self.composites[&constant].clone();
+        for (n, element) in elements.iter().enumerate() {
+            let word = self.scalar(*element);
+            for lane in 0..LANES {
+                let at = (lane * PRIVATE) as u64 + start + 4 * n as u64;
+                self.memory(StorageClass::Function, at, 4, Some(word));
+            }
+        }
+        self.next_table += 4 * elements.len() as u64;
+        assert!(TABLES + self.next_table <= PRIVATE as u64);
+        self.tables.insert(variable, start);
+    }
+
     /// Runs an instruction of the function; gives the label to go on at.
     fn step(&mut self, i: &Instruction, ids: &[u32]) -> Option<u32> {
         let ty = i.result_type.unwrap_or_default();
@@ -342,9 +367,12 @@ impl Machine {
         };
         let op = i.class.opcode;
         let value = match op {
-            Op::Label | Op::SelectionMerge => return None,
+            Op::Label | Op::SelectionMerge | Op::LoopMerge => return None,
             Op::Variable => {
                 self.locals.insert(result, None);
+                if let Some(constant) = ids.first() {
+                    self.write_table(result, *constant);
+                }
                 return None;
             }
             Op::Load if self.locals.contains_key(&ids[0]) => {
@@ -369,9 +397,10 @@ impl Machine {
                 return None;
             }
             Op::AccessChain if self.locals.contains_key(&ids[0]) => {
-                // The only array of the function.
+                // A constant array, or the only other one of the function.
                 let index = self.lanes(ids[1]);
-                let place = |lane: usize| (lane * PRIVATE) as u64 + 4 * index[lane][0];
+                let start = self.tables.get(&ids[0]).copied().unwrap_or(0);
+                let place = |lane: usize| (lane * PRIVATE) as u64 + start + 4 * index[lane][0];
                 Value::Place(StorageClass::Function, (0..LANES).map(place).collect())
             }
             Op::AccessChain => {

@@ -528,6 +528,67 @@ fn sums_that_are_not_read_do_not_overwrite_other_registers() {
     assert!(results[1..].iter().all(|r| *r == plain));
 }
 
+/// Products that differ in their registers alone are one in a loop, where a lane has few registers.
+#[test]
+fn unrolled_products_are_rolled_up() {
+    const PRODUCTS: usize = 64;
+    let list = |name: &str, from: usize, count: usize| {
+        let all: Vec<String> = (from..from + count)
+            .map(|n| format!("%{name}{n}"))
+            .collect();
+        format!("{{{}}}", all.join(", "))
+    };
+    let mut text = format!(
+        ".version 8.0\n.target sm_90\n.address_size 64\n.entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n\
+         .reg .b32 %x<16>;\n.reg .b32 %y<16>;\n.reg .b32 %d<16>;\n.reg .b32 %t;\n\
+         ld.param.u64 %a0, [p];\nmov.u32 %t, %tid.x;\nmul.wide.u32 %a1, %t, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n"
+    );
+    for n in 0..16 {
+        let _ = writeln!(
+            text,
+            "ld.global.b32 %x{n}, [%a2+{}];\nld.global.b32 %y{n}, [%a2+{}];\nmov.b32 %d{n}, 0;",
+            4 * n,
+            64 + 4 * n
+        );
+    }
+    for n in 0..PRODUCTS {
+        let (d, a, b) = (
+            list("d", 4 * (n / 16), 4),
+            list("x", 4 * (n % 4), 4),
+            list("y", 2 * (n % 8), 2),
+        );
+        let _ = writeln!(
+            text,
+            "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {a}, {b}, {d};"
+        );
+    }
+    for n in 0..16 {
+        let _ = writeln!(text, "st.global.b32 [%a2+{}], %d{n};", 128 + 4 * n);
+    }
+    text.push_str("ret;\n}\n");
+    // Small whole numbers of half precision.
+    let start: Vec<u8> = (0..LANES * STRIDE / 2)
+        .flat_map(|n| (f64_to_half((n * n % 7) as f64 - 3.0) as u16).to_le_bytes())
+        .collect();
+    let [plain, rolled] = [0, 32].map(|registers| {
+        let mut target = Target::xe2();
+        target.registers = registers;
+        let mut global = start.clone();
+        let executed = run(&text, &target, &mut global);
+        target.maximal_reconvergence = false;
+        let translated = translate(&text, "k", &target).expect("a translation");
+        let written = instructions(&translated.spirv)
+            .iter()
+            .filter(|i| i.class.opcode == Op::CooperativeMatrixMulAddKHR)
+            .count();
+        (global, executed, written)
+    });
+    assert_ne!(plain.0, start);
+    assert_eq!(plain.0, rolled.0);
+    assert_eq!(plain.1, rolled.1);
+    assert_eq!((plain.2, rolled.2 * PRODUCTS), (plain.1, rolled.1));
+}
+
 /// Predicates are words of registers, too, where each lane has its own.
 #[test]
 fn predicates_that_are_kept_in_memory_keep_their_values() {
