@@ -196,7 +196,6 @@ fn offset(i: &Instruction) -> i64 {
 struct Name {
     /// The register, by round.
     registers: Vec<Register>,
-    is_read: bool,
     is_written: bool,
     /// Read before it is written.
     is_exposed: bool,
@@ -386,7 +385,6 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
                     return None;
                 }
                 name.is_written |= is_write;
-                name.is_read |= !is_write;
             }
         }
         for round in 0..steps.len() / length {
