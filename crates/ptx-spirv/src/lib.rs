@@ -12,6 +12,7 @@ mod in_step;
 mod known_bits;
 pub mod layout;
 mod liveness;
+mod local_offsets;
 mod polling;
 mod pressure;
 pub mod provenance;
@@ -27,7 +28,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 67;
+pub const REVISION: u32 = 68;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;

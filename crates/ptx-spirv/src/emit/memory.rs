@@ -136,6 +136,7 @@ impl Emitter<'_> {
                     _ => self.offset(id, ty, *offset),
                 };
                 if space == Space::Generic {
+                    self.note_local(r, *offset, id);
                     return Ok(self.specific(r, id));
                 }
                 id
@@ -190,6 +191,28 @@ impl Emitter<'_> {
             _ => id,
         };
         Address { space, id }
+    }
+
+    /// Notes the byte of local memory that the generic address `id`, which is `offset` behind a register, is if it is one.
+    fn note_local(&mut self, r: crate::graph::Register, offset: i64, id: Id) {
+        let Some(local) = &self.local_offsets else {
+            return;
+        };
+        if let Some(at) = local.register(r) {
+            self.in_local
+                .insert(id, at.wrapping_add(offset as u64) as u32);
+        }
+    }
+
+    /// The offset, within a space, of a generic address in its window, for an access of so many bytes.
+    fn in_space(&mut self, address: Id, space: Space, size: u32) -> Id {
+        let bytes = self.info.local_bytes;
+        match self.in_local.get(&address) {
+            Some(&at) if space == Space::Local && at.saturating_add(size) <= bytes => {
+                self.asm.u32(at)
+            }
+            _ => self.asm.op(Op::UConvert, Type::U32, &[address]),
+        }
     }
 
     /// `id + offset`.
@@ -276,7 +299,7 @@ impl Emitter<'_> {
             here,
             ty,
             |e| {
-                let id = e.asm.op(Op::UConvert, Type::U32, &[address]);
+                let id = e.in_space(address, space, ty.size());
                 e.load(Address { space, id }, ty, access)
             },
             |e| e.load_generic(address, ty, access, candidates),
@@ -315,7 +338,7 @@ impl Emitter<'_> {
                         Some(other) => self.asm.op(Op::LogicalOr, Type::Bool, &[other, here]),
                     });
                     self.when(here, |e| {
-                        let id = e.asm.op(Op::UConvert, Type::U32, &[a.id]);
+                        let id = e.in_space(a.id, space, ty.size());
                         e.store(Address { space, id }, ty, value, access);
                     });
                 }

@@ -66,6 +66,7 @@ mod wmma;
 use crate::assembler::{Assembler, Id, Scalar, Type, Value};
 use crate::graph::{self, Condition, Graph, Place, Register, Step};
 use crate::known_bits::KnownBits;
+use crate::local_offsets::LocalOffsets;
 use crate::pressure;
 use crate::provenance::Provenance;
 use crate::target::{SharedMemory, Target, Warps};
@@ -185,6 +186,10 @@ pub(crate) struct Emitter<'a> {
     sums: FxHashMap<Id, (Id, i32)>,
     /// Where generic addresses can point to, in kernels with windows.
     provenance: Option<Provenance>,
+    /// And at which byte of local memory, in kernels that have some.
+    local_offsets: Option<LocalOffsets>,
+    /// Generic addresses that are this byte of local memory or none of it.
+    in_local: FxHashMap<Id, u32>,
     pub(crate) subnormals: subnormal::Subnormals,
     /// Whether subnormal numbers that are not flushed have to be kept.
     preserve_subnormals: bool,
@@ -284,6 +289,10 @@ pub(crate) fn emit(
     let homes = home::place(graph, target, (&info, &rolls), &mut storage);
     let provenance =
         (memory::windows(&info) != (false, false)).then(|| Provenance::of(graph, module, layout));
+    let local_offsets = match &provenance {
+        Some(p) if memory::windows(&info).1 => Some(LocalOffsets::of(graph, module, layout, p)),
+        _ => None,
+    };
     let (subnormals, preserve_subnormals) = subnormal::Subnormals::of(graph, target);
     let rows = !matches!(target.warps, Warps::Yield { .. }) && graph.uses_matrices();
     let mut asm = Assembler::new();
@@ -343,6 +352,8 @@ pub(crate) fn emit(
         lookups: FxHashMap::default(),
         sums: FxHashMap::default(),
         provenance,
+        local_offsets,
+        in_local: FxHashMap::default(),
         subnormals,
         preserve_subnormals,
         register_reads: Vec::new(),

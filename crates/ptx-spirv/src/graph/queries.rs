@@ -189,13 +189,14 @@ impl Graph<'_> {
         }
     }
 
-    /// The registers that are words of parameters and results: loads and stores access them by the names of those, so that they are
-    /// among no instruction's operands.
+    /// The registers that are parameters and results or words of those: loads and stores access them by the names of those, so that they
+    /// are among no instruction's operands.
     pub fn words_of_parameters(&self) -> impl Iterator<Item = Register> + '_ {
         let frames = self.frames.iter();
         let places = frames.flat_map(|f| f.parameters.iter().chain(&f.results).chain(&f.variables));
         places.flat_map(|place| match *place {
             Place::Words { first, size } => first..first + size.div_ceil(4),
+            Place::Register(r) => r..r + 1,
             _ => 0..0,
         })
     }

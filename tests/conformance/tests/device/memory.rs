@@ -400,6 +400,85 @@ fn local_memory_by_index() {
     });
 }
 
+/// Pointers to a known byte of local memory or, in some threads, to another space: `w1` is the start of 128 bytes of local memory, `w2`
+/// half of it, `w3` global memory, `w4` shared memory.
+#[test]
+fn local_memory_or_another() {
+    let pointers = |global: &str, shared: bool| {
+        let shared = match shared {
+            true => "mov.u32 x, s; shl.b32 y, tid, 6; add.u32 x, x, y; cvt.u64.u32 w4, x; cvta.shared.u64 w4, w4;\n",
+            false => "",
+        };
+        format!(
+            "mov.u64 b, l; cvta.local.u64 w1, b; add.u64 w2, w1, 64; {global}\n{shared}\
+             and.b32 z, tid, 3; setp.eq.u32 p, z, 1; setp.lt.u32 q, z, 2;\n"
+        )
+    };
+    let choices = [
+        ("selected", "selp.b64 a, w2, w3, p;"),
+        ("by a branch", "mov.u64 a, w2; @p bra L; mul.wide.u32 a, z, 0; add.u64 a, w3, a; L:"),
+        ("behind a sum", "add.u64 a, w1, 16; selp.b64 a, w3, a, p; selp.b64 i, 16, 0, p; sub.u64 i, 16, i; add.u64 a, a, i;"),
+        ("ahead of a sum", "sub.u64 a, w3, 16; selp.b64 a, w2, a, q; add.u64 a, a, 16; sub.u64 a, a, 16; @q bra L; add.u64 a, a, 16; L:"),
+        ("one of two places", "selp.b64 a, w1, w2, p; selp.b64 a, a, w3, q;"),
+        ("moved on", "mov.u64 a, w1; mov.u32 y, 0; L: add.u64 a, a, 16; add.u32 y, y, 1; setp.lt.u32 q, y, z; @q bra L;"),
+        ("or shared memory", "selp.b64 a, w2, w4, p; selp.b64 a, a, w3, q;"),
+    ];
+    let mut cases = Vec::new();
+    for (name, choose) in choices {
+        let is_shared = choose.contains("w4");
+        let declarations = match is_shared {
+            true => ".local .align 16 .b8 l[128]; .shared .align 16 .b8 s[4096];",
+            false => ".local .align 16 .b8 l[128];",
+        };
+        let mut text = pointers("mov.u64 w3, from;", is_shared);
+        for at in (0..128).step_by(16) {
+            let _ = writeln!(
+                text,
+                "ld.global.v4.b32 {{r0, r1, r2, r3}}, [from+{}]; add.u32 r0, r0, {at}; st.local.v4.b32 [b+{at}], {{r0, r1, r2, r3}};",
+                at % 64
+            );
+            if is_shared && at < 64 {
+                let _ = writeln!(text, "st.shared.v4.b32 [x+{at}], {{r1, r0, r3, r2}};");
+            }
+        }
+        let (accesses, out) = loads("", "a");
+        let text = format!("{text}{choose}\n{accesses}");
+        cases.push(case(&format!("loads, {name}"), out, declarations, &text));
+        let mut text = pointers("add.u64 w3, to, 128;", is_shared);
+        for at in (0..128).step_by(16) {
+            let _ = writeln!(
+                text,
+                "mov.u32 r4, {at}; st.local.v4.b32 [b+{at}], {{r4, r4, r4, r4}};"
+            );
+            if is_shared && at < 64 {
+                let _ = writeln!(text, "st.shared.v4.b32 [x+{at}], {{r4, tid, r4, tid}};");
+            }
+        }
+        let _ = writeln!(
+            text,
+            "{choose}\nld.global.v4.b32 {{r0, r1, r2, r3}}, [from]; st.v2.b32 [a], {{r0, r1}}; st.b8 [a+9], r2; st.b16 [a+14], r3; ld.u32 r8, [a+12];"
+        );
+        for at in (0..128).step_by(16) {
+            let _ = writeln!(
+                text,
+                "ld.local.v4.b32 {{r4, r5, r6, r7}}, [b+{at}]; st.global.v4.b32 [to+{at}], {{r4, r5, r6, r7}};"
+            );
+            if is_shared && at < 64 {
+                let _ = writeln!(
+                    text,
+                    "ld.shared.v4.b32 {{r4, r5, r6, r7}}, [x+{at}]; st.global.v4.b32 [to+{}], {{r4, r5, r6, r7}};",
+                    192 + at
+                );
+            }
+        }
+        let text = format!("{text}st.global.b32 [to+188], r8;");
+        cases.push(case(&format!("stores, {name}"), 256, declarations, &text));
+    }
+    isolated("memory::local_memory_or_another", || {
+        in_scratch_and_in_windows("memory::local_memory_or_another", &cases);
+    });
+}
+
 #[test]
 fn variables_and_addresses() {
     let variables = ".global .align 1 .u8 bytes[5] = {1, 2, 0xff};\n.global .u16 halves[3] = {0xffff, -2, 3};\n\
