@@ -152,7 +152,8 @@ fn joins(i: &Instruction) -> bool {
     use Opcode::*;
     let plain = match i.opcode {
         Mov | Add | Sub | Mul | Mad | Fma | Min | Max | Abs | Neg | Ex2 | Lg2 | Rcp | Rsqrt
-        | Cvt | And | Or | Xor | Not | Shl | Shr | Lop3 | Prmt | Setp | Selp | Dp4a => true,
+        | Sqrt | Tanh | Cvt | And | Or | Xor | Not | Shl | Shr | Lop3 | Prmt | Setp | Selp
+        | Dp4a => true,
         Ld => {
             i.has(M::Shared)
                 && ![M::Volatile, M::Acquire, M::Relaxed]
@@ -496,6 +497,26 @@ mod tests {
         assert_eq!((first.length, first.rounds), (1, 16));
         assert_eq!(second.varying.len(), 1);
         assert_eq!(second.varying[0].1.len(), 16);
+    }
+
+    /// What soft caps are made of.
+    #[test]
+    fn functions_of_single_precision_are_rolled_up() {
+        for function in [
+            "tanh.approx.f32",
+            "sqrt.approx.f32",
+            "lg2.approx.f32",
+            "rcp.approx.f32",
+        ] {
+            let (found, _) = rolls(&times(
+                16,
+                &format!("{function} %f88, %f#; mul.f32 %f#, %f88, %f81; "),
+            ));
+            let [roll] = &found[..] else {
+                panic!("{function}: {} loops", found.len());
+            };
+            assert_eq!((roll.length, roll.rounds), (2, 16), "{function}");
+        }
     }
 
     #[test]
