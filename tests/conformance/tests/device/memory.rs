@@ -441,7 +441,16 @@ fn local_memory_or_another() {
                 let _ = writeln!(text, "st.shared.v4.b32 [x+{at}], {{r1, r0, r3, r2}};");
             }
         }
-        let (accesses, out) = loads("", "a");
+        // Every width once.
+        let (accesses, out) = match name {
+            "selected" => loads("", "a"),
+            _ => (
+                "ld.v4.b32 {r0, r1, r2, r3}, [a+16]; st.global.v4.b32 [to], {r0, r1, r2, r3}; ld.s8 r4, [a+7]; ld.u16 r5, [a+34];\n\
+                 ld.v2.b64 {w0, w1}, [a+48]; st.global.v2.b32 [to+16], {r4, r5}; st.global.b64 [to+24], w0; st.global.b64 [to+32], w1;"
+                    .to_owned(),
+                48,
+            ),
+        };
         let text = format!("{text}{choose}\n{accesses}");
         cases.push(case(&format!("loads, {name}"), out, declarations, &text));
         let mut text = pointers("add.u64 w3, to, 128;", is_shared);
