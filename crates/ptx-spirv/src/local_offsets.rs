@@ -161,20 +161,13 @@ impl Flow<'_, '_> {
             i.opcode,
             Add | Sub | Mul | Mad | Mov | Selp | And | Or | Shl
         );
-        let sources = i.operands.iter().skip(1);
-        arithmetic
-            && sources
-                .flat_map(|o| match o {
-                    // Words, of which each may be half of an address.
-                    Operand::Vector(_) => vec![None],
-                    o => self
-                        .graph
-                        .registers_of(self.frame, o)
-                        .into_iter()
-                        .map(Some)
-                        .collect(),
-                })
-                .all(|r| r.is_some_and(|r| !self.provenance.register(r).local()))
+        let local = |r: &Register| self.provenance.register(*r).local();
+        // Of words, each may be half of an address.
+        let elsewhere = |o: &Operand| {
+            !matches!(o, Operand::Vector(_))
+                && !self.graph.registers_of(self.frame, o).iter().any(local)
+        };
+        arithmetic && i.operands.iter().skip(1).all(elsewhere)
     }
 
     /// What an instruction writes to a register.
