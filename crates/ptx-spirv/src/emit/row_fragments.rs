@@ -29,6 +29,10 @@ const ROW: u32 = 16;
 /// Bytes from one line to the next in a slot: two rows.
 const LINE: u32 = 2 * ROW;
 
+/// For how many products rows are taken as they are, where there are few registers: lanes' words are less work for more of them
+/// (docs/benchmarks.md).
+const MOST_PRODUCTS: usize = 5;
+
 /// In which order the elements of k lie in a line of a fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Order {
@@ -201,6 +205,8 @@ struct Survey {
     loaded: FxHashMap<Register, (usize, usize, bool)>,
     /// By step: what products need.
     loads: FxHashMap<usize, Vec<Wanted>>,
+    /// Likewise: how many.
+    products: FxHashMap<usize, usize>,
 }
 
 impl Survey {
@@ -229,6 +235,7 @@ impl Survey {
             return None;
         }
         let wanted = self.loads.get_mut(&step)?;
+        *self.products.entry(step).or_default() += 1;
         let one = Wanted {
             tiling,
             role,
@@ -304,6 +311,12 @@ impl Emitter<'_> {
         let left: Vec<Register> = survey.loaded.keys().copied().collect();
         for r in left.into_iter().filter(|&r| exposed[r as usize]) {
             survey.read(r);
+        }
+        // Rows are copied for each product, where few registers do not keep matrices.
+        if self.target.registers != 0 {
+            let products = &survey.products;
+            let few = |at: &usize| products.get(at).is_none_or(|&n| n <= MOST_PRODUCTS);
+            survey.loads.retain(|at, _| few(at));
         }
         let plans = survey.loads.into_iter();
         self.matrix.memory.rows.plans = plans.map(|(at, wanted)| (at, Rc::new(wanted))).collect();

@@ -366,6 +366,26 @@ fn nobody_loads_the_words_of_rows() {
     }
 }
 
+/// Where there are few registers, matrices are not kept from product to product, and copying rows is more work than copying words.
+#[test]
+fn rows_that_many_products_read_are_words_where_registers_are_few() {
+    let shuffles = |registers, products| {
+        let mut target = through_memory(16, 8, 32);
+        target.registers = registers;
+        target.maximal_reconvergence = false;
+        let text = FORMS[0].kernel(products, Source::Rows);
+        let translated = translate(&text, "k", &target).expect("a translation");
+        let all = instructions(&translated.spirv);
+        all.iter()
+            .filter(|i| i.class.opcode == Op::GroupNonUniformShuffle)
+            .count()
+    };
+    assert_eq!(
+        [(0, 9), (64, 5), (64, 6)].map(|(registers, products)| shuffles(registers, products) > 0),
+        [false, false, true]
+    );
+}
+
 #[test]
 fn a_product_takes_as_many_of_the_device_as_its_shape_says() {
     let half = |m, n| {
