@@ -24,11 +24,37 @@ use ptx::{Instruction, Modifier, Opcode, Operand};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::hash_map::Entry;
 
-/// Fewer rounds stay as they are.
-const LEAST_ROUNDS: usize = 4;
+/// What becomes loops.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    /// Fewer rounds stay as they are.
+    least_rounds: usize,
+    /// Steps of a round at most.
+    most_steps: usize,
+    /// Products and matrix loads are put beside each other before rounds are looked for.
+    gathers: bool,
+    /// Only rounds with products become loops, and each register that varies counts in every round: the longer of two rounds that are both
+    /// possible is chosen, which spends less time in looking up what varies.
+    only_products: bool,
+}
 
-/// Steps of a round at most.
-const MOST_STEPS: usize = 48;
+impl Rules {
+    /// Of flash attention: everything, in the shortest rounds. It cannot be compiled otherwise.
+    pub(crate) const ALL: Self = Self {
+        least_rounds: 4,
+        most_steps: 48,
+        gathers: true,
+        only_products: false,
+    };
+
+    /// Of products each of which is followed by what scales its sums: those of quantised matrices, whose rounds are columns of tiles.
+    pub(crate) const PRODUCTS: Self = Self {
+        least_rounds: 3,
+        most_steps: 512,
+        gathers: false,
+        only_products: true,
+    };
+}
 
 /// Steps that a loop saves at least, less those that it costs for each register that varies; and how many a product or matrix load is.
 const LEAST_SAVED: usize = 12;
@@ -73,14 +99,21 @@ impl Roll {
 
 /// All loops of a kernel, the order of whose steps is changed for it: what stands between products or matrix loads (`is_product`) and does
 /// not depend on them comes before them.
-pub(crate) fn find(graph: &mut Graph, is_product: impl Fn(&Instruction) -> bool) -> Vec<Roll> {
+pub(crate) fn find(
+    graph: &mut Graph,
+    rules: Rules,
+    is_product: impl Fn(&Instruction) -> bool,
+) -> Vec<Roll> {
     for block in 0..graph.blocks.len() {
-        gather(graph, block, &is_product);
+        if rules.gathers {
+            gather(graph, block, &is_product);
+        }
     }
     let constants = graph.constants();
     let by_name: FxHashSet<Register> = graph.words_of_parameters().collect();
     let search = Search {
         graph,
+        rules,
         counts: graph.counts(),
         fixed: |r| constants[r as usize].is_some() || by_name.contains(&r),
     };
@@ -204,6 +237,7 @@ struct Name {
 
 struct Search<'a, F> {
     graph: &'a Graph<'a>,
+    rules: Rules,
     /// How often each register is written and read.
     counts: Vec<(u32, u32)>,
     /// Registers that are not kept in memory.
@@ -252,7 +286,7 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
         is_product: &impl Fn(&Instruction) -> bool,
         found: &mut Vec<Roll>,
     ) {
-        let kinds = self.kinds(block, is_product);
+        let (rules, kinds) = (self.rules, self.kinds(block, is_product));
         let meetings = &self.graph.blocks[block].meetings;
         let mut at = 0;
         while at < kinds.len() {
@@ -261,18 +295,23 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
             let until_meeting = meetings.iter().map(|m| m.at as usize).filter(|&m| m > at);
             let joined = joined.min(until_meeting.min().map_or(joined, |m| m - at));
             let mut best: Option<(usize, Roll)> = None;
-            for length in 1..=MOST_STEPS.min(joined / LEAST_ROUNDS) {
+            for length in 1..=rules.most_steps.min(joined / rules.least_rounds) {
                 let same = (length..joined)
                     .take_while(|&n| rest[n] == rest[n - length])
                     .count();
                 let rounds = 1 + same / length;
                 let most = best.as_ref().map_or(LEAST_SAVED - 1, |b| b.0);
                 let weight: usize = rest[..length].iter().flatten().map(|k| k.1).sum();
-                if rounds < LEAST_ROUNDS || weight * (rounds - 1) <= most {
+                let has_products = rest[..length].iter().flatten().any(|k| k.1 == PRODUCT);
+                let is_wanted = has_products || !rules.only_products;
+                let enough = rounds >= rules.least_rounds && weight * (rounds - 1) > most;
+                if !(is_wanted && enough) {
                     continue;
                 }
                 if let Some(roll) = self.roll(block, at, length, rounds) {
-                    let cost = VARYING_COSTS * (roll.varying.len() + roll.offsets.len());
+                    let times = if rules.only_products { rounds } else { 1 };
+                    let varies = roll.varying.len() + roll.offsets.len();
+                    let cost = VARYING_COSTS * varies * times;
                     let saved = (weight * (rounds - 1)).saturating_sub(cost);
                     if saved > most {
                         best = Some((saved, roll));
@@ -448,12 +487,16 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Carried, Roll};
+    use super::{Carried, Roll, Rules};
     use crate::{graph, ModuleLayout};
     use ptx::{Module, Opcode};
 
     /// The loops of a kernel, and the opcodes of its first block in their new order.
     fn rolls(body: &str) -> (Vec<Roll>, Vec<Opcode>) {
+        found(body, Rules::ALL)
+    }
+
+    fn found(body: &str, rules: Rules) -> (Vec<Roll>, Vec<Opcode>) {
         let text = format!(
             ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 16 .b8 rows[4096];\n\
              .entry k(.param .u64 p) {{ .reg .b64 %d<9>; .reg .b32 %r<99>; .reg .f32 %f<99>; .reg .pred %p<4>;\n\
@@ -463,7 +506,7 @@ mod tests {
         let layout = ModuleLayout::new(&module).expect("a layout");
         let kernel = module.function("k").expect("the kernel");
         let mut graph = graph::build(&module, &layout, kernel).expect("a graph");
-        let found = super::find(&mut graph, |i| {
+        let found = super::find(&mut graph, rules, |i| {
             matches!(i.opcode, Opcode::Mma | Opcode::Ldmatrix)
         });
         let opcodes = graph.instructions(0).map(|(_, i)| i.opcode).collect();
@@ -559,6 +602,36 @@ mod tests {
             .map(|roll| (roll.length, roll.rounds))
             .collect();
         assert_eq!(shapes, [(1, 24), (1, 24)]);
+    }
+
+    /// Of rounds in rounds the outer ones: what varies from one to the next is looked up less often.
+    #[test]
+    fn the_longer_rounds_of_products_become_a_loop() {
+        let product = |column: usize, k: usize| {
+            format!(
+                "mov.b32 %r80, 0; mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {{%r80, %r80}}, {{%r{}, %r{}}}, \
+                 {{%r91}}, {{%r80, %r80}}; add.u32 %r{}, %r{}, %r80; ",
+                60 + 2 * k,
+                61 + 2 * k,
+                50 + column,
+                50 + column
+            )
+        };
+        let body: String = (0..8)
+            .flat_map(|column| (0..4).map(move |k| product(column, k)))
+            .collect();
+        let shapes = |rules| {
+            let found = found(&body, rules).0;
+            let shape = |roll: &Roll| (roll.length, roll.rounds, roll.varying.len());
+            found.iter().map(shape).collect::<Vec<_>>()
+        };
+        assert_eq!(shapes(Rules::PRODUCTS), [(12, 8, 1)]);
+        // The registers of A, and the sum.
+        assert_eq!(shapes(Rules::ALL), [(3, 32, 3)]);
+        // What has no products is no concern of theirs.
+        let sums = times(16, "add.f32 %f#, %f80, %f80; mul.f32 %f#, %f#, %f80; ");
+        assert!(found(&sums, Rules::PRODUCTS).0.is_empty());
+        assert_eq!(found(&sums, Rules::ALL).0.len(), 1);
     }
 
     #[test]

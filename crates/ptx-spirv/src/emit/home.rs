@@ -74,7 +74,8 @@ pub(super) fn place(
     // memory have many of at once. Measured (docs/benchmarks.md).
     let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
     // The driver's compiler finds out by itself what is left of kernels with loops that were unrolled, in half of the time.
-    let most = match rolls.is_empty() {
+    let halves = cooperative_memory::multiplies_halves(graph, info);
+    let most = match rolls.is_empty() || !halves {
         true => target.registers * sixteenths / 16,
         false => u32::MAX,
     };

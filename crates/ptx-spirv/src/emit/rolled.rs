@@ -1,38 +1,41 @@
 //! Loops of matrix loads and products that a compiler has unrolled ([`crate::rolls`]), for devices whose compiler has few registers.
 //!
 //! The steps of the first round are written once, in a loop. A register for which other rounds have others is kept in the thread's memory
-//! (`emit/home.rs`), and which of its words that is in the k-th round stands in a table:
+//! (`emit/home.rs`). Which of its words that is in the k-th round is computed where it is as many words further each time, and stands in a
+//! table otherwise; likewise the constant offsets of loads:
 //!
 //! ```text
-//! const uint table[] = { 4, 12, 20,  5, 12, 24,  ... };      three registers, by round
+//! const uint table[] = { 4, 20,  12, 24,  16, 12,  ... };      two registers, by round
 //! for (k = 0; k < rounds; k++) {
-//!     words[table[3 * k]] = ...words[table[3 * k + 1]]...words[table[3 * k + 2] + 1]...
+//!     words[table[2 * k]] = ...words[8 * k + 30]...words[table[2 * k + 1] + 1]...
 //! }
 //! ```
 //!
-//! What a round hands to the next one is in a variable. Registers whose words lie at the same distance in all rounds share a place in the table.
+//! What a round hands to the next one is in a variable. Registers whose words lie at the same distance in all rounds share a column of the table.
 
 use super::home::Home;
 use super::*;
 use crate::graph::Block;
-use crate::rolls::{Carried, Roll};
+use crate::rolls::{self, Carried, Roll, Rules};
 use std::rc::Rc;
 
-/// Products of a kernel from which on loops are made of it, where a lane has 32 words and where it has more: fewer Mesa's compiler for Intel
-/// is done with in a minute (docs/benchmarks.md), and a loop reads from memory what otherwise are registers.
+/// Products of a kernel from which on loops are made of it, where a lane has 32 words, of halves and of integers, and where it has more: fewer
+/// Mesa's compiler for Intel is done with in a minute or two (docs/benchmarks.md), and a loop reads from memory what otherwise are registers.
 const LEAST_PRODUCTS: usize = 64;
+const LEAST_PRODUCTS_OF_INTEGERS: usize = 200;
 const LEAST_PRODUCTS_WITH_MORE: usize = 640;
 const FEW_REGISTERS: u32 = 32;
 
 /// The loops of a kernel that the device needs; the order of its steps may change for them.
 pub(crate) fn rolls(target: &Target, info: &KernelInfo, graph: &mut Graph) -> Vec<Rc<Roll>> {
-    // Not of integers: their sums are scaled one by one, which rounds do not have in common.
-    if target.registers == 0 || !cooperative_memory::multiplies_halves(graph, info) {
+    if target.registers == 0 || info.matrix_slot_bytes == 0 {
         return Vec::new();
     }
-    let least = match target.registers <= FEW_REGISTERS {
-        true => LEAST_PRODUCTS,
-        false => LEAST_PRODUCTS_WITH_MORE,
+    let halves = cooperative_memory::multiplies_halves(graph, info);
+    let least = match (target.registers <= FEW_REGISTERS, halves) {
+        (true, true) => LEAST_PRODUCTS,
+        (true, false) => LEAST_PRODUCTS_OF_INTEGERS,
+        (false, _) => LEAST_PRODUCTS_WITH_MORE,
     };
     let memory = &target.matrix_units.memory;
     let is_product = |i: &Instruction| {
@@ -46,57 +49,94 @@ pub(crate) fn rolls(target: &Target, info: &KernelInfo, graph: &mut Graph) -> Ve
     if products.count() < least {
         return Vec::new();
     }
-    let found = crate::rolls::find(graph, |i| i.opcode == Opcode::Ldmatrix || is_product(i));
+    let found = match halves {
+        true => rolls::find(graph, Rules::ALL, |i| {
+            i.opcode == Opcode::Ldmatrix || is_product(i)
+        }),
+        false => rolls::find(graph, Rules::PRODUCTS, is_product),
+    };
     found.into_iter().map(Rc::new).collect()
 }
 
-/// Where the words of registers are, by round: the first of some place, and what is to be added to it.
+/// What a number is from round to round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Series {
+    /// As much more each time.
+    Linear { first: u32, step: u32 },
+    /// What stands in a column of the table, and so much more.
+    Column { column: usize, distance: u32 },
+}
+
+/// Where the words of registers are and what offsets are, by round.
+#[derive(Default)]
 struct Table {
-    /// By place and round.
-    places: Vec<Vec<u32>>,
-    /// By register: the place, and what is to be added.
-    registers: Vec<(Register, usize, u32)>,
-    /// By load and round: the constant offset, which stands behind the places.
-    offsets: Vec<Vec<u32>>,
+    /// Those that are not linear, by round.
+    columns: Vec<Vec<u32>>,
+    /// Of registers: of their first word.
+    registers: Vec<(Register, Series)>,
+    /// Of loads, by step: of their constant offset.
+    offsets: Vec<(usize, Series)>,
 }
 
 impl Table {
     fn of(roll: &Roll, word: impl Fn(Register) -> u32) -> Self {
-        let (mut places, mut registers) = (Vec::<Vec<u32>>::new(), Vec::new());
+        let mut table = Self::default();
         for (name, by_round) in &roll.varying {
-            let words: Vec<u32> = by_round.iter().map(|&r| word(r)).collect();
-            let known = places.iter().enumerate().find_map(|(n, place)| {
-                let distance = words[0].checked_sub(place[0])?;
-                let same = place.iter().zip(&words).all(|(p, w)| p + distance == *w);
-                same.then_some((n, distance))
-            });
-            let (place, distance) = known.unwrap_or((places.len(), 0));
-            if place == places.len() {
-                places.push(words);
-            }
-            registers.push((*name, place, distance));
+            let series = table.series(by_round.iter().map(|&r| word(r)).collect());
+            table.registers.push((*name, series));
         }
-        let word = |&offset: &i64| offset as u32;
-        let offsets = roll.offsets.iter();
-        let offsets = offsets.map(|o| o.1.iter().map(word).collect());
-        Self {
-            places,
-            registers,
-            offsets: offsets.collect(),
+        for (step, by_round) in &roll.offsets {
+            let series = table.series(by_round.iter().map(|&o| o as u32).collect());
+            table.offsets.push((*step, series));
+        }
+        table
+    }
+
+    /// What numbers are, of which those that are not linear get a column.
+    fn series(&mut self, numbers: Vec<u32>) -> Series {
+        let first = numbers[0];
+        let step = numbers
+            .get(1)
+            .map_or(0, |second| second.wrapping_sub(first));
+        let expected = |round: usize| first.wrapping_add(step.wrapping_mul(round as u32));
+        if (numbers.iter().enumerate()).all(|(round, &n)| n == expected(round)) {
+            return Series::Linear { first, step };
+        }
+        let distance = |column: &Vec<u32>| {
+            let distance = first.wrapping_sub(column[0]);
+            let mut both = column.iter().zip(&numbers);
+            both.all(|(c, n)| c.wrapping_add(distance) == *n)
+                .then_some(distance)
+        };
+        let mut known = self.columns.iter().enumerate();
+        match known.find_map(|(column, c)| Some((column, distance(c)?))) {
+            Some((column, distance)) => Series::Column { column, distance },
+            None => {
+                self.columns.push(numbers);
+                Series::Column {
+                    column: self.columns.len() - 1,
+                    distance: 0,
+                }
+            }
         }
     }
 
-    /// All of it, round by round; one word where there is nothing in it.
+    /// All columns, round by round.
     fn words(&self) -> Vec<u32> {
-        let columns = || self.places.iter().chain(&self.offsets);
-        let rounds = columns().next().map_or(0, Vec::len);
-        let round = |n| columns().map(move |column| column[n]);
-        let words: Vec<u32> = (0..rounds).flat_map(round).collect();
-        match words.is_empty() {
-            true => vec![0],
-            false => words,
-        }
+        let rounds = self.columns.first().map_or(0, Vec::len);
+        let round = |n: usize| self.columns.iter().map(move |column| column[n]);
+        (0..rounds).flat_map(round).collect()
     }
+}
+
+/// A round of a loop that is being written: what its numbers start from.
+struct Round {
+    /// The number of the round.
+    k: Id,
+    /// Products of it, by factor.
+    products: FxHashMap<u32, Id>,
+    /// What stands in the columns of the table.
+    columns: Vec<Id>,
 }
 
 impl Emitter<'_> {
@@ -120,7 +160,10 @@ impl Emitter<'_> {
             } => word,
             _ => unreachable!("registers that vary are kept in memory"),
         });
-        let words = self.asm.table(&table.words());
+        let words = match table.columns.is_empty() {
+            true => None,
+            false => Some(self.asm.table(&table.words())),
+        };
         let types = &self.graph.registers;
         let carried: Vec<(Carried, Type)> = roll
             .carried
@@ -146,17 +189,17 @@ impl Emitter<'_> {
         let mut result = Ok(());
         self.repeat(roll.rounds as u32, |e, k| {
             e.start_products(block);
-            let columns = table.places.len() + table.offsets.len();
-            let width = e.asm.u32(columns as u32);
-            let first = e.asm.op(Op::IMul, Type::U32, &[k, width]);
-            let columns: Vec<Id> = (0..columns)
-                .map(|n| {
-                    let index = e.offset(first, Type::U32, n as i64);
-                    e.element_of_table(words, index)
-                })
-                .collect();
-            for &(r, place, distance) in &table.registers {
-                let home = Home::Behind(columns[place], distance);
+            let columns = e.columns_of_table(words, &table, k);
+            let mut round = Round {
+                k,
+                products: FxHashMap::default(),
+                columns,
+            };
+            for &(r, series) in &table.registers {
+                let home = match e.start_of(&mut round, series) {
+                    (Some(start), word) => Home::Behind(start, word),
+                    (None, word) => Home::Word(word),
+                };
                 e.storage[r as usize] = Storage::Memory { home, known: None };
             }
             for (&(c, ty), &variable) in carried.iter().zip(&variables) {
@@ -165,8 +208,12 @@ impl Emitter<'_> {
             }
             e.rolling = true;
             for n in roll.start..roll.start + roll.length {
-                let offset = roll.offsets.iter().position(|o| o.0 == n);
-                e.varying_offset = offset.map(|o| columns[table.places.len() + o]);
+                let offset = table.offsets.iter().find(|o| o.0 == n);
+                e.varying_offset = offset.map(|&(_, series)| {
+                    let (start, constant) = e.start_of(&mut round, series);
+                    let start = start.unwrap_or_else(|| e.asm.u32(0));
+                    e.offset(start, Type::U32, constant.into())
+                });
                 result = result.clone().and(e.step(n, &block.steps[n]));
             }
             e.varying_offset = None;
@@ -193,10 +240,63 @@ impl Emitter<'_> {
         result
     }
 
+    /// What stands in the columns of a table in the k-th round.
+    fn columns_of_table(&mut self, words: Option<Id>, table: &Table, k: Id) -> Vec<Id> {
+        let Some(words) = words else {
+            return Vec::new();
+        };
+        let width = self.asm.u32(table.columns.len() as u32);
+        let first = self.asm.op(Op::IMul, Type::U32, &[k, width]);
+        (0..table.columns.len())
+            .map(|n| {
+                let index = self.offset(first, Type::U32, n as i64);
+                self.element_of_table(words, index)
+            })
+            .collect()
+    }
+
+    /// A number in a round: a word, if it takes one, and a constant that is to be added.
+    fn start_of(&mut self, round: &mut Round, series: Series) -> (Option<Id>, u32) {
+        match series {
+            Series::Linear { first, step: 0 } => (None, first),
+            Series::Linear { first, step } => {
+                let start = *round.products.entry(step).or_insert_with(|| {
+                    let step = self.asm.u32(step);
+                    self.asm.op(Op::IMul, Type::U32, &[round.k, step])
+                });
+                (Some(start), first)
+            }
+            Series::Column { column, distance } => (Some(round.columns[column]), distance),
+        }
+    }
+
     fn element_of_table(&mut self, table: Id, index: Id) -> Id {
         let ty = self.asm.ty(Type::U32);
         let pointer = self.asm.pointer(rspirv::spirv::StorageClass::Function, ty);
         let pointer = self.asm.op_with(Op::AccessChain, pointer, &[table, index]);
         self.asm.op(Op::Load, Type::U32, &[pointer])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Series, Table};
+
+    #[test]
+    fn what_is_not_linear_is_a_column() {
+        let mut table = Table::default();
+        let mut series = |numbers: &[u32]| table.series(numbers.to_vec());
+        let linear = |first, step| Series::Linear { first, step };
+        let column = |column, distance| Series::Column { column, distance };
+        assert_eq!(series(&[7, 9, 11]), linear(7, 2));
+        assert_eq!(series(&[7, 7, 7]), linear(7, 0));
+        // Backwards.
+        assert_eq!(series(&[9, 5, 1]), linear(9, 4u32.wrapping_neg()));
+        assert_eq!(series(&[4, 12, 16]), column(0, 0));
+        // Beside it all the time; before it.
+        assert_eq!(series(&[5, 13, 17]), column(0, 1));
+        assert_eq!(series(&[3, 11, 15]), column(0, 1u32.wrapping_neg()));
+        assert_eq!(series(&[4, 12, 17]), column(1, 0));
+        assert_eq!(table.words(), [4, 4, 12, 12, 16, 17]);
     }
 }

@@ -609,6 +609,85 @@ fn unrolled_products_are_rolled_up() {
     assert_eq!((plain.2, rolled.2 * PRODUCTS), (plain.1, rolled.1));
 }
 
+/// Products of integers whose sums are scaled one by one, column after column of tiles, are those of one column in a loop.
+#[test]
+fn columns_of_scaled_products_are_rolled_up() {
+    const COLUMNS: usize = 26;
+    const STEPS: usize = 8;
+    let mut text = format!(
+        ".version 8.0\n.target sm_90\n.address_size 64\n.shared .align 16 .b8 columns[8192];\n\
+         .entry k(.param .u64 p)\n{{\n.reg .b64 %a<3>;\n.reg .b32 %x<16>;\n.reg .b32 %b<2>;\n.reg .b32 %d<4>;\n\
+         .reg .b32 %t;\n.reg .b32 %c;\n.reg .b32 %s<{}>;\n\
+         ld.param.u64 %a0, [p];\nmov.u32 %t, %tid.x;\nmul.wide.u32 %a1, %t, {STRIDE};\nadd.s64 %a2, %a0, %a1;\n\
+         mov.u32 %c, columns;\nmad.lo.u32 %c, %t, 256, %c;\n",
+        4 * COLUMNS
+    );
+    for n in 0..16 {
+        let _ = writeln!(text, "ld.global.b32 %x{n}, [%a2+{}];", 4 * n);
+    }
+    for n in 0..64 {
+        let _ = writeln!(
+            text,
+            "mad.lo.u32 %d0, %x{}, {}, {n};\nst.shared.b32 [%c+{}], %d0;",
+            n % 16,
+            2 * n + 1,
+            4 * n
+        );
+    }
+    text.push_str("bar.warp.sync 0xffffffff;\n");
+    for n in 0..4 * COLUMNS {
+        let _ = writeln!(text, "mov.b32 %s{n}, 0;");
+    }
+    for column in 0..COLUMNS {
+        for k in 0..STEPS {
+            let _ = writeln!(
+                text,
+                "ld.shared.b32 %b0, [%c+{}];\nld.shared.b32 %b1, [%c+{}];",
+                8 * column + 4 * k,
+                8 * column + 4 * k + 4
+            );
+            (0..4).for_each(|n| text.push_str(&format!("mov.b32 %d{n}, 0;\n")));
+            let a: Vec<String> = (0..4).map(|n| format!("%x{}", 4 * (k % 4) + n)).collect();
+            let _ = writeln!(
+                text,
+                "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {{%d0, %d1, %d2, %d3}}, {{{}}}, {{%b0, %b1}}, \
+                 {{%d0, %d1, %d2, %d3}};",
+                a.join(", ")
+            );
+            for n in 0..4 {
+                let sum = 4 * column + n;
+                let _ = writeln!(text, "mad.lo.u32 %s{sum}, %d{n}, %x{k}, %s{sum};");
+            }
+        }
+    }
+    for n in 0..4 {
+        let _ = writeln!(text, "mov.b32 %d{n}, 0;");
+        for column in 0..COLUMNS {
+            let _ = writeln!(text, "mad.lo.u32 %d{n}, %d{n}, 3, %s{};", 4 * column + n);
+        }
+        let _ = writeln!(text, "st.global.b32 [%a2+{}], %d{n};", 128 + 4 * n);
+    }
+    text.push_str("ret;\n}\n");
+    let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
+    let [plain, rolled] = [0, 32].map(|registers| {
+        let mut target = Target::xe2();
+        target.registers = registers;
+        let mut global = start.clone();
+        let executed = run(&text, &target, &mut global);
+        target.maximal_reconvergence = false;
+        let translated = translate(&text, "k", &target).expect("a translation");
+        let written = instructions(&translated.spirv)
+            .iter()
+            .filter(|i| i.class.opcode == Op::CooperativeMatrixMulAddKHR)
+            .count();
+        (global, executed, written)
+    });
+    assert_ne!(plain.0, start);
+    assert_eq!(plain.0, rolled.0);
+    assert_eq!(plain.1, rolled.1);
+    assert_eq!((plain.2, rolled.2 * COLUMNS), (plain.1, rolled.1));
+}
+
 /// Predicates are words of registers, too, where each lane has its own.
 #[test]
 fn predicates_that_are_kept_in_memory_keep_their_values() {
