@@ -1,7 +1,7 @@
 //! Rolls loops that a compiler has unrolled: rounds of instructions that differ in their registers alone.
 //!
-//! nvcc unrolls the loops of flash attention whole. Where a lane has few registers, a driver's compiler then takes an hour for what were a
-//! few lines, since its work grows with the square of the program. So of
+//! nvcc unrolls the loops of flash attention whole, and those of products of quantised matrices over the columns of a tile. Where a lane has
+//! few registers, a driver's compiler then takes an hour for what were a few lines, since its work grows with the square of the program. So of
 //!
 //! ```text
 //! ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r1, %r2, %r3, %r4}, [%a0];
@@ -97,15 +97,15 @@ impl Roll {
     }
 }
 
-/// All loops of a kernel, the order of whose steps is changed for it: what stands between products or matrix loads (`is_product`) and does
-/// not depend on them comes before them.
+/// All loops of a kernel, the order of whose steps is changed for it where rules say so: what stands between products or matrix loads
+/// (`is_product`) and does not depend on them comes before them.
 pub(crate) fn find(
     graph: &mut Graph,
     rules: Rules,
     is_product: impl Fn(&Instruction) -> bool,
 ) -> Vec<Roll> {
-    for block in 0..graph.blocks.len() {
-        if rules.gathers {
+    if rules.gathers {
+        for block in 0..graph.blocks.len() {
             gather(graph, block, &is_product);
         }
     }

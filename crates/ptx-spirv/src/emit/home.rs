@@ -73,11 +73,11 @@ pub(super) fn place(
     // The rest is for addresses, conditions and what goes into one access; and for matrices, which products through workgroup
     // memory have many of at once. Measured (docs/benchmarks.md).
     let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
-    // The driver's compiler finds out by itself what is left of kernels with loops that were unrolled, in half of the time.
-    let halves = cooperative_memory::multiplies_halves(graph, info);
-    let most = match rolls.is_empty() || !halves {
-        true => target.registers * sixteenths / 16,
-        false => u32::MAX,
+    // The driver's compiler finds out by itself what is left of kernels of halves with loops that were unrolled, in half of the time.
+    let by_driver = !rolls.is_empty() && cooperative_memory::multiplies_halves(graph, info);
+    let most = match by_driver {
+        true => u32::MAX,
+        false => target.registers * sixteenths / 16,
     };
     let homes = pressure::homes(graph, most, rolls);
     for (storage, word) in storage.iter_mut().zip(homes.word) {

@@ -548,6 +548,27 @@ fn sums_that_are_not_read_do_not_overwrite_other_registers() {
     assert!(results[1..].iter().all(|r| *r == plain));
 }
 
+/// Runs a kernel with registers enough and with few, which changes nothing but that so many rounds of its products are written once.
+fn check_rolled_up(text: &str, start: &[u8], rounds: usize) {
+    let [plain, rolled] = [0, 32].map(|registers| {
+        let mut target = Target::xe2();
+        target.registers = registers;
+        let mut global = start.to_vec();
+        let executed = run(text, &target, &mut global);
+        target.maximal_reconvergence = false;
+        let translated = translate(text, "k", &target).expect("a translation");
+        let written = instructions(&translated.spirv)
+            .iter()
+            .filter(|i| i.class.opcode == Op::CooperativeMatrixMulAddKHR)
+            .count();
+        (global, executed, written)
+    });
+    assert_ne!(plain.0, start);
+    assert_eq!(plain.0, rolled.0);
+    assert_eq!(plain.1, rolled.1);
+    assert_eq!((plain.2, rolled.2 * rounds), (plain.1, rolled.1));
+}
+
 /// Products that differ in their registers alone are one in a loop, where a lane has few registers.
 #[test]
 fn unrolled_products_are_rolled_up() {
@@ -590,23 +611,7 @@ fn unrolled_products_are_rolled_up() {
     let start: Vec<u8> = (0..LANES * STRIDE / 2)
         .flat_map(|n| (f64_to_half((n * n % 7) as f64 - 3.0) as u16).to_le_bytes())
         .collect();
-    let [plain, rolled] = [0, 32].map(|registers| {
-        let mut target = Target::xe2();
-        target.registers = registers;
-        let mut global = start.clone();
-        let executed = run(&text, &target, &mut global);
-        target.maximal_reconvergence = false;
-        let translated = translate(&text, "k", &target).expect("a translation");
-        let written = instructions(&translated.spirv)
-            .iter()
-            .filter(|i| i.class.opcode == Op::CooperativeMatrixMulAddKHR)
-            .count();
-        (global, executed, written)
-    });
-    assert_ne!(plain.0, start);
-    assert_eq!(plain.0, rolled.0);
-    assert_eq!(plain.1, rolled.1);
-    assert_eq!((plain.2, rolled.2 * PRODUCTS), (plain.1, rolled.1));
+    check_rolled_up(&text, &start, PRODUCTS);
 }
 
 /// Products of integers whose sums are scaled one by one, column after column of tiles, are those of one column in a loop.
@@ -669,23 +674,7 @@ fn columns_of_scaled_products_are_rolled_up() {
     }
     text.push_str("ret;\n}\n");
     let start: Vec<u8> = (0..LANES * STRIDE).map(|n| (n * n % 251) as u8).collect();
-    let [plain, rolled] = [0, 32].map(|registers| {
-        let mut target = Target::xe2();
-        target.registers = registers;
-        let mut global = start.clone();
-        let executed = run(&text, &target, &mut global);
-        target.maximal_reconvergence = false;
-        let translated = translate(&text, "k", &target).expect("a translation");
-        let written = instructions(&translated.spirv)
-            .iter()
-            .filter(|i| i.class.opcode == Op::CooperativeMatrixMulAddKHR)
-            .count();
-        (global, executed, written)
-    });
-    assert_ne!(plain.0, start);
-    assert_eq!(plain.0, rolled.0);
-    assert_eq!(plain.1, rolled.1);
-    assert_eq!((plain.2, rolled.2 * COLUMNS), (plain.1, rolled.1));
+    check_rolled_up(&text, &start, COLUMNS);
 }
 
 /// Predicates are words of registers, too, where each lane has its own.
