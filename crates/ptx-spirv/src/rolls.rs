@@ -300,12 +300,14 @@ impl<F: Fn(Register) -> bool> Search<'_, F> {
                     .take_while(|&n| rest[n] == rest[n - length])
                     .count();
                 let rounds = 1 + same / length;
+                if rounds < rules.least_rounds {
+                    continue;
+                }
                 let most = best.as_ref().map_or(LEAST_SAVED - 1, |b| b.0);
-                let weight: usize = rest[..length].iter().flatten().map(|k| k.1).sum();
-                let has_products = rest[..length].iter().flatten().any(|k| k.1 == PRODUCT);
-                let is_wanted = has_products || !rules.only_products;
-                let enough = rounds >= rules.least_rounds && weight * (rounds - 1) > most;
-                if !(is_wanted && enough) {
+                let round = || rest[..length].iter().flatten().map(|k| k.1);
+                let is_wanted = !rules.only_products || round().any(|weight| weight == PRODUCT);
+                let weight: usize = round().sum();
+                if !is_wanted || weight * (rounds - 1) <= most {
                     continue;
                 }
                 if let Some(roll) = self.roll(block, at, length, rounds) {
