@@ -1,11 +1,14 @@
 //! `vkcuda compile`: translated kernels through the compiler of a real Vulkan driver, with what it says of them.
 //!
-//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows, and ANV with `tools/no-op-intel`.
+//! Nothing runs, so no card is needed: Mesa's RADV compiles for any chip it knows, and ANV with `tools/no-op-intel`. lavapipe
+//! compiles when a pipeline is first used, not when it is made: there, a dispatch of no workgroups follows.
 //!
 //! ```text
 //! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/radeon_icd.json RADV_FORCE_FAMILY=navi31 \
 //!     vkcuda compile libggml-cuda.so --every 10
 //! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/intel_icd.json NO_OP_INTEL=dg2 LD_PRELOAD=libno_op_intel.so \
+//!     vkcuda compile libggml-cuda.so --every 10
+//! VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.json MESA_SHADER_CACHE_DISABLE=1 \
 //!     vkcuda compile libggml-cuda.so --every 10
 //! ```
 
@@ -81,7 +84,12 @@ struct Compiler {
     messages: ext::debug_utils::Instance,
     messenger: vk::DebugUtilsMessengerEXT,
     device: ash::Device,
-    properties: khr::pipeline_executable_properties::Device,
+    /// What tells of pipelines; lavapipe has nothing like it.
+    properties: Option<khr::pipeline_executable_properties::Device>,
+    /// Where a pipeline is used without running, for drivers that compile it no earlier.
+    first_use: Option<vk::Queue>,
+    /// Bytes of push constants that the layout has.
+    push_constants: u32,
     layout: vk::PipelineLayout,
     name: String,
     /// Smallest and largest subgroup.
@@ -135,15 +143,19 @@ impl Compiler {
                 .any(|e| e.extension_name_as_c_str() == Ok(name))
         };
         let statistics = khr::pipeline_executable_properties::NAME;
-        anyhow::ensure!(has(statistics), "the driver has no {statistics:?}");
+        let mut v12 = vk::PhysicalDeviceVulkan12Properties::default();
         let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
-        let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut v13);
+        let mut properties = vk::PhysicalDeviceProperties2::default()
+            .push_next(&mut v12)
+            .push_next(&mut v13);
         // SAFETY: as above; the chain is of Vulkan 1.3.
         unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
         let name = properties
             .properties
             .device_name_as_c_str()
             .map_or_else(|_| String::new(), |n| n.to_string_lossy().into_owned());
+        let late = v12.driver_id == vk::DriverId::MESA_LLVMPIPE;
+        anyhow::ensure!(late || has(statistics), "the driver has no {statistics:?}");
         let required = v13
             .required_subgroup_size_stages
             .contains(vk::ShaderStageFlags::COMPUTE);
@@ -152,7 +164,9 @@ impl Compiler {
             .map_err(|missing| anyhow::anyhow!("{name} lacks {missing}"))?;
 
         let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
-        names.push(statistics);
+        if has(statistics) {
+            names.push(statistics);
+        }
         let pointers: Vec<_> = names.iter().map(|n| n.as_ptr()).collect();
         let mut v11 = vk::PhysicalDeviceVulkan11Features::default();
         let mut v12 = vk::PhysicalDeviceVulkan12Features::default();
@@ -166,8 +180,10 @@ impl Compiler {
         let mut features = vk::PhysicalDeviceFeatures2::default()
             .push_next(&mut v11)
             .push_next(&mut v12)
-            .push_next(&mut v13)
-            .push_next(&mut executable);
+            .push_next(&mut v13);
+        if has(statistics) {
+            features = features.push_next(&mut executable);
+        }
         if has(ext::shader_atomic_float::NAME) {
             features = features.push_next(&mut atomics);
         }
@@ -195,21 +211,45 @@ impl Compiler {
                 .push_next(&mut features);
             instance.create_device(physical, &info, None)
         }?;
+        // Parameters follow the push constants on every profile but the least.
+        let push_constants =
+            ptx_spirv::PUSH_CONSTANT_BYTES + Target::subgroup32().inline_parameters;
         let range = vk::PushConstantRange::default()
             .stage_flags(vk::ShaderStageFlags::COMPUTE)
-            // Parameters follow the push constants on every profile but the least.
-            .size(ptx_spirv::PUSH_CONSTANT_BYTES + Target::subgroup32().inline_parameters);
-        let info = vk::PipelineLayoutCreateInfo::default()
-            .push_constant_ranges(std::slice::from_ref(&range));
+            .size(push_constants);
+        // llvmpipe reads scratch as a uniform buffer.
+        let window = vk::DescriptorSetLayoutBinding::default()
+            .descriptor_type(vk::DescriptorType::UNIFORM_BUFFER)
+            .descriptor_count(1)
+            .stage_flags(vk::ShaderStageFlags::COMPUTE);
+        let window =
+            vk::DescriptorSetLayoutCreateInfo::default().bindings(std::slice::from_ref(&window));
         // SAFETY: the device is alive.
-        let layout = unsafe { device.create_pipeline_layout(&info, None) }?;
+        let window = unsafe { device.create_descriptor_set_layout(&window, None) }?;
+        let info = vk::PipelineLayoutCreateInfo::default()
+            .set_layouts(if late {
+                std::slice::from_ref(&window)
+            } else {
+                &[]
+            })
+            .push_constant_ranges(std::slice::from_ref(&range));
+        // SAFETY: the device is alive. What a pipeline layout was made of may be destroyed (Vulkan, "Pipeline Layouts").
+        let layout = unsafe {
+            let layout = device.create_pipeline_layout(&info, None);
+            device.destroy_descriptor_set_layout(window, None);
+            layout
+        }?;
         Ok(Compiler {
-            properties: khr::pipeline_executable_properties::Device::new(&instance, &device),
+            properties: has(statistics)
+                .then(|| khr::pipeline_executable_properties::Device::new(&instance, &device)),
+            // SAFETY: the device has been opened with this queue.
+            first_use: late.then(|| unsafe { device.get_device_queue(0, 0) }),
             _entry: entry,
             instance,
             messages,
             messenger,
             device,
+            push_constants,
             layout,
             name,
             subgroups,
@@ -271,7 +311,17 @@ impl Compiler {
                 self.device
                     .create_compute_pipelines(vk::PipelineCache::null(), &[create], None);
             self.device.destroy_shader_module(module, None);
-            self.statistics(made.map_err(|(_, result)| result)?[0])
+            let pipeline = made.map_err(|(_, result)| result)?[0];
+            if let Some(queue) = self.first_use {
+                let bytes = self.push_constants;
+                let used =
+                    vulkan::dispatch_nothing(&self.device, queue, 0, self.layout, bytes, pipeline);
+                if let Err(result) = used {
+                    self.device.destroy_pipeline(pipeline, None);
+                    return Err(result.into());
+                }
+            }
+            self.statistics(pipeline)
         }
     }
 
@@ -285,7 +335,10 @@ impl Compiler {
             let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             let found = self
                 .properties
-                .get_pipeline_executable_statistics(&executable);
+                .as_ref()
+                .map_or(Ok(Vec::new()), |properties| {
+                    properties.get_pipeline_executable_statistics(&executable)
+                });
             self.device.destroy_pipeline(pipeline, None);
             let mut statistics = Statistics::new();
             for s in found? {

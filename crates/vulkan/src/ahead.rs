@@ -179,21 +179,44 @@ fn compile(raw: &Raw, job: &Job) -> Result<(), Error> {
     // SAFETY: the pipeline does not need the module once it is made.
     unsafe { vk.destroy_shader_module(module, None) };
     let pipeline = made.map_err(|result| raw.error("vkCreateComputePipelines", result))?;
-    let result = dispatch_nothing(raw, pipeline);
+    let queue = raw.queues[0].handle.lock();
+    // SAFETY: the device is this thread's alone, and the pipeline and the layout are the device's.
+    let result = unsafe {
+        dispatch_nothing(
+            vk,
+            *queue,
+            raw.physical.plan.compute_family,
+            raw.layout,
+            ptx_spirv::PUSH_CONSTANT_BYTES + raw.physical.target().inline_parameters,
+            pipeline,
+        )
+    };
+    drop(queue);
     // SAFETY: the dispatch has run, or has not begun.
     unsafe { vk.destroy_pipeline(pipeline, None) };
-    result
+    result.map_err(|result| raw.error("compiling ahead", result))
 }
 
-fn dispatch_nothing(raw: &Raw, pipeline: vk::Pipeline) -> Result<(), Error> {
-    let vk = &raw.vk;
-    let info =
-        vk::CommandPoolCreateInfo::default().queue_family_index(raw.physical.plan.compute_family);
-    // SAFETY: the device is this thread's alone. The pool is destroyed when the queue is idle, and with it the commands.
+/// Dispatches no workgroup with a pipeline and waits: with that llvmpipe makes its machine code (Mesa, `llvmpipe_launch_grid`).
+/// `bytes` is the size of the layout's push constants.
+///
+/// # Errors
+/// What Vulkan says.
+///
+/// # Safety
+/// All objects are the device's, and the queue, of family `family`, is used by nobody else meanwhile.
+pub unsafe fn dispatch_nothing(
+    vk: &ash::Device,
+    queue: vk::Queue,
+    family: u32,
+    layout: vk::PipelineLayout,
+    bytes: u32,
+    pipeline: vk::Pipeline,
+) -> Result<(), vk::Result> {
+    let info = vk::CommandPoolCreateInfo::default().queue_family_index(family);
+    // SAFETY: the objects are the caller's part. The pool is destroyed when the queue is idle, and with it the commands.
     unsafe {
-        let pool = vk
-            .create_command_pool(&info, None)
-            .map_err(|result| raw.error("vkCreateCommandPool", result))?;
+        let pool = vk.create_command_pool(&info, None)?;
         let result = (|| {
             let info = vk::CommandBufferAllocateInfo::default()
                 .command_pool(pool)
@@ -201,18 +224,16 @@ fn dispatch_nothing(raw: &Raw, pipeline: vk::Pipeline) -> Result<(), Error> {
             let commands = vk.allocate_command_buffers(&info)?[0];
             vk.begin_command_buffer(commands, &vk::CommandBufferBeginInfo::default())?;
             vk.cmd_bind_pipeline(commands, vk::PipelineBindPoint::COMPUTE, pipeline);
-            let bytes = ptx_spirv::PUSH_CONSTANT_BYTES + raw.physical.target().inline_parameters;
             let constants = vec![0; bytes as usize];
             let stage = vk::ShaderStageFlags::COMPUTE;
-            vk.cmd_push_constants(commands, raw.layout, stage, 0, &constants);
+            vk.cmd_push_constants(commands, layout, stage, 0, &constants);
             vk.cmd_dispatch(commands, 0, 1, 1);
             vk.end_command_buffer(commands)?;
             let submit = vk::SubmitInfo::default().command_buffers(std::slice::from_ref(&commands));
-            let queue = raw.queues[0].handle.lock();
-            vk.queue_submit(*queue, &[submit], vk::Fence::null())?;
-            vk.queue_wait_idle(*queue)
+            vk.queue_submit(queue, &[submit], vk::Fence::null())?;
+            vk.queue_wait_idle(queue)
         })();
         vk.destroy_command_pool(pool, None);
-        result.map_err(|result| raw.error("compiling ahead", result))
+        result
     }
 }

@@ -58,6 +58,7 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::dispatch_nothing;
 pub use attempts::{with_reductions, MOST_REDUCTIONS};
 pub use device::{Device, Fault, FaultCode};
 pub use error::Error;
