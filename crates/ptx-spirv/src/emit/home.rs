@@ -67,14 +67,15 @@ pub(super) fn place(
     (info, rolls): (&KernelInfo, &[Rc<Roll>]),
     storage: &mut [Storage],
 ) -> Array {
-    if target.registers == 0 {
+    if target.registers == 0 && rolls.is_empty() {
         return Array::default();
     }
     // The rest is for addresses, conditions and what goes into one access; and for matrices, which products through workgroup
     // memory have many of at once. Measured (docs/benchmarks.md).
     let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
     // The driver's compiler finds out by itself what is left of kernels of halves with loops that were unrolled, in half of the time.
-    let by_driver = !rolls.is_empty() && cooperative_memory::multiplies_halves(graph, info);
+    let by_driver = target.registers == 0
+        || !rolls.is_empty() && cooperative_memory::multiplies_halves(graph, info);
     let most = match by_driver {
         true => u32::MAX,
         false => target.registers * sixteenths / 16,

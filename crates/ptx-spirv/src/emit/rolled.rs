@@ -13,8 +13,10 @@
 //!
 //! What a round hands to the next one is in a variable. Registers whose words lie at the same distance in all rounds share a column of the table.
 
+use super::cooperative::Form;
 use super::home::Home;
 use super::*;
+use crate::assembler::Component;
 use crate::graph::Block;
 use crate::rolls::{self, Carried, Roll, Rules};
 use std::rc::Rc;
@@ -25,22 +27,31 @@ const LEAST_PRODUCTS: usize = 64;
 const LEAST_PRODUCTS_OF_INTEGERS: usize = 200;
 const LEAST_PRODUCTS_WITH_MORE: usize = 640;
 const FEW_REGISTERS: u32 = 32;
+/// The same for llvmpipe, where registers are memory anyway.
+const LEAST_PRODUCTS_ON_CPU: usize = 64;
 
 /// The loops of a kernel that the device needs; the order of its steps may change for them.
 pub(crate) fn rolls(target: &Target, info: &KernelInfo, graph: &mut Graph) -> Vec<Rc<Roll>> {
-    if target.registers == 0 || info.matrix_slot_bytes == 0 {
+    let on_cpu = matches!(target.warps, Warps::Yield { .. });
+    if !on_cpu && (target.registers == 0 || info.matrix_slot_bytes == 0) {
         return Vec::new();
     }
-    let halves = cooperative_memory::multiplies_halves(graph, info);
+    let memory = &target.matrix_units.memory;
+    let form_of = |i: &Instruction| {
+        let form = matrix::form_of(i).filter(|_| i.opcode == Opcode::Mma && !sparse::is_sparse(i));
+        form.filter(|&form| on_cpu || cooperative_memory::Tiling::of(form, memory).is_some())
+    };
+    let is_product = |i: &Instruction| form_of(i).is_some();
+    let integers = |form: Form| matches!(form.component, Component::S8 | Component::U8);
+    let halves = match on_cpu {
+        true => graph.any(|i| form_of(i).is_some_and(|form| !integers(form))),
+        false => cooperative_memory::multiplies_halves(graph, info),
+    };
     let least = match (target.registers <= FEW_REGISTERS, halves) {
+        _ if on_cpu => LEAST_PRODUCTS_ON_CPU,
         (true, true) => LEAST_PRODUCTS,
         (true, false) => LEAST_PRODUCTS_OF_INTEGERS,
         (false, _) => LEAST_PRODUCTS_WITH_MORE,
-    };
-    let memory = &target.matrix_units.memory;
-    let is_product = |i: &Instruction| {
-        let form = matrix::form_of(i).filter(|_| i.opcode == Opcode::Mma && !sparse::is_sparse(i));
-        form.is_some_and(|form| cooperative_memory::Tiling::of(form, memory).is_some())
     };
     let blocks = 0..graph.blocks.len();
     let products = blocks

@@ -3,6 +3,7 @@
 
 use crate::known::known_differences;
 use conformance::{isolated, Bench, Case, Random};
+use std::fmt::Write;
 
 /// Threads: three warps.
 const THREADS: usize = 96;
@@ -465,11 +466,47 @@ fn unrolled() -> Vec<Case> {
     vec![case("unrolled loops", Input::Halves, &text)]
 }
 
+/// Products of bytes whose sums are scaled one by one, column after column: those of one column are a loop where registers are few, and
+/// the words of the sums and the offsets of the loads are as much more in each round.
+fn columns() -> Vec<Case> {
+    const COLUMNS: usize = 16;
+    const STEPS: usize = 4;
+    let mut text = format!(
+        "{{ .reg .b32 s<{}>, b<2>, at; mov.u32 at, rows; mad.lo.u32 at, lane, 16, at;\n",
+        4 * COLUMNS
+    );
+    for n in 0..4 * COLUMNS {
+        let _ = writeln!(text, "mov.b32 s{n}, tid;");
+    }
+    for column in 0..COLUMNS {
+        for k in 0..STEPS {
+            let offset = 8 * column + 4 * k;
+            let a: Vec<String> = (0..4).map(|n| format!("w{}", (4 * k + n) % 16)).collect();
+            let _ = writeln!(
+                text,
+                "ld.shared.b32 b0, [at+{offset}]; ld.shared.b32 b1, [at+{}]; mov.b32 t0, 0; mov.b32 t1, 0; mov.b32 t2, 0; mov.b32 t3, 0;\n\
+                 mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {{t0, t1, t2, t3}}, {{{}}}, {{b0, b1}}, {{t0, t1, t2, t3}};",
+                offset + 4,
+                a.join(", ")
+            );
+            for n in 0..4 {
+                let sum = 4 * column + n;
+                let _ = writeln!(text, "mad.lo.u32 s{sum}, t{n}, w{k}, s{sum};");
+            }
+        }
+    }
+    for n in 0..4 * COLUMNS {
+        let _ = writeln!(text, "mad.lo.u32 d{}, d{}, 3, s{n};", n % 8, n % 8);
+    }
+    text.push('}');
+    vec![case("unrolled columns", Input::Bytes, &text)]
+}
+
 #[test]
 fn matrices() {
     isolated("fragment::matrices", || {
         Bench::open().kernels(
-            &[products(), moves(), loaded(), unrolled()].concat(),
+            &[products(), moves(), loaded(), unrolled(), columns()].concat(),
             known_differences("fragment::matrices"),
         );
     });
