@@ -95,6 +95,11 @@ impl Roll {
     pub(crate) fn end(&self) -> usize {
         self.start + self.length * self.rounds
     }
+
+    /// Whether a step is of another round than the first one, which alone is written.
+    pub(crate) fn skips(&self, step: usize) -> bool {
+        (self.start + self.length..self.end()).contains(&step)
+    }
 }
 
 /// All loops of a kernel, the order of whose steps is changed for it where rules say so: what stands between products or matrix loads

@@ -270,7 +270,8 @@ impl Emitter<'_> {
             let first = 8 * m as i64;
             if let Operand::Register(r) = part {
                 let r = self.virtual_register(*r);
-                let plan = self.matrix.plan(self.graph, r);
+                let others = self.in_other_rounds(r);
+                let plan = self.matrix.plan(self.graph, r, &others);
                 if plan.rows {
                     let rows = self.matrix_rows(base, m as u32, transposed);
                     self.matrix.keep_rows(r, rows);

@@ -20,6 +20,7 @@ use super::sparse::is_sparse;
 use super::*;
 use crate::assembler::{Component, Matrix};
 use crate::graph::Block;
+use crate::rolls::Roll;
 use std::rc::Rc;
 
 /// Words a lane can publish at once, in kernels with matrix instructions.
@@ -97,11 +98,13 @@ impl Batch {
     }
 
     /// Looks through a block for products whose B was loaded as matrices, and for others whose B words can be published
-    /// together: no other meeting of the warp lies between, and no register of a later one's B is written.
+    /// together: no other meeting of the warp lies between, and no register of a later one's B is written. Both within a round of
+    /// the block's loops, of which the first one alone is written, or outside of them.
     pub(super) fn start(
         &mut self,
         graph: &Graph,
         block: &Block,
+        rolls: &[&Roll],
         target: &Target,
         through_memory: bool,
     ) {
@@ -121,6 +124,19 @@ impl Batch {
         let mut open: Option<(usize, Vec<StepPlace>, u32)> = None;
         let mut written: rustc_hash::FxHashSet<Register> = Default::default();
         for (at, step) in block.steps.iter().enumerate() {
+            if rolls.iter().any(|roll| roll.skips(at)) {
+                continue;
+            }
+            if rolls
+                .iter()
+                .any(|roll| roll.start == at || roll.end() == at)
+            {
+                loaded.clear();
+                written.clear();
+                if let Some((first, group, _)) = open.take() {
+                    self.groups.insert(first, group);
+                }
+            }
             let (frame, statement) = match *step {
                 Step::Instruction {
                     frame, statement, ..
@@ -193,8 +209,9 @@ impl Batch {
         }
     }
 
-    /// What is wanted of a register that the current step, ldmatrix, loads.
-    pub(super) fn plan(&mut self, graph: &Graph, r: Register) -> Plan {
+    /// What is wanted of a register that the current step, ldmatrix, loads. `others` are those that other rounds of a loop have in its
+    /// place.
+    pub(super) fn plan(&mut self, graph: &Graph, r: Register, others: &[Register]) -> Plan {
         let Some(&products) = self.row_uses.get(&(self.at, r)) else {
             return Plan {
                 rows: false,
@@ -204,7 +221,9 @@ impl Batch {
         let counts = self.counts.get_or_insert_with(|| Rc::new(graph.counts()));
         Plan {
             rows: true,
-            words: counts[r as usize] != (1, products),
+            words: std::iter::once(&r)
+                .chain(others)
+                .any(|&r| counts[r as usize] != (1, products)),
         }
     }
 

@@ -606,7 +606,10 @@ impl<'a> Emitter<'a> {
     fn start_products(&mut self, block: &graph::Block) {
         let through_memory = self.info.matrix_slot_bytes > 0;
         let graph = self.graph;
-        self.matrix.start(graph, block, self.target, through_memory);
+        let here = self.rolls.iter().map(|roll| &**roll);
+        let rolls: Vec<_> = here.filter(|r| r.block == self.block as usize).collect();
+        self.matrix
+            .start(graph, block, &rolls, self.target, through_memory);
         if let Some(exposed) = self.matrix.memory.exposed.clone() {
             self.plan_rows(block, &exposed);
         }

@@ -157,6 +157,17 @@ impl Emitter<'_> {
         self.rolls.iter().find(here).cloned()
     }
 
+    /// Registers that other rounds have in the place of one of the step that is being written.
+    pub(super) fn in_other_rounds(&self, r: Register) -> Vec<Register> {
+        let (block, step) = (self.block as usize, self.step);
+        let here = |roll: &&Rc<Roll>| {
+            roll.block == block && (roll.start..roll.start + roll.length).contains(&step)
+        };
+        let roll = self.rolls.iter().find(here);
+        let varying = roll.and_then(|roll| roll.varying.iter().find(|v| v.0 == r));
+        varying.map_or(Vec::new(), |(_, by_round)| by_round.clone())
+    }
+
     /// Writes a loop of a block.
     pub(super) fn write_roll(
         &mut self,

@@ -466,6 +466,66 @@ fn unrolled() -> Vec<Case> {
     vec![case("unrolled loops", Input::Halves, &text)]
 }
 
+/// Rounds of products alone, of matrices that were loaded before: with one that is asked for afterwards, too, and one that is loaded in
+/// between and read by the next product.
+fn loaded_before() -> Vec<Case> {
+    let mut text = "{ .reg .b32 a<16>, x<64>, y<32>, s<32>; .reg .b64 l<16>;\n".to_owned();
+    let load = |text: &mut String, n: usize, name: &str, from: usize| {
+        let _ = writeln!(
+            text,
+            "add.u32 a{n}, lane, {}; and.b32 a{n}, a{n}, 31; shl.b32 a{n}, a{n}, 4; add.u32 a{n}, base, a{n};\n\
+             ldmatrix.sync.aligned.m8n8.x4.shared.b16 {{{name}{from}, {name}{}, {name}{}, {name}{}}}, [a{n}];",
+            3 * n,
+            from + 1,
+            from + 2,
+            from + 3
+        );
+    };
+    (0..16).for_each(|n| load(&mut text, n, "x", 4 * n));
+    for n in 0..32 {
+        let _ = writeln!(text, "mov.b32 s{n}, d0;");
+    }
+    let product = |text: &mut String, sum: usize, b: [String; 2]| {
+        let _ = writeln!(
+            text,
+            "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {{s{0}, s{1}, s{2}, s{3}}}, {{w0, w1, w2, w3}}, {{{4}, {5}}}, \
+             {{s{0}, s{1}, s{2}, s{3}}};",
+            sum,
+            sum + 1,
+            sum + 2,
+            sum + 3,
+            b[0],
+            b[1]
+        );
+    };
+    for n in 0..64 {
+        product(
+            &mut text,
+            4 * (n % 8),
+            [0, 1].map(|k| format!("x{}", (2 * n + k) % 64)),
+        );
+    }
+    // Each load is read by the product behind it, the last one by what follows the rounds as well.
+    for n in 0..8 {
+        load(&mut text, n, "y", 4 * n);
+        product(
+            &mut text,
+            4 * n,
+            [4 * n, 4 * n + 1].map(|k| format!("y{k}")),
+        );
+    }
+    text.push_str("xor.b32 d0, d0, y28; xor.b32 d1, d1, y29;\n");
+    for n in 0..32 {
+        let _ = writeln!(text, "mad.lo.u32 d{0}, d{0}, 3, s{n};", n % 8);
+    }
+    text.push('}');
+    vec![case(
+        "products of what was loaded before",
+        Input::Halves,
+        &text,
+    )]
+}
+
 /// Products of bytes whose sums are scaled one by one, column after column: those of one column are a loop where registers are few, and
 /// the words of the sums and the offsets of the loads are as much more in each round.
 fn columns() -> Vec<Case> {
@@ -506,7 +566,15 @@ fn columns() -> Vec<Case> {
 fn matrices() {
     isolated("fragment::matrices", || {
         Bench::open().kernels(
-            &[products(), moves(), loaded(), unrolled(), columns()].concat(),
+            &[
+                products(),
+                moves(),
+                loaded(),
+                unrolled(),
+                loaded_before(),
+                columns(),
+            ]
+            .concat(),
             known_differences("fragment::matrices"),
         );
     });
