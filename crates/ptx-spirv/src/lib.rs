@@ -28,7 +28,7 @@ pub use target::{MatrixMemory, MatrixShape, MatrixUnits, Rows, SharedMemory, Tar
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the output changes for the same input: part of the key of cached translations.
-pub const REVISION: u32 = 70;
+pub const REVISION: u32 = 71;
 
 /// Registers that a compiler takes beside those of PTX.
 const ADDRESSES: u32 = 10;
