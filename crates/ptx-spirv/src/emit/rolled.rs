@@ -1,4 +1,5 @@
-//! Loops of matrix loads and products that a compiler has unrolled ([`crate::rolls`]), for devices whose compiler has few registers.
+//! Loops of matrix loads and products that a compiler has unrolled ([`crate::rolls`]), for devices whose compiler has few registers, and for
+//! llvmpipe, whose compiler takes minutes for what was unrolled.
 //!
 //! The steps of the first round are written once, in a loop. A register for which other rounds have others is kept in the thread's memory
 //! (`emit/home.rs`). Which of its words that is in the k-th round is computed where it is as many words further each time, and stands in a
