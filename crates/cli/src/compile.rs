@@ -143,25 +143,23 @@ impl Compiler {
                 .any(|e| e.extension_name_as_c_str() == Ok(name))
         };
         let statistics = khr::pipeline_executable_properties::NAME;
-        let mut v12 = vk::PhysicalDeviceVulkan12Properties::default();
         let mut v13 = vk::PhysicalDeviceVulkan13Properties::default();
-        let mut properties = vk::PhysicalDeviceProperties2::default()
-            .push_next(&mut v12)
-            .push_next(&mut v13);
+        let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut v13);
         // SAFETY: as above; the chain is of Vulkan 1.3.
         unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
         let name = properties
             .properties
             .device_name_as_c_str()
             .map_or_else(|_| String::new(), |n| n.to_string_lossy().into_owned());
-        let late = v12.driver_id == vk::DriverId::MESA_LLVMPIPE;
-        anyhow::ensure!(late || has(statistics), "the driver has no {statistics:?}");
         let required = v13
             .required_subgroup_size_stages
             .contains(vk::ShaderStageFlags::COMPUTE);
         let subgroups = (v13.min_subgroup_size, v13.max_subgroup_size);
         let target = vulkan::target_of_compiler(&entry, &instance, physical)
             .map_err(|missing| anyhow::anyhow!("{name} lacks {missing}"))?;
+        // Only llvmpipe's warps do.
+        let late = matches!(target.warps, Warps::Yield { .. });
+        anyhow::ensure!(late || has(statistics), "the driver has no {statistics:?}");
 
         let mut names: Vec<&CStr> = EXTENSIONS.iter().copied().filter(|n| has(n)).collect();
         if has(statistics) {
@@ -233,7 +231,7 @@ impl Compiler {
                 &[]
             })
             .push_constant_ranges(std::slice::from_ref(&range));
-        // SAFETY: the device is alive. What a pipeline layout was made of may be destroyed (Vulkan, "Pipeline Layouts").
+        // SAFETY: the device is alive. What an object was made of may be destroyed afterwards (Vulkan, "Object Lifetime").
         let layout = unsafe {
             let layout = device.create_pipeline_layout(&info, None);
             device.destroy_descriptor_set_layout(window, None);

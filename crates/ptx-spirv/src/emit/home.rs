@@ -74,6 +74,7 @@ pub(super) fn place(
     // memory have many of at once. Measured (docs/benchmarks.md).
     let sixteenths = if info.matrix_slot_bytes > 0 { 6 } else { 9 };
     // The driver's compiler finds out by itself what is left of kernels of halves with loops that were unrolled, in half of the time.
+    // On llvmpipe nothing but what varies from round to round is kept here.
     let by_driver = target.registers == 0
         || !rolls.is_empty() && cooperative_memory::multiplies_halves(graph, info);
     let most = match by_driver {

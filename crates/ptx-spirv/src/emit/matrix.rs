@@ -91,6 +91,9 @@ pub(super) struct Plan {
 /// once where two products have it in common.
 const KEPT_FOR: u32 = 1;
 
+/// Steps whose B words are published together: the first of them, all, and how many words that are.
+type Group = (usize, Vec<StepPlace>, u32);
+
 impl Batch {
     /// Whether something that product `last` used is kept for the present one.
     fn is_kept(&self, last: u32, yields: bool) -> bool {
@@ -104,7 +107,7 @@ impl Batch {
         &mut self,
         graph: &Graph,
         block: &Block,
-        rolls: &[&Roll],
+        rolls: &[Rc<Roll>],
         target: &Target,
         through_memory: bool,
     ) {
@@ -121,7 +124,7 @@ impl Batch {
         }
         // Registers that hold what ldmatrix loaded: the step, and whether transposed.
         let mut loaded: FxHashMap<Register, (usize, bool)> = FxHashMap::default();
-        let mut open: Option<(usize, Vec<StepPlace>, u32)> = None;
+        let mut open: Option<Group> = None;
         let mut written: rustc_hash::FxHashSet<Register> = Default::default();
         for (at, step) in block.steps.iter().enumerate() {
             if rolls.iter().any(|roll| roll.skips(at)) {
@@ -133,9 +136,7 @@ impl Batch {
             {
                 loaded.clear();
                 written.clear();
-                if let Some((first, group, _)) = open.take() {
-                    self.groups.insert(first, group);
-                }
+                self.close(&mut open);
             }
             let (frame, statement) = match *step {
                 Step::Instruction {
@@ -176,9 +177,7 @@ impl Batch {
                 if self.from_rows.contains(&at) {
                     // Does not meet.
                 } else if !fits || registers.iter().any(|r| written.contains(r)) {
-                    if let Some((first, group, _)) = open.take() {
-                        self.groups.insert(first, group);
-                    }
+                    self.close(&mut open);
                     open = Some((at, Vec::new(), 0));
                     written.clear();
                 }
@@ -189,9 +188,7 @@ impl Batch {
                     }
                 }
             } else if graph::is_convergent(i) {
-                if let Some((first, group, _)) = open.take() {
-                    self.groups.insert(first, group);
-                }
+                self.close(&mut open);
             }
             for o in i.operands.iter().take(graph::destinations(i)) {
                 graph::operand_registers(o, &mut |r| {
@@ -204,8 +201,13 @@ impl Batch {
                 });
             }
         }
-        if let Some((first, group, _)) = open.take() {
-            self.groups.insert(first, group);
+        self.close(&mut open);
+    }
+
+    /// Nothing more joins a group.
+    fn close(&mut self, open: &mut Option<Group>) {
+        if let Some((first, steps, _)) = open.take() {
+            self.groups.insert(first, steps);
         }
     }
 

@@ -606,8 +606,7 @@ impl<'a> Emitter<'a> {
     fn start_products(&mut self, block: &graph::Block) {
         let through_memory = self.info.matrix_slot_bytes > 0;
         let graph = self.graph;
-        let here = self.rolls.iter().map(|roll| &**roll);
-        let rolls: Vec<_> = here.filter(|r| r.block == self.block as usize).collect();
+        let rolls: Vec<_> = self.rolls_of_block().cloned().collect();
         self.matrix
             .start(graph, block, &rolls, self.target, through_memory);
         if let Some(exposed) = self.matrix.memory.exposed.clone() {

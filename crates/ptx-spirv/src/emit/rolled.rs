@@ -152,19 +152,21 @@ struct Round {
 }
 
 impl Emitter<'_> {
+    /// The loops of the block that is being written.
+    pub(super) fn rolls_of_block(&self) -> impl Iterator<Item = &Rc<Roll>> {
+        let block = self.block as usize;
+        self.rolls.iter().filter(move |roll| roll.block == block)
+    }
+
     /// The loop that begins with a step of the block.
     pub(super) fn roll_at(&self, at: usize) -> Option<Rc<Roll>> {
-        let here = |roll: &&Rc<Roll>| roll.block == self.block as usize && roll.start == at;
-        self.rolls.iter().find(here).cloned()
+        self.rolls_of_block().find(|roll| roll.start == at).cloned()
     }
 
     /// Registers that other rounds have in the place of one of the step that is being written.
     pub(super) fn in_other_rounds(&self, r: Register) -> Vec<Register> {
-        let (block, step) = (self.block as usize, self.step);
-        let here = |roll: &&Rc<Roll>| {
-            roll.block == block && (roll.start..roll.start + roll.length).contains(&step)
-        };
-        let roll = self.rolls.iter().find(here);
+        let here = |roll: &&Rc<Roll>| (roll.start..roll.start + roll.length).contains(&self.step);
+        let roll = self.rolls_of_block().find(here);
         let varying = roll.and_then(|roll| roll.varying.iter().find(|v| v.0 == r));
         varying.map_or(Vec::new(), |(_, by_round)| by_round.clone())
     }

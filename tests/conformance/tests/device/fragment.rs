@@ -469,7 +469,7 @@ fn unrolled() -> Vec<Case> {
 /// Rounds of products alone, of matrices that were loaded before: with one that is asked for afterwards, too, and one that is loaded in
 /// between and read by the next product.
 fn loaded_before() -> Vec<Case> {
-    let mut text = "{ .reg .b32 a<16>, x<64>, y<32>, s<32>; .reg .b64 l<16>;\n".to_owned();
+    let mut text = "{ .reg .b32 a<16>, x<64>, y<32>, s<32>;\n".to_owned();
     let load = |text: &mut String, n: usize, name: &str, from: usize| {
         let _ = writeln!(
             text,
